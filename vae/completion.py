@@ -1,0 +1,136 @@
+"""From the few settings that a person gives to a config that can be built: defaults that work for these data."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import torch
+
+from vae.config import Config
+from vae.datasets import DataInfo
+from vae.errors import ConfigError
+from vae.latents import LATENTS
+from vae.likelihoods import LIKELIHOODS, contains
+from vae.model import build_model
+from vae.networks import ACTIVATIONS, NETWORKS, multiply_adds
+from vae.objectives import OBJECTIVES
+
+BATCH_SIZE = 128
+REGISTRIES: dict[str, dict[str, Any]] = {
+    "network": NETWORKS,
+    "latent": LATENTS,
+    "activation": ACTIVATIONS,
+    "objective": OBJECTIVES,
+}
+
+
+def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
+    """The config with every open choice made for these data, and a sentence for each choice worth saying.
+
+    `info` describes the data before binarisation, or after it: the result is the same. Raises ConfigError for a
+    combination that is no model of the data.
+    """
+    notes: list[str] = []
+    for name, registry in REGISTRIES.items():
+        _known(name, getattr(config, name), registry)
+    likelihood, binarize = _likelihood_and_view(config, info, notes)
+    hidden = config.hidden if config.hidden is not None else NETWORKS[config.network].default_hidden
+    config = dataclasses.replace(
+        config,
+        likelihood=likelihood,
+        binarize=binarize,
+        hidden=tuple(hidden),
+        C=_C(config, likelihood),
+        batch_size=min(config.batch_size or BATCH_SIZE, info.train),
+        device=_device(config.device),
+        threads=config.threads or _threads(),
+    )
+    NETWORKS[config.network].check(info.shape, hidden)
+    if config.epochs is None:
+        config = dataclasses.replace(config, epochs=default_epochs(config, info))
+    if config.record_every is None:
+        config = dataclasses.replace(config, record_every=min(100, max(1, total_steps(config, info.train) // 300)))
+    return config, notes
+
+
+def total_steps(config: Config, images: int) -> int:
+    """Steps of config.epochs passes over `images` images; a last part of a batch counts as a step."""
+    assert config.epochs and config.batch_size
+    return -(-config.epochs * images // config.batch_size)
+
+
+def images_per_second(config: Config, info: DataInfo) -> float:
+    """A rough guess for two ordinary cores, from the multiply-adds of a training step."""
+    model = build_model(config, info.shape)
+    macs = multiply_adds(model.encoder, torch.zeros(1, *info.shape)) * 1.0
+    macs += multiply_adds(model.decoder, torch.zeros(1, config.latent_dim)) * config.samples
+    step_seconds = 0.7e-3 + (config.batch_size or BATCH_SIZE) * (3 * macs / 40e9 + info.pixels * config.samples * 12e-9)
+    return (config.batch_size or BATCH_SIZE) / step_seconds
+
+
+def default_epochs(config: Config, info: DataInfo) -> int:
+    """About a minute of training on two cores, at least 1 and at most 500 epochs."""
+    return int(min(500, max(1, round(60 * images_per_second(config, info) / info.train))))
+
+
+def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tuple[str, str]:
+    binarize = config.binarize
+    grey = info.support == "unit"
+    if binarize not in (None, "none") and info.support == "real":
+        raise ConfigError(f"binarize: {info.name} holds real numbers, which cannot be binarised; use --binarize none")
+    binary = info.support == "binary" or (grey and binarize not in (None, "none"))
+    likelihood = config.likelihood or ("bernoulli" if binary else "gaussian")
+    _known("likelihood", likelihood, LIKELIHOODS)
+    support = LIKELIHOODS[likelihood].support
+    if support == "binary" and grey:
+        if binarize == "none":
+            raise ConfigError(
+                f"binarize: a {likelihood} likelihood needs binary pixels and {info.name} is grey: cross-entropy on grey "
+                "pixels is no likelihood. Use --binarize epoch, threshold or fixed, or --likelihood gaussian "
+                "or continuous-bernoulli"
+            )
+        if binarize is None:
+            notes.append(
+                f"{info.name} is grey and a {likelihood} likelihood needs binary pixels: each training pixel is drawn "
+                "anew from its grey value in every epoch (--binarize epoch); held-out pixels are drawn once."
+            )
+            return likelihood, "epoch"
+    elif not contains(support, "binary" if binary else info.support):
+        raise ConfigError(
+            f"likelihood: {likelihood} has support {support}, the pixels of {info.name} are {info.support}; "
+            f"choose one of {', '.join(n for n, c in LIKELIHOODS.items() if contains(c.support, info.support))}"
+        )
+    return likelihood, binarize or "none"
+
+
+def _C(config: Config, likelihood: str) -> float | str:
+    if LIKELIHOODS[likelihood].learns_C:
+        return "fit" if config.C is None else config.C
+    if config.C == "fit":
+        raise ConfigError(f"C: only a gaussian likelihood can fit C; with {likelihood} it is a weight such as 1")
+    C = 1.0 if config.C is None else config.C
+    if not OBJECTIVES[config.objective].takes_weight and C != 1:
+        raise ConfigError(f"C: the {config.objective} objective is a bound on log p(x) only at C = 1, got {C:g}")
+    return C
+
+
+def _device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device)
+        torch.zeros(1, device=kind)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); try cpu") from None
+    return device
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, torch.get_num_threads())
+
+
+def _known(name: str, value: str, registry: dict) -> None:
+    if value not in registry:
+        raise ConfigError(f"{name}: expected one of {', '.join(registry)}, got {value!r}")

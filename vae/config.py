@@ -1,0 +1,138 @@
+"""What a run is made from (`Config`, fixed) and what steers it while it trains (`Knobs`, live)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vae.errors import ConfigError
+
+BINARIZE = ("none", "threshold", "fixed", "epoch")
+PARTS = ("both", "encoder", "decoder")
+PRECISIONS = ("float32", "bfloat16")
+C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
+C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run's numbers. `None` means "choose for me"; `vae.model.complete` fills it in.
+
+    One completed config and one seed give one history, to the last bit on a CPU.
+    """
+
+    dataset: str = "digits"  # a registered name, or the path of an .npz or .npy file
+    binarize: str | None = None  # none | threshold | fixed | epoch
+    likelihood: str | None = None  # gaussian for grey data, bernoulli for binary data
+    C: float | Literal["fit"] | None = None  # Gaussian: 1/(2c), or "fit"; others: the distortion's weight, 1
+    latent: str = "normal"
+    latent_dim: int = 2
+    network: str = "mlp"
+    hidden: tuple[int, ...] | None = None  # widths of the encoder's hidden layers; the decoder mirrors them
+    activation: str = "relu"
+    objective: str = "elbo"
+    samples: int = 1  # S of the ELBO, K of the importance-weighted bound
+    epochs: int | None = None  # None: about a minute on two cores, 500 at most
+    batch_size: int | None = None
+    lr: float = 1e-3
+    lr_schedule: str = "constant"  # constant | cosine | steps:EPOCH=FACTOR,...
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "float32"  # of the matrix products; likelihoods and KL are float32 always
+    threads: int | None = None  # CPU threads; bit-equality holds for the same number
+    record_every: int | None = None  # steps that one record averages over
+
+    def __post_init__(self) -> None:
+        _choice("binarize", self.binarize, (None, *BINARIZE))
+        _choice("precision", self.precision, PRECISIONS)
+        for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ConfigError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**63):
+            raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {self.seed!r}")
+        if not (isinstance(self.lr, (int, float)) and math.isfinite(self.lr) and self.lr > 0):
+            raise ConfigError(f"lr: expected a positive number such as 1e-3, got {self.lr!r}")
+        if self.C is not None and self.C != "fit":
+            check_C(self.C)
+        if self.hidden is not None and any(not isinstance(h, int) or h < 1 for h in self.hidden):
+            raise ConfigError(f"hidden: expected widths of 1 or more such as 400 or 512,256, got {self.hidden!r}")
+        parse_lr_schedule(self.lr_schedule)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Config:
+        if not isinstance(values, dict):
+            raise ConfigError(f"config: expected an object of settings, got {type(values).__name__}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(f"config: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        values = dict(values)
+        if isinstance(values.get("hidden"), list):
+            values["hidden"] = tuple(values["hidden"])
+        return cls(**values)
+
+
+@dataclass
+class Knobs:
+    """What may change while a run trains. The trainer reads it before every step.
+
+    C: None leaves the model's own; a number sets it; "fit" (Gaussian only) learns c again.
+    lr_factor multiplies the scheduled learning rate. pace is in steps per second, None is full speed.
+    steps_requested counts the single steps asked for so far: raising it by one makes a paused run take one step.
+    """
+
+    C: float | Literal["fit"] | None = None
+    lr_factor: float = 1.0
+    part: str = "both"
+    pace: float | None = None
+    paused: bool = False
+    steps_requested: int = 0
+    stop: bool = False
+    revision: int = 0
+
+    def __post_init__(self) -> None:
+        _choice("part", self.part, PARTS)
+        if self.C is not None and self.C != "fit":
+            check_C(self.C)
+        if not (isinstance(self.lr_factor, (int, float)) and math.isfinite(self.lr_factor) and self.lr_factor > 0):
+            raise ConfigError(f"lr_factor: expected a positive number, got {self.lr_factor!r}")
+        if self.pace is not None and not (math.isfinite(self.pace) and self.pace > 0):
+            raise ConfigError(f"pace: expected steps per second above 0, or none for full speed, got {self.pace!r}")
+
+    def refresh(self) -> None:
+        """Called before every step and while waiting; a subclass brings in changes from elsewhere here."""
+
+
+def check_C(value: object) -> float:
+    """C as a float, or a ConfigError in one sentence."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
+        raise ConfigError(f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {value!r}")
+    return float(value)
+
+
+def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constant", "cosine"]:
+    """`constant`, `cosine`, or `steps:200=0.63,350=0.63`: from epoch 200 on times 0.63, from 350 on times 0.63 again."""
+    if text == "constant" or text == "cosine":
+        return text  # type: ignore[return-value]
+    hint = f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {text!r}"
+    if not (isinstance(text, str) and text.startswith("steps:")):
+        raise ConfigError(hint)
+    try:
+        pairs = [(float(a), float(b)) for a, b in (part.split("=") for part in text[6:].split(","))]
+    except ValueError:
+        raise ConfigError(hint) from None
+    if any(not (math.isfinite(a) and a >= 0 and math.isfinite(b) and b > 0) for a, b in pairs):
+        raise ConfigError(hint)
+    return pairs
+
+
+def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        names = ", ".join(str(a) for a in allowed if a is not None)
+        raise ConfigError(f"{name}: expected one of {names}, got {value!r}")

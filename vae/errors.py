@@ -1,0 +1,55 @@
+"""Every error that the core raises on purpose.
+
+    ElboRoomError
+    ├── ConfigError          a setting that cannot be: unknown name, wrong range, impossible combination
+    ├── DataError            images that cannot be read or lie outside their support
+    │   └── DownloadError    data that could not be fetched
+    ├── TrainingDiverged     the loss stopped being a finite number
+    └── RunError             a run directory that cannot be opened, written or continued
+        ├── RunNotFound
+        ├── RunDamaged       a file is cut off, altered or does not fit its config
+        └── RunBusy          another process is training it
+
+A message names the thing, what was expected, what came, and what to try next. Pages and the command line show
+it as it stands; anything that is not an ElboRoomError is a bug.
+"""
+
+
+class ElboRoomError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+
+class ConfigError(ElboRoomError, ValueError):
+    """A setting that cannot be."""
+
+
+class DataError(ElboRoomError):
+    """Images that cannot be read or lie outside their support."""
+
+
+class DownloadError(DataError):
+    """Data that could not be fetched."""
+
+
+class TrainingDiverged(ElboRoomError):
+    """The loss stopped being a finite number at `step`."""
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+class RunError(ElboRoomError):
+    """A run directory that cannot be opened, written or continued."""
+
+
+class RunNotFound(RunError):
+    """No run of that name."""
+
+
+class RunDamaged(RunError):
+    """A file of the run is cut off, altered, or does not fit its config."""
+
+
+class RunBusy(RunError):
+    """Another process is training the run."""

@@ -1,0 +1,201 @@
+"""Likelihoods p(x|z): what the decoder's output means. Everything in nats, summed over pixels.
+
+A new likelihood is one module here and one line in LIKELIHOODS. It declares the support of x and how many
+parameters the decoder gives per pixel, and turns these, (..., P, channels, height, width), into a distribution of
+batch shape (...) and event shape (channels, height, width). Data belong to a likelihood when their support lies
+within its own: binary ⊂ unit ⊂ real.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+SUPPORTS = ("binary", "unit", "real")  # {0, 1} ⊂ [0, 1] ⊂ ℝ
+EVENT = (-3, -2, -1)  # channels, height, width
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Whether data of support `inner` are possible values under a likelihood of support `outer`."""
+    return SUPPORTS.index(inner) <= SUPPORTS.index(outer)
+
+
+class PixelDistribution:
+    """p(x|z) as a decoder answers with it: independent pixels. `mean` has shape (..., channels, height, width)."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor: ...
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x|z) summed over pixels, (...), nats; x broadcasts over leading sample axes."""
+
+    @abstractmethod
+    def sample(self, generator: Generator | None = None) -> Tensor: ...
+
+    def squared_error(self, x: Tensor) -> Tensor:
+        """‖x − E[x|z]‖² summed over pixels, (...), pixel²."""
+        return (x - self.mean).square().sum(EVENT)
+
+    def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, for one pass over the pixels; the squared error is for reading, no gradient goes through it."""
+        with torch.no_grad():
+            squared_error = self.squared_error(x)
+        return self.log_prob(x), squared_error
+
+
+class Likelihood(nn.Module):
+    """Base: no parameters of its own, C is a weight outside (the knobs'), not a part of the model."""
+
+    name: ClassVar[str]
+    support: ClassVar[str]
+    parameters_per_pixel: ClassVar[int] = 1
+    learns_C: ClassVar[bool] = False  # whether C = 1/(2c) is the model's own noise level
+
+    @abstractmethod
+    def forward(self, parameters: Tensor) -> PixelDistribution: ...
+
+
+class BernoulliPixels(PixelDistribution):
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits.sigmoid()
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        x = x.expand_as(self.logits)
+        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none").sum(EVENT)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        return (_uniform(self.logits, generator) < self.mean).to(self.logits.dtype)
+
+
+class Bernoulli(Likelihood):
+    """F11: log p(x|z) = Σ x log p + (1−x) log(1−p), p = sigmoid(logit); x in {0, 1}."""
+
+    name = "bernoulli"
+    support = "binary"
+
+    def forward(self, parameters: Tensor) -> BernoulliPixels:
+        return BernoulliPixels(parameters.squeeze(-4))
+
+
+class GaussianPixels(PixelDistribution):
+    def __init__(self, loc: Tensor, log_C: Tensor) -> None:
+        self.loc, self.log_C = loc, log_C
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.log_prob_and_squared_error(x)[0]
+
+    def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        squared_error = self.squared_error(x)
+        D = self.loc.shape[-3:].numel()
+        log_normaliser = 0.5 * D * (self.log_C - math.log(math.pi))  # −(D/2) log(2πc)
+        return log_normaliser - self.log_C.exp() * squared_error, squared_error.detach()
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        noise = torch.randn(self.loc.shape, generator=generator, device=self.loc.device, dtype=self.loc.dtype)
+        return self.loc + (-0.5 * (math.log(2) + self.log_C)).exp() * noise
+
+
+class Gaussian(Likelihood):
+    """F10: −log p(x|z) = C‖x − f(z)‖² + (D/2) log(2πc), C = 1/(2c), so 2πc = π/C; x in ℝ^D.
+
+    log C is kept, not c: C = 1 is exact. `fit` learns it with the decoder; its best value is D / (2 E‖x − f(z)‖²).
+    """
+
+    name = "gaussian"
+    support = "real"
+    learns_C = True
+    LOG_C_MAX = math.log(1e6)  # c ≥ 5e-7: a decoder that fits exactly would otherwise send C to infinity
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_C = nn.Parameter(torch.zeros(()), requires_grad=False)
+        self.fit = False
+
+    def set_C(self, C: float | str) -> None:
+        """A number fixes C; "fit" learns it from where it stands."""
+        self.fit = C == "fit"
+        if not self.fit:
+            self.log_C.data.fill_(math.log(float(C)))
+
+    @property
+    def C(self) -> float:
+        return math.exp(float(self.log_C.detach()))
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Keep a fitted C below its bound; called after each optimiser step."""
+        self.log_C.clamp_(max=self.LOG_C_MAX)
+
+    def forward(self, parameters: Tensor) -> GaussianPixels:
+        return GaussianPixels(parameters.squeeze(-4), self.log_C)
+
+
+class ContinuousBernoulliPixels(PixelDistribution):
+    """Density λ^x (1−λ)^(1−x) · l / tanh(l/2) on [0, 1], l = logit λ (Loaiza-Ganem & Cunningham 2019).
+
+    Mean 1/(1−e^−l) − 1/l. Both have a removable singularity at l = 0 (λ = ½); a Taylor series stands in around it.
+    """
+
+    NEAR = 0.3  # |l| below which the series is used: it is exact to float32's last digit there
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        self.near = logits.abs() < self.NEAR
+        self.far_logits = torch.where(self.near, torch.ones_like(logits), logits)  # keeps gradients finite
+
+    @property
+    def mean(self) -> Tensor:
+        l2, far = self.logits.square(), self.far_logits
+        series = 0.5 + self.logits / 12 * (1 - l2 / 60 * (1 - l2 / 42))
+        return torch.where(self.near, series, -1 / torch.expm1(-far) - 1 / far)
+
+    def log_normaliser(self) -> Tensor:
+        """log(l / tanh(l/2)) per pixel; log 2 at l = 0."""
+        l2, far = self.logits.square(), self.far_logits.abs()
+        series = math.log(2) + l2 / 12 * (1 - l2 * 7 / 120 * (1 - l2 * 31 / 441))
+        return torch.where(self.near, series, far.log() - torch.tanh(0.5 * far).log())
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        x = x.expand_as(self.logits)
+        cross_entropy = F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
+        return (self.log_normaliser() - cross_entropy).sum(EVENT)
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """By the inverse CDF of −|l|, log1p(u (e^−|l| − 1)) / −|l|, mirrored where l > 0."""
+        steep = self.logits.abs().clamp(min=1e-4)  # below that the density is flat to float32's last digits
+        x = torch.log1p(_uniform(self.logits, generator) * torch.expm1(-steep)) / -steep
+        return torch.where(self.logits > 0, 1 - x, x).clamp(0, 1)
+
+
+class ContinuousBernoulli(Likelihood):
+    """log p(x|z) = Σ x log λ + (1−x) log(1−λ) + log(l/tanh(l/2)); x in [0, 1]."""
+
+    name = "continuous-bernoulli"
+    support = "unit"
+
+    def forward(self, parameters: Tensor) -> ContinuousBernoulliPixels:
+        return ContinuousBernoulliPixels(parameters.squeeze(-4))
+
+
+def _uniform(like: Tensor, generator: Generator | None) -> Tensor:
+    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    likelihood.name: likelihood for likelihood in (Bernoulli, Gaussian, ContinuousBernoulli)
+}

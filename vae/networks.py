@@ -1,0 +1,157 @@
+"""Networks: the encoder x -> parameters of q(z|x), the decoder z -> parameters of p(x|z).
+
+A new network is one class here and one line in NETWORKS. Both halves are plain `nn.Sequential`s of standard layers,
+so that they can be walked, exported and run elsewhere. `shape` is (channels, height, width).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vae.errors import ConfigError
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+Shape = tuple[int, int, int]
+
+
+class Network(Protocol):
+    name: ClassVar[str]
+    default_hidden: ClassVar[tuple[int, ...]]
+
+    @staticmethod
+    def check(shape: Shape, hidden: Sequence[int]) -> None:
+        """Raise ConfigError where images of this shape or these widths do not fit."""
+
+    @staticmethod
+    def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        """(B, channels, height, width) -> (B, outputs)."""
+
+    @staticmethod
+    def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        """(B, k) -> (B, planes, height, width); planes = parameters per pixel x channels."""
+
+
+class LinearNetwork:
+    """One matrix each way: with a Gaussian likelihood this is probabilistic PCA."""
+
+    name = "linear"
+    default_hidden: ClassVar[tuple[int, ...]] = ()
+
+    @staticmethod
+    def check(shape: Shape, hidden: Sequence[int]) -> None:
+        if hidden:
+            raise ConfigError(f"hidden: a linear network has no hidden layers, got {tuple(hidden)}; use --network mlp")
+
+    @staticmethod
+    def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        return MLPNetwork.encoder(shape, outputs, (), activation)
+
+    @staticmethod
+    def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        return MLPNetwork.decoder(k, shape, planes, (), activation)
+
+
+class MLPNetwork:
+    """Fully connected layers; the decoder mirrors the encoder's widths."""
+
+    name = "mlp"
+    default_hidden: ClassVar[tuple[int, ...]] = (400,)
+
+    @staticmethod
+    def check(shape: Shape, hidden: Sequence[int]) -> None:
+        if not hidden:
+            raise ConfigError("hidden: an mlp needs at least one width such as 400; use --network linear for none")
+
+    @staticmethod
+    def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        channels, height, width = shape
+        return nn.Sequential(nn.Flatten(1), *_dense([channels * height * width, *hidden, outputs], activation))
+
+    @staticmethod
+    def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        _, height, width = shape
+        widths = [k, *reversed(hidden), planes * height * width]
+        return nn.Sequential(*_dense(widths, activation), nn.Unflatten(1, (planes, height, width)))
+
+
+class ConvNetwork:
+    """4x4 convolutions of stride 2 down to 4x4 ... 7x7, then dense layers of the hidden widths; mirrored back.
+
+    28x28: 32 and 64 channels; 64x64: four times 32 (Burgess et al. 2018). Image sides must halve evenly.
+    """
+
+    name = "conv"
+    default_hidden: ClassVar[tuple[int, ...]] = (256,)
+
+    @staticmethod
+    def check(shape: Shape, hidden: Sequence[int]) -> None:
+        _, height, width = shape
+        halvings = 2 ** len(ConvNetwork.channels(shape))
+        if height != width or height % halvings or height < 8:
+            raise ConfigError(
+                f"network: conv needs square images whose side is 8 or more and a multiple of {halvings} "
+                f"(28 and 64 are), got {height}x{width}; use --network mlp"
+            )
+
+    @staticmethod
+    def channels(shape: Shape) -> list[int]:
+        """Channels after each halving."""
+        stages = 1
+        while max(shape[1:]) / 2**stages > 7:
+            stages += 1
+        return [32] * stages if stages > 2 else [32, 64][:stages]
+
+    @staticmethod
+    def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        before = shape[0]
+        for after in ConvNetwork.channels(shape):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), ACTIVATIONS[activation]()]
+            before = after
+        side = shape[1] >> len(ConvNetwork.channels(shape))
+        return nn.Sequential(*layers, nn.Flatten(1), *_dense([before * side * side, *hidden, outputs], activation))
+
+    @staticmethod
+    def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        channels = ConvNetwork.channels(shape)
+        side = shape[1] >> len(channels)
+        layers: list[nn.Module] = _dense([k, *reversed(hidden), channels[-1] * side * side], activation)
+        layers += [ACTIVATIONS[activation](), nn.Unflatten(1, (channels[-1], side, side))]
+        for before, after in zip(reversed(channels), [*reversed(channels[:-1]), planes], strict=True):
+            layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), ACTIVATIONS[activation]()]
+        return nn.Sequential(*layers[:-1])
+
+
+def multiply_adds(module: nn.Module, example: Tensor) -> int:
+    """Multiply-adds of one forward pass of `example` (one row), counted in dense and convolution layers."""
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal total
+        weight = layer.get_parameter("weight")
+        positions = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        total += weight.numel() * (positions.shape[-1] * positions.shape[-2] if positions.ndim == 4 else 1)
+
+    kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
+    with torch.inference_mode():
+        module(example)
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def _dense(widths: Sequence[int], activation: str) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for before, after in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+    return layers[:-1]
+
+
+NETWORKS: dict[str, type[LinearNetwork] | type[MLPNetwork] | type[ConvNetwork]] = {
+    network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork)
+}

@@ -1,0 +1,115 @@
+"""What is minimised. Per-observation tensors in nats; whoever trains or reports takes the mean over observations last.
+
+F5   −ELBO = distortion + rate, distortion = −E_q log p(x|z), rate = KL(q(z|x) ‖ p(z))
+F14  importance bound: log (1/K) Σ_s w_s, w_s = p(x|z_s) p(z_s) / q(z_s|x); its expectation is ≤ log p(x)
+
+A new objective is one class here and one line in OBJECTIVES.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from vae.errors import ConfigError
+from vae.model import Model
+
+
+@dataclass(frozen=True)
+class ElboTerms:
+    """The two halves of −ELBO for each observation, at weight 1."""
+
+    distortion: Tensor  # (B,) −E_q log p(x|z), nats, the normalising constant included
+    rate: Tensor  # (B,) KL(q(z|x) ‖ p(z)), nats
+    rate_per_dim: Tensor | None  # (B, k) nats; None where q does not factorise
+    squared_error: Tensor  # (B,) E_q ‖x − E[x|z]‖², pixel²
+
+    @property
+    def elbo(self) -> Tensor:
+        """(B,) nats, higher is better."""
+        return -(self.distortion + self.rate)
+
+
+def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator | None = None) -> ElboTerms:
+    """Distortion from `samples` draws of z (F7), rate in closed form. x (B, channels, height, width) on the support.
+
+    The standard error of the distortion falls as 1/√samples; one sample is what training uses.
+    """
+    _check_samples(samples)
+    qz_x = model.encode(x)
+    px_z = model.decode(qz_x.rsample((samples,), generator))  # z (S, B, k)
+    log_px_z, squared_error = px_z.log_prob_and_squared_error(x)  # (S, B)
+    rate_per_dim = model.latent.rate_per_dim(qz_x)
+    rate = rate_per_dim.sum(-1) if rate_per_dim is not None else model.latent.rate(qz_x)
+    return ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
+
+
+def iw_bound(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
+    """F14 with K = `samples`: (B,) nats. K = 1 is a one-sample ELBO whose rate is sampled too."""
+    _check_samples(samples)
+    log_w, *_ = log_weights(model, x, samples, generator)
+    return torch.logsumexp(log_w, 0) - math.log(samples)
+
+
+class Objective(Protocol):
+    name: ClassVar[str]
+    takes_weight: ClassVar[bool]  # whether C may weight the distortion
+
+    @staticmethod
+    def loss(
+        model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, ElboTerms]:
+        """The loss (B,) and, from the same samples, the terms of the ELBO."""
+
+
+class Elbo:
+    """loss = C · distortion + rate with S samples; at C = 1 it is −ELBO. For a Gaussian the weight stays 1."""
+
+    name = "elbo"
+    takes_weight = True
+
+    @staticmethod
+    def loss(
+        model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, ElboTerms]:
+        terms = elbo_terms(model, x, samples, generator)
+        return weight * terms.distortion + terms.rate, terms
+
+
+class ImportanceWeighted:
+    """loss = −(importance bound with K samples) (Burda et al. 2015). K = 1 is the ELBO with a sampled rate."""
+
+    name = "iwae"
+    takes_weight = False
+
+    @staticmethod
+    def loss(
+        model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, ElboTerms]:
+        log_w, log_px_z, squared_error, qz_x = log_weights(model, x, samples, generator)
+        rate_per_dim = model.latent.rate_per_dim(qz_x)
+        rate = rate_per_dim.sum(-1) if rate_per_dim is not None else model.latent.rate(qz_x)
+        terms = ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
+        return math.log(samples) - torch.logsumexp(log_w, 0), terms
+
+
+def log_weights(model: Model, x: Tensor, samples: int, generator: Generator | None):
+    """log w (K, B) with its ingredients log p(x|z) (K, B), ‖x − E[x|z]‖² (K, B) and q(z|x)."""
+    qz_x = model.encode(x)
+    z = qz_x.rsample((samples,), generator)  # (K, B, k)
+    log_px_z, squared_error = model.decode(z).log_prob_and_squared_error(x)
+    return log_px_z + model.prior().log_prob(z) - qz_x.log_prob(z), log_px_z, squared_error, qz_x
+
+
+def _check_samples(samples: int) -> None:
+    if not isinstance(samples, int) or samples < 1:
+        raise ConfigError(f"samples: expected a whole number of 1 or more, got {samples!r}")
+
+
+OBJECTIVES: dict[str, type[Elbo] | type[ImportanceWeighted]] = {
+    objective.name: objective for objective in (Elbo, ImportanceWeighted)
+}

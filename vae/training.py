@@ -1,0 +1,368 @@
+"""The trainer: a generator of records, steered by knobs.
+
+The whole training set lies on the device as stored (uint8). A step gathers a batch, takes the loss and updates the
+weights, and adds its terms to sums on the device; nothing is fetched until a record is due, so that no step waits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from vae.completion import complete, total_steps
+from vae.config import Config, Knobs, check_C, parse_lr_schedule
+from vae.datasets import Dataset, load_dataset
+from vae.errors import ConfigError, TrainingDiverged
+from vae.likelihoods import Gaussian
+from vae.model import Model, build_model
+from vae.objectives import OBJECTIVES, ElboTerms
+
+EVALUATED_IMAGES = 2000  # held-out images looked at during training; the last record looks at all
+EVALUATION_ROWS = 1000  # images a chunk; the knobs are looked at between chunks
+EVALUATION_SHARE = 0.05  # of the training time, about, that held-out records may cost
+NEVER = 2**62
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over `images` observations: nats, and pixel² for the squared error. ELBO at weight 1 always."""
+
+    distortion: float
+    rate: float
+    elbo: float
+    squared_error: float
+    loss: float
+    rate_per_dim: list[float] | None
+    images: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """What happened up to `step`. Two records are equal when their numbers are; the wall time does not count."""
+
+    step: int
+    epoch: float
+    C: float
+    lr: float
+    train: Means
+    test: Means | None
+    seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True)
+class KnobChange:
+    """A knob took effect after `step` steps: C, lr_factor, part, or step (a single step that forces a record)."""
+
+    step: int
+    knob: str
+    value: float | str
+
+
+class Trainer:
+    """One model, one dataset, one optimiser. `run(knobs)` drives it; `state` / `load_state` continue it exactly."""
+
+    def __init__(self, config: Config, dataset: Dataset) -> None:
+        self.config, self.dataset = config, dataset
+        self.device = torch.device(config.device)
+        if self.device.type == "cpu" and config.threads:
+            torch.set_num_threads(config.threads)
+        self.images = dataset.train.to(self.device)
+        self.N, self.B = len(self.images), min(config.batch_size or 1, len(self.images))
+        self.model: Model = build_model(config, dataset.info.shape).to(self.device)
+        self.objective = OBJECTIVES[config.objective]
+        self.optimiser = self._optimiser()
+        self.schedule = parse_lr_schedule(config.lr_schedule)
+        self.total_steps = total_steps(config, self.N)
+
+        self.step, self.lr_factor, self.part = 0, 1.0, "both"
+        self.weight = torch.ones((), device=self.device)  # C of the likelihoods that C weights
+        self.noise = Generator(self.device).manual_seed(config.seed)
+        self.order_generator = Generator().manual_seed(config.seed)
+        self.order, self.cursor = self._permutation(), 0
+        self.sums = torch.zeros(4 + config.latent_dim, device=self.device)
+        self.steps_summed = 0
+        self.first_bad_step = torch.full((), NEVER, dtype=torch.int64, device=self.device)
+        self.started = time.perf_counter()
+        if not self.model.likelihood.learns_C:
+            self.weight.fill_(check_C(config.C))
+        self._start_C()
+        self._set_part("both")
+
+    # ---- one step
+
+    def take_step(self) -> None:
+        """One update on the next batch; no host synchronisation."""
+        x = self.dataset.to_float(self.images.index_select(0, self._next_batch()), self.noise)
+        loss, terms = self.objective.loss(self.model, x, self.config.samples, self.weight, self.noise)
+        mean_loss = loss.mean()
+        self._set_lr()
+        self.optimiser.zero_grad(set_to_none=True)
+        mean_loss.backward()
+        self.optimiser.step()
+        if isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit:
+            self.model.likelihood.project()
+        self.step += 1
+        with torch.no_grad():
+            bad = torch.where(mean_loss.isfinite(), NEVER, self.step)
+            torch.minimum(self.first_bad_step, bad, out=self.first_bad_step)
+            self.sums += _sums(loss.detach(), terms, self.config.latent_dim)
+        self.steps_summed += 1
+
+    def _next_batch(self) -> Tensor:
+        """The next B places of an endless row of permutations, so that every batch is full."""
+        rows = self.order[self.cursor : self.cursor + self.B]
+        self.cursor += self.B
+        if self.cursor >= self.N:
+            self.order, self.cursor = self._permutation(), self.cursor - self.N
+            rows = torch.cat([rows, self.order[: self.cursor]]) if self.cursor else rows
+        return rows
+
+    def _optimiser(self) -> torch.optim.Adam:
+        """Adam on all weights; a fitted log C moves ten times as fast, for its optimum moves as the decoder learns."""
+        networks = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
+        groups: list[dict[str, Any]] = [{"params": networks, "speed": 1.0}]
+        if own := list(self.model.likelihood.parameters()):
+            groups.append({"params": own, "speed": 10.0})
+        return torch.optim.Adam(groups, lr=self.config.lr, fused=True)
+
+    def _start_C(self) -> None:
+        """A fitted C starts at the best one for a decoder that knows nothing but the mean image."""
+        if isinstance(self.model.likelihood, Gaussian) and self.config.C == "fit":
+            x = self.dataset.to_float(self.images[:: max(1, self.N // 10_000)])
+            variance = x.var(0, correction=0).sum().item()
+            self.model.likelihood.set_C(best_C(self.dataset.info.pixels, max(variance, 1e-6)))
+            self.model.likelihood.set_C("fit")
+
+    def _permutation(self) -> Tensor:
+        return torch.randperm(self.N, generator=self.order_generator).to(self.device)
+
+    def _set_lr(self) -> None:
+        lr = self.lr
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr * group["speed"]
+
+    @property
+    def epoch(self) -> float:
+        return self.step * self.B / self.N
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        factor = 1.0
+        if self.schedule == "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.total_steps)))
+        elif isinstance(self.schedule, list):
+            factor = math.prod(f for start, f in self.schedule if self.epoch >= start)
+        return self.config.lr * factor * self.lr_factor
+
+    # ---- knobs
+
+    def check_C(self, C: float | str) -> None:
+        """Raise a ConfigError where this run cannot take that C."""
+        if C == "fit":
+            if not self.model.likelihood.learns_C:
+                raise ConfigError(f"C: only a gaussian likelihood can fit C; this run's is {self.config.likelihood}")
+        elif check_C(C) != 1 and not (self.model.likelihood.learns_C or self.objective.takes_weight):
+            raise ConfigError(f"C: the {self.config.objective} objective is a bound on log p(x) only at C = 1")
+
+    def apply(self, knob: str, value: Any) -> None:
+        """Make a change of C, lr_factor or part take effect at the next step."""
+        if knob == "C":
+            self.check_C(value)
+            if isinstance(self.model.likelihood, Gaussian):
+                self.model.likelihood.set_C(value)
+                self._set_part(self.part)
+            else:
+                self.weight.fill_(float(value))
+        elif knob == "lr_factor":
+            self.lr_factor = float(value)
+        elif knob == "part":
+            self._set_part(str(value))
+
+    def _set_part(self, part: str) -> None:
+        """Train both halves or one; the other keeps its weights and its optimiser state."""
+        self.part = part
+        for name in ("encoder", "decoder"):
+            for parameter in self.model.half(name):
+                parameter.requires_grad_(part in ("both", name))
+        if isinstance(self.model.likelihood, Gaussian):
+            fits = self.model.likelihood.fit and part in ("both", "decoder")
+            self.model.likelihood.log_C.requires_grad_(fits)
+
+    @property
+    def C(self) -> float:
+        likelihood = self.model.likelihood
+        return likelihood.C if isinstance(likelihood, Gaussian) else float(self.weight)
+
+    @property
+    def C_knob(self) -> float | str:
+        """The value that a person set: "fit" while C is learned."""
+        likelihood = self.model.likelihood
+        return "fit" if isinstance(likelihood, Gaussian) and likelihood.fit else self.C
+
+    # ---- looking
+
+    def record(self, knobs: Knobs | None = None, whole: bool = False, evaluate: bool = True) -> Record:
+        """Fetch the means since the last record and, if asked, those of held-out images.
+
+        Raises TrainingDiverged if any step so far had a loss that is not a finite number.
+        """
+        self.check_finite()
+        sums = (self.sums / (self.steps_summed * self.B)).tolist()
+        train = _means(sums, self.steps_summed * self.B)
+        self.sums.zero_()
+        self.steps_summed = 0
+        test = self.evaluate(knobs, whole) if evaluate else None
+        return Record(self.step, self.epoch, self.C, self.lr, train, test, time.perf_counter() - self.started)
+
+    def check_finite(self) -> None:
+        bad = int(self.first_bad_step)
+        if bad != NEVER:
+            raise TrainingDiverged(
+                f"Training diverged at step {bad:,}: the loss is no longer a finite number. The last good checkpoint is "
+                "kept; continue from it with a smaller learning rate, or with C closer to its optimum.",
+                bad,
+            )
+
+    @torch.no_grad()
+    def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> Means:
+        """Means over held-out images (the first 2,000 at most, or all), always with the same noise."""
+        images = self.dataset.test if whole else self.dataset.test[:EVALUATED_IMAGES]
+        generator = Generator(self.device).manual_seed(self.config.seed + 1)
+        sums = torch.zeros_like(self.sums)
+        for start in range(0, len(images), EVALUATION_ROWS):
+            x = self.dataset.to_float(images[start : start + EVALUATION_ROWS].to(self.device), generator)
+            loss, terms = self.objective.loss(self.model, x, self.config.samples, self.weight, generator)
+            sums += _sums(loss, terms, self.config.latent_dim)
+            if knobs is not None:
+                knobs.refresh()
+        return _means((sums / len(images)).tolist(), len(images))
+
+    @property
+    def evaluate_every(self) -> int:
+        """Records between two held-out evaluations: every record where that is cheap. A forward pass is a third of
+        a step's work."""
+        every = self.config.record_every or 1
+        cost = min(EVALUATED_IMAGES, len(self.dataset.test)) / 3
+        return max(1, round(cost / (EVALUATION_SHARE * every * self.B)))
+
+    # ---- the loop
+
+    def run(self, knobs: Knobs | None = None) -> Iterator[Record | KnobChange | None]:
+        """Train to the end or until `knobs.stop`. Yields records and knob changes, and None between steps and while
+        waiting, so that a caller can look after other things."""
+        knobs = knobs if knobs is not None else Knobs()
+        every = self.config.record_every or 1
+        steps_taken, due = knobs.steps_requested, time.perf_counter()
+        while self.step < self.total_steps:
+            knobs.refresh()
+            yield from self._apply(knobs)
+            if knobs.stop:
+                return
+            single = knobs.paused and knobs.steps_requested > steps_taken
+            if not single and (knobs.paused or (knobs.pace and time.perf_counter() < due)):
+                time.sleep(0.01 if knobs.paused else min(0.01, max(0.0, due - time.perf_counter())))
+                yield None
+                continue
+            steps_taken = steps_taken + 1 if single else knobs.steps_requested
+            due = max(due, time.perf_counter() - 0.1) + 1 / knobs.pace if knobs.pace else time.perf_counter()
+            self.take_step()
+            if single:
+                yield KnobChange(self.step, "step", 1)
+            last = self.step == self.total_steps
+            if single or last or self.step % every == 0:
+                number = -(-self.step // every)
+                yield self.record(knobs, last, single or last or number % self.evaluate_every == 0 or number == 1)
+            else:
+                yield None
+
+    def _apply(self, knobs: Knobs) -> Iterator[KnobChange]:
+        C = self.C_knob if knobs.C is None else knobs.C
+        for knob, old, new in (
+            ("C", self.C_knob, C),
+            ("lr_factor", self.lr_factor, knobs.lr_factor),
+            ("part", self.part, knobs.part),
+        ):
+            if new != old and not (
+                knob == "C" and new != "fit" and old != "fit" and math.isclose(new, old, rel_tol=1e-6)
+            ):
+                self.apply(knob, new)
+                yield KnobChange(self.step, knob, new)
+
+    # ---- the state that continuing exactly needs
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and JSON values; `load_state` of both continues to the last bit on the same kind of CPU."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for index, values in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        tensors |= {
+            "order": self.order,
+            "order_generator": self.order_generator.get_state(),
+            "noise": self.noise.get_state(),
+            "sums": self.sums,
+            "weight": self.weight,
+        }
+        values = {name: getattr(self, name) for name in ("step", "cursor", "steps_summed", "lr_factor", "part")}
+        values["fit"] = self.C_knob == "fit"
+        return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
+
+    def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+        optimiser: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, key = name.split(".", 2)
+                optimiser.setdefault(int(index), {})[key] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": optimiser})
+        self.order = tensors["order"].to(self.device)
+        self.order_generator.set_state(tensors["order_generator"])
+        self.noise.set_state(tensors["noise"])
+        self.sums.copy_(tensors["sums"])
+        self.weight.copy_(tensors["weight"])
+        for name in ("step", "cursor", "steps_summed", "lr_factor"):
+            setattr(self, name, values[name])
+        if isinstance(self.model.likelihood, Gaussian):
+            self.model.likelihood.fit = values["fit"]
+        self._set_part(values["part"])
+
+
+def best_C(pixels: int, squared_error: float) -> float:
+    """The C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image."""
+    return pixels / (2 * squared_error)
+
+
+def train(config: Config, knobs: Knobs | None = None, dataset: Dataset | None = None) -> Iterator[Record]:
+    """Train a VAE and yield a record every few steps; change `knobs` between records to steer it.
+
+    >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.test.elbo)
+
+    Raises ConfigError for settings that cannot be, TrainingDiverged when the loss stops being a number.
+    """
+    dataset = dataset or load_dataset(config.dataset, binarize=config.binarize or "none")
+    completed, _ = complete(config, dataset.info)
+    if completed.binarize != (config.binarize or "none"):
+        dataset = load_dataset(config.dataset, binarize=completed.binarize or "none")
+    for event in Trainer(completed, dataset).run(knobs):
+        if isinstance(event, Record):
+            yield event
+
+
+def _sums(loss: Tensor, terms: ElboTerms, k: int) -> Tensor:
+    """(4 + k,): distortion, rate, squared error, loss and the rate per dimension, summed over the batch."""
+    columns = torch.stack([terms.distortion.detach(), terms.rate.detach(), terms.squared_error, loss]).sum(1)
+    if terms.rate_per_dim is None:
+        return torch.cat([columns, columns.new_full((k,), math.nan)])
+    return torch.cat([columns, terms.rate_per_dim.detach().sum(0)])
+
+
+def _means(values: list[float], images: int) -> Means:
+    distortion, rate, squared_error, loss, *rate_per_dim = values
+    known = not any(math.isnan(value) for value in rate_per_dim)
+    return Means(distortion, rate, -(distortion + rate), squared_error, loss, rate_per_dim if known else None, images)
