@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -57,8 +57,7 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
 
 def total_steps(config: Config, images: int) -> int:
     """Steps of config.epochs passes over `images` images; a last part of a batch counts as a step."""
-    assert config.epochs and config.batch_size
-    return -(-config.epochs * images // config.batch_size)
+    return -(-(config.epochs or 1) * images // (config.batch_size or 1))
 
 
 def images_per_second(config: Config, info: DataInfo) -> float:
@@ -87,8 +86,8 @@ def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tu
     if support == "binary" and grey:
         if binarize == "none":
             raise ConfigError(
-                f"binarize: a {likelihood} likelihood needs binary pixels and {info.name} is grey: cross-entropy on grey "
-                "pixels is no likelihood. Use --binarize epoch, threshold or fixed, or --likelihood gaussian "
+                f"binarize: a {likelihood} likelihood needs binary pixels and {info.name} is grey: cross-entropy on "
+                "grey pixels is no likelihood. Use --binarize epoch, threshold or fixed, or --likelihood gaussian "
                 "or continuous-bernoulli"
             )
         if binarize is None:
@@ -105,7 +104,7 @@ def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tu
     return likelihood, binarize or "none"
 
 
-def _C(config: Config, likelihood: str) -> float | str:
+def _C(config: Config, likelihood: str) -> float | Literal["fit"]:
     if LIKELIHOODS[likelihood].learns_C:
         return "fit" if config.C is None else config.C
     if config.C == "fit":

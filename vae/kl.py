@@ -25,7 +25,7 @@ def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
         if cov.shape not in (loc1.shape, (*loc1.shape, loc1.shape[-1])):
             k = loc1.shape[-1]
             raise ConfigError(
-                f"{name}: expected variances {_s(loc1)} or matrices {(*loc1.shape, k)} for loc {_s(loc1)}, got {_s(cov)}"
+                f"{name}: expected variances {_s(loc1)} or matrices {(*loc1.shape, k)} as loc1 has it, got {_s(cov)}"
             )
     if cov1.shape == cov2.shape == loc1.shape:
         if not bool((cov1 > 0).all() and (cov2 > 0).all()):

@@ -1,4 +1,4 @@
-"""Metrics: functions (model, dataset) -> a number or an array per dimension. A new one is a function and a line below."""
+"""Metrics: functions (model, dataset) -> a number. A new one is a function and a line in METRICS."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vae.config import Config
 from vae.errors import DataError
 from vae.latents import LATENTS, LatentDistribution
-from vae.likelihoods import LIKELIHOODS, Likelihood, PixelDistribution
+from vae.likelihoods import LIKELIHOODS, Gaussian, Likelihood, PixelDistribution
 from vae.networks import NETWORKS, Shape
 
 
@@ -30,19 +30,19 @@ class Model(nn.Module):
         self.encoder = network.encoder(shape, self.latent.parameters(self.k), hidden, config.activation)
         planes = self.likelihood.parameters_per_pixel * shape[0]
         self.decoder = network.decoder(self.k, shape, planes, hidden, config.activation)
-        self.bfloat16 = config.precision == "bfloat16"
+        self.in_bfloat16 = config.precision == "bfloat16"
 
     def encode(self, x: Tensor) -> LatentDistribution:
         """q(z|x); x (B, channels, height, width), floats on the data's support."""
         if x.shape[1:] != self.shape:
             raise DataError(f"x: expected images of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             parameters = self.encoder(x)
         return self.latent.posterior(parameters.to(x.dtype))
 
     def decode(self, z: Tensor) -> PixelDistribution:
         """p(x|z); z (..., k), leading axes are kept."""
-        with torch.autocast(z.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             parameters = self.decoder(z.reshape(-1, self.k))  # (n, P·channels, height, width)
         return self.likelihood(parameters.to(z.dtype).reshape(*z.shape[:-1], -1, *self.shape))
 
@@ -51,7 +51,7 @@ class Model(nn.Module):
         weight = next(self.decoder.parameters())
         return self.latent.prior(self.k, weight.device, weight.dtype)
 
-    def half(self, part: str) -> list[nn.Parameter]:
+    def parameters_of(self, part: str) -> list[nn.Parameter]:
         """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
         if part == "encoder":
             return list(self.encoder.parameters())
@@ -63,7 +63,6 @@ def build_model(config: Config, shape: Shape) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = Model(config, shape)
-    likelihood = model.likelihood
-    if likelihood.learns_C:
-        likelihood.set_C(config.C if config.C is not None else "fit")
+    if isinstance(model.likelihood, Gaussian):
+        model.likelihood.set_C(config.C if config.C is not None else "fit")
     return model

@@ -6,6 +6,7 @@ so that they can be walked, exported and run elsewhere. `shape` is (channels, he
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -147,7 +148,7 @@ def multiply_adds(module: nn.Module, example: Tensor) -> int:
 
 def _dense(widths: Sequence[int], activation: str) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in itertools.pairwise(widths):
         layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
     return layers[:-1]
 

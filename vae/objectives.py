@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.errors import ConfigError
+from vae.latents import LatentDistribution
 from vae.model import Model
 
 
@@ -43,9 +44,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator |
     qz_x = model.encode(x)
     px_z = model.decode(qz_x.rsample((samples,), generator))  # z (S, B, k)
     log_px_z, squared_error = px_z.log_prob_and_squared_error(x)  # (S, B)
-    rate_per_dim = model.latent.rate_per_dim(qz_x)
-    rate = rate_per_dim.sum(-1) if rate_per_dim is not None else model.latent.rate(qz_x)
-    return ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
+    return _terms(model, qz_x, log_px_z, squared_error)
 
 
 def iw_bound(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
@@ -91,18 +90,24 @@ class ImportanceWeighted:
         model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
     ) -> tuple[Tensor, ElboTerms]:
         log_w, log_px_z, squared_error, qz_x = log_weights(model, x, samples, generator)
-        rate_per_dim = model.latent.rate_per_dim(qz_x)
-        rate = rate_per_dim.sum(-1) if rate_per_dim is not None else model.latent.rate(qz_x)
-        terms = ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
-        return math.log(samples) - torch.logsumexp(log_w, 0), terms
+        return math.log(samples) - torch.logsumexp(log_w, 0), _terms(model, qz_x, log_px_z, squared_error)
 
 
-def log_weights(model: Model, x: Tensor, samples: int, generator: Generator | None):
+def log_weights(
+    model: Model, x: Tensor, samples: int, generator: Generator | None = None
+) -> tuple[Tensor, Tensor, Tensor, LatentDistribution]:
     """log w (K, B) with its ingredients log p(x|z) (K, B), ‖x − E[x|z]‖² (K, B) and q(z|x)."""
     qz_x = model.encode(x)
     z = qz_x.rsample((samples,), generator)  # (K, B, k)
     log_px_z, squared_error = model.decode(z).log_prob_and_squared_error(x)
     return log_px_z + model.prior().log_prob(z) - qz_x.log_prob(z), log_px_z, squared_error, qz_x
+
+
+def _terms(model: Model, qz_x: LatentDistribution, log_px_z: Tensor, squared_error: Tensor) -> ElboTerms:
+    """From log p(x|z) and the squared error, both (S, B)."""
+    rate_per_dim = model.latent.rate_per_dim(qz_x)
+    rate = rate_per_dim.sum(-1) if rate_per_dim is not None else model.latent.rate(qz_x)
+    return ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
 
 
 def _check_samples(samples: int) -> None:

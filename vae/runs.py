@@ -118,12 +118,24 @@ def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
         content = json.loads((path / "config.json").read_text())
         if content["format"] > FORMAT:
             raise RunDamaged(
-                f"run {path.name!r} was written by a newer version (format {content['format']}, this one reads {FORMAT}); "
+                f"run {path.name!r} was written by a newer version (format {content['format']}, here {FORMAT}); "
                 "update ELBO Room to open it"
             )
         return Config.from_json(content["config"]), content["data"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDamaged(f"run {path.name!r}: config.json cannot be read ({error})") from None
+
+
+def extend(path: Path, epochs: int) -> None:
+    """Let an ended run go on to `epochs` in all."""
+    if read_status(path).state in ACTIVE:
+        raise RunBusy(f"run {path.name!r} is still training; stop it first")
+    content = json.loads((path / "config.json").read_text())
+    config, _ = read_config(path)
+    if config.epochs is not None and epochs <= config.epochs:
+        raise ConfigError(f"epochs: run {path.name!r} has {config.epochs}; give more than that to go on, got {epochs}")
+    content["config"] = dataclasses.replace(config, epochs=epochs).to_json()
+    write_json(path / "config.json", content)
 
 
 def read_status(path: Path) -> Status:
@@ -243,7 +255,7 @@ def check_free_disk(path: Path, needed: int) -> None:
     free, needed = shutil.disk_usage(path).free, needed + 50_000_000
     if free < needed:
         raise RunError(
-            f"run {path.name!r}: {free / 1e6:,.0f} MB of disk are free and its checkpoints need {needed / 1e6:,.0f} MB; "
+            f"run {path.name!r}: {free / 1e6:,.0f} MB of disk are free, its checkpoints need {needed / 1e6:,.0f} MB; "
             "make room, or choose another folder with --runs"
         )
 
@@ -273,7 +285,8 @@ def read_checked(path: Path, name: str) -> bytes:
         raise RunDamaged(f"run {path.name!r}: {name} cannot be read ({error.strerror})") from None
     if sha256(data) not in _manifest(path).get(name, []):
         raise RunDamaged(
-            f"run {path.name!r}: {name} is damaged (its SHA-256 is not the one in manifest.json); restore it from a copy or train again"
+            f"run {path.name!r}: {name} is damaged (its SHA-256 is not in manifest.json); "
+            "restore it from a copy, or train again"
         )
     return data
 

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -189,7 +189,7 @@ class Trainer:
         """Train both halves or one; the other keeps its weights and its optimiser state."""
         self.part = part
         for name in ("encoder", "decoder"):
-            for parameter in self.model.half(name):
+            for parameter in self.model.parameters_of(name):
                 parameter.requires_grad_(part in ("both", name))
         if isinstance(self.model.likelihood, Gaussian):
             fits = self.model.likelihood.fit and part in ("both", "decoder")
@@ -201,7 +201,7 @@ class Trainer:
         return likelihood.C if isinstance(likelihood, Gaussian) else float(self.weight)
 
     @property
-    def C_knob(self) -> float | str:
+    def C_knob(self) -> float | Literal["fit"]:
         """The value that a person set: "fit" while C is learned."""
         likelihood = self.model.likelihood
         return "fit" if isinstance(likelihood, Gaussian) and likelihood.fit else self.C
@@ -225,8 +225,8 @@ class Trainer:
         bad = int(self.first_bad_step)
         if bad != NEVER:
             raise TrainingDiverged(
-                f"Training diverged at step {bad:,}: the loss is no longer a finite number. The last good checkpoint is "
-                "kept; continue from it with a smaller learning rate, or with C closer to its optimum.",
+                f"Training diverged at step {bad:,}: the loss is no longer a finite number. The last good checkpoint "
+                "is kept; continue from it with a smaller learning rate, or with C closer to its optimum.",
                 bad,
             )
 
@@ -283,17 +283,14 @@ class Trainer:
                 yield None
 
     def _apply(self, knobs: Knobs) -> Iterator[KnobChange]:
-        C = self.C_knob if knobs.C is None else knobs.C
-        for knob, old, new in (
-            ("C", self.C_knob, C),
-            ("lr_factor", self.lr_factor, knobs.lr_factor),
-            ("part", self.part, knobs.part),
-        ):
-            if new != old and not (
-                knob == "C" and new != "fit" and old != "fit" and math.isclose(new, old, rel_tol=1e-6)
-            ):
-                self.apply(knob, new)
-                yield KnobChange(self.step, knob, new)
+        now: dict[str, Any] = {"C": self.C_knob, "lr_factor": self.lr_factor, "part": self.part}
+        for knob, old in now.items():
+            new = getattr(knobs, knob)
+            numbers = isinstance(new, (int, float)) and isinstance(old, (int, float))
+            if new is None or new == old or (numbers and math.isclose(new, old, rel_tol=1e-6)):  # C is kept in float32
+                continue
+            self.apply(knob, new)
+            yield KnobChange(self.step, knob, new)
 
     # ---- the state that continuing exactly needs
 

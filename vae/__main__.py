@@ -1,0 +1,278 @@
+"""The command line: `python -m vae train | resume | list | evaluate | doctor`.
+
+`--json` prints one JSON object on standard output. Errors are one sentence on standard error; exit status 2 means
+bad input. torch is imported by the command that needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from vae import runs
+from vae.config import BINARIZE, PRECISIONS, Config
+from vae.errors import ConfigError, ElboRoomError
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m vae", description=__doc__.split("\n")[0])
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    train = commands.add_parser("train", help="train a VAE into a new run")
+    _add_config(train)
+    train.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
+    train.add_argument("--name", help="name of the run (default: from the settings)")
+    train.set_defaults(run=train_command)
+
+    resume = commands.add_parser("resume", help="continue a run exactly where its last state stands")
+    resume.add_argument("name", metavar="RUN")
+    resume.add_argument("--epochs", type=int, help="train up to this many epochs in all")
+    resume.set_defaults(run=resume_command)
+
+    listing = commands.add_parser("list", help="the runs there are")
+    listing.set_defaults(run=list_command)
+
+    evaluate = commands.add_parser("evaluate", help="ELBO, importance bound on log p(x), active units; held-out images")
+    evaluate.add_argument("name", metavar="RUN")
+    evaluate.add_argument("--samples", type=int, default=5000, help="importance samples per image (default 5000)")
+    evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
+    evaluate.set_defaults(run=evaluate_command)
+
+    doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
+    doctor.set_defaults(run=doctor_command)
+
+    for command in (train, resume, listing, evaluate, doctor):
+        command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    for command in (train, resume, listing, evaluate):
+        command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
+    return top
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    """One option per setting of Config; None where it was not given."""
+    add = command.add_argument
+    add("--dataset", help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file")
+    add(
+        "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
+    )
+    add("--likelihood", help="bernoulli, gaussian or continuous-bernoulli (default: gaussian for grey data)")
+    add("--C", type=_C, metavar="VALUE|fit", help="Gaussian: 1/(2c), or fit; others: weight of the distortion")
+    add("--latent", help="kind of latent variable (default normal)")
+    add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
+    add("--network", help="linear, mlp or conv (default mlp)")
+    add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
+    add("--activation", help="relu or tanh (default relu)")
+    add("--objective", help="elbo or iwae (default elbo)")
+    add("--samples", type=int, help="samples of z per image in a step: S of the ELBO, K of iwae (default 1)")
+    add("--epochs", type=int, help="default: about a minute on two cores, 500 at most")
+    add("--batch-size", type=_auto, metavar="N|auto", help="images per step (default auto)")
+    add("--lr", type=float, help="Adam's learning rate (default 1e-3)")
+    add("--lr-schedule", help="constant, cosine or steps:EPOCH=FACTOR,... (default constant)")
+    add("--seed", type=int, help="of weights, order and noise (default 0)")
+    add("--device", help="auto, cpu, cuda, ... (default auto)")
+    add("--precision", choices=PRECISIONS, help="of matrix products (default float32)")
+    add("--threads", type=int, help="CPU threads (default: all cores)")
+    add("--record-every", type=int, metavar="STEPS", help="steps per record (default: about 300 records a run)")
+
+
+def train_command(options: argparse.Namespace) -> int:
+    from vae.completion import complete
+    from vae.datasets import describe
+
+    config = _config(options)
+    info = describe(config.dataset)
+    config, notes = complete(config, info)
+    for note in notes:
+        print(note, file=sys.stderr)
+    info = describe(config.dataset, binarize=config.binarize or "none")
+    path = runs.create_run(config, info.to_json(), options.name, options.runs)
+    return _train_here(path, options.json)
+
+
+def resume_command(options: argparse.Namespace) -> int:
+    path = _run(options)
+    if options.epochs is not None:
+        runs.extend(path, options.epochs)
+    elif runs.read_status(path).state == "finished":
+        return _report(path, options.json)
+    runs.change_knobs(path, stop=False, paused=False)
+    return _train_here(path, options.json)
+
+
+def _train_here(path: Path, as_json: bool) -> int:
+    """Train in this process; Ctrl-C saves and stops."""
+    from vae.worker import train_run
+
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    show = threading.Event()
+    if not as_json:
+        threading.Thread(target=_show_progress, args=(path, show), daemon=True).start()
+    train_run(path, stop)
+    show.set()
+    return _report(path, as_json)
+
+
+def _show_progress(path: Path, done: threading.Event) -> None:
+    """A line that follows status.json, on a terminal; nothing into a file."""
+    while sys.stderr.isatty() and not done.wait(0.5):
+        status = runs.read_status(path)
+        left = f", {status.seconds_left:,.0f} s left" if status.seconds_left else ""
+        pace = f", {status.images_per_second:,.0f} images/s" if status.images_per_second else ""
+        text = f"{path.name}: {status.state}, step {status.step:,} of {status.total_steps:,}{pace}{left}"
+        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
+
+
+def _report(path: Path, as_json: bool) -> int:
+    """What came of a training: 0 where the run can be used, 1 where it failed."""
+    status = runs.read_status(path)
+    records = [line for line in runs.read_history(path) if "train" in line]
+    held_out = next((line["test"] for line in reversed(records) if line["test"]), None)
+    elbo = held_out["elbo"] if held_out else None
+    if as_json:
+        print(json.dumps({"run": str(path), "step": status.step, "elbo": elbo, "state": status.state}))
+    elif held_out:
+        print(
+            f"\n{path}: {status.state} at step {status.step:,}; held-out ELBO {elbo:.2f} nats = "
+            f"−(distortion {held_out['distortion']:.2f} + rate {held_out['rate']:.2f})"
+        )
+    if status.message:
+        print(status.message, file=sys.stderr)
+    return 1 if status.state in ("failed", "diverged") else 0
+
+
+def list_command(options: argparse.Namespace) -> int:
+    rows = []
+    for path in runs.list_runs(options.runs):
+        try:
+            config, data = runs.read_config(path)
+            row = {"name": path.name, "state": runs.read_status(path).state, "dataset": data["name"]}
+            row |= {"likelihood": config.likelihood, "latent": f"{config.latent} {config.latent_dim}"}
+        except ElboRoomError as error:
+            row = {"name": path.name, "state": "damaged", "message": str(error)}
+        rows.append(row)
+    if options.json:
+        print(json.dumps({"runs": rows}))
+    else:
+        for row in rows:
+            print("  ".join(f"{value:<{28 if key == 'name' else 14}}" for key, value in row.items()).rstrip())
+        if not rows:
+            print("No runs yet; `python -m vae train` makes the first.")
+    return 0
+
+
+def evaluate_command(options: argparse.Namespace) -> int:
+    from vae.evidence import evaluate
+
+    for name in ("samples", "limit"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: expected 1 or more, got {value}")
+    run = runs.load_run(_run(options))
+
+    def progress(fraction: float) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{fraction:4.0%}", end="", file=sys.stderr, flush=True)
+
+    result = evaluate(run.model, run.dataset(), options.samples, options.limit, progress=progress)
+    if options.json:
+        print(json.dumps(result))
+        return 0
+    error = f" ± {result['iw_standard_error']:.3f}" if result["iw_standard_error"] is not None else ""
+    print(f"\rheld-out images {result['n']:,}, means in nats")
+    print(
+        f"ELBO          {result['elbo']:10.3f}  = −(distortion {result['distortion']:.3f} + rate {result['rate']:.3f})"
+    )
+    print(
+        f"log p(x) ≥    {result['iw_bound']:10.3f}{error}  (K = {result['samples']:,} importance samples, in expectation)"
+    )
+    print(f"effective samples {result['iw_ess']:.1f}; active units {result['active_units']}")
+    return 0
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    import importlib.metadata
+
+    import torch
+
+    from vae.datasets import data_root
+
+    def version(package: str) -> str:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            return "not installed"
+
+    root = runs.runs_root()
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    facts: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        **{name: version(name) for name in ("torch", "torchvision", "streamlit", "numpy", "scikit-learn", "plotly")},
+        "device": cuda or f"cpu, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}",
+        "runs": str(root),
+        "free disk": f"{shutil.disk_usage(existing).free / 1e9:.1f} GB",
+        "data root": str(data_root()) + ("" if data_root().exists() else " (not there yet)"),
+        "bind address": os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1 (set in .streamlit/config.toml)"),
+    }
+    if options.json:
+        print(json.dumps(facts))
+    else:
+        print("\n".join(f"{name:<14}{value}" for name, value in facts.items()))
+    return 0
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """--config first, then what was given as options."""
+    values: dict[str, Any] = {}
+    if options.config:
+        try:
+            values = json.loads(options.config.read_text())
+            values = values.get("config", values)  # a run's config.json serves as well
+        except (OSError, ValueError, AttributeError) as error:
+            raise ConfigError(f"config: {options.config} is not a JSON file of settings ({error})") from None
+    names = {field.name for field in dataclasses.fields(Config)}
+    values |= {name: value for name, value in vars(options).items() if name in names and value is not None}
+    if values.get("batch_size") == 0:
+        values["batch_size"] = None
+    return Config.from_json(values)
+
+
+def _run(options: argparse.Namespace) -> Path:
+    """RUN is a directory, or a name in the folder of runs."""
+    path = Path(options.name)
+    return path if (path / "config.json").is_file() else runs.run_path(options.name, options.runs)
+
+
+def _C(text: str) -> float | str:
+    return "fit" if text == "fit" else float(text)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(int(width) for width in text.split(",") if width)
+
+
+def _auto(text: str) -> int:
+    """0 stands for auto until the config is made."""
+    return 0 if text == "auto" else int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ElboRoomError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
