@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | resume | list | evaluate | doctor`.
+"""The command line: `python -m vae train | resume | list | evaluate | pack | doctor`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error; exit status 2 means
 bad input. torch is imported by the command that needs it, so that `--help` answers at once.
@@ -46,12 +46,17 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
     evaluate.set_defaults(run=evaluate_command)
 
+    pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
+    pack.add_argument("name", metavar="RUN")
+    pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
+    pack.set_defaults(run=pack_command)
+
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
     doctor.set_defaults(run=doctor_command)
 
-    for command in (train, resume, listing, evaluate, doctor):
+    for command in (train, resume, listing, evaluate, pack, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, resume, listing, evaluate):
+    for command in (train, resume, listing, evaluate, pack):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
@@ -79,7 +84,7 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="of weights, order and noise (default 0)")
     add("--device", help="auto, cpu, cuda, ... (default auto)")
     add("--precision", choices=PRECISIONS, help="of matrix products (default float32)")
-    add("--threads", type=int, help="CPU threads (default: all cores)")
+    add("--threads", type=int, help="CPU threads (default: all cores but one; one for small work)")
     add("--record-every", type=int, metavar="STEPS", help="steps per record (default: about 300 records a run)")
 
 
@@ -188,13 +193,21 @@ def evaluate_command(options: argparse.Namespace) -> int:
         return 0
     error = f" ± {result['iw_standard_error']:.3f}" if result["iw_standard_error"] is not None else ""
     print(f"\rheld-out images {result['n']:,}, means in nats")
+    parts = f"−(distortion {result['distortion']:.3f} + rate {result['rate']:.3f})"
+    print(f"ELBO          {result['elbo']:10.3f}  = {parts}")
     print(
-        f"ELBO          {result['elbo']:10.3f}  = −(distortion {result['distortion']:.3f} + rate {result['rate']:.3f})"
-    )
-    print(
-        f"log p(x) ≥    {result['iw_bound']:10.3f}{error}  (K = {result['samples']:,} importance samples, in expectation)"
+        f"log p(x) ≥    {result['iw_bound']:10.3f}{error}  in expectation, K = {result['samples']:,} importance samples"
     )
     print(f"effective samples {result['iw_ess']:.1f}; active units {result['active_units']}")
+    return 0
+
+
+def pack_command(options: argparse.Namespace) -> int:
+    from vae.pack import pack_run
+
+    path = _run(options)
+    size = pack_run(path, options.images)
+    print(json.dumps({"run": str(path), "bytes": size}) if options.json else f"{path}: {size / 1e6:.2f} MB")
     return 0
 
 

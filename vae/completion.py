@@ -45,9 +45,10 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
         C=_C(config, likelihood),
         batch_size=min(config.batch_size or BATCH_SIZE, info.train),
         device=_device(config.device),
-        threads=config.threads or _threads(),
     )
     NETWORKS[config.network].check(info.shape, hidden)
+    if config.threads is None:
+        config = dataclasses.replace(config, threads=_threads(config, info))
     if config.epochs is None:
         config = dataclasses.replace(config, epochs=default_epochs(config, info))
     if config.record_every is None:
@@ -62,11 +63,17 @@ def total_steps(config: Config, images: int) -> int:
 
 def images_per_second(config: Config, info: DataInfo) -> float:
     """A rough guess for two ordinary cores, from the multiply-adds of a training step."""
+    batch_size = config.batch_size or BATCH_SIZE
+    pixels = batch_size * info.pixels * config.samples
+    return batch_size / (0.7e-3 + _step_multiply_adds(config, info) / 40e9 + pixels * 12e-9)
+
+
+def _step_multiply_adds(config: Config, info: DataInfo) -> float:
+    """Forward and backward, the whole batch: a backward pass is two forward ones."""
     model = build_model(config, info.shape)
-    macs = multiply_adds(model.encoder, torch.zeros(1, *info.shape)) * 1.0
-    macs += multiply_adds(model.decoder, torch.zeros(1, config.latent_dim)) * config.samples
-    step_seconds = 0.7e-3 + (config.batch_size or BATCH_SIZE) * (3 * macs / 40e9 + info.pixels * config.samples * 12e-9)
-    return (config.batch_size or BATCH_SIZE) / step_seconds
+    one = multiply_adds(model.encoder, torch.zeros(1, *info.shape))
+    one += multiply_adds(model.decoder, torch.zeros(1, config.latent_dim)) * config.samples
+    return 3.0 * one * (config.batch_size or BATCH_SIZE)
 
 
 def default_epochs(config: Config, info: DataInfo) -> int:
@@ -126,8 +133,11 @@ def _device(device: str) -> str:
     return device
 
 
-def _threads() -> int:
-    return min(os.cpu_count() or 1, torch.get_num_threads())
+def _threads(config: Config, info: DataInfo) -> int:
+    """One for small work, which two threads only slow down; else all cores but one, which serves and draws: threads
+    that wait for each other on a crowded machine lose far more than the core that is left free."""
+    small = _step_multiply_adds(config, info) < 1e8
+    return 1 if small else max(1, (os.cpu_count() or 2) - 1)
 
 
 def _known(name: str, value: str, registry: dict) -> None:

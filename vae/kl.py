@@ -59,8 +59,9 @@ def kl_univariate_parts(loc1: Tensor, scale1: Tensor, loc2: Tensor, scale2: Tens
 def _cholesky(name: str, cov: Tensor, loc: Tensor) -> Tensor:
     if cov.shape == loc.shape:
         cov = torch.diag_embed(cov)
-    L, info = torch.linalg.cholesky_ex(cov)
-    if bool((info != 0).any()):
+    L, info = torch.linalg.cholesky_ex(cov)  # reads one triangle only
+    asymmetric = (cov - cov.mT).abs() > 1e-4 * cov.abs().amax((-2, -1), keepdim=True)  # more than rounding leaves
+    if bool((info != 0).any() or asymmetric.any()):
         raise ConfigError(f"{name}: every covariance must be symmetric and positive definite; at least one is not")
     return L
 

@@ -42,6 +42,7 @@ FORMAT = 1
 ACTIVE = ("queued", "starting", "running", "paused", "saving")  # states in which a process works or will
 ENDED = ("finished", "stopped", "interrupted", "diverged", "failed")
 WEIGHTS = "weights.safetensors"
+STATE = "resume/state.safetensors"
 HEARTBEAT_LIMIT = 20.0  # seconds without a new status after which a worker counts as hung
 
 
@@ -146,7 +147,7 @@ def read_status(path: Path) -> Status:
         status = Status(**{k: v for k, v in values.items() if k in known})
     except FileNotFoundError:
         return Status(state="finished")
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return Status(state="failed", message="status.json cannot be read")
     if status.state in ACTIVE and status.state != "queued" and not is_locked(path):
         status.state = "interrupted"
@@ -289,6 +290,12 @@ def read_checked(path: Path, name: str) -> bytes:
             "restore it from a copy, or train again"
         )
     return data
+
+
+def forget(path: Path, name: str) -> None:
+    """Drop a checkpoint file that is gone from the manifest."""
+    files = {known: sums for known, sums in _manifest(path).items() if known != name}
+    write_json(path / "manifest.json", {"format": FORMAT, "files": files})
 
 
 def content_hash(path: Path, name: str) -> str | None:

@@ -134,7 +134,8 @@ class Trainer:
     def _start_C(self) -> None:
         """A fitted C starts at the best one for a decoder that knows nothing but the mean image."""
         if isinstance(self.model.likelihood, Gaussian) and self.config.C == "fit":
-            x = self.dataset.to_float(self.images[:: max(1, self.N // 10_000)])
+            some = self.images[:: max(1, self.N // 10_000)]
+            x = self.dataset.to_float(some, Generator(self.device).manual_seed(self.config.seed))
             variance = x.var(0, correction=0).sum().item()
             self.model.likelihood.set_C(best_C(self.dataset.info.pixels, max(variance, 1e-6)))
             self.model.likelihood.set_C("fit")

@@ -29,11 +29,12 @@ from vae.errors import ConfigError, ElboRoomError, RunDamaged, TrainingDiverged
 if TYPE_CHECKING:
     from vae.training import Trainer
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; spinning threads starve the server
 KNOBS_EVERY = 0.05  # seconds between two looks at knobs.json
 STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 10.0
-STATE = "resume/state.safetensors"
+STATE = runs.STATE
 REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
 
@@ -111,7 +112,7 @@ class Worker:
         from vae.datasets import load_dataset
         from vae.training import Trainer
 
-        self.path = path
+        self.path, self.note = path, ""
         self.status = runs.Status(state="starting", pid=os.getpid())
         self._write_status()
         self.config, _ = runs.read_config(path)
@@ -134,7 +135,10 @@ class Worker:
     def _resume(self) -> Replay:
         """Load the newest state, if there is one, and drop from the history what will be measured again."""
         if not (self.path / STATE).is_file():
-            runs.truncate_history(self.path, 0)
+            if (self.path / WEIGHTS).is_file():
+                self._start_from_weights()
+            else:
+                runs.truncate_history(self.path, 0)
             return Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
@@ -145,6 +149,13 @@ class Worker:
         replay = self._replay(kept, beyond)
         runs.write_json(self.path / REPLAY, dataclasses.asdict(replay))
         return replay
+
+    def _start_from_weights(self) -> None:
+        """A shipped run has no state: go on from its weights with a fresh optimiser, and say so."""
+        run = runs.load_run(self.path)
+        self.trainer.model.load_state_dict(run.model.state_dict())
+        self.trainer.step = max((line["step"] for line in run.history), default=0)
+        self.note = "This run came without its optimiser's state: it goes on from its weights with a fresh one."
 
     def _replay(self, kept: list[dict[str, Any]], beyond: list[dict[str, Any]]) -> Replay:
         """The knob changes beyond the state, those that an earlier replay had still to make among them. After a
@@ -180,6 +191,7 @@ class Worker:
 
     def _end(self) -> None:
         step, total = self.trainer.step, self.trainer.total_steps
+        self.status.seconds_left = None
         if step >= total:
             self.status.state, self.status.message = "finished", ""
         elif self.knobs.server_gone.is_set():
@@ -209,7 +221,7 @@ class Worker:
         trainer, status = self.trainer, self.status
         paused = self.knobs.paused
         status.state = "paused" if paused else "running"
-        status.message = self.knobs.refused
+        status.message = self.knobs.refused or self.note
         self.pace.append((now, trainer.step))
         (then, step), steps = self.pace[0], 0.0
         if now > then:

@@ -1,0 +1,75 @@
+"""Where images come from: a registered name or a file of yours in, a `Dataset` with a declared support out.
+
+    load_dataset("digits")                               offline, embedded in scikit-learn
+    load_dataset("mnist", binarize="epoch")              downloaded once into the data root
+    load_dataset("faces.npz", progress=print)            `images` or `x`, optional `labels`
+
+A new dataset is one class or one instance in `registered.py` and one line in `DATASETS` at its foot.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from vae.datasets.arrays import ArrayFile
+from vae.datasets.dataset import DataInfo, Dataset, Source
+from vae.datasets.downloads import Progress
+from vae.datasets.registered import DATASETS
+from vae.errors import ConfigError
+
+__all__ = ["DATASETS", "DataInfo", "Dataset", "Progress", "data_root", "describe", "load_dataset"]
+
+
+def load_dataset(
+    name_or_path: str | Path,
+    root: str | Path | None = None,
+    binarize: str = "none",
+    progress: Progress | None = None,
+) -> Dataset:
+    """Images of a registered set (downloaded into `root` when they are not there yet) or of a file.
+
+    root: the data root, see `data_root`. binarize: none | threshold | fixed | epoch, see `Dataset.binarized`.
+    progress(fraction, text) follows a download; an exception it raises ends the download and leaves nothing behind.
+    Raises ConfigError (unknown name, impossible view), DataError (unreadable, outside the support), DownloadError.
+    """
+    source, folder = _source(name_or_path), _root(root)
+    if not isinstance(source, ArrayFile):
+        source.describe(folder).binarized(binarize)  # refuses an impossible view before a download
+    return source.load(folder, progress or _quiet).binarized(binarize)
+
+
+def describe(name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none") -> DataInfo:
+    """What `load_dataset` would return, without a download. A registered set costs nothing, a file is read once."""
+    return _source(name_or_path).describe(_root(root)).binarized(binarize)
+
+
+def data_root() -> Path:
+    """`ELBO_ROOM_DATA`, else `elbo-room` in the user's cache folder. Laid out as torchvision does."""
+    chosen = os.environ.get("ELBO_ROOM_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "elbo-room" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "elbo-room"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "elbo-room"
+
+
+def _root(root: str | Path | None) -> Path:
+    return data_root() if root is None else Path(root).expanduser()
+
+
+def _source(name_or_path: str | Path) -> Source:
+    name = str(name_or_path)
+    if name in DATASETS:
+        return DATASETS[name]
+    path = Path(name).expanduser()
+    if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
+        return ArrayFile(path)
+    raise ConfigError(f"dataset: expected one of {', '.join(DATASETS)}, or an .npz or .npy file, got {name[:80]!r}")
+
+
+def _quiet(fraction: float, text: str) -> None:
+    """Nobody follows the download."""

@@ -1,0 +1,227 @@
+"""What a dataset is: images as stored, the values they may take, a fixed split, and binarised views of grey ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae.config import BINARIZE
+from vae.errors import ConfigError, DataError
+
+Support = Literal["binary", "unit", "real"]
+SUPPORTS: tuple[Support, ...] = ("binary", "unit", "real")  # {0, 1}, [0, 1], any finite number
+SPLIT_SEED = 1797  # of the permutation that sets held-out images apart; never a run's seed
+DRAW_SEED = 2008  # of the fixed binarisation
+MOST_HELD_OUT = 10_000  # as many as MNIST holds out: evaluation stays affordable on large sets
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """A dataset described without its images; `support` is the one after binarisation.
+
+    shape: (channels, height, width). scale: the stored value that means 1. classes: the names that labels index.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    support: Support
+    scale: int
+    train: int  # number of images
+    test: int
+    classes: tuple[str, ...] | None = None
+
+    @property
+    def pixels(self) -> int:
+        """Pixels times channels: the D of the formulas."""
+        return math.prod(self.shape)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> DataInfo:
+        try:
+            classes = values["classes"]
+            channels, height, width = (int(size) for size in values["shape"])
+            if values["support"] not in SUPPORTS:
+                raise ValueError(f"support {values['support']!r}")
+            return cls(
+                name=str(values["name"]),
+                shape=(channels, height, width),
+                support=values["support"],
+                scale=int(values["scale"]),
+                train=int(values["train"]),
+                test=int(values["test"]),
+                classes=None if classes is None else tuple(str(c) for c in classes),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"description of the data: expected name, shape, support, ... ({error!r})") from None
+
+    def binarized(self, binarize: str) -> DataInfo:
+        """The description of a binarised view; ConfigError where there is none."""
+        if binarize not in BINARIZE:
+            raise ConfigError(f"binarize: expected one of {', '.join(BINARIZE)}, got {binarize!r}")
+        if binarize == "none":
+            return self
+        if self.support == "binary":
+            raise ConfigError(f"binarize: {self.name} is binary already, its only view is none, got {binarize!r}")
+        if self.support == "real":
+            raise ConfigError(
+                f"binarize: expected none for {self.name}, whose values are real numbers, not grey levels in [0, 1], "
+                f"got {binarize!r}"
+            )
+        return dataclasses.replace(self, support="binary", scale=self.scale if binarize == "epoch" else 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels on the CPU. Everything else sees images through `to_float` only.
+
+    train, test: (N, channels, height, width) as stored: uint8 from 0 to `scale`; float32 at scale 1 for support "real"
+    and for grey levels that came as floats. train_labels, test_labels: (N,) int64, or None.
+    Raises DataError when the images do not fit `info`: they are refused, never rescaled.
+    """
+
+    info: DataInfo
+    train: Tensor
+    test: Tensor
+    train_labels: Tensor | None = None
+    test_labels: Tensor | None = None
+    binarize: str = "none"
+
+    def __post_init__(self) -> None:
+        for part, count in (("train", self.info.train), ("test", self.info.test)):
+            grey = self.binarize == "epoch" and part == "train"
+            _check(f"{self.info.name}, {part}", getattr(self, part), count, self.info, "unit" if grey else None)
+            labels = getattr(self, f"{part}_labels")
+            if labels is not None:
+                _check_labels(f"{self.info.name}, {part}", labels, count, self.info.classes)
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.info.shape
+
+    @property
+    def support(self) -> Support:
+        return self.info.support
+
+    @property
+    def scale(self) -> int:
+        return self.info.scale
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        return self.info.classes
+
+    def to_float(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Stored images (..., c, h, w) as float32 on the support, on x's device.
+
+        In the `epoch` view every call draws anew, from Bernoulli(x / scale) with `generator` (of x's device); held-out
+        images are stored there as 0 or `scale`, which the draw leaves as they are. Elsewhere nothing is random.
+        """
+        if self.binarize == "epoch":  # rand < p is 2.7 times as fast as torch.bernoulli(p), and exact at p = 0 and 1
+            draw = torch.rand(x.shape, generator=generator, device=x.device, dtype=torch.float32)
+            return (draw * self.scale < x).to(torch.float32)
+        values = x.to(torch.float32)
+        return values if self.scale == 1 else values / self.scale
+
+    def binarized(self, binarize: str) -> Dataset:
+        """A binary view of grey images; ConfigError for others.
+
+        threshold: 1 where x >= 1/2. fixed: one draw from Bernoulli(x) that belongs to the dataset.
+        epoch: training images drawn anew whenever they are used, held-out ones as in `fixed` (so both compare).
+        Choose epoch for training (it augments), fixed to repeat a published number, threshold for crisp pictures.
+        """
+        info = self.info.binarized(binarize)
+        if binarize == "none":
+            return self
+        if binarize == "threshold":
+            train, test = ((x >= self.scale / 2).to(torch.uint8) for x in (self.train, self.test))
+        else:
+            test = _draw(self.test, self.scale, 1)
+            train = self.train if binarize == "epoch" else _draw(self.train, self.scale, 0)
+        if binarize == "epoch":
+            test = test.to(self.train.dtype) * self.scale
+        return dataclasses.replace(self, info=info, train=train, test=test, binarize=binarize)
+
+
+class Source(ABC):
+    """Where a dataset comes from."""
+
+    @abstractmethod
+    def describe(self, root: Path) -> DataInfo:
+        """The plain (not binarised) dataset's description: cheap, and never a download."""
+
+    @abstractmethod
+    def load(self, root: Path, progress: Callable[[float, str], None]) -> Dataset:
+        """The plain dataset, fetched into `root` if it has to be."""
+
+
+def split_indices(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out rows of a set without a split of its own: a fifth, at most 10,000, held out.
+
+    RandomState's streams are frozen by NumPy's compatibility promise: the split is the same with any version.
+    """
+    order = np.random.RandomState(SPLIT_SEED).permutation(count)
+    held_out = held_out_count(count)
+    return order[held_out:], order[:held_out]
+
+
+def held_out_count(count: int) -> int:
+    return min(-(-count // 5), MOST_HELD_OUT)
+
+
+def split(info: DataInfo, images: np.ndarray, labels: np.ndarray | None) -> Dataset:
+    """images (N, c, h, w), labels (N,) of whole numbers -> the Dataset with the fixed split."""
+    train, test = split_indices(len(images))
+    x = torch.from_numpy(images)
+    y = None if labels is None else torch.from_numpy(labels.astype(np.int64))
+    return Dataset(info, x[train], x[test], None if y is None else y[train], None if y is None else y[test])
+
+
+def _draw(x: Tensor, scale: int, stream: int) -> Tensor:
+    """One draw of 0/1 uint8 with P(1) = x / scale; each `stream` has random numbers of its own."""
+    random = np.random.RandomState([DRAW_SEED, stream])
+    drawn = np.empty(x.shape, np.uint8)
+    rows = max(1, 2**22 // math.prod(x.shape[1:]))  # a few ten megabytes of random numbers at a time
+    for start in range(0, len(x), rows):
+        grey = x[start : start + rows].numpy()
+        drawn[start : start + rows] = random.random_sample(grey.shape) * scale < grey
+    return torch.from_numpy(drawn)
+
+
+def _check(where: str, x: Tensor, count: int, info: DataInfo, support: Support | None) -> None:
+    """DataError unless x has `count` images of the declared shape with values on the support (default: info's)."""
+    if tuple(x.shape) != (count, *info.shape):
+        raise DataError(f"{where}: expected images of shape {(count, *info.shape)}, got {tuple(x.shape)}")
+    if x.dtype not in (torch.uint8, torch.float32):
+        raise DataError(f"{where}: expected uint8 or float32 images, got {x.dtype}")
+    support = support or info.support
+    low, high = (value.item() for value in x.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise DataError(f"{where}: expected finite values, got NaN or infinity")
+    if support != "real" and (low < 0 or high > info.scale):
+        raise DataError(f"{where}: expected values from 0 to {info.scale}, got {low:g} to {high:g}")
+    binary = support != "binary" or (x.dtype == torch.uint8 and info.scale == 1)  # then 0 and 1 are all there is
+    if not binary and not bool(((x == 0) | (x == info.scale)).all()):
+        raise DataError(f"{where}: expected only 0 and {info.scale}, got values between")
+
+
+def _check_labels(where: str, labels: Tensor, count: int, classes: tuple[str, ...] | None) -> None:
+    if tuple(labels.shape) != (count,) or labels.dtype != torch.int64:
+        raise DataError(f"{where}: expected {count:,} int64 labels, got {tuple(labels.shape)} of {labels.dtype}")
+    if classes is not None and (labels.min() < 0 or labels.max() >= len(classes)):
+        raise DataError(f"{where}: expected labels from 0 to {len(classes) - 1}, got {labels.min()} to {labels.max()}")

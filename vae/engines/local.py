@@ -1,0 +1,389 @@
+"""The default engine: worker processes on this machine, some at a time, the others in a queue that everybody can see.
+
+    submit ──> waiting ──> at work ──> ended (the worker wrote how)
+                  ^            │
+                  └── crashed ─┘  once; the second time the run has failed, with the end of its log
+
+A worker is an ordinary process (never `multiprocessing`: it would run the server's main script again) in a session
+of its own, so that Ctrl-C reaches only the server. The engine holds a pipe to its standard input; when the server
+ends, however it ends, the pipe closes and the worker saves and ends by itself.
+
+While a run waits the engine holds the run's lock, which so tells two servers on one folder apart from a server that
+was killed: a run that says "queued" while nobody holds its lock belongs to nobody (`recover`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from vae import runs
+from vae.engines.process import Worker, describe_exit, end_all, gpus
+from vae.engines.states import CLAIMED, end_unheld, failure, stop_elsewhere, write_state
+from vae.errors import ConfigError, RunBusy, RunError
+
+COMMAND = (sys.executable, "-m", "vae.worker")
+TICK = 0.2  # seconds between two looks at the workers
+IDLE_TICK = 1.0  # the same while there is only a spare worker
+SPARE_DELAY = 3.0  # seconds after a start in which no spare is made: importing torch would slow the new run's start
+NO_TURN = "The server ended before its turn came; continue to start it."
+NOT_SAVED = "The server ended and the training process did not save in time; continue resumes the last saved state."
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Job:
+    """A submitted run: it waits while `worker` is None, and then the engine holds its lock."""
+
+    key: Path  # the path made absolute
+    path: Path  # as it was submitted
+    owner: str
+    lock: FileLock | None
+    worker: Worker | None = None
+    crashes: int = 0
+    heartbeat: float = 0.0  # the status's, by its own clock; only compared for being the same
+    seen: float = 0.0  # when it last changed, by our clock, which a suspended laptop or a corrected one leaves alone
+    stop_by: float | None = None
+    killed: str = ""  # why we killed the worker
+
+
+class LocalEngine:
+    """Trains at most `slots` runs at a time; None means `ELBO_ROOM_SLOTS`, else one per GPU, else half the cores.
+
+    spare: keep one worker with torch imported, so that a run starts in a fraction of a second instead of several.
+    command: what a worker is started with. heartbeat_limit: seconds without a sign of life after which it counts as
+    hung; start_limit: the same until its first record. stop_limit, close_limit: seconds that it has to end by itself.
+    """
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        spare: bool = True,
+        *,
+        command: Sequence[str] = COMMAND,
+        heartbeat_limit: float = runs.HEARTBEAT_LIMIT,
+        start_limit: float = 60.0,
+        stop_limit: float = 15.0,
+        close_limit: float = 4.0,
+    ) -> None:
+        self._devices = gpus()
+        self.slots = default_slots(len(self._devices)) if slots is None else _at_least_one("slots", slots)
+        self._command = tuple(command)
+        self._heartbeat_limit, self._start_limit = heartbeat_limit, max(start_limit, heartbeat_limit)
+        self._stop_limit, self._close_limit = stop_limit, close_limit
+        self._changed = threading.Condition()  # guards everything below, and wakes the monitor and `wait`
+        self._jobs: dict[Path, Job] = {}  # in the order of submission
+        self._coming: set[Path] = set()  # between the check and the queue
+        self._served: dict[str, int] = {}  # owner -> number of the turn that was theirs last
+        self._turn = 0
+        self._spare: Worker | None = None
+        self._spares_left = 2 if spare else 0  # a spare that dies unused is replaced once, not for ever
+        self._spare_after = 0.0
+        self._monitor: threading.Thread | None = None
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to work: the monitor's thread and the spare worker. Once is enough, twice is fine."""
+        with self._changed:
+            self._refuse_if_closed()
+            if self._monitor is None:
+                self._monitor = threading.Thread(target=self._watch, name="elbo-room-engine", daemon=True)
+                self._monitor.start()
+
+    def submit(self, path: Path, owner: str = "") -> None:
+        """Train a new run, or continue an ended one, when its turn comes; the queue is fair between owners.
+
+        RunBusy if it is at work or waits already, here or elsewhere; RunError if it cannot be written.
+        """
+        self.start()
+        key = path.resolve()
+        with self._changed:
+            if key in self._jobs or key in self._coming:
+                raise RunBusy(f"run {path.name!r} is training already or waits for its turn; stop it first")
+            self._coming.add(key)
+        try:
+            lock = runs.acquire(path)  # outside our lock: it may wait for a reader that looks at this run
+            with self._changed:
+                try:
+                    self._refuse_if_closed()
+                    runs.change_knobs(path, stop=False, paused=False)
+                    write_state(path, "queued")
+                except BaseException:
+                    lock.release()
+                    raise
+                self._jobs[key] = Job(key, path, owner, lock)
+                self._changed.notify_all()
+        finally:
+            self._coming.discard(key)
+
+    def stop(self, path: Path) -> None:
+        """End the run with its state saved. One that waits becomes "stopped" without ever starting; one that does
+        not react within the stop limit is killed; one that has ended is left as it is."""
+        with self._changed:
+            job = self._jobs.get(path.resolve())
+            if job is None:
+                stop_elsewhere(path)
+            elif job.worker is None:
+                self._drop_waiting(job, "stopped", "Stopped before its turn came.")
+            elif job.stop_by is None:
+                job.stop_by = time.monotonic() + self._stop_limit
+                with contextlib.suppress(OSError, RunError, Timeout):  # a full disk, damaged knobs: it is killed then
+                    runs.change_knobs(path, stop=True)
+
+    def position(self, path: Path) -> int:
+        """The place in the queue, from 1; 0 for a run that does not wait here (it is at work, or has ended)."""
+        with self._changed:
+            job = self._jobs.get(path.resolve())
+            return 0 if job is None or job.worker is not None else self._queue().index(job) + 1
+
+    def active(self) -> list[Path]:
+        """The runs that have a worker."""
+        with self._changed:
+            return [job.path for job in self._working()]
+
+    def queued(self) -> list[Path]:
+        """The runs that wait, in the order in which they will start."""
+        with self._changed:
+            return [job.path for job in self._queue()]
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until nothing is at work or waits; False if that took longer than `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._jobs, timeout)
+
+    def close(self) -> None:
+        """Let the workers save and end, kill those that do not. Runs that wait become "interrupted"."""
+        deadline = time.monotonic() + self._close_limit
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify_all()
+        if self._monitor is not None:
+            self._monitor.join(self._close_limit)
+        with self._changed:
+            working = self._working()
+            workers = [job.worker for job in working if job.worker] + ([self._spare] if self._spare else [])
+            for worker in workers:
+                worker.let_end()
+            for job in self._queue():
+                with contextlib.suppress(OSError):
+                    self._drop_waiting(job, "interrupted", NO_TURN)
+            killed = end_all(workers, deadline)
+            for job in working:
+                if job.worker in killed:
+                    with contextlib.suppress(OSError, RunError):
+                        end_unheld(job.path, "interrupted", NOT_SAVED)
+                self._forget(job)
+            self._spare = None
+
+    # The monitor. Everything below is called with our lock held.
+
+    def _watch(self) -> None:
+        last = time.monotonic()
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                asleep = now - last > 5.0  # it is we who were stopped or suspended, perhaps the workers with us
+                last = now
+                for job in self._working():
+                    job.seen = now if asleep else job.seen
+                    self._guard(job, now)
+                while (waiting := self._queue()) and len(self._working()) < self.slots:
+                    self._launch(waiting[0], now)
+                self._tend_spare(now)
+                self._changed.wait(TICK if self._jobs else IDLE_TICK)
+
+    def _guard(self, job: Job, now: float) -> None:
+        """Nothing that happens to one run may end the watch over the others."""
+        try:
+            self._look_after(job, now)
+        except Exception:
+            logger.exception("run %s is given up", job.path.name)
+            if job.worker is not None:
+                job.worker.kill()
+            self._forget(job)
+
+    def _look_after(self, job: Job, now: float) -> None:
+        assert job.worker is not None
+        code = job.worker.exit_code()
+        if code is not None:
+            self._ended(job, code)
+            return
+        status = runs.read_status(job.path)
+        if status.heartbeat != job.heartbeat:
+            job.heartbeat, job.seen = status.heartbeat, now
+        limit = self._start_limit if status.state in ("queued", "starting") else self._heartbeat_limit
+        if now - job.seen > limit:
+            job.killed = job.killed or f"it gave no sign of life for {limit:g} s"
+        elif job.stop_by is not None and now > job.stop_by and status.state != "saving":
+            job.killed = job.killed or f"it did not react to stop for {self._stop_limit:g} s"
+        if job.killed:
+            job.worker.kill()
+
+    def _ended(self, job: Job, code: int) -> None:
+        """A worker is gone: the run has ended, or it crashed and is resumed once."""
+        status = runs.read_status(job.path)
+        # A worker that claimed its end and then crashed on the way out has lost nothing.
+        claimed = CLAIMED if code else (*CLAIMED, "interrupted")
+        reason = job.killed or describe_exit(code)
+        job.worker = None
+        job.crashes += 1
+        if status.state in claimed:
+            self._forget(job)
+        elif job.stop_by is not None:
+            self._forget(job)
+            end_unheld(job.path, "stopped", f"It was ended ({reason}); continue resumes the last saved state.")
+        elif job.crashes > 1:
+            self._forget(job)
+            end_unheld(job.path, "failed", failure(job.path, reason))
+        else:
+            job.lock = runs.acquire(job.path)
+            write_state(job.path, "queued", f"The training process ended unexpectedly ({reason}); it is being resumed.")
+            self._launch(job, time.monotonic())
+
+    def _launch(self, job: Job, now: float) -> None:
+        if job.lock is not None:
+            job.lock.release()  # the worker takes it
+        job.lock = None
+        try:
+            job.worker = self._take_spare(job) or self._start_worker(job.key)
+        except OSError as error:
+            self._forget(job)
+            with contextlib.suppress(OSError, RunError):
+                end_unheld(job.path, "failed", f"The training process could not be started: {error.strerror or error}.")
+            return
+        job.killed = ""
+        self._turn += 1
+        self._served[job.owner] = self._turn
+        job.heartbeat, job.seen = runs.read_status(job.path).heartbeat, now
+        self._spare_after = now + SPARE_DELAY
+
+    def _start_worker(self, path: Path) -> Worker:
+        with open(path / "log.txt", "ab") as log:  # so that even a failing import leaves its words
+            return Worker((*self._command, str(path)), log, self._free_device())
+
+    def _take_spare(self, job: Job) -> Worker | None:
+        if self._spare is None or job.crashes:  # after a crash a fresh process, whose whole output is in the log
+            return None
+        spare, self._spare = self._spare, None
+        if spare.hand(job.key):
+            return spare
+        self._spares_left -= 1
+        spare.kill()
+        spare.let_end()
+        return None
+
+    def _tend_spare(self, now: float) -> None:
+        if self._spare is not None and self._spare.exit_code() is not None:
+            self._spare = None
+            self._spares_left -= 1
+        # With several GPUs the one that a waiting run will get is known only when a slot is free.
+        useful = len(self._working()) < self.slots or (len(self._jobs) > self.slots and len(self._devices) < 2)
+        if self._spare is None and useful and self._spares_left > 0 and now >= self._spare_after:
+            try:
+                self._spare = Worker((*self._command, "--spare"), None, self._free_device())
+            except OSError:
+                self._spares_left = 0
+
+    def _free_device(self) -> str | None:
+        """The GPU with the fewest workers; None leaves the choice to torch."""
+        if len(self._devices) < 2:
+            return None
+        workers = [job.worker for job in self._working()] + [self._spare]
+        used = Counter(worker.device for worker in workers if worker)
+        return min(self._devices, key=lambda device: used[device])
+
+    def _working(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.worker is not None]
+
+    def _queue(self) -> list[Job]:
+        return fair_order((job for job in self._jobs.values() if job.worker is None), self._served)
+
+    def _drop_waiting(self, job: Job, state: str, message: str) -> None:
+        try:
+            write_state(job.path, state, message)
+        finally:
+            self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        self._jobs.pop(job.key, None)
+        if job.lock is not None:
+            job.lock.release()
+        self._changed.notify_all()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RunError("the server is ending and starts no more runs; start it again and continue the run there")
+
+
+def fair_order(waiting: Iterable[Job], served: Mapping[str, int]) -> list[Job]:
+    """Round robin: each turn goes to the owner whose last turn is longest ago, and there to the longest waiting run.
+
+    served: owner -> number of the owner's last turn; who never had one comes first.
+    """
+    lines: dict[str, deque[Job]] = {}
+    for job in waiting:
+        lines.setdefault(job.owner, deque()).append(job)
+    last = {owner: served.get(owner, 0) for owner in lines}
+    turn = max(served.values(), default=0)
+    order: list[Job] = []
+    while lines:
+        owner = min(lines, key=last.__getitem__)
+        order.append(lines[owner].popleft())
+        turn += 1
+        last[owner] = turn
+        if not lines[owner]:
+            del lines[owner]
+    return order
+
+
+def recover(root: Path | None = None) -> list[Path]:
+    """At the start of a server: runs that a killed one left "queued" become "interrupted"; these are returned.
+
+    A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
+    server, or trains there, is left alone by the same lock.
+    """
+    left = []
+    for path in runs.list_runs(root):
+        if runs.read_status(path).state != "queued":
+            continue
+        with contextlib.suppress(Timeout, OSError), runs.run_lock(path).acquire(timeout=0.1):
+            if runs.read_status(path).state == "queued":
+                write_state(path, "interrupted", NO_TURN)
+                left.append(path)
+    return left
+
+
+def default_slots(gpu_count: int) -> int:
+    """`ELBO_ROOM_SLOTS`, else one per GPU, else half the cores: the other half is for the server and the browser."""
+    wanted = os.environ.get("ELBO_ROOM_SLOTS")
+    if wanted:
+        return _at_least_one("ELBO_ROOM_SLOTS", int(wanted) if wanted.strip().isdecimal() else wanted)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return gpu_count or max(1, cores // 2)
+
+
+def _at_least_one(name: str, value: object) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name}: expected how many runs may train at once, 1 or more, got {value!r}")
+    return value
