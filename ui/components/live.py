@@ -1,0 +1,95 @@
+"""The components of the Train page. Data reaches them through `ui/routes.py`, without reruns of the page.
+
+`key` names a place on the page: a component whose `run` changes under one key switches over without flicker.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ui.components.mounting import browser_component
+from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE, check_C
+from vae.errors import ConfigError
+
+_charts = browser_component("charts")
+_slider = browser_component("c_slider")
+_preview = browser_component("preview")
+_bars = browser_component("rate_bars")
+_state = browser_component("status_line")
+
+
+def live_charts(run: str, likelihood: str, pixels: int, key: str = "live_charts") -> None:
+    """Distortion, rate and −ELBO of a run as it trains, training and held-out, in nats per image.
+
+    `pixels` is D, the number of values of an image (height x width x channels): a Gaussian distortion is shown with
+    its two parts C·‖x − f(z)‖² and (D/2)·log(2πc).
+    """
+    _charts(key=key, data={"run": run, "likelihood": likelihood, "pixels": pixels})
+
+
+def C_slider(
+    run: str,
+    likelihood: str,
+    pixels: int,
+    C: float | Literal["fit"] | None = None,
+    *,
+    disabled: bool = False,
+    key: str = "C_slider",
+) -> float | Literal["fit"] | None:
+    """The live slider of C. Returns what the user has just asked for, once, and None in all other script runs.
+
+    `C` is the config's C, the value until somebody changes it; from then on the slider follows the run's knobs, also
+    those set in other tabs. Write the answer to the run:
+
+        if (C := C_slider(...)) is not None:
+            change_knobs(path, C=C)
+
+    The range is that of the likelihood; a typed value may lie outside it.
+    """
+    gaussian = likelihood == "gaussian"
+    low, high = C_GAUSSIAN_RANGE if gaussian else C_WEIGHT_RANGE
+    data = {
+        "run": run,
+        "likelihood": likelihood,
+        "pixels": pixels,
+        "C": C,
+        "low": low,
+        "high": high,
+        "disabled": disabled,
+    }
+    return read_C(_slider(key=key, data=data, on_C_change=_nothing).get("C"), gaussian)
+
+
+def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:
+    """What a browser sent as C, checked; None for nothing and for what cannot be a C."""
+    if value == "fit":
+        return "fit" if gaussian else None
+    try:
+        return check_C(value)
+    except ConfigError:
+        return None
+
+
+def live_preview(run: str, key: str = "live_preview") -> None:
+    """Held-out images over their reconstructions, with the same noise each time, as the run trains."""
+    _preview(key=key, data={"run": run})
+
+
+def rate_bars(run: str, key: str = "rate_bars") -> None:
+    """The rate of each latent dimension in nats, largest first, as the run trains."""
+    _bars(key=key, data={"run": run})
+
+
+def run_state(run: str, state: str, *, visible: bool = True, key: str = "run_state") -> str | None:
+    """A line with state, step, epoch, speed, time left and viewers; reruns the page when the run's state changes.
+
+    `state` is the state that this page was drawn for. When the run enters another one (paused in another tab,
+    finished, failed) the script, or the fragment this is called in, runs again, and the new state is returned once.
+    """
+    answer = _state(key=key, data={"run": run, "state": state, "visible": visible}, on_state_change=_nothing)
+    new = answer.get("state")
+    return new if isinstance(new, str) else None
+
+
+def _nothing() -> None:
+    """Streamlit returns only those values that have a callback."""

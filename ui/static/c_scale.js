@@ -1,0 +1,46 @@
+// The scale of C: logarithmic, with the value marked at which the loss is best or is the ELBO. No drawing here.
+
+/** Place of a value on the track, 0 to 1; values beyond the range stand at its ends. */
+export function place(value, low, high) {
+  return Math.min(1, Math.max(0, Math.log(value / low) / Math.log(high / low)));
+}
+
+/** The value at a place of the track, with three significant digits. */
+export function valueAt(at, low, high) {
+  const clamped = Math.min(1, Math.max(0, at));
+  return Number((low * (high / low) ** clamped).toPrecision(3));
+}
+
+/**
+ * One key press: small steps are a twentieth of a decade, large ones half; both land on a grid through 1 and 10. The
+ * slack allows for the three digits to which the values of the grid are rounded.
+ */
+export function stepped(value, direction, large, low, high) {
+  const perDecade = large ? 2 : 20;
+  const at = Math.log10(value) * perDecade;
+  const next = direction > 0 ? Math.floor(at + 0.06) + 1 : Math.ceil(at - 0.06) - 1;
+  return Math.min(high, Math.max(low, Number((10 ** (next / perDecade)).toPrecision(3))));
+}
+
+/**
+ * Where the marker stands. Gaussian: the C that makes the squared error of now cost least, D / (2 · its mean);
+ * others: 1, where the loss is −ELBO. Null while it is not known.
+ */
+export function optimum(likelihood, pixels, squaredError) {
+  if (likelihood !== "gaussian") return 1;
+  const best = pixels / (2 * squaredError);
+  return Number.isFinite(best) && best > 0 ? best : null;
+}
+
+/** The two parts of a Gaussian distortion: C·‖x − f(z)‖² and (D/2)·log(π/C) = (D/2)·log(2πc), in nats. */
+export function gaussianParts(C, squaredError, pixels) {
+  return { squared: C * squaredError, constant: (pixels / 2) * Math.log(Math.PI / C) };
+}
+
+/** What somebody typed as C: a positive finite number, or null. A decimal comma is understood. */
+export function parseC(text) {
+  const cleaned = text.trim().replace(",", ".");
+  if (!/^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cleaned)) return null;
+  const value = Number(cleaned);
+  return Number.isFinite(value) && value > 0 ? value : null;
+}

@@ -1,0 +1,207 @@
+// Three curves of a run, each on its own axis: distortion, rate and their sum, −ELBO, in nats per image.
+
+import { gaussianParts } from "./c_scale.js";
+import { nats, significant, whole } from "./format.js";
+import { element, renderer } from "./mount.js";
+import { colours } from "./palette.js";
+import { GUTTER, Panel } from "./panel.js";
+import { columns, frameEnd, nearest, robustRange } from "./scale.js";
+import { follow } from "./store.js";
+
+const QUANTITIES = [
+  { name: "distortion", title: "Distortion", formula: "−E log p(x|z)" },
+  { name: "rate", title: "Rate", formula: "KL(q‖p)", floor: 0 },
+  { name: "sum", title: "−ELBO", formula: "= distortion + rate", colour: "elbo" },
+];
+const SUMMARY_EVERY = 4000; // milliseconds between two texts for those who listen to the page
+
+/** What stands beside a dotted line: "C 1 → 2", "learning rate × 0.5", "trains decoder". */
+export function markerLabel({ knob, value, before }) {
+  const number = (v) => String(typeof v === "number" ? Number(v.toPrecision(3)) : v);
+  if (knob === "C") return before === null ? `C ${number(value)}` : `C ${number(before)} → ${number(value)}`;
+  if (knob === "lr_factor") return `learning rate × ${Number(value.toPrecision(3))}`;
+  return knob === "part" ? `trains ${value}` : knob;
+}
+
+/** Markers of one step as one: the first value before, the last value after. */
+export function mergeMarkers(markers, distance) {
+  const merged = [];
+  for (const marker of markers) {
+    const last = merged.at(-1);
+    if (last && last.knob === marker.knob && marker.step - last.step < distance) last.value = marker.value;
+    else merged.push({ ...marker });
+  }
+  return merged;
+}
+
+/** The chart as a sentence. */
+export function summary(run, history) {
+  const { latest, latestTest } = history;
+  if (!latest) return `Training curves of ${run}: no record yet.`;
+  const { distortion, rate, elbo } = latest.train;
+  const held = latestTest ? ` Held-out −ELBO ${nats(-latestTest.elbo)}.` : "";
+  return (
+    `Training curves of ${run} at step ${whole(latest.step)}: distortion ${nats(distortion)} nats, ` +
+    `rate ${nats(rate)} nats, −ELBO ${nats(-elbo)} nats.${held} C ${significant(latest.C)}.`
+  );
+}
+
+class Charts {
+  constructor(root) {
+    this.root = root;
+    this.hover = null; // index of the record under the pointer
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    this.panels = QUANTITIES.map((quantity, i) => this._panel(quantity, i === QUANTITIES.length - 1));
+    this.note = element("p", { className: "er-note note" });
+    this.words = element("p", { className: "words", role: "img" });
+    root.append(element("section", { className: "charts", tabindex: "0", "aria-label": "Training curves" },
+      ...this.panels.map((panel) => panel.figure), this.note, this.words));
+    this.section = root.firstElementChild;
+    this.observer = new ResizeObserver(() => this.source?.soon());
+    this.observer.observe(this.section);
+    this._listen();
+  }
+
+  _panel(quantity, axis) {
+    const now = element("span", { className: "now" });
+    const held = element("span", { className: "held" });
+    const parts = element("p", { className: "parts" });
+    const canvas = element("canvas", { className: axis ? "axis" : "", "aria-hidden": "true" });
+    const name = element("span", { className: "name", text: quantity.title });
+    const formula = element("span", { className: "formula", text: quantity.formula });
+    const head = element("figcaption", { className: "head" }, name, formula, now, held);
+    const figure = element("figure", { className: `panel ${quantity.name}` }, head, parts, canvas);
+    parts.hidden = true;
+    return { ...quantity, axis, now, held, parts, figure, panel: new Panel(canvas), canvas };
+  }
+
+  _listen() {
+    const move = ({ clientX, currentTarget }) => {
+      const box = currentTarget.getBoundingClientRect();
+      const share = (clientX - box.left - GUTTER) / (box.width - GUTTER - 10);
+      const { step } = this.source.store.history.train;
+      this._point(share < -0.02 || share > 1.03 ? null : nearest(step.values, step.length, share * this.end));
+    };
+    for (const { canvas } of this.panels) {
+      canvas.addEventListener("pointermove", move);
+      canvas.addEventListener("pointerleave", () => this._point(null));
+    }
+    this.section.addEventListener("blur", () => this._point(null));
+    this.section.addEventListener("keydown", (event) => {
+      const n = this.source.store.history.train.length;
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (event.key === "Escape") this._point(null);
+      if (!by || !n) return;
+      event.preventDefault();
+      const stride = Math.max(1, Math.round((event.shiftKey ? 0.1 : 0.005) * n));
+      this._point(Math.min(n - 1, Math.max(0, (this.hover ?? n - 1) + by * stride)));
+    });
+  }
+
+  _point(index) {
+    this.hover = index === -1 ? null : index;
+    this.source?.soon();
+  }
+
+  update(data) {
+    if (data.run !== this.data?.run) {
+      this.source?.close();
+      this.hover = null;
+      this.fresh = true;
+      this.source = follow(data.run, () => this._draw());
+    }
+    this.data = data;
+    this.palette = colours(this.root);
+    this._explain();
+    this.source.soon();
+  }
+
+  destroy() {
+    this.source?.close();
+    this.observer.disconnect();
+    clearTimeout(this.timer);
+  }
+
+  _explain() {
+    const lines = "Solid: training. Dashed: held-out. Dotted: a change of C.";
+    const meaning =
+      this.data.likelihood === "gaussian"
+        ? "Gaussian likelihood: C = 1/(2c) is part of the model, and the distortion may be negative."
+        : `${this.data.likelihood[0].toUpperCase()}${this.data.likelihood.slice(1)} likelihood: C weights the distortion; C = 1 is the ELBO.`;
+    this.note.textContent = `${lines} ${meaning}`;
+  }
+
+  _draw() {
+    const { store } = this.source;
+    const { history } = store;
+    const { train, test } = history;
+    if (this.version !== history.version && !train.length) this.hover = null;
+    const jump = this.fresh || this.version === undefined || this.still.matches || train.length < 3;
+    this.fresh = train.length < 3;
+    this.version = history.version;
+    this.end = frameEnd(train.step.last() || 0, store.status?.total_steps ?? 0, store.ended);
+    this._headings(store);
+    const wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
+    const markers = mergeMarkers(history.markers, (3 * this.end) / wide).map((m) => ({ step: m.step, label: markerLabel(m) }));
+    const ratio = devicePixelRatio || 1;
+    let moving = false;
+    for (const entry of this.panels) {
+      if (!entry.panel.fit(ratio)) continue;
+      const series = (of) => ({ xs: of.step.values, ys: of[entry.name].values, n: of.length });
+      const [a, b] = [series(train), series(test)];
+      const shown = [a, b].flatMap(({ xs, ys, n }) => columns(xs, ys, n, this.end, wide, 2));
+      const latest = [train[entry.name].last(), test[entry.name].last()];
+      const range = robustRange(shown, latest, entry.floor);
+      if (markers.length) range.high += 0.14 * (range.high - range.low); // room for their labels
+      moving = entry.panel.glide(range, jump) || moving;
+      entry.panel.draw({
+        colour: this.palette[entry.colour ?? entry.name],
+        palette: this.palette,
+        axis: entry.axis,
+        end: this.end,
+        train: a,
+        test: b,
+        markers,
+        hover: this._hovered(entry.name, history),
+      });
+    }
+    if (moving) this.source.soon();
+    this._summarise();
+  }
+
+  _hovered(name, { train, test }) {
+    if (this.hover === null || this.hover >= train.length) return null;
+    const step = train.step.values[this.hover];
+    const near = nearest(test.step.values, test.length, step);
+    const close = near >= 0 && Math.abs(test.step.values[near] - step) <= this.end / 100;
+    return { step, train: train[name].values[this.hover], test: close ? test[name].values[near] : NaN };
+  }
+
+  _headings(store) {
+    const { latest, latestTest } = store.history;
+    const value = { distortion: (m) => m.distortion, rate: (m) => m.rate, sum: (m) => -m.elbo };
+    for (const { name, now, held } of this.panels) {
+      now.textContent = latest ? `${nats(value[name](latest.train))} nats` : "–";
+      held.textContent = latestTest ? `held-out ${nats(value[name](latestTest))}` : "";
+    }
+    const { parts } = this.panels[0];
+    const gaussian = this.data.likelihood === "gaussian";
+    parts.hidden = !gaussian;
+    if (gaussian && latest) {
+      const split = gaussianParts(latest.C, latest.train.squared_error, this.data.pixels);
+      parts.textContent = `C·‖x − f(z)‖² ${nats(split.squared)}   +   (D/2)·log(2πc) ${nats(split.constant)}   at C = ${significant(latest.C)}`;
+    } else parts.textContent = gaussian ? "C·‖x − f(z)‖² + (D/2)·log(2πc)" : "";
+    this.section.classList.toggle("empty", !latest);
+    this.section.dataset.empty = store.error || (store.ended ? "This run has no records." : "Waiting for the first record …");
+  }
+
+  /** Keep the text for screen readers up to date, but not at every record. */
+  _summarise() {
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.words.setAttribute("aria-label", summary(this.data.run, this.source.store.history));
+    }, this.words.hasAttribute("aria-label") ? SUMMARY_EVERY : 0);
+  }
+}
+
+export default renderer((root) => new Charts(root), ["charts.css"]);

@@ -1,0 +1,119 @@
+// What the page knows of each run, shared by all components of the tab that show it.
+
+import { History } from "./history.js";
+import { connection } from "./live.js";
+
+export const ENDED = new Set(["finished", "stopped", "interrupted", "diverged", "failed"]);
+const LINGER = 1500; // milliseconds for which a run is still watched after its last component left: pages redraw
+const KEPT = 6; // runs kept in memory after that, so that coming back draws at once
+
+export class RunStore {
+  constructor(run, live = connection()) {
+    this.run = run;
+    this.live = live;
+    this.history = new History();
+    this.offset = 0;
+    this.file = null;
+    this.status = null;
+    this.knobs = null;
+    this.viewers = 0;
+    this.preview = null;
+    this.error = "";
+    this.linked = null; // null before the first connection
+    this.listeners = new Set();
+    this._unwatch = null;
+    this._timer = null;
+  }
+
+  /** Whether the run's training has come to an end; false while nothing is known. */
+  get ended() {
+    return this.status !== null && ENDED.has(this.status.state);
+  }
+
+  subscribe(listener) {
+    this.listeners.add(listener);
+    clearTimeout(this._timer);
+    this._unwatch ??= this.live.watch(this.run, this);
+    return () => {
+      this.listeners.delete(listener);
+      if (this.listeners.size) return;
+      clearTimeout(this._timer);
+      this._timer = setTimeout(() => {
+        this._unwatch?.();
+        this._unwatch = null;
+      }, LINGER);
+    };
+  }
+
+  resume() {
+    return { offset: this.offset, file: this.file };
+  }
+
+  receive(message) {
+    if (message.reset) {
+      this.history.reset();
+      this.offset = 0;
+      this.file = null;
+    }
+    if (message.lines) {
+      this.error = "";
+      this.history.append(message.lines);
+      this.offset = message.offset;
+      this.file = message.file;
+    }
+    if (message.status) {
+      this.error = "";
+      this.status = message.status;
+      this.knobs = message.knobs;
+    }
+    if ("viewers" in message) this.viewers = message.viewers;
+    if (message.error) this.error = message.error;
+    this._tell();
+  }
+
+  show(preview) {
+    this.preview = preview;
+    this._tell();
+  }
+
+  link(up) {
+    this.linked = up;
+    this._tell();
+  }
+
+  _tell() {
+    for (const listener of [...this.listeners]) listener();
+  }
+}
+
+const stores = new Map();
+
+/** Call `listener` (at most once a frame) whenever something of the run changes; returns {store, close}. */
+export function follow(run, listener) {
+  let store = stores.get(run);
+  if (!store) {
+    for (const [name, idle] of stores) {
+      if (stores.size < KEPT) break;
+      if (!idle.listeners.size && !idle._unwatch) stores.delete(name);
+    }
+    store = new RunStore(run);
+    stores.set(run, store);
+  }
+  let frame = 0;
+  const soon = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      listener();
+    });
+  };
+  const unsubscribe = store.subscribe(soon);
+  soon();
+  return {
+    store,
+    soon,
+    close() {
+      cancelAnimationFrame(frame);
+      unsubscribe();
+    },
+  };
+}
