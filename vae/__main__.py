@@ -113,15 +113,18 @@ def resume_command(options: argparse.Namespace) -> int:
 
 
 def _train_here(path: Path, as_json: bool) -> int:
-    """Train in this process; Ctrl-C saves and stops."""
+    """Train in this process; Ctrl-C saves and stops, a second one ends at once."""
     from vae.worker import train_run
 
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    def stop(*_: Any) -> None:
+        runs.change_knobs(path, stop=True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, stop)
     show = threading.Event()
     if not as_json:
         threading.Thread(target=_show_progress, args=(path, show), daemon=True).start()
-    train_run(path, stop)
+    train_run(path)
     show.set()
     return _report(path, as_json)
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from vae.datasets import Dataset
 from vae.metrics import active_units
 from vae.model import Model
-from vae.objectives import elbo_terms, log_weights
+from vae.objectives import check_samples, elbo_terms, log_weights
 
 DECODED_ROWS = 1000  # rows decoded at once: 1,000 x 784 floats and a hidden layer take about 9 MB
 Progress = Callable[[float], None]
@@ -35,6 +35,7 @@ def importance_evidence(
 
     With r = Σw²/(Σw)²: effective samples 1/r, and Var(log ŵ) ≈ (K r − 1)/(K − 1).
     """
+    check_samples(samples)
     chunk = max(1, DECODED_ROWS // len(x)) if len(x) else 1
     log_w, log_w2 = (torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device) for _ in range(2))
     for start in range(0, samples, chunk):

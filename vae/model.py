@@ -6,10 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from vae.config import Config
-from vae.errors import DataError
+from vae.errors import ConfigError, DataError
 from vae.latents import LATENTS, LatentDistribution
 from vae.likelihoods import LIKELIHOODS, Gaussian, Likelihood, PixelDistribution
-from vae.networks import NETWORKS, Shape
+from vae.networks import ACTIVATIONS, NETWORKS, Shape
+
+REGISTRIES: dict[str, dict] = {
+    "network": NETWORKS,
+    "latent": LATENTS,
+    "likelihood": LIKELIHOODS,
+    "activation": ACTIVATIONS,
+}
 
 
 class Model(nn.Module):
@@ -21,12 +28,15 @@ class Model(nn.Module):
 
     def __init__(self, config: Config, shape: Shape) -> None:
         super().__init__()
+        for name, registry in REGISTRIES.items():
+            if getattr(config, name) not in list(registry):
+                raise ConfigError(f"{name}: expected one of {', '.join(registry)}, got {getattr(config, name)!r}")
         network = NETWORKS[config.network]
         hidden = config.hidden if config.hidden is not None else network.default_hidden
         network.check(shape, hidden)
         self.shape, self.k = shape, config.latent_dim
         self.latent = LATENTS[config.latent]
-        self.likelihood: Likelihood = LIKELIHOODS[config.likelihood or ""]()
+        self.likelihood: Likelihood = LIKELIHOODS[str(config.likelihood)]()
         self.encoder = network.encoder(shape, self.latent.parameters(self.k), hidden, config.activation)
         planes = self.likelihood.parameters_per_pixel * shape[0]
         self.decoder = network.decoder(self.k, shape, planes, hidden, config.activation)
@@ -44,7 +54,8 @@ class Model(nn.Module):
         """p(x|z); z (..., k), leading axes are kept."""
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             parameters = self.decoder(z.reshape(-1, self.k))  # (n, P·channels, height, width)
-        return self.likelihood(parameters.to(z.dtype).reshape(*z.shape[:-1], -1, *self.shape))
+        P = self.likelihood.parameters_per_pixel
+        return self.likelihood(parameters.to(z.dtype).reshape(*z.shape[:-1], P, *self.shape))
 
     def prior(self) -> LatentDistribution:
         """p(z), batch shape ()."""

@@ -40,7 +40,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator |
 
     The standard error of the distortion falls as 1/√samples; one sample is what training uses.
     """
-    _check_samples(samples)
+    check_samples(samples)
     qz_x = model.encode(x)
     px_z = model.decode(qz_x.rsample((samples,), generator))  # z (S, B, k)
     log_px_z, squared_error = px_z.log_prob_and_squared_error(x)  # (S, B)
@@ -49,7 +49,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator |
 
 def iw_bound(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
     """F14 with K = `samples`: (B,) nats. K = 1 is a one-sample ELBO whose rate is sampled too."""
-    _check_samples(samples)
+    check_samples(samples)
     log_w, *_ = log_weights(model, x, samples, generator)
     return torch.logsumexp(log_w, 0) - math.log(samples)
 
@@ -110,7 +110,8 @@ def _terms(model: Model, qz_x: LatentDistribution, log_px_z: Tensor, squared_err
     return ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
 
 
-def _check_samples(samples: int) -> None:
+def check_samples(samples: int) -> None:
+    """Raise ConfigError unless `samples` is a whole number of 1 or more."""
     if not isinstance(samples, int) or samples < 1:
         raise ConfigError(f"samples: expected a whole number of 1 or more, got {samples!r}")
 

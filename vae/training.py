@@ -223,7 +223,10 @@ class Trainer:
         return Record(self.step, self.epoch, self.C, self.lr, train, test, time.perf_counter() - self.started)
 
     def check_finite(self) -> None:
+        """Raise TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
         bad = int(self.first_bad_step)
+        if bad == NEVER and not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            bad = self.step
         if bad != NEVER:
             raise TrainingDiverged(
                 f"Training diverged at step {bad:,}: the loss is no longer a finite number. The last good checkpoint "
@@ -346,7 +349,7 @@ def train(config: Config, knobs: Knobs | None = None, dataset: Dataset | None = 
     dataset = dataset or load_dataset(config.dataset, binarize=config.binarize or "none")
     completed, _ = complete(config, dataset.info)
     if completed.binarize != (config.binarize or "none"):
-        dataset = load_dataset(config.dataset, binarize=completed.binarize or "none")
+        dataset = dataset.binarized(completed.binarize or "none")
     for event in Trainer(completed, dataset).run(knobs):
         if isinstance(event, Record):
             yield event

@@ -105,6 +105,10 @@ class FileKnobs(Knobs):
         self.steps_requested = len(self._steps_replayed)
 
 
+class StoppedBeforeTraining(Exception):
+    """A stop while the data were still being fetched."""
+
+
 class Worker:
     """Trains the run in `path` until its end, a stop, or the end of the process that asked for it."""
 
@@ -126,6 +130,8 @@ class Worker:
         self.save_at = time.monotonic() + SAVE_EVERY
 
     def _progress(self, fraction: float, text: str) -> None:
+        if runs.read_knobs(self.path).stop:
+            raise StoppedBeforeTraining
         if time.time() - self.status.heartbeat > STATUS_EVERY:
             self.status.message = f"{text} ({fraction:.0%})"
             self._write_status()
@@ -294,6 +300,8 @@ def train_run(path: Path, server_gone: threading.Event | None = None) -> runs.St
         worker = Worker(path)
         worker.knobs.server_gone = server_gone or worker.knobs.server_gone
         worker.run()
+    except StoppedBeforeTraining:
+        _end_as(path, "stopped", "Stopped before the first step.")
     except TrainingDiverged as error:
         runs.append_history(path, {"step": error.step, "event": "diverged"})
         _end_as(path, "diverged", str(error))

@@ -1,0 +1,144 @@
+"""The command line as a user meets it: a process, its output, its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHORT = ("--epochs", "2", "--hidden", "16")
+
+
+def vae(*arguments: str, runs: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ELBO_ROOM_RUNS": str(runs), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "vae", *arguments], capture_output=True, text=True, env=environment, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    runs = tmp_path_factory.mktemp("runs")
+    result = vae("train", *SHORT, "--name", "first", "--json", runs=runs)
+    assert result.returncode == 0, result.stderr
+    return runs, json.loads(result.stdout)
+
+
+def test_train_prints_one_object_that_agrees_with_the_history(trained: tuple[Path, dict]) -> None:
+    runs, answer = trained
+    history = [json.loads(line) for line in (runs / "first/history.jsonl").read_text().splitlines()]
+    assert answer["run"] == str(runs / "first")
+    assert answer["step"] == 23 == history[-1]["step"]  # 2 x 1437 / 128, the last part of a batch included
+    assert answer["elbo"] == history[-1]["test"]["elbo"]
+    assert history[-1]["test"]["images"] == 360
+
+
+def test_evaluate_is_the_last_record_up_to_noise_and_the_bound_is_above_the_elbo(trained: tuple[Path, dict]) -> None:
+    runs, answer = trained
+    result = vae("evaluate", "first", "--samples", "64", "--json", runs=runs)
+    values = json.loads(result.stdout)
+    names = "elbo distortion rate iw_bound iw_standard_error iw_ess samples active_units n"
+    assert sorted(values) == sorted(names.split())
+    assert values["n"] == 360
+    assert values["samples"] == 64
+    assert values["elbo"] == pytest.approx(answer["elbo"], abs=1.0)
+    assert values["elbo"] == pytest.approx(-values["distortion"] - values["rate"], abs=1e-9)
+    assert values["iw_bound"] > values["elbo"]
+    assert 1 <= values["iw_ess"] <= 64
+
+
+def test_list_and_a_config_file_that_repeats_a_run(trained: tuple[Path, dict]) -> None:
+    runs, answer = trained
+    again = vae("train", "--config", str(runs / "first/config.json"), "--name", "again", "--json", runs=runs)
+    assert json.loads(again.stdout)["elbo"] == answer["elbo"]
+    listed = json.loads(vae("list", "--json", runs=runs).stdout)["runs"]
+    assert {row["name"]: row["state"] for row in listed} == {"first": "finished", "again": "finished"}
+
+
+def test_resume_goes_on_to_more_epochs_only(trained: tuple[Path, dict]) -> None:
+    runs, _ = trained
+    vae("train", *SHORT, "--name", "longer", runs=runs)
+    assert json.loads(vae("resume", "longer", "--json", runs=runs).stdout)["step"] == 23
+    assert json.loads(vae("resume", "longer", "--epochs", "4", "--json", runs=runs).stdout)["step"] == 45
+    less = vae("resume", "longer", "--epochs", "4", runs=runs)
+    assert less.returncode == 2
+    assert "epochs: run 'longer' has 4" in less.stderr
+
+
+def test_a_packed_run_is_small_and_goes_on_with_a_fresh_optimiser_and_says_so(trained: tuple[Path, dict]) -> None:
+    from vae.pack import held_out
+
+    runs, _ = trained
+    vae("train", *SHORT, "--name", "packed", runs=runs)
+    assert json.loads(vae("pack", "packed", "--json", runs=runs).stdout)["bytes"] < 200_000
+    assert not (runs / "packed/resume").exists()
+    pack = held_out(runs / "packed")
+    assert pack.images.shape == (360, 1, 8, 8)
+    assert pack.codes.shape == (360, 2)
+    assert vae("resume", "packed", "--epochs", "3", "--json", runs=runs).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("train", "--dataset", "no-such-set"), "dataset: expected one of digits, mnist"),
+        (("train", "--likelihood", "bernoulli", "--C", "fit"), "C: only a gaussian likelihood can fit C"),
+        (("train", "--likelihood", "bernoulli", "--binarize", "none"), "cross-entropy on grey pixels is no likelihood"),
+        (("train", "--network", "conv", "--epochs", "0"), "epochs: expected a whole number of 1 or more"),
+        (("train", "--C", "nan"), "C: expected a positive finite number"),
+        (("train", "--lr-schedule", "steps:x"), "lr_schedule: expected constant, cosine or steps"),
+        (("train", "--objective", "iwae", "--likelihood", "bernoulli", "--C", "2"), "only at C = 1"),
+        (("evaluate", "../../etc"), "no run named"),
+        (("resume", "nobody"), "no run named"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    result = vae(*arguments, runs=tmp_path)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_bernoulli_on_grey_says_what_it_implies(tmp_path: Path) -> None:
+    result = vae("train", *SHORT, "--likelihood", "bernoulli", runs=tmp_path)
+    assert "--binarize epoch" in result.stderr
+    config = json.loads(next(tmp_path.glob("*/config.json")).read_text())["config"]
+    assert config["binarize"] == "epoch"
+    assert config["C"] == 1.0
+
+
+def test_ctrl_c_saves_and_stops(tmp_path: Path) -> None:
+    environment = {**os.environ, "ELBO_ROOM_RUNS": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "vae", "train", "--epochs", "100000", "--name", "long"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "long/history.jsonl").exists() or not (tmp_path / "long/history.jsonl").stat().st_size:
+        assert time.monotonic() < deadline, "no record within a minute"
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=30)
+    assert process.returncode == 0, error
+    assert b"stopped" in out
+    assert (tmp_path / "long/resume/state.safetensors").is_file()
+
+
+def test_help_needs_no_torch(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from vae.__main__ import main; main(['--help'])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert "evaluate" in result.stdout
+
+
+def test_doctor_names_versions_and_places(tmp_path: Path) -> None:
+    facts = json.loads(vae("doctor", "--json", runs=tmp_path).stdout)
+    assert facts["runs"] == str(tmp_path)
+    assert facts["torch"][0].isdigit()
+    assert facts["free disk"].endswith("GB")
