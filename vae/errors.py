@@ -5,6 +5,8 @@
     ├── DataError            images that cannot be read or lie outside their support
     │   └── DownloadError    data that could not be fetched
     ├── TrainingDiverged     the loss stopped being a finite number
+    ├── DecoderUnsupported   a decoder that the page cannot run; the server decodes instead
+    │   └── DecoderInexact   it can, but its pixels would differ from the model's
     └── RunError             a run directory that cannot be opened, written or continued
         ├── RunNotFound
         ├── RunDamaged       a file is cut off, altered or does not fit its config
@@ -37,6 +39,14 @@ class TrainingDiverged(ElboRoomError):
     def __init__(self, message: str, step: int) -> None:
         super().__init__(message)
         self.step = step
+
+
+class DecoderUnsupported(ElboRoomError):
+    """The page cannot run this decoder."""
+
+
+class DecoderInexact(DecoderUnsupported):
+    """The packed decoder's pixels differ from the model's by more than the precision's limit."""
 
 
 class RunError(ElboRoomError):

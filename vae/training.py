@@ -6,6 +6,7 @@ weights, and adds its terms to sums on the device; nothing is fetched until a re
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from vae.completion import complete, total_steps
+from vae.completion import complete, images_per_second, total_steps
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset, load_dataset
 from vae.errors import ConfigError, TrainingDiverged
@@ -23,10 +24,12 @@ from vae.likelihoods import Gaussian
 from vae.model import Model, build_model
 from vae.objectives import OBJECTIVES, ElboTerms
 
-EVALUATED_IMAGES = 2000  # held-out images looked at during training; the last record looks at all
-EVALUATION_ROWS = 1000  # images a chunk; the knobs are looked at between chunks
+EVALUATED_IMAGES = 2000  # held-out images looked at during training, at most; the last record looks at all
+EVALUATION_SECONDS = 0.15  # about what one look may take, so that a knob is not kept waiting
+EVALUATION_ROWS = 250  # images a chunk; the knobs are looked at between chunks
 EVALUATION_SHARE = 0.05  # of the training time, about, that held-out records may cost
 NEVER = 2**62
+STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Trainer:
         self.order, self.cursor = self._permutation(), 0
         self.sums = torch.zeros(4 + config.latent_dim, device=self.device)
         self.steps_summed = 0
+        self.record_due = self.single = False  # single: the last step was asked for on its own
         self.first_bad_step = torch.full((), NEVER, dtype=torch.int64, device=self.device)
         self.started = time.perf_counter()
         if not self.model.likelihood.learns_C:
@@ -209,17 +213,21 @@ class Trainer:
 
     # ---- looking
 
-    def record(self, knobs: Knobs | None = None, whole: bool = False, evaluate: bool = True) -> Record:
-        """Fetch the means since the last record and, if asked, those of held-out images.
+    def record(self, knobs: Knobs | None = None, whole: bool = False, evaluate: bool = True) -> Record | None:
+        """Fetch the means since the last record and, if asked, those of held-out images. None if `knobs.stop` came
+        while these were looked at: the record stays due.
 
         Raises TrainingDiverged if any step so far had a loss that is not a finite number.
         """
         self.check_finite()
+        test = self.evaluate(knobs, whole) if evaluate else None
+        if evaluate and test is None:
+            return None
         sums = (self.sums / (self.steps_summed * self.B)).tolist()
         train = _means(sums, self.steps_summed * self.B)
         self.sums.zero_()
         self.steps_summed = 0
-        test = self.evaluate(knobs, whole) if evaluate else None
+        self.record_due = False
         return Record(self.step, self.epoch, self.C, self.lr, train, test, time.perf_counter() - self.started)
 
     def check_finite(self) -> None:
@@ -235,9 +243,9 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> Means:
-        """Means over held-out images (the first 2,000 at most, or all), always with the same noise."""
-        images = self.dataset.test if whole else self.dataset.test[:EVALUATED_IMAGES]
+    def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> Means | None:
+        """Means over the first held-out images, or all, always with the same noise; None if `knobs.stop` came."""
+        images = self.dataset.test if whole else self.dataset.test[: self.evaluated_images]
         generator = Generator(self.device).manual_seed(self.config.seed + 1)
         sums = torch.zeros_like(self.sums)
         for start in range(0, len(images), EVALUATION_ROWS):
@@ -246,6 +254,8 @@ class Trainer:
             sums += _sums(loss, terms, self.config.latent_dim)
             if knobs is not None:
                 knobs.refresh()
+                if knobs.stop:
+                    return None
         return _means((sums / len(images)).tolist(), len(images))
 
     @property
@@ -253,8 +263,13 @@ class Trainer:
         """Records between two held-out evaluations: every record where that is cheap. A forward pass is a third of
         a step's work."""
         every = self.config.record_every or 1
-        cost = min(EVALUATED_IMAGES, len(self.dataset.test)) / 3
-        return max(1, round(cost / (EVALUATION_SHARE * every * self.B)))
+        return max(1, round(self.evaluated_images / 3 / (EVALUATION_SHARE * every * self.B)))
+
+    @functools.cached_property
+    def evaluated_images(self) -> int:
+        """Fewer for a slow network. Decided by the config, never by the clock: histories repeat."""
+        affordable = int(3 * EVALUATION_SECONDS * images_per_second(self.config, self.dataset.info))
+        return min(max(EVALUATION_ROWS, affordable), EVALUATED_IMAGES, len(self.dataset.test))
 
     # ---- the loop
 
@@ -264,7 +279,13 @@ class Trainer:
         knobs = knobs if knobs is not None else Knobs()
         every = self.config.record_every or 1
         steps_taken, due = knobs.steps_requested, time.perf_counter()
-        while self.step < self.total_steps:
+        while self.step < self.total_steps or self.record_due:
+            if self.record_due:
+                record = self._due_record(knobs)
+                if record is None:
+                    return
+                yield record
+                continue
             knobs.refresh()
             yield from self._apply(knobs)
             if knobs.stop:
@@ -277,14 +298,14 @@ class Trainer:
             steps_taken = steps_taken + 1 if single else knobs.steps_requested
             due = max(due, time.perf_counter() - 0.1) + 1 / knobs.pace if knobs.pace else time.perf_counter()
             self.take_step()
-            if single:
-                yield KnobChange(self.step, "step", 1)
-            last = self.step == self.total_steps
-            if single or last or self.step % every == 0:
-                number = -(-self.step // every)
-                yield self.record(knobs, last, single or last or number % self.evaluate_every == 0 or number == 1)
-            else:
-                yield None
+            self.single = single
+            self.record_due = single or self.step == self.total_steps or self.step % every == 0
+            yield KnobChange(self.step, "step", 1) if single else None
+
+    def _due_record(self, knobs: Knobs) -> Record | None:
+        number = -(-self.step // (self.config.record_every or 1))
+        last = self.step == self.total_steps
+        return self.record(knobs, last, self.single or last or number % self.evaluate_every == 0 or number == 1)
 
     def _apply(self, knobs: Knobs) -> Iterator[KnobChange]:
         now: dict[str, Any] = {"C": self.C_knob, "lr_factor": self.lr_factor, "part": self.part}
@@ -310,7 +331,7 @@ class Trainer:
             "sums": self.sums,
             "weight": self.weight,
         }
-        values = {name: getattr(self, name) for name in ("step", "cursor", "steps_summed", "lr_factor", "part")}
+        values = {name: getattr(self, name) for name in (*STATE_VALUES, "part")}
         values["fit"] = self.C_knob == "fit"
         return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
 
@@ -327,7 +348,7 @@ class Trainer:
         self.noise.set_state(tensors["noise"])
         self.sums.copy_(tensors["sums"])
         self.weight.copy_(tensors["weight"])
-        for name in ("step", "cursor", "steps_summed", "lr_factor"):
+        for name in STATE_VALUES:
             setattr(self, name, values[name])
         if isinstance(self.model.likelihood, Gaussian):
             self.model.likelihood.fit = values["fit"]

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,9 @@ class FileKnobs(Knobs):
     """Knobs that follow knobs.json. While a resumed run repeats old steps, C, learning rate and part follow the
     replay instead, so that the repetition gives the same numbers."""
 
-    def __init__(self, path: Path, trainer: Trainer, replay: Replay) -> None:
+    def __init__(self, path: Path, trainer: Trainer, replay: Replay, heartbeat: Callable[[], None]) -> None:
         super().__init__(C=trainer.C_knob, lr_factor=trainer.lr_factor, part=trainer.part)
-        self.path, self.trainer, self.replay = path, trainer, replay
+        self.path, self.trainer, self.replay, self.heartbeat = path, trainer, replay, heartbeat
         self.server_gone = threading.Event()
         self.refused = ""  # the sentence about a value that this run cannot take
         self._looked, self._stamp, self._wanted = 0.0, 0, Knobs()
@@ -66,6 +67,7 @@ class FileKnobs(Knobs):
         if now - self._looked >= KNOBS_EVERY:
             self._looked = now
             self._read()
+            self.heartbeat()
         if self.trainer.step < self.replay.until:
             self._repeat(self.trainer.step)
         else:
@@ -124,7 +126,7 @@ class Worker:
         self.trainer = Trainer(self.config, dataset)
         runs.check_free_disk(path, 4 * 4 * sum(p.numel() for p in self.trainer.model.parameters()))
         self.status.total_steps = self.trainer.total_steps
-        self.knobs = FileKnobs(path, self.trainer, self._resume())
+        self.knobs = FileKnobs(path, self.trainer, self._resume(), self._beat)
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
@@ -198,7 +200,7 @@ class Worker:
     def _end(self) -> None:
         step, total = self.trainer.step, self.trainer.total_steps
         self.status.seconds_left = None
-        if step >= total:
+        if step >= total and not self.trainer.record_due:
             self.status.state, self.status.message = "finished", ""
         elif self.knobs.server_gone.is_set():
             self.status.state = "interrupted"
@@ -242,6 +244,11 @@ class Worker:
             self.status.step, self.status.epoch = self.trainer.step, self.trainer.epoch
             self.status.knobs_revision = self.knobs.revision
         runs.write_status(self.path, self.status)
+
+    def _beat(self) -> None:
+        """A sign of life from within a long evaluation."""
+        if time.time() - self.status.heartbeat > 1:
+            self._write_status()
 
     def _preview(self) -> None:
         from vae.preview import render
@@ -338,7 +345,7 @@ def _read_line() -> str:
     line = b""
     while (byte := os.read(0, 1)) not in (b"", b"\n"):
         line += byte
-    return line.decode()
+    return os.fsdecode(line)
 
 
 def main(arguments: list[str]) -> int:
