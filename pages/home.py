@@ -1,0 +1,109 @@
+"""Home: what this is, and the gallery of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import look
+from ui.gallery import ORDERS, Card, card_html, read_card, select
+from ui.owners import is_demo, may_change
+from ui.run_actions import choose, rename, undo_bar
+from vae import runs
+
+TRAIN = Path(__file__).with_name("train.py")
+COLUMNS = 3
+PAGE = 24  # cards shown before "Show more"
+MANY = 8  # runs from which on there is a search field
+
+
+def hero(first_visit: bool) -> None:
+    look.lead("Train a variational autoencoder and watch its two terms trade places.")
+    st.html(
+        '<p class="er-sub">The ELBO is a bargain between <b class="er-distortion">distortion</b>, how far the '
+        'reconstructions are off, and <b class="er-rate">rate</b>, how much the code says about each image. '
+        "Here you turn the price of the bargain, C, while the model learns.</p>"
+    )
+    label = "Train your first VAE" if first_visit else "Train a VAE"
+    if st.button(label, type="primary", icon=":material/play_arrow:", key="train-new"):
+        st.switch_page(TRAIN, query_params={})
+
+
+def empty() -> None:
+    """No runs yet: what will happen."""
+    with st.container(key="panel-empty"):
+        st.html(
+            '<ol class="er-steps">'
+            "<li><b>Press the button.</b> Handwritten digits come with the app; nothing is downloaded.</li>"
+            "<li><b>Watch for a minute.</b> Blurs become digits, distortion falls, rate rises.</li>"
+            "<li><b>Turn C.</b> Sharper pictures or a simpler code: the curves show what each costs.</li></ol>"
+        )
+
+
+def draw(card: Card) -> st.delta_generator.DeltaGenerator:
+    """One card; returns the place of its picture and numbers."""
+    with st.container(key=f"run-card-{card.name}"):
+        place = st.empty()
+        place.html(card_html(card))
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            if not card.problem:
+                st.page_link(TRAIN, label="Open", query_params={"run": card.name}, help=None)
+            if is_demo(card.path):
+                look.note("demo")
+            elif may_change(card.path) and not card.active:
+                key = f"menu-{card.name}"
+                options = ["Delete"] if card.problem else ["Rename", "Delete"]
+                st.menu_button("More", options, key=key, type="tertiary", on_click=choose, args=(card.path, key))
+    return place
+
+
+def gallery(cards: list[Card]) -> None:
+    search, order = "", "Newest"
+    if len(cards) >= MANY:
+        with st.container(horizontal=True):
+            search = st.text_input(
+                "Search", placeholder="Search name, dataset, likelihood", label_visibility="collapsed", key="search"
+            )
+            order = st.selectbox("Sort", list(ORDERS), label_visibility="collapsed", width=200, key="order")
+    found = select(cards, search, order)
+    shown = found[: st.session_state.get("shown", PAGE)]
+    if not found:
+        look.note(f"No run matches “{search}”.")
+    places = {}
+    for start in range(0, len(shown), COLUMNS):
+        for column, card in zip(st.columns(COLUMNS, gap="medium"), shown[start : start + COLUMNS], strict=False):
+            with column:
+                places[card.path] = (draw(card), card.state)
+    if len(found) > len(shown) and st.button(f"Show more ({len(found) - len(shown)})", key="more"):
+        st.session_state["shown"] = len(shown) + PAGE
+        st.rerun()
+    active = {path: place for path, place in places.items() if place[1] in runs.ACTIVE}
+    if active:
+        follow(active)
+
+
+@st.fragment(run_every=2.0)
+def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str]]) -> None:
+    """Keep the cards of runs at work up to date; draw the page anew when one of them ends."""
+    for path, (place, state) in places.items():
+        if not path.is_dir():
+            st.rerun()
+        card = read_card(path)
+        if card.state != state and not card.active:
+            st.rerun()
+        place.html(card_html(card))
+
+
+cards = [read_card(path) for path in runs.list_runs()]
+hero(first_visit=not any(not is_demo(card.path) for card in cards))
+st.space("small")
+if notice := st.session_state.pop("notice", None):
+    look.notice(notice)
+undo_bar()
+if renaming := st.session_state.pop("renaming", None):
+    rename(renaming)
+if cards:
+    gallery(cards)
+else:
+    empty()

@@ -1,0 +1,119 @@
+"""Train: the form, or with `?run=name` a run as it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from ui import look, server
+from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
+from ui.gallery import facts
+from ui.owners import may_change
+from ui.steering import buttons, change, knob_panel, what_to_do
+from ui.train_form import fill_in, form
+from vae import runs
+from vae.config import Config
+from vae.errors import ElboRoomError, RunError, RunNotFound
+
+HOME = Path(__file__).with_name("home.py")
+
+
+def find(name: str) -> Path | None:
+    """The run of the address; None, with a notice, where there is none."""
+    try:
+        return runs.run_path(name)
+    except RunNotFound:
+        st.session_state["notice"] = (
+            f"There is no run named “{name[:60]}”: it may have been renamed or deleted. "
+            "Start a new one here, or choose one on the Home page."
+        )
+        return None
+
+
+def copy_settings(name: str) -> None:
+    """`?from=name`: the form starts with that run's settings; once per visit, so that edits stay."""
+    if st.session_state.get("copied") == name:
+        return
+    st.session_state["copied"] = name
+    try:
+        fill_in(runs.read_config(runs.run_path(name))[0])
+    except ElboRoomError:
+        st.session_state["notice"] = f"The settings of “{name[:60]}” could not be read; these are the defaults."
+
+
+def header(path: Path, config: Config, dataset: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(width="content"):
+            look.title(path.name, f"{dataset} · {facts(config)} · {config.network} · {config.objective}")
+        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+            with st.popover("Link", icon=":material/link:", type="tertiary"):
+                look.note("Brings this view back, in any tab of a browser that reaches this server.")
+                st.code(f"{st.context.url or ''}?{urlencode({'run': path.name})}", language=None, wrap_lines=True)
+            st.page_link(
+                __file__, label="Copy settings", icon=":material/content_copy:", query_params={"from": path.name}
+            )
+            st.page_link(__file__, label="New run", icon=":material/add:", query_params={})
+
+
+def queue_note(path: Path, status: runs.Status) -> None:
+    position = server.engine().position(path)
+    if status.state == "queued" and position:
+        look.note(f"Waiting: number {position} in the queue. It starts by itself.")
+
+
+def watch(path: Path) -> None:
+    """The page of one run."""
+    try:
+        config, data = runs.read_config(path)
+        knobs, status = runs.read_knobs(path), runs.read_status(path)
+    except RunError as error:
+        look.problem(str(error))
+        st.page_link(HOME, label="All runs", icon=":material/arrow_back:")
+        return
+    mine = may_change(path)
+    likelihood, pixels = config.likelihood or "", data["shape"][0] * data["shape"][1] * data["shape"][2]
+    st.set_page_config(page_title=f"{path.name} · ELBO Room")
+    header(path, config, str(data.get("name", config.dataset)))
+    left, right = st.columns([1.12, 1], gap="large")
+    with left:
+        buttons(path, config, status, knobs, mine)
+        run_state(path.name, status.state, key="state")
+        queue_note(path, status)
+        what_to_do(path, status, mine)
+        live_charts(path.name, likelihood, pixels, key="charts")
+    with right:
+        C = C_slider(path.name, likelihood, pixels, config.C, disabled=not mine, key="C")
+        if C is not None and mine:
+            change(path, C=C)
+            st.rerun()
+        live_preview(path.name, key="preview")
+        rate_bars(path.name, key="rates")
+        knob_panel(path, config, knobs, mine)
+
+
+def drop_unknown_parameters() -> None:
+    """The address may hold anything; what this page does not know is taken out, and said."""
+    unknown = sorted(set(st.query_params) - {"run", "from"})
+    if unknown:
+        named = ", ".join(name[:20] for name in unknown[:3]) + (
+            f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
+        )
+        st.session_state["notice"] = (
+            f"The address held settings that this page does not know ({named}); they were left out."
+        )
+        st.query_params.from_dict({key: st.query_params[key] for key in ("run", "from") if key in st.query_params})
+
+
+drop_unknown_parameters()
+name = st.query_params.get("run")
+path = find(name) if name is not None else None
+if path is None and (source := st.query_params.get("from")):
+    copy_settings(source)
+if notice := st.session_state.pop("notice", None):
+    look.notice(notice)
+if path is None:
+    form()
+else:
+    watch(path)

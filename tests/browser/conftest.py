@@ -1,0 +1,179 @@
+"""A real server on a free port with an empty runs folder, and a real Chromium that notices what a user would not.
+
+An installed Chromium or Chrome is used, else Playwright's own, which is installed on first use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")  # Streamlit asks for both below the page's own path first
+
+
+class Server:
+    """`streamlit run app.py`, cold, from a folder that is not the application's."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.runs = folder / "runs"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.log = folder / "server.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(self.port),
+                 "--server.headless", "true"],
+                cwd=folder, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "ELBO_ROOM_RUNS": str(self.runs), **environment},
+            )  # fmt: skip
+        self._wait_until_healthy()
+
+    def _wait_until_healthy(self) -> None:
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def interrupt(self) -> float:
+        """Ctrl-C; the seconds until the server has ended."""
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        return time.monotonic() - start
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def workers(self) -> list[int]:
+        """Process ids of the training processes that belong to this server's runs folder."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (folder / "cmdline").read_bytes()
+                place = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if b"vae.worker" in words and str(self.runs).encode() in place:
+                found.append(int(folder.name))
+        return found
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = _launch(playwright)
+    yield browser
+    browser.close()
+
+
+def _launch(playwright: Playwright) -> Browser:
+    arguments = ["--disable-background-networking"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # root cannot have one
+    installed = next((path for path in map(shutil.which, NAMES) if path), None)
+    try:
+        return playwright.chromium.launch(executable_path=installed, args=arguments)
+    except Error:
+        if installed:
+            raise
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+    try:
+        return playwright.chromium.launch(args=arguments)
+    except Error as error:
+        pytest.fail(
+            f"these tests need Chromium or Chrome: install one, or `python -m playwright install chromium` ({error})"
+        )
+
+
+class Watched:
+    """A browser window whose pages are watched: foreign requests, console errors, uncaught exceptions."""
+
+    def __init__(self, context: BrowserContext, host: str) -> None:
+        self.context, self.host = context, host
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.watching = True
+
+    def page(self) -> Page:
+        page = self.context.new_page()
+        page.set_default_timeout(40_000)
+        page.on("console", lambda message: self._console(message.type, message.text, message.location.get("url", "")))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self._request(request.url))
+        page.on("websocket", lambda socket: self._request(socket.url))
+        return page
+
+    def _console(self, kind: str, text: str, address: str) -> None:
+        if self.watching and kind in ("error", "warning") and not address.endswith(ALLOWED_404):
+            self.complaints.append(f"{kind}: {text} ({address})")
+
+    def _request(self, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
+            self.foreign.append(address)
+
+
+@pytest.fixture
+def window(chromium: Browser, server: Server) -> Iterator[Watched]:
+    """One person's browser; whatever a test does in it, the console stays clean and nothing leaves the machine."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    watched = Watched(context, f"localhost:{server.port}")
+    yield watched
+    context.close()
+    assert watched.foreign == []
+    assert watched.complaints == []
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
+        """Until the condition holds; an AssertionError inside it counts as not yet."""
+        limit = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except AssertionError:
+                pass
+            assert time.monotonic() < limit, "it did not happen in time"
+            time.sleep(0.1)
+
+    return wait

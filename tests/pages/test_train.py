@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ui import owners, steering
+from vae import runs
+from vae.errors import RunBusy
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(e.proto.body for e in app.get("html") if not e.proto.body.startswith("<style>"))
+
+
+def cold(app: AppTest, **query: str) -> AppTest:
+    """The page as the first request of a server."""
+    app.switch_page("../pages/train.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = runs.list_runs(folder)
+    return path
+
+
+def test_cold_it_shows_a_form_whose_button_can_be_pressed(app: AppTest) -> None:
+    cold(app)
+    assert not app.exception
+    assert not app.button(key="start").disabled
+    assert app.code[0].value == "python -m vae train --dataset digits"
+
+
+def test_by_switching_from_home(app: AppTest) -> None:
+    app.run().switch_page("../pages/train.py").run()
+    assert not app.exception
+    assert app.button(key="start").label == "Start training"
+
+
+def test_one_click_creates_the_run_and_shows_it_at_once(
+    app: AppTest, runs_folder: Path, engine: Any, browser_of: Callable[[str], str]
+) -> None:
+    owner = browser_of("alice")
+    cold(app).button(key="start").click().run()
+    path = only_run(runs_folder)
+    assert not app.exception
+    assert engine.submitted == [(path, owner)]
+    assert owners.recorded_owner(path) == owner
+    assert app.query_params["run"] == path.name
+    assert app.button(key="stop").label == "Stop"
+    config, data = runs.read_config(path)
+    assert (config.likelihood, config.C, config.latent_dim) == ("gaussian", "fit", 2)
+    assert data["train"] == 1437
+    assert runs.read_knobs(path).pace == 100.0
+
+
+def test_only_likelihoods_that_fit_the_data_are_offered(app: AppTest, tmp_path: Path) -> None:
+    cold(app)
+    assert app.selectbox(key="train-likelihood").options == [
+        "automatic",
+        "bernoulli",
+        "gaussian",
+        "continuous-bernoulli",
+    ]
+    app.selectbox(key="train-likelihood").set_value("bernoulli").run()
+    images = numpy.random.default_rng(0).normal(size=(40, 8, 8)).astype("float32")
+    numpy.savez(tmp_path / "real.npz", images=images, support="real")
+    app.button_group(key="train-dataset").set_value("your own file").run()
+    app.text_input(key="train-path").set_value(str(tmp_path / "real.npz")).run()
+    assert app.selectbox(key="train-likelihood").options == ["automatic", "gaussian"]
+    assert app.selectbox(key="train-likelihood").value == "automatic"
+    assert not app.button(key="start").disabled
+
+
+def test_a_file_that_is_none_is_explained(app: AppTest, tmp_path: Path) -> None:
+    (tmp_path / "no.npy").write_bytes(b"no array")
+    cold(app).button_group(key="train-dataset").set_value("your own file").run()
+    app.text_input(key="train-path").set_value(str(tmp_path / "no.npy")).run()
+    assert not app.exception
+    assert app.button(key="start").disabled
+
+
+def test_a_bernoulli_on_grey_data_says_that_it_binarises(app: AppTest, runs_folder: Path) -> None:
+    cold(app).selectbox(key="train-likelihood").set_value("bernoulli").run()
+    assert "drawn anew" in html(app)
+    app.button(key="start").click().run()
+    config, data = runs.read_config(only_run(runs_folder))
+    assert (config.binarize, data["support"]) == ("epoch", "binary")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"), [("hidden", "4x4", "expected widths"), ("C", "nan", "expected a positive")]
+)
+def test_a_setting_that_cannot_be_is_explained_and_nothing_starts(
+    app: AppTest, runs_folder: Path, field: str, value: str, words: str
+) -> None:
+    cold(app).text_input(key=f"train-{field}").set_value(value).run()
+    assert words in html(app)
+    assert app.button(key="start").disabled
+    assert runs.list_runs(runs_folder) == []
+
+
+def test_the_command_line_is_the_form(app: AppTest) -> None:
+    cold(app)
+    app.number_input(key="train-latent_dim").set_value(8)
+    app.text_input(key="train-hidden").set_value("128, 64")
+    app.text_input(key="train-C").set_value("10")
+    app.text_input(key="train-name").set_value("my run").run()
+    assert (
+        app.code[0].value == "python -m vae train --dataset digits --C 10 --latent-dim 8 --hidden 128,64 --name my-run"
+    )
+
+
+def test_a_deep_link_to_an_unknown_run_says_so_and_shows_the_form(app: AppTest) -> None:
+    cold(app, run="never-was")
+    assert not app.exception
+    assert "There is no run named “never-was”" in html(app)
+    assert not app.button(key="start").disabled
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "\0", "", "x" * 500, "<b>x</b>", "con"])
+def test_hostile_run_names_stay_outside(app: AppTest, name: str) -> None:
+    cold(app, run=name)
+    assert not app.exception
+    assert "<b>x" not in html(app)
+    assert not app.button(key="start").disabled
+
+
+def test_unknown_parameters_are_left_out_with_a_notice(app: AppTest) -> None:
+    cold(app, C="nan", lr="1e309", **{f"p{i}": "1" for i in range(50)})
+    assert not app.exception
+    assert "49 more" in html(app)
+    assert not app.query_params
+
+
+@pytest.mark.parametrize(
+    ("state", "buttons", "words"),
+    [
+        ("finished", {"undo-C"}, "All epochs are done"),
+        ("stopped", {"continue", "undo-C"}, "goes on exactly where it stopped"),
+        ("interrupted", {"continue", "undo-C"}, "Continue resumes"),
+        ("diverged", {"continue", "undo-C"}, "Lower the learning rate"),
+        ("failed", {"continue", "undo-C"}, "tries once more"),
+        ("queued", {"pause", "step", "stop", "undo-C"}, ""),
+    ],
+)
+def test_each_state_has_its_buttons_and_its_advice(
+    app: AppTest, make_run: Callable[..., Path], state: str, buttons: set[str], words: str
+) -> None:
+    cold(app, run=make_run("run", state=state).name)
+    assert not app.exception
+    assert {b.key for b in app.button} == buttons
+    assert words in html(app)
+
+
+def test_the_buttons_write_knobs_and_ask_the_engine(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
+    path = make_run("run", state="queued")
+    with runs.run_lock(path):
+        runs.write_status(path, runs.Status(state="running", step=5, total_steps=100))
+        cold(app, run="run")
+        app.button(key="pause").click().run()
+        assert runs.read_knobs(path).paused
+        app.button(key="step").click().run()
+        assert runs.read_knobs(path).steps_requested == 1
+        app.button(key="resume").click().run()
+        assert not runs.read_knobs(path).paused
+        app.button(key="stop").click().run()
+    assert engine.stopped == [path]
+
+
+def test_continue_submits_again(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
+    path = make_run("run")
+    cold(app, run="run").button(key="continue").click().run()
+    assert [p for p, _ in engine.submitted] == [path]
+
+
+def test_the_knobs_of_the_panel(app: AppTest, make_run: Callable[..., Path]) -> None:
+    path = make_run("run")
+    cold(app, run="run")
+    app.button_group(key="knob-part-run").set_value("decoder").run()
+    app.select_slider(key="knob-lr_factor-run").set_value(0.3).run()
+    app.selectbox(key="knob-pace-run").set_value(20.0).run()
+    knobs = runs.read_knobs(path)
+    assert (knobs.part, knobs.lr_factor, knobs.pace) == ("decoder", 0.3, 20.0)
+    app.selectbox(key="knob-pace-run").set_value(0.0).run()
+    assert runs.read_knobs(path).pace is None
+    runs.change_knobs(path, part="encoder")  # another tab
+    assert app.run().button_group(key="knob-part-run").value == "encoder"
+
+
+def test_undo_C_goes_back_one_change(app: AppTest, make_run: Callable[..., Path]) -> None:
+    path = make_run("run", C=5.0, history=[{"step": 10, "knob": "C", "value": 50.0}])
+    runs.change_knobs(path, C=50.0)
+    cold(app, run="run")
+    assert app.button(key="undo-C").label == "Undo C, back to 5"
+    app.button(key="undo-C").click().run()
+    assert runs.read_knobs(path).C == 5.0
+    assert app.button(key="undo-C").disabled
+
+
+def test_another_browsers_run_is_only_watched(
+    app: AppTest, make_run: Callable[..., Path], browser_of: Callable[[str], str], engine: Any
+) -> None:
+    path = make_run("run")
+    owners.record_owner(path, browser_of("alice"))
+    browser_of("bob")
+    cold(app, run="run")
+    assert all(button.disabled for button in app.button)
+    assert "Another browser started this run" in html(app)
+    steering.resume(path)  # as a forged message would
+    steering.change(path, C=3.0)
+    assert runs.read_knobs(path).C is None
+    assert engine.submitted == []
+
+
+def test_a_demo_cannot_be_continued(app: AppTest, make_run: Callable[..., Path]) -> None:
+    cold(app, run=make_run("demo-digits").name)
+    assert "stays as it is" in html(app)
+    assert app.button(key="continue").disabled
+
+
+def test_copying_the_settings_fills_the_form(app: AppTest, make_run: Callable[..., Path], runs_folder: Path) -> None:
+    make_run("old", latent_dim=7, hidden=(64, 32), C=20.0, lr=3e-4, seed=5)
+    cold(app, **{"from": "old"})
+    assert app.number_input(key="train-latent_dim").value == 7
+    assert app.text_input(key="train-hidden").value == "64, 32"
+    app.number_input(key="train-latent_dim").set_value(9).run()
+    assert app.number_input(key="train-latent_dim").value == 9
+    app.button(key="start").click().run()
+    config, _ = runs.read_config(next(p for p in runs.list_runs(runs_folder) if p.name != "old"))
+    assert (config.latent_dim, config.hidden, config.C, config.lr, config.seed) == (9, (64, 32), 20.0, 3e-4, 5)
+
+
+def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path]) -> None:
+    path = make_run("run")
+    content = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**content, "format": 99}))
+    cold(app, run="run")
+    assert not app.exception
+    assert "newer version" in html(app)
+
+
+def test_the_place_in_the_queue_is_shown(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
+    path = make_run("run", state="queued")
+    engine.places[path] = 3
+    assert "number 3 in the queue" in html(cold(app, run="run"))
+
+
+def test_continue_waits_for_a_process_that_is_just_ending(
+    app: AppTest, make_run: Callable[..., Path], engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_run("run")
+    refusals = [RunBusy("still there"), RunBusy("still there")]
+    submit = engine.submit
+
+    def busy_twice(path: Path, owner: str) -> None:
+        if refusals:
+            raise refusals.pop()
+        submit(path, owner)
+
+    monkeypatch.setattr(engine, "submit", busy_twice)
+    cold(app, run="run").button(key="continue").click().run()
+    assert [p for p, _ in engine.submitted] == [path]
+    assert "still there" not in html(app)

@@ -1,0 +1,76 @@
+"""The assembled application, without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from ui import gate, server
+from vae.engines.local import LocalEngine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One for all: Streamlit's runtime cannot be started twice in one process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELBO_ROOM_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setattr(server, "LocalEngine", lambda: LocalEngine(spare=False))
+        gate.signing_key.cache_clear()
+        import app
+
+        with TestClient(app.app, base_url="http://localhost:8501") as made:
+            yield made
+        assert server._holder().engine is None  # closed with the server
+    gate.signing_key.cache_clear()
+
+
+def test_the_page_comes_with_headers_and_an_identity(client: TestClient) -> None:
+    answer = client.get("/", headers={"accept": "text/html"})
+    assert answer.status_code == 200
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert "HttpOnly" in answer.headers["set-cookie"]
+
+
+def test_a_deep_link_gets_the_same_page(client: TestClient) -> None:
+    assert client.get("/train?run=x").text == client.get("/").text
+
+
+@pytest.mark.parametrize("path", ["/", "/train", "/_stcore/health", "/app/static/live.js", "/runs/x/thumbnail.png"])
+def test_every_plane_is_behind_the_gate(client: TestClient, path: str) -> None:
+    assert client.get(path, headers={"host": "evil.example"}).status_code == 403
+    assert client.get(path, headers={"origin": "http://evil.example"}).status_code == 403
+    assert "frame-ancestors" in client.get(path).headers["content-security-policy"]
+
+
+def test_modules_and_styles_have_their_types(client: TestClient) -> None:
+    assert "javascript" in client.get("/app/static/live.js").headers["content-type"]
+    assert client.get("/app/static/palette.css").headers["content-type"].startswith("text/css")
+
+
+def test_an_unknown_run_is_answered_in_a_sentence(client: TestClient) -> None:
+    answer = client.get("/runs/none/thumbnail.png")
+    assert answer.status_code == 404
+    assert "no run named" in answer.text
+
+
+def test_the_engine_lives_with_the_server(client: TestClient) -> None:
+    assert server.engine().active() == []
+
+
+def test_no_module_of_ui_imports_torch_at_once() -> None:
+    """Torch takes seconds to import: pages must not wait for it before they show anything."""
+    code = (
+        "import importlib, pathlib, sys\n"
+        "names = [p.stem for p in pathlib.Path('ui').glob('*.py') if p.stem not in ('frame', 'plan')]\n"
+        "[importlib.import_module(f'ui.{name}') for name in names]\n"
+        "import app, ui.components\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True).returncode == 0

@@ -1,0 +1,22 @@
+"""The main Streamlit script: page settings, look, navigation. Runs around every page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # a test may start from another folder
+    sys.path.insert(0, str(ROOT))
+
+from ui import look  # noqa: E402
+
+st.set_page_config(page_title="ELBO Room", page_icon=str(look.LOGO), layout="wide")
+look.apply()
+st.logo(str(look.LOGO), size="medium", link=None)
+
+home = st.Page(ROOT / "pages" / "home.py", title="Home", default=True)
+train = st.Page(ROOT / "pages" / "train.py", title="Train", url_path="train")
+st.navigation([home, train], position="top").run()

@@ -1,0 +1,85 @@
+"""What the training form means: its answers as a Config, as a command line, and how fast to show the run."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import Any, Literal
+
+from vae.completion import images_per_second, total_steps
+from vae.config import Config, Knobs
+from vae.datasets import DataInfo
+from vae.errors import ConfigError
+
+WATCHABLE = 60.0  # seconds that a run should last to be watched
+PACES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # steps per second on offer besides full speed
+
+
+def parse_widths(text: str) -> tuple[int, ...] | None:
+    """`400` or `512, 256`; empty means the network's own. Raises ConfigError."""
+    parts = [part for part in text.replace(",", " ").split() if part]
+    if not all(part.isdecimal() and 1 <= int(part) <= 16_384 for part in parts):
+        raise ConfigError(f"hidden: expected widths from 1 to 16384 such as 400 or 512, 256, got {text[:80]!r}")
+    return tuple(int(part) for part in parts) or None
+
+
+def parse_C(text: str) -> float | Literal["fit"] | None:
+    """`fit`, a number, or empty for the likelihood's own. Raises ConfigError."""
+    if not text.strip() or text.strip() == "fit":
+        return text.strip() or None  # type: ignore[return-value]
+    try:
+        return Config(C=float(text)).C
+    except ValueError as error:
+        raise (
+            error
+            if isinstance(error, ConfigError)
+            else ConfigError(f"C: expected a positive number or fit, got {text[:80]!r}")
+        ) from None
+
+
+def command_line(config: Config, name: str = "") -> str:
+    """The command that trains the same run: only what differs from the defaults."""
+    default = Config()
+    words = ["python", "-m", "vae", "train"]
+    for field, value in config.to_json().items():
+        if value is not None and (value != getattr(default, field) or field == "dataset"):
+            text = (
+                ",".join(map(str, value))
+                if isinstance(value, (tuple, list))
+                else f"{value:g}"
+                if isinstance(value, float)
+                else str(value)
+            )
+            words += [f"--{field.replace('_', '-')}", text]
+    return shlex.join([*words, "--name", name] if name else words)
+
+
+def default_pace(config: Config, info: DataInfo) -> float | None:
+    """Steps per second at which a run of a completed config is shown; None is full speed.
+
+    Runs that are over in less than three quarters of a minute at full speed are slowed to about a minute: one can
+    watch those, and turn C meanwhile. `images_per_second` is an estimate for two ordinary cores.
+    """
+    steps = total_steps(config, info.train)
+    full_speed = images_per_second(config, info) / (config.batch_size or 1)
+    if steps / full_speed >= 0.75 * WATCHABLE:
+        return None
+    nearest = min(PACES, key=lambda pace: abs(math.log(pace * WATCHABLE / steps)))
+    return float(nearest) if nearest < full_speed else None
+
+
+def undo_value(config: Config, history: list[dict[str, Any]], knobs: Knobs) -> float | Literal["fit"] | None:
+    """What C was before its last change, None if nothing was changed. Undoing twice goes back two changes.
+
+    history: the run's lines; an undone change is one that went back to the value before it.
+    """
+    stack: list[float | Literal["fit"]] = [config.C if config.C is not None else 1.0]
+    changes = [line["value"] for line in history if line.get("knob") == "C"]
+    if knobs.C is not None and (not changes or changes[-1] != knobs.C):
+        changes.append(knobs.C)  # asked for, not yet taken up
+    for value in changes:
+        if len(stack) > 1 and stack[-2] == value:
+            stack.pop()
+        elif stack[-1] != value:
+            stack.append(value)
+    return stack[-2] if len(stack) > 1 else None

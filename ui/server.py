@@ -1,0 +1,49 @@
+"""What lives once per server: the engine that runs the training processes.
+
+Held in Streamlit's resource cache, because a module global is lost when a source file is reloaded.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import streamlit as st
+
+from vae import runs
+from vae.engines.local import LocalEngine, recover
+
+
+class _Holder:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.engine: LocalEngine | None = None
+
+
+@st.cache_resource(show_spinner=False)
+def _holder() -> _Holder:
+    return _Holder()
+
+
+def start() -> None:
+    """Put right what a killed server left behind, and start the engine with its spare worker."""
+    recover(runs.runs_root())
+    runs.empty_trash()
+    engine().start()
+
+
+def engine() -> LocalEngine:
+    """The server's engine; made on first use where no lifespan has run (tests)."""
+    holder = _holder()
+    with holder.lock:
+        if holder.engine is None:
+            holder.engine = LocalEngine()
+        return holder.engine
+
+
+def stop() -> None:
+    """Let every worker save and end."""
+    holder = _holder()
+    with holder.lock:
+        engine, holder.engine = holder.engine, None
+    if engine is not None:
+        engine.close()

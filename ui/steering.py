@@ -1,0 +1,201 @@
+"""The controls of a run: buttons and knobs. They write knobs.json or call the engine; the worker does the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from ui import look, server
+from ui.owners import current_owner, is_demo, may_change
+from vae import runs
+from vae.config import PARTS, Config, Knobs
+from vae.errors import ElboRoomError, RunBusy
+
+FULL_SPEED = "full speed"
+PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
+NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
+ADVICE = {
+    "finished": "All epochs are done. Copy its settings to train again with other choices.",
+    "stopped": "Everything is saved: Continue goes on exactly where it stopped.",
+    "interrupted": "Continue resumes it from its last saved state.",
+    "diverged": "The last good state is kept. Lower the learning rate on this page, then continue from there.",
+    "failed": "Continue tries once more from the last saved state; copying the settings into a new run starts over.",
+}
+ENDING = 3.0  # seconds that a process may take to end after it said how
+FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the learning rate
+
+
+def change(path: Path, **changes: object) -> None:
+    """Change knobs; what goes wrong is said on the next drawing of the page."""
+    _attempt(path, lambda: runs.change_knobs(path, **changes))
+
+
+def stop(path: Path) -> None:
+    _attempt(path, lambda: server.engine().stop(path))
+
+
+def resume(path: Path) -> None:
+    _attempt(path, lambda: _submit(path))
+
+
+def _submit(path: Path) -> None:
+    """A process that has just said that it stopped needs a moment more to end."""
+    patience = time.monotonic() + ENDING
+    while True:
+        try:
+            server.engine().submit(path, current_owner())
+            return
+        except RunBusy:
+            if runs.read_status(path).state in runs.ACTIVE or time.monotonic() > patience:
+                raise
+            time.sleep(0.05)
+
+
+def _attempt(path: Path, action: Callable[[], object]) -> None:
+    """Do it if this browser may: a disabled button is no protection."""
+    if not may_change(path):
+        st.session_state["notice"] = NOT_YOURS
+        return
+    try:
+        action()
+    except (ElboRoomError, OSError, TimeoutError) as error:
+        st.session_state["notice"] = str(error)
+
+
+def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine: bool) -> None:
+    """Pause or resume, step, stop, undo C; or continue, once the run has ended."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if status.state in runs.ACTIVE:
+            _while_active(path, status, knobs, mine)
+        elif status.state != "finished":
+            st.button(
+                "Continue",
+                type="primary",
+                icon=":material/play_arrow:",
+                key="continue",
+                disabled=not mine,
+                on_click=resume,
+                args=(path,),
+            )
+        undo = _undo_value(path, config, knobs)
+        label = "Undo C" if undo is None else f"Undo C, back to {undo if undo == 'fit' else f'{undo:.3g}'}"
+        st.button(
+            label,
+            key="undo-C",
+            icon=":material/undo:",
+            disabled=undo is None or not mine,
+            on_click=change,
+            args=(path,),
+            kwargs={"C": undo},
+        )
+
+
+def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> None:
+    going = status.state in ("running", "paused", "starting")
+    if knobs.paused:
+        st.button(
+            "Resume",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="resume",
+            disabled=not (mine and going),
+            on_click=change,
+            args=(path,),
+            kwargs={"paused": False},
+        )
+    else:
+        st.button(
+            "Pause",
+            type="primary",
+            icon=":material/pause:",
+            key="pause",
+            disabled=not (mine and going),
+            on_click=change,
+            args=(path,),
+            kwargs={"paused": True},
+        )
+    st.button(
+        "Step",
+        icon=":material/skip_next:",
+        key="step",
+        disabled=not (mine and going),
+        on_click=change,
+        args=(path,),
+        kwargs={"paused": True, "single_step": True},
+        help="Pause, and take one step.",
+    )
+    st.button(
+        "Stop",
+        icon=":material/stop:",
+        key="stop",
+        disabled=not mine or status.state == "saving",
+        on_click=stop,
+        args=(path,),
+        help="Save and end. It can be continued.",
+    )
+
+
+def _undo_value(path: Path, config: Config, knobs: Knobs) -> float | str | None:
+    from ui.plan import undo_value
+
+    return undo_value(config, runs.read_history(path), knobs)
+
+
+def knob_panel(path: Path, config: Config, knobs: Knobs, mine: bool) -> None:
+    """Which half trains, the learning rate, the pace."""
+    with st.container(key="panel-knobs"):
+        _follow(path, "part", knobs.part)
+        st.segmented_control(
+            "Which half trains", PARTS, key=_key(path, "part"), required=True, format_func=PART_NAMES.__getitem__,
+            disabled=not mine, on_change=_apply, args=(path, "part"),
+        )  # fmt: skip
+        with st.container(horizontal=True, gap="medium"):
+            factors = _with(FACTORS, knobs.lr_factor)
+            _follow(path, "lr_factor", knobs.lr_factor)
+            st.select_slider(
+                "Learning rate", factors, key=_key(path, "lr_factor"), disabled=not mine, on_change=_apply,
+                args=(path, "lr_factor"), format_func=lambda factor: f"{config.lr * factor:.2g}", width="stretch",
+            )  # fmt: skip
+            _follow(path, "pace", knobs.pace or 0.0)
+            st.selectbox(
+                "Pace", _paces(knobs.pace), key=_key(path, "pace"), disabled=not mine, on_change=_apply,
+                args=(path, "pace"), format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED, width=160,
+            )  # fmt: skip
+
+
+def _key(path: Path, knob: str) -> str:
+    return f"knob-{knob}-{path.name}"
+
+
+def _follow(path: Path, knob: str, value: object) -> None:
+    """Show what the run's knobs say, also when another tab set it."""
+    if st.session_state.get(_key(path, knob)) != value:
+        st.session_state[_key(path, knob)] = value
+
+
+def _apply(path: Path, knob: str) -> None:
+    value = st.session_state[_key(path, knob)]
+    change(path, **{knob: (value or None) if knob == "pace" else value})
+
+
+def _with(values: tuple[float, ...], value: float) -> list[float]:
+    return sorted({*values, value})
+
+
+def _paces(pace: float | None) -> list[float]:
+    from ui.plan import PACES
+
+    return [0.0, *sorted({1.0, *map(float, PACES), *([pace] if pace else [])})]
+
+
+def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
+    """A sentence under the run's state, which itself says what happened: what one can do now."""
+    if is_demo(path):
+        look.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
+    elif not mine:
+        look.note(NOT_YOURS)
+    elif status.state in ADVICE:
+        look.note(ADVICE[status.state])

@@ -1,0 +1,331 @@
+"""The form of the Train page: a dataset and a button in front, everything else one click behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ui import look, server
+from ui.gate import LOCAL
+from ui.owners import current_owner, record_owner
+from vae import runs
+from vae.config import BINARIZE, Config
+from vae.errors import ConfigError, ElboRoomError
+
+OWN_FILE = "your own file"
+AUTOMATIC = "automatic"
+ABOUT = {  # one line for each dataset that ships; others show their numbers only
+    "digits": "Handwritten digits, tiny: included, starts at once.",
+    "mnist": "Handwritten digits, the classic.",
+    "fashion-mnist": "Clothes and shoes.",
+    "kmnist": "Japanese cursive letters.",
+    "binarized-mnist": "The fixed binary digits of the literature.",
+    "dsprites": "Shapes that move, turn and grow: five known factors.",
+}
+DEFAULTS: dict[str, Any] = {
+    "dataset": "digits",
+    "path": "",
+    "latent_dim": 2,
+    "likelihood": AUTOMATIC,
+    "C": "",
+    "binarize": AUTOMATIC,
+    "latent": "normal",
+    "network": "mlp",
+    "hidden": "",
+    "activation": "relu",
+    "objective": "elbo",
+    "samples": 1,
+    "epochs": None,
+    "batch_size": None,
+    "lr": 1e-3,
+    "seed": 0,
+    "name": "",
+}
+
+
+def _key(field: str) -> str:
+    return f"train-{field}"
+
+
+def fill_in(config: Config) -> None:
+    """Put an existing run's settings into the form. Call before the form is drawn."""
+    from vae.datasets import DATASETS
+
+    own = config.dataset not in DATASETS
+    values: dict[str, Any] = {
+        field: value for field, value in config.to_json().items() if field in DEFAULTS and value is not None
+    }
+    values |= {
+        "dataset": OWN_FILE if own else config.dataset,
+        "path": config.dataset if own else "",
+        "C": "" if config.C is None else f"{config.C}",
+        "hidden": ", ".join(map(str, config.hidden or ())),
+    }
+    for field, default in DEFAULTS.items():
+        st.session_state[_key(field)] = values.get(field, default)
+
+
+def form() -> None:
+    """Draw the form; start the run when the button is pressed."""
+    for field, default in DEFAULTS.items():  # before the widgets, so that what fill_in wrote is not called a conflict
+        st.session_state.setdefault(_key(field), default)
+    left, right = st.columns([1.25, 1], gap="large")
+    with left:
+        look.lead("Train a VAE")
+        look.note(
+            "Press the button and watch, or choose first. Everything can be changed again, and C while it trains."
+        )
+        st.space("small")
+        _in_front()
+        with st.expander("More settings", key="more-settings"):
+            _behind()
+    with right, st.container(key="panel-start"):
+        _summary()
+
+
+def _in_front() -> None:
+    from vae.datasets import DATASETS
+
+    choices = [*DATASETS, *([OWN_FILE] if _files_allowed() else [])]
+    if _value("dataset") not in choices:
+        st.session_state[_key("dataset")] = DEFAULTS["dataset"]
+    st.pills("Images", choices, key=_key("dataset"), required=True, wrap=True, persist_state="session")
+    if _value("dataset") == OWN_FILE:
+        st.text_input(
+            "Path of an .npz or .npy file on this machine",
+            key=_key("path"),
+            placeholder="such as ~/pictures/faces.npz",
+            persist_state="session",
+        )
+    look.note(_about_data())
+    with st.container(horizontal=True, gap="medium"):
+        st.number_input(
+            "Latent dimensions", 1, 512, key=_key("latent_dim"), width=180, persist_state="session",
+            help="Two can be drawn as a plane. More reconstruct better, and some may stay unused.",
+        )  # fmt: skip
+        options = [AUTOMATIC, *_likelihoods()]
+        if _value("likelihood") not in options:
+            st.session_state[_key("likelihood")] = AUTOMATIC
+        st.selectbox(
+            "Likelihood", options, key=_key("likelihood"), width=240, persist_state="session",
+            help="What p(x|z) is. Automatic: gaussian with a fitted C for grey images, bernoulli for binary ones.",
+        )  # fmt: skip
+        st.text_input(
+            "Name (optional)",
+            key=_key("name"),
+            max_chars=60,
+            width=240,
+            placeholder="chosen for you",
+            persist_state="session",
+        )
+
+
+def _behind() -> None:
+    from vae.latents import LATENTS
+    from vae.networks import ACTIVATIONS, NETWORKS
+    from vae.objectives import OBJECTIVES
+
+    keep: dict[str, Any] = {"persist_state": "session"}
+    first, second, third = st.columns(3, gap="medium")
+    with first:
+        look.label("Model")
+        st.selectbox(
+            "Network",
+            list(NETWORKS),
+            key=_key("network"),
+            help="conv suits images of 28x28 and more; linear with a gaussian is PCA.",
+            **keep,
+        )
+        st.text_input(
+            "Hidden widths",
+            key=_key("hidden"),
+            placeholder="the network's own",
+            help="Such as 400 or 512, 256; the decoder mirrors them.",
+            **keep,
+        )
+        st.selectbox("Activation", list(ACTIVATIONS), key=_key("activation"), **keep)
+        st.selectbox("Latent", list(LATENTS), key=_key("latent"), **keep)
+    with second:
+        look.label("What is minimised")
+        st.selectbox(
+            "Objective",
+            list(OBJECTIVES),
+            key=_key("objective"),
+            help="iwae bounds log p(x) more tightly with more samples; it keeps C at 1.",
+            **keep,
+        )
+        st.number_input("Samples of z per image", 1, 512, key=_key("samples"), **keep)
+        st.text_input(
+            "C at the start",
+            key=_key("C"),
+            placeholder="1, or fit for a gaussian",
+            help="A number, or fit. It can be turned while the model trains.",
+            **keep,
+        )
+        st.selectbox(
+            "Binarise",
+            [AUTOMATIC, *BINARIZE],
+            key=_key("binarize"),
+            help="epoch draws grey training pixels anew each epoch.",
+            **keep,
+        )
+    with third:
+        look.label("Training")
+        st.number_input("Epochs", 1, 1_000_000, key=_key("epochs"), placeholder="about a minute", **keep)
+        st.number_input("Batch size", 1, 100_000, key=_key("batch_size"), placeholder="128", **keep)
+        st.number_input("Learning rate", 1e-6, 1.0, format="%g", key=_key("lr"), step=1e-4, **keep)
+        st.number_input(
+            "Seed", 0, 2**53 - 1, key=_key("seed"), help="One config and one seed give one history.", **keep
+        )
+
+
+def _summary() -> None:
+    """What will be trained, the button, and the command that does the same."""
+    from ui.plan import command_line, default_pace
+    from vae.completion import complete, total_steps
+    from vae.datasets import describe
+
+    look.label("This run")
+    try:
+        asked = asked_config()
+        info = describe(asked.dataset)
+        config, notes = complete(asked, info)
+    except (ElboRoomError, OSError) as error:
+        look.problem(str(error))
+        st.button("Start training", type="primary", disabled=True, width="stretch", key="start")
+        return
+    steps, pace = total_steps(config, info.train), default_pace(config, info)
+    widths = " – ".join(map(str, config.hidden or ())) or "no hidden layer"
+    look.facts(
+        {
+            "Images": f"{info.train:,} to train, {info.test:,} held out, {_size(info.shape)}",
+            "Model": f"{config.network} ({widths}), {config.latent_dim} latent dimensions",
+            "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
+            "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
+            "Pace": f"{pace:g} steps a second, to watch it learn" if pace else "full speed",
+        }
+    )
+    for sentence in notes:
+        look.note(sentence)
+    data = info.binarized(config.binarize or "none").to_json()
+    st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start",
+        on_click=_start, args=(config, data, pace),
+    )  # fmt: skip
+    with st.expander("The same from a terminal", key="command"):
+        st.code(
+            command_line(asked, runs.clean_name(_value("name")) if _value("name") else ""),
+            language=None,
+            wrap_lines=True,
+        )
+
+
+def _start(config: Config, data: dict[str, Any], pace: float | None) -> None:
+    """Create the run, hand it to the engine, go to its page. Nothing here waits for training."""
+    try:
+        path = runs.create_run(config, data, _value("name") or None)
+        owner = current_owner()
+        record_owner(path, owner)
+        if pace is not None:
+            runs.change_knobs(path, pace=pace)
+        server.engine().submit(path, owner)
+    except ElboRoomError as error:
+        st.session_state["notice"] = str(error)
+        return
+    st.session_state[_key("name")] = ""
+    st.query_params.from_dict({"run": path.name})
+
+
+def asked_config() -> Config:
+    """What the form says; open choices stay None. Raises ConfigError."""
+    from ui.plan import parse_C, parse_widths
+
+    value = {field: _value(field) for field in DEFAULTS}
+    own = value["dataset"] == OWN_FILE
+    if own and not value["path"].strip():
+        raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W) or (N, H, W, 3).")
+    return Config(
+        dataset=str(Path(value["path"].strip()).expanduser()) if own else value["dataset"],
+        likelihood=None if value["likelihood"] == AUTOMATIC else value["likelihood"],
+        binarize=None if value["binarize"] == AUTOMATIC else value["binarize"],
+        C=parse_C(value["C"]),
+        hidden=parse_widths(value["hidden"]),
+        **{
+            f: value[f]
+            for f in (
+                "latent",
+                "latent_dim",
+                "network",
+                "activation",
+                "objective",
+                "samples",
+                "epochs",
+                "batch_size",
+                "lr",
+                "seed",
+            )
+        },
+    )
+
+
+def _value(field: str) -> Any:
+    return st.session_state.get(_key(field), DEFAULTS[field])
+
+
+def _likelihoods() -> list[str]:
+    """The likelihoods that some view of the chosen data admits."""
+    from vae.completion import complete
+    from vae.datasets import describe
+    from vae.likelihoods import LIKELIHOODS
+
+    try:
+        info = describe(_dataset())
+    except (ElboRoomError, OSError):
+        return list(LIKELIHOODS)
+    return [
+        name
+        for name in LIKELIHOODS
+        if _fits(lambda name=name: complete(Config(dataset=_dataset(), likelihood=name, epochs=1), info))
+    ]
+
+
+def _fits(attempt: Any) -> bool:
+    try:
+        attempt()
+    except ConfigError:
+        return False
+    return True
+
+
+def _dataset() -> str:
+    return _value("path").strip() if _value("dataset") == OWN_FILE else _value("dataset")
+
+
+def _about_data() -> str:
+    from vae.datasets import describe
+
+    if not _dataset():
+        return (
+            "Images as (N, H, W) or (N, H, W, 3), whole numbers from 0 to 255 or floats in [0, 1]; labels are optional."
+        )
+    try:
+        info = describe(_dataset())
+    except (ElboRoomError, OSError) as error:
+        return str(error)
+    kind = {"binary": "black and white", "unit": "grey" if info.shape[0] == 1 else "colour", "real": "real numbers"}[
+        info.support
+    ]
+    about = ABOUT.get(_value("dataset"), "")
+    return f"{about} {info.train + info.test:,} images, {_size(info.shape)}, {kind}.".strip()
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height} × {width}" + (f" × {channels}" if channels > 1 else "")
+
+
+def _files_allowed() -> bool:
+    """Paths of this machine are for those who sit at it."""
+    return (st.get_option("server.address") or "") in LOCAL
