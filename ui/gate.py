@@ -98,6 +98,8 @@ class Gate:
                 answer = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     answer[name] = value  # set, not append: Streamlit sends some of them too
+                if "/app/static/" in scope.get("path", ""):
+                    answer["cache-control"] = "no-cache"  # modules of two versions must not meet after an update
                 if new_visitor and not reason:
                     answer.append("set-cookie", _cookie(new_visitor, secure=scope["scheme"] == "https"))
             await send(message)

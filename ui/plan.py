@@ -12,7 +12,7 @@ from vae.datasets import DataInfo
 from vae.errors import ConfigError
 
 WATCHABLE = 60.0  # seconds that a run should last to be watched
-PACES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # steps per second on offer besides full speed
+PACES = (1, 2, 5, 10, 20, 50, 100, 150, 200, 500, 1000)  # steps per second on offer besides full speed
 
 
 def parse_widths(text: str) -> tuple[int, ...] | None:

@@ -26,6 +26,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ui.decoder_routes import decoder_routes
 from ui.tailer import PREVIEW_LIMIT, Tailer
 from vae.errors import RunError, RunNotFound
 from vae.runs import run_path
@@ -273,4 +274,4 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     ]
 
 
-routes: list[BaseRoute] = make_routes()
+routes: list[BaseRoute] = [*make_routes(), *decoder_routes]

@@ -18,7 +18,7 @@ FULL_SPEED = "full speed"
 PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
 NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
 ADVICE = {
-    "finished": "All epochs are done. Copy its settings to train again with other choices.",
+    "finished": "All epochs are done. Train on, or copy its settings to train again with other choices.",
     "stopped": "Everything is saved: Continue goes on exactly where it stopped.",
     "interrupted": "Continue resumes it from its last saved state.",
     "diverged": "The last good state is kept. Lower the learning rate on this page, then continue from there.",
@@ -39,6 +39,16 @@ def stop(path: Path) -> None:
 
 def resume(path: Path) -> None:
     _attempt(path, lambda: _submit(path))
+
+
+def train_on(path: Path, config: Config) -> None:
+    """A finished run goes on, as long again."""
+
+    def extend() -> None:
+        runs.extend(path, 2 * (config.epochs or 1))
+        _submit(path)
+
+    _attempt(path, extend)
 
 
 def _submit(path: Path) -> None:
@@ -70,7 +80,17 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if status.state in runs.ACTIVE:
             _while_active(path, status, knobs, mine)
-        elif status.state != "finished":
+        elif status.state == "finished":
+            st.button(
+                "Train on",
+                icon=":material/play_arrow:",
+                key="train-on",
+                disabled=not mine,
+                on_click=train_on,
+                args=(path, config),
+                help=f"As long again: up to epoch {2 * (config.epochs or 1):,}.",
+            )
+        else:
             st.button(
                 "Continue",
                 type="primary",

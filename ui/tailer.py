@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import anyio.to_thread
 
 from vae.errors import RunError
-from vae.runs import ACTIVE, read_knobs, read_status
+from vae.runs import ACTIVE, WEIGHTS, content_hash, read_knobs, read_status
 
 LOOK_EVERY = 0.12  # seconds between two looks at the files' stat
 STATUS_EVERY = 0.25  # seconds between two statuses: four a second are enough to read
@@ -152,7 +152,7 @@ class Tailer:
         self._history = HistoryFile(path / "history.jsonl")
         self._recent: deque[Lines] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._status_stamp: tuple[Stamp, Stamp] | None = None
+        self._status_stamp: tuple[Stamp, ...] | None = None
         self._status_time = 0.0
         self._preview_stamp: Stamp = None
 
@@ -234,9 +234,9 @@ class Tailer:
             self._wake()
 
     def _look_at_status(self) -> dict[str, Any] | None:
-        """Status and knobs, if their files changed or if the process behind them may have died."""
+        """Status, knobs and the newest weights' SHA-256, if their files changed or if the process behind them may have died."""
         active = self.status is None or self.status["status"]["state"] in ACTIVE
-        stamps = stamp(self.path / "status.json"), stamp(self.path / "knobs.json")
+        stamps = tuple(stamp(self.path / name) for name in ("status.json", "knobs.json", "manifest.json"))
         pause = STATUS_EVERY if stamps != self._status_stamp else PROBE_EVERY if active else float("inf")
         now = time.monotonic()
         if now - self._status_time < pause:
@@ -246,7 +246,11 @@ class Tailer:
             knobs: dict[str, Any] | None = dataclasses.asdict(read_knobs(self.path))
         except (RunError, ValueError):
             knobs = None
-        return {"status": dataclasses.asdict(read_status(self.path)), "knobs": knobs}
+        try:
+            weights = content_hash(self.path, WEIGHTS)
+        except RunError:
+            weights = None
+        return {"status": dataclasses.asdict(read_status(self.path)), "knobs": knobs, "weights": weights}
 
     def _look_at_preview(self) -> bytes | None:
         path = self.path / "preview" / "live.bin"
@@ -272,4 +276,4 @@ def _without_clock(news: dict[str, Any] | None) -> Any:
     """What makes two statuses different to a reader: more than the heartbeat."""
     if news is None:
         return None
-    return {k: v for k, v in news["status"].items() if k != "heartbeat"}, news["knobs"]
+    return {k: v for k, v in news["status"].items() if k != "heartbeat"}, news["knobs"], news["weights"]

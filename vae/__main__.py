@@ -77,7 +77,7 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     add("--activation", help="relu or tanh (default relu)")
     add("--objective", help="elbo or iwae (default elbo)")
     add("--samples", type=int, help="samples of z per image in a step: S of the ELBO, K of iwae (default 1)")
-    add("--epochs", type=int, help="default: about a minute on two cores, 500 at most")
+    add("--epochs", type=int, help="default: about a minute on two cores, 800 at most")
     add("--batch-size", type=_auto, metavar="N|auto", help="images per step (default auto)")
     add("--lr", type=float, help="Adam's learning rate (default 1e-3)")
     add("--lr-schedule", help="constant, cosine or steps:EPOCH=FACTOR,... (default constant)")

@@ -18,6 +18,7 @@ from vae.networks import ACTIVATIONS, NETWORKS, multiply_adds
 from vae.objectives import OBJECTIVES
 
 BATCH_SIZE = 128
+MOST_EPOCHS = 800  # small sets would go round thousands of times in a minute
 REGISTRIES: dict[str, dict[str, Any]] = {
     "network": NETWORKS,
     "latent": LATENTS,
@@ -77,8 +78,8 @@ def _step_multiply_adds(config: Config, info: DataInfo) -> float:
 
 
 def default_epochs(config: Config, info: DataInfo) -> int:
-    """About a minute of training on two cores, at least 1 and at most 500 epochs."""
-    return int(min(500, max(1, round(60 * images_per_second(config, info) / info.train))))
+    """About a minute of training on two cores, at least 1 and at most MOST_EPOCHS."""
+    return int(min(MOST_EPOCHS, max(1, round(60 * images_per_second(config, info) / info.train))))
 
 
 def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tuple[str, str]:

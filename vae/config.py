@@ -34,7 +34,7 @@ class Config:
     activation: str = "relu"
     objective: str = "elbo"
     samples: int = 1  # S of the ELBO, K of the importance-weighted bound
-    epochs: int | None = None  # None: about a minute on two cores, 500 at most
+    epochs: int | None = None  # None: about a minute on two cores, 800 at most
     batch_size: int | None = None
     lr: float = 1e-3
     lr_schedule: str = "constant"  # constant | cosine | steps:EPOCH=FACTOR,...

@@ -58,7 +58,7 @@ def test_one_click_creates_the_run_and_shows_it_at_once(
     config, data = runs.read_config(path)
     assert (config.likelihood, config.C, config.latent_dim) == ("gaussian", "fit", 2)
     assert data["train"] == 1437
-    assert runs.read_knobs(path).pace == 100.0
+    assert runs.read_knobs(path).pace == 150.0
 
 
 def test_only_likelihoods_that_fit_the_data_are_offered(app: AppTest, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_unknown_parameters_are_left_out_with_a_notice(app: AppTest) -> None:
 @pytest.mark.parametrize(
     ("state", "buttons", "words"),
     [
-        ("finished", {"undo-C"}, "All epochs are done"),
+        ("finished", {"train-on", "undo-C"}, "All epochs are done"),
         ("stopped", {"continue", "undo-C"}, "goes on exactly where it stopped"),
         ("interrupted", {"continue", "undo-C"}, "Continue resumes"),
         ("diverged", {"continue", "undo-C"}, "Lower the learning rate"),
@@ -179,6 +179,14 @@ def test_continue_submits_again(app: AppTest, make_run: Callable[..., Path], eng
     path = make_run("run")
     cold(app, run="run").button(key="continue").click().run()
     assert [p for p, _ in engine.submitted] == [path]
+
+
+def test_a_finished_run_trains_on_as_long_again(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
+    path = make_run("run", state="finished")
+    epochs = runs.read_config(path)[0].epochs
+    cold(app, run="run").button(key="train-on").click().run()
+    assert [p for p, _ in engine.submitted] == [path]
+    assert runs.read_config(path)[0].epochs == 2 * (epochs or 1)
 
 
 def test_the_knobs_of_the_panel(app: AppTest, make_run: Callable[..., Path]) -> None:

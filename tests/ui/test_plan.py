@@ -40,7 +40,7 @@ def test_a_run_of_the_default_form_lasts_about_a_minute() -> None:
     info = describe("digits")
     config, _ = complete(Config(), info)
     pace = default_pace(config, info)
-    assert pace == 100
+    assert pace == 150
     assert 45 <= total_steps(config, info.train) / pace <= 90
 
 

@@ -16,6 +16,7 @@ export class RunStore {
     this.file = null;
     this.status = null;
     this.knobs = null;
+    this.weights = null; // SHA-256 of the newest published weights
     this.viewers = 0;
     this.preview = null;
     this.error = "";
@@ -65,6 +66,7 @@ export class RunStore {
       this.error = "";
       this.status = message.status;
       this.knobs = message.knobs;
+      this.weights = message.weights ?? null;
     }
     if ("viewers" in message) this.viewers = message.viewers;
     if (message.error) this.error = message.error;

@@ -1,0 +1,182 @@
+"""The codes of a run and the images behind them, for whatever in the page shows the latent space.
+
+    GET /runs/{name}/codes/{sha}    header, loc, log-variance, rate, distortion, labels (see `pack_codes`)
+    GET /runs/{name}/images/{sha}   uint8 (n, height, width, channels); ?first=0&count=1000 for a part of them
+
+Both take ?part=test|train. `sha` is the SHA-256 of the run's present weights, so that the browser may keep what it got
+for ever; any other is answered with 404 and a sentence. torch is imported by the first request.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from vae.errors import ConfigError, ElboRoomError, RunError, RunNotFound
+from vae.files import sha256
+from vae.runs import WEIGHTS, content_hash, load_run, run_path
+
+if TYPE_CHECKING:
+    from vae.codes import Codes
+
+MOST = 100_000  # images of one part that are sent; the first ones of a larger set
+KEPT = 3  # runs' codes kept in memory
+IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+@dataclass
+class Kept:
+    codes: Codes
+    packed: bytes
+
+
+_kept: OrderedDict[tuple[str, str, str], Kept] = OrderedDict()
+_lock = threading.Lock()  # computing takes all cores anyway: one at a time
+
+
+def newest_sha(path: Path) -> str:
+    """The SHA-256 of the run's present weights; RunError where it has none yet."""
+    sha = content_hash(path, WEIGHTS)
+    if sha is None:
+        raise RunError(f"run {path.name!r} has no weights yet; they come with its first save")
+    return sha
+
+
+def current_codes(path: Path, sha: str, part: str = "test") -> Kept:
+    """The codes for exactly these weights, computed once. RunNotFound where the run has moved on to others."""
+    key = (str(path), sha, part)
+    with _lock:
+        if newest_sha(path) != sha:
+            raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
+        if key not in _kept:
+            _kept[key] = _compute(path, sha, part)
+        _kept.move_to_end(key)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+        return _kept[key]
+
+
+def _compute(path: Path, sha: str, part: str) -> Kept:
+    from vae.codes import codes_of
+
+    run = load_run(path)
+    weights = path / WEIGHTS
+    before = sha256(weights.read_bytes())
+    _ = run.model
+    if not before == sha == sha256(weights.read_bytes()):  # a save came in between
+        raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
+    codes = codes_of(run, part, MOST)  # type: ignore[arg-type]  # checked there
+    return Kept(codes, pack_codes(codes))
+
+
+def pack_codes(codes: Codes) -> bytes:
+    """uint32 length L of a JSON header padded so that 4 + L is a multiple of 8, then little-endian float32 loc (n, k),
+    log-variance (n, k) if the header says so, rate (n,), distortion (n,), and labels (n,) as uint8 (uint16 where
+    there are more than 256), padded to 4 bytes."""
+    n, k = codes.loc.shape
+    channels, height, width = codes.images.shape[1:]
+    wide = codes.labels is not None and codes.labels.size and codes.labels.max() > 255
+    header = {
+        "n": n,
+        "k": k,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "classes": codes.classes,
+        "source": codes.source,
+        "labels": codes.labels is not None,
+        "label_bytes": 2 if wide else 1,
+        "log_variance": codes.log_variance is not None,
+        "rate_per_dim": None if codes.rate_per_dim is None else _finite(codes.rate_per_dim),
+    }
+    text = json.dumps(header, allow_nan=False).encode()
+    text += b" " * (-(4 + len(text)) % 8)
+    arrays = [codes.loc, codes.log_variance, codes.rate, codes.distortion]
+    body = b"".join(array.astype("<f4").tobytes() for array in arrays if array is not None)
+    labels = b"" if codes.labels is None else codes.labels.astype("<u2" if wide else "u1").tobytes()
+    return struct.pack("<I", len(text)) + text + body + labels + b"\0" * (-len(labels) % 4)
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def codes(request: Request) -> Response:
+    kept = _current(request)
+    return _bytes(request, kept.packed)
+
+
+def images(request: Request) -> Response:
+    everything = _current(request).codes.images
+    first, count = (_whole(request, name) for name in ("first", "count"))
+    part = everything[first or 0 :][:count]
+    return _bytes(request, np.ascontiguousarray(part.transpose(0, 2, 3, 1)).tobytes())
+
+
+def _current(request: Request) -> Kept:
+    path = run_path(request.path_params["name"])
+    return current_codes(path, request.path_params["sha"], request.query_params.get("part", "test"))
+
+
+def _whole(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ConfigError(f"{name}: expected a whole number, got {text[:20]!r}")
+    return int(text)
+
+
+def _bytes(request: Request, data: bytes) -> Response:
+    headers = {**IMMUTABLE, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", "") and not _on_this_machine(request):
+        data, headers["Content-Encoding"] = gzip.compress(data, 1), "gzip"
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _on_this_machine(request: Request) -> bool:
+    """Packing takes longer than sending to the same machine."""
+    return request.client is not None and request.client.host in ("127.0.0.1", "::1", "localhost")
+
+
+def answer(make: Any) -> Any:
+    """A route that runs `make` in a thread; our errors become a sentence: 404 not there, 400 wrong, 409 else."""
+
+    def in_words(request: Request) -> Response:
+        try:
+            return make(request)
+        except RunNotFound as error:
+            return PlainTextResponse(str(error), 404, {"Cache-Control": "no-store"})
+        except ConfigError as error:
+            return PlainTextResponse(str(error), 400, {"Cache-Control": "no-store"})
+        except (ElboRoomError, OSError) as error:
+            return PlainTextResponse(str(error), 409, {"Cache-Control": "no-store"})
+
+    async def route(request: Request) -> Response:
+        return await anyio.to_thread.run_sync(in_words, request)
+
+    return route
+
+
+def make_routes(base: str = "") -> list[BaseRoute]:
+    """The routes under the server's base path."""
+    base = f"/{base.strip('/')}" if base.strip("/") else ""
+    return [
+        Route(f"{base}/runs/{{name}}/codes/{{sha}}", answer(codes), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/images/{{sha}}", answer(images), methods=["GET"]),
+    ]
+
+
+codes_routes: list[BaseRoute] = make_routes()
