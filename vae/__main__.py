@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | resume | list | evaluate | pack | doctor`.
+"""The command line: `python -m vae train | resume | list | evaluate | project | pack | doctor`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error; exit status 2 means
 bad input. torch is imported by the command that needs it, so that `--help` answers at once.
@@ -46,6 +46,17 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
     evaluate.set_defaults(run=evaluate_command)
 
+    project = commands.add_parser("project", help="lay the codes of a run's images out in two dimensions")
+    project.add_argument("name", metavar="RUN")
+    project.add_argument("--method", default="pca", help="pca, tsne, tsne-sklearn, or umap if installed (default pca)")
+    project.add_argument("--part", choices=("test", "train"), default="test", help="images (default test: held out)")
+    project.add_argument("--neighbours", type=int, help="tsne, umap: nearest neighbours that stay close (default 15)")
+    project.add_argument("--perplexity", type=float, help="tsne: instead of neighbours; 30 is usual, twice the time")
+    project.add_argument(
+        "--out", type=Path, metavar="FILE", help="also write index, x, y and label: .csv, .json or .npz"
+    )
+    project.set_defaults(run=project_command)
+
     pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
@@ -54,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
     doctor.set_defaults(run=doctor_command)
 
-    for command in (train, resume, listing, evaluate, pack, doctor):
+    for command in (train, resume, listing, evaluate, project, pack, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, resume, listing, evaluate, pack):
+    for command in (train, resume, listing, evaluate, project, pack):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
@@ -202,6 +213,20 @@ def evaluate_command(options: argparse.Namespace) -> int:
         f"log p(x) ≥    {result['iw_bound']:10.3f}{error}  in expectation, K = {result['samples']:,} importance samples"
     )
     print(f"effective samples {result['iw_ess']:.1f}; active units {result['active_units']}")
+    return 0
+
+
+def project_command(options: argparse.Namespace) -> int:
+    from vae.map_files import check_out, project_to_file
+
+    settings = {name: getattr(options, name) for name in ("neighbours", "perplexity")}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    path = _run(options)
+    check_out(options.out)
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())  # a map that is stopped keeps what it has
+    result = project_to_file(path, options.method, options.part, options.out, stop, **settings)
+    print(json.dumps(result) if options.json else "\n".join(f"{name:<12}{value}" for name, value in result.items()))
     return 0
 
 

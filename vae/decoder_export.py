@@ -33,7 +33,7 @@ from vae.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Likelihood
 from vae.model import Model
 
 LIMITS = {"float16": 1e-2, "float32": 1e-5}  # the largest difference to torch, as a fraction of the pixel range
-DRAWS = 16  # codes from the prior on which the two are compared
+DRAWS = 8  # codes from the prior on which the two are compared
 HEADS: tuple[type[Likelihood], ...] = (Bernoulli, Gaussian, ContinuousBernoulli)  # what heads.js knows
 ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh"}
 
@@ -51,7 +51,7 @@ def export_decoder(model: Model, weights_sha256: str, precision: Precision = "fl
     layers = _walk(model)
     weights = _lay_out(layers)
     channels, height, width = model.shape
-    header = {
+    header: dict[str, Any] = {
         "format": 1,
         "precision": precision,
         "count": len(weights),
@@ -67,7 +67,7 @@ def export_decoder(model: Model, weights_sha256: str, precision: Precision = "fl
         stored = weights.astype(PRECISIONS[precision])
     if not np.isfinite(stored).all():
         raise DecoderInexact(f"the decoder has weights too large for {precision} ({np.abs(weights).max():.3g})")
-    header["difference"] = difference = _difference(model, _join(header, stored))
+    difference = header["difference"] = _difference(model, _join(header, stored))
     if not difference <= LIMITS[precision]:
         raise DecoderInexact(
             f"the decoder packed as {precision} gives pixels that differ from the model's by {difference:.2g} of the "
@@ -87,8 +87,8 @@ def _walk(model: Model) -> list[Layer]:
             shape = _add(layers, module, shape)
         except DecoderUnsupported as error:
             raise DecoderUnsupported(f"decoder layer {index}, {module}: {error}") from None
-    if shape != model.shape:
-        raise DecoderUnsupported(f"decoder: gives {shape} numbers, the page shows images of {model.shape}")
+    if shape != model.shape or shape[0] not in (1, 3):
+        raise DecoderUnsupported(f"decoder: gives {shape}; the page shows images of one or three channels")
     return layers
 
 

@@ -5,6 +5,7 @@
     ├── DataError            images that cannot be read or lie outside their support
     │   └── DownloadError    data that could not be fetched
     ├── TrainingDiverged     the loss stopped being a finite number
+    ├── ProjectionError      codes that a method cannot lay out in two dimensions
     ├── DecoderUnsupported   a decoder that the page cannot run; the server decodes instead
     │   └── DecoderInexact   it can, but its pixels would differ from the model's
     └── RunError             a run directory that cannot be opened, written or continued
@@ -39,6 +40,10 @@ class TrainingDiverged(ElboRoomError):
     def __init__(self, message: str, step: int) -> None:
         super().__init__(message)
         self.step = step
+
+
+class ProjectionError(ElboRoomError):
+    """Codes that a method cannot lay out in two dimensions."""
 
 
 class DecoderUnsupported(ElboRoomError):

@@ -16,8 +16,10 @@ Nothing in it is ever unpickled. Every name that comes from outside goes through
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import re
@@ -70,10 +72,11 @@ def runs_root() -> Path:
 def clean_name(name: str) -> str:
     """A name that is safe as a folder on every system: letters, digits, `.`, `_`, `-`, spaces as `-`; at most 60."""
     kept = "".join(c for c in unicodedata.normalize("NFKC", name) if c.isalnum() or c in "._- ")
-    kept = re.sub(r"[\s-]+", "-", kept).strip("-. _")[:60].rstrip("-. _")
+    kept = unicodedata.normalize("NFKC", kept)  # again: what now stands side by side may combine
+    kept = re.sub(r"[\s-]+", "-", kept).strip("-. _")
     if re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", kept.split(".")[0]):
         kept = f"run-{kept}"  # Windows' device names
-    return kept or "run"
+    return kept[:60].rstrip("-. _") or "run"
 
 
 def run_path(name: str, root: Path | None = None) -> Path:
@@ -92,24 +95,28 @@ def create_run(config: Config, data: dict[str, Any], name: str | None = None, ro
     """
     root = root or runs_root()
     base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-d{config.latent_dim}")
-    number = 1
-    while True:
-        path = root / (base if number == 1 else f"{base}-{number}")
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            break
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise RunError(
-                f"cannot create a run in {root}: {error.strerror}; choose a writable folder with --runs"
-            ) from None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        path = _new_folder(root, base)
+    except OSError as error:
+        raise RunError(
+            f"cannot create a run in {root}: {error.strerror}; choose a writable folder with --runs"
+        ) from None
     write_json(path / "knobs.json", dataclasses.asdict(Knobs()))
     write_status(path, Status())
     write_json(
         path / "config.json", {"format": FORMAT, "created": time.time(), "config": config.to_json(), "data": data}
     )
+    return path
+
+
+def _new_folder(root: Path, base: str) -> Path:
+    """`base`, or `base-2` and so on where that is taken; two processes never get the same."""
+    for number in itertools.count(1):
+        path = root / (base if number == 1 else clean_name(f"{base[: 59 - len(str(number))]}-{number}"))
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            break
     return path
 
 
@@ -223,13 +230,17 @@ def history_size(path: Path) -> int:
     return len(_history_bytes(path))
 
 
-def truncate_history(path: Path, size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Keep the first `size` bytes; the lines kept and the lines dropped. Readers notice the new file."""
+def split_history(path: Path, size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines in the first `size` bytes, and those beyond."""
     data = _history_bytes(path)
     if len(data) < size:
         raise RunDamaged(f"run {path.name!r}: history.jsonl is cut off ({len(data):,} of {size:,} bytes)")
-    write_atomically(path / "history.jsonl", data[:size])
     return _lines(data[:size]), _lines(data[size:])
+
+
+def truncate_history(path: Path, size: int) -> None:
+    """Keep the first `size` bytes. Readers notice the new file."""
+    write_atomically(path / "history.jsonl", _history_bytes(path)[:size])
 
 
 def _history_bytes(path: Path) -> bytes:
@@ -263,12 +274,13 @@ def check_free_disk(path: Path, needed: int) -> None:
 
 def save_checked(path: Path, files: dict[str, bytes]) -> None:
     """Write checkpoint files with their SHA-256 in the manifest, so that a crash at any point leaves every file
-    whole and accepted: first the manifest admits the old and the new sums, then the files, then only the new."""
+    whole and accepted: first the manifest admits the old sums (all of them: after a crash either may be the file's)
+    and the new, then the files are replaced, then only the new are left."""
     sums = {name: sha256(data) for name, data in files.items()}
     old = _manifest(path)
     write_json(
         path / "manifest.json",
-        {"format": FORMAT, "files": {**old, **{n: [*old.get(n, [])[-1:], s] for n, s in sums.items()}}},
+        {"format": FORMAT, "files": {**old, **{n: [*old.get(n, []), s] for n, s in sums.items()}}},
     )
     for name, data in files.items():
         (path / name).parent.mkdir(exist_ok=True)
@@ -278,18 +290,20 @@ def save_checked(path: Path, files: dict[str, bytes]) -> None:
 
 def read_checked(path: Path, name: str) -> bytes:
     """The bytes of a checkpoint file, refused unless their SHA-256 is in the manifest."""
-    try:
-        data = (path / name).read_bytes()
-    except FileNotFoundError:
-        raise RunError(f"run {path.name!r} has no {name} yet") from None
-    except OSError as error:
-        raise RunDamaged(f"run {path.name!r}: {name} cannot be read ({error.strerror})") from None
-    if sha256(data) not in _manifest(path).get(name, []):
-        raise RunDamaged(
-            f"run {path.name!r}: {name} is damaged (its SHA-256 is not in manifest.json); "
-            "restore it from a copy, or train again"
-        )
-    return data
+    for _ in range(3):  # a save may go on meanwhile: then another look finds both files of one moment
+        admitted = _manifest(path).get(name, [])
+        try:
+            data = (path / name).read_bytes()
+        except FileNotFoundError:
+            raise RunError(f"run {path.name!r} has no {name} yet") from None
+        except OSError as error:
+            raise RunDamaged(f"run {path.name!r}: {name} cannot be read ({error.strerror})") from None
+        if sha256(data) in [*admitted, *_manifest(path).get(name, [])]:
+            return data
+    raise RunDamaged(
+        f"run {path.name!r}: {name} is damaged (its SHA-256 is not in manifest.json); "
+        "restore it from a copy, or train again"
+    )
 
 
 def forget(path: Path, name: str) -> None:
@@ -306,10 +320,10 @@ def content_hash(path: Path, name: str) -> str | None:
 
 def _manifest(path: Path) -> dict[str, list[str]]:
     try:
-        return json.loads((path / "manifest.json").read_text())["files"]
+        return {name: list(sums) for name, sums in json.loads((path / "manifest.json").read_text())["files"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise RunDamaged(f"run {path.name!r}: manifest.json cannot be read") from None
 
 
@@ -399,7 +413,10 @@ class Run:
             weights = load(read_checked(self.path, WEIGHTS))
         except SafetensorError as error:
             raise RunDamaged(f"run {self.name!r}: {WEIGHTS} is no safetensors file ({error})") from None
-        model = build_model(self.config, tuple(self.data["shape"]))
+        try:
+            model = build_model(self.config, tuple(self.data["shape"]))
+        except (ConfigError, KeyError, TypeError) as error:
+            raise RunDamaged(f"run {self.name!r}: its model cannot be built by this version ({error})") from None
         expected = model.state_dict()
         for key in sorted({*expected, *weights}):
             if key not in weights or key not in expected:

@@ -34,7 +34,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; sp
 KNOBS_EVERY = 0.05  # seconds between two looks at knobs.json
 STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
-SAVE_EVERY = 10.0
+SAVE_EVERY = 5.0
 STATE = runs.STATE
 REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
@@ -46,6 +46,7 @@ class Replay:
 
     lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     until: int = 0
+    after: int = 0  # lines of the history before those that this replay will write again
 
 
 class FileKnobs(Knobs):
@@ -57,7 +58,7 @@ class FileKnobs(Knobs):
         self.path, self.trainer, self.replay, self.heartbeat = path, trainer, replay, heartbeat
         self.server_gone = threading.Event()
         self.refused = ""  # the sentence about a value that this run cannot take
-        self._looked, self._stamp, self._wanted = 0.0, 0, Knobs()
+        self._looked, self._stamp, self._wanted = 0.0, (0, 0), Knobs()
         self._read()
         self._steps_before = self._wanted.steps_requested
         self._steps_replayed: set[int] = set()
@@ -68,15 +69,17 @@ class FileKnobs(Knobs):
             self._looked = now
             self._read()
             self.heartbeat()
-        if self.trainer.step < self.replay.until:
-            self._repeat(self.trainer.step)
+        if self.trainer.step < self.replay.until or self._due():
+            if not self.trainer.record_due:
+                self._repeat(self.trainer.step)
         else:
             self._follow()
         self.stop = self._wanted.stop or self.server_gone.is_set()
 
     def _read(self) -> None:
         try:
-            stamp = os.stat(self.path / "knobs.json").st_mtime_ns
+            stat = os.stat(self.path / "knobs.json")
+            stamp = stat.st_mtime_ns, stat.st_ino  # two changes may share one tick of the file system's clock
             if stamp == self._stamp:
                 return
             wanted = runs.read_knobs(self.path)
@@ -96,14 +99,20 @@ class FileKnobs(Knobs):
         self.paused, self.pace, self.revision = wanted.paused, wanted.pace, wanted.revision
         self.steps_requested = len(self._steps_replayed) + max(0, wanted.steps_requested - self._steps_before)
 
+    def _due(self) -> list[dict[str, Any]]:
+        """Recorded changes that are still to be made at this step."""
+        return [line for line in self.replay.lines if line["step"] == self.trainer.step and line["knob"] != "step"]
+
     def _repeat(self, step: int) -> None:
-        self.paused = False
-        for line in self.replay.lines:
-            if line["knob"] != "step" and line["step"] == step:
-                setattr(self, line["knob"], line["value"])
-            elif line["knob"] == "step" and line["step"] == step + 1:  # the step to come was a single one
-                self.paused = True
-                self._steps_replayed.add(step)
+        """One change a look, each in its turn: a fit goes on from the C that was set just before it."""
+        due = self._due()
+        if due:
+            self.replay.lines.remove(due[0])
+            setattr(self, due[0]["knob"], due[0]["value"])
+        self.paused = len(due) > 1 or step >= self.replay.until
+        if not self.paused and any(ln["step"] == step + 1 and ln["knob"] == "step" for ln in self.replay.lines):
+            self.paused = True  # the step to come was a single one
+            self._steps_replayed.add(step)
         self.steps_requested = len(self._steps_replayed)
 
 
@@ -151,11 +160,12 @@ class Worker:
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
             self.trainer.load_state(tensors, values)
-            kept, beyond = runs.truncate_history(self.path, values["history_bytes"])
+            kept, beyond = runs.split_history(self.path, values["history_bytes"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunDamaged(f"run {self.path.name!r}: {STATE} does not fit its config ({error})") from None
         replay = self._replay(kept, beyond)
-        runs.write_json(self.path / REPLAY, dataclasses.asdict(replay))
+        runs.write_json(self.path / REPLAY, dataclasses.asdict(replay))  # before the lines it is made from go
+        runs.truncate_history(self.path, values["history_bytes"])
         return replay
 
     def _start_from_weights(self) -> None:
@@ -169,21 +179,23 @@ class Worker:
         """The knob changes beyond the state, those that an earlier replay had still to make among them. After a
         divergence nothing is repeated: the same steps would diverge again."""
         if any("event" in line for line in beyond):
-            return Replay()
+            return Replay(after=len(kept))
         old = Replay()
         with contextlib.suppress(OSError, ValueError, TypeError):
             old = Replay(**json.loads((self.path / REPLAY).read_text()))
-        changes = [line for line in [*old.lines, *beyond] if "knob" in line and line not in kept]
-        unique = {(line["step"], line["knob"], line["value"]): line for line in changes}
+        still_to_make = list(old.lines)
+        for line in [*kept[old.after :], *beyond]:
+            if line in still_to_make:
+                still_to_make.remove(line)
         until = max([old.until, *(line["step"] for line in beyond)])
-        return Replay(sorted(unique.values(), key=lambda line: line["step"]), until)
+        return Replay([*(line for line in beyond if "knob" in line), *still_to_make], until, len(kept))
 
     # ---- the loop
 
     def run(self) -> None:
         """Train; leaves a final state in status.json."""
         trainer, knobs = self.trainer, self.knobs
-        if trainer.step == 0:
+        if not (self.path / STATE).is_file():
             self.save()
         self._preview()
         for event in trainer.run(knobs):

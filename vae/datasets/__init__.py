@@ -19,7 +19,7 @@ from vae.datasets.downloads import Progress
 from vae.datasets.registered import DATASETS
 from vae.errors import ConfigError
 
-__all__ = ["DATASETS", "DataInfo", "Dataset", "Progress", "data_root", "describe", "load_dataset"]
+__all__ = ["DATASETS", "DataInfo", "Dataset", "Progress", "data_root", "describe", "is_here", "load_dataset"]
 
 
 def load_dataset(
@@ -43,6 +43,11 @@ def load_dataset(
 def describe(name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none") -> DataInfo:
     """What `load_dataset` would return, without a download. A registered set costs nothing, a file is read once."""
     return _source(name_or_path).describe(_root(root)).binarized(binarize)
+
+
+def is_here(name_or_path: str | Path, root: str | Path | None = None) -> bool:
+    """Whether `load_dataset` would do without a download."""
+    return _source(name_or_path).is_here(_root(root))
 
 
 def data_root() -> Path:

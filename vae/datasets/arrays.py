@@ -42,6 +42,9 @@ class ArrayFile(Source):
     def load(self, root: Path, progress: Callable[[float, str], None]) -> Dataset:
         return _load(self.path)
 
+    def is_here(self, root: Path) -> bool:
+        return self.path.is_file()
+
 
 @functools.lru_cache(maxsize=32)
 def _describe(path: Path, modified: int, size: int) -> DataInfo:

@@ -169,6 +169,10 @@ class Source(ABC):
     def load(self, root: Path, progress: Callable[[float, str], None]) -> Dataset:
         """The plain dataset, fetched into `root` if it has to be."""
 
+    @abstractmethod
+    def is_here(self, root: Path) -> bool:
+        """Whether `load` would do without a download."""
+
 
 def split_indices(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Training and held-out rows of a set without a split of its own: a fifth, at most 10,000, held out.

@@ -36,6 +36,9 @@ class Digits(Source):
         images = table[:, :64].reshape(-1, 1, 8, 8).astype(np.uint8)
         return split(self.describe(root), images, table[:, 64])
 
+    def is_here(self, root: Path) -> bool:
+        return True
+
     def _table(self) -> np.ndarray:
         """(1797, 65): pixels and label. Read without importing scikit-learn, which takes longer than the training."""
         package = importlib.util.find_spec("sklearn")
@@ -71,6 +74,9 @@ class TorchvisionSet(Source):
             fetch(self.info.name, root, folder, lambda: self._remotes(folder), _gunzip, progress)
         x, y, x_test, y_test = (self._read(folder, name) for name in _IDX_FILES)
         return Dataset(self.info, x.unsqueeze(1), x_test.unsqueeze(1), y.to(torch.int64), y_test.to(torch.int64))
+
+    def is_here(self, root: Path) -> bool:
+        return not self._incomplete(root / self.cls / "raw")
 
     def _shape(self, name: str) -> tuple[int, ...]:
         count = self.info.train if name.startswith("train") else self.info.test
@@ -148,6 +154,9 @@ class BinarizedMnist(Source):
         train, test = (_shuffled(_entry(folder / self._FILE, parts, name)) for name in ("train", "test"))
         return Dataset(self.describe(root), train, test)
 
+    def is_here(self, root: Path) -> bool:
+        return (root / "binarized_mnist" / self._FILE).is_file()
+
     def _remotes(self, folder: Path) -> list[Remote]:
         if (folder / self._FILE).is_file():
             return []
@@ -197,6 +206,9 @@ class DSprites(Source):
         arrays = read_npz(file, ("imgs", "latents_classes"))
         images, factors = _entry(file, arrays, "imgs"), _entry(file, arrays, "latents_classes")
         return split(self.describe(root), images[:, np.newaxis], factors[:, -5])  # shape, scale, orientation, x, y
+
+    def is_here(self, root: Path) -> bool:
+        return self._file(root).is_file()
 
     def _file(self, root: Path) -> Path:
         small = root / "dsprites" / self._FILE

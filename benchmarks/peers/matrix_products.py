@@ -1,0 +1,35 @@
+"""The ceiling: nothing but the eleven matrix products of a training step, in float32, into memory that is there.
+
+Four layers forward, four gradients of weights and three gradients of inputs (the first layer's images need none).
+"""
+
+from __future__ import annotations
+
+from measuring import Stopwatch, report, settings
+
+task, _ = settings(__doc__)
+
+import torch  # noqa: E402
+
+torch.set_num_threads(task.threads)
+torch.manual_seed(0)
+PIXELS, B = 784, task.batch
+layers = [(PIXELS, task.hidden), (task.hidden, 2 * task.latent), (task.latent, task.hidden), (task.hidden, PIXELS)]
+weights = [torch.randn(after, before) / before**0.5 for before, after in layers]
+inputs = [torch.randn(B, before) for before, _ in layers]
+outputs = [torch.empty(B, after) for _, after in layers]
+gradients = [torch.randn(B, after) for _, after in layers]
+weight_gradients = [torch.empty_like(weight) for weight in weights]
+input_gradients = [torch.empty_like(x) for x in inputs]
+
+steps = -(-task.epochs * (task.limit or 60_000) // B)
+watch = Stopwatch()
+for _step in range(steps):
+    for x, weight, out in zip(inputs, weights, outputs, strict=True):
+        torch.mm(x, weight.T, out=out)
+    for x, gradient, out in zip(inputs, gradients, weight_gradients, strict=True):
+        torch.mm(gradient.T, x, out=out)
+    for gradient, weight, out in list(zip(gradients, weights, input_gradients, strict=True))[1:]:
+        torch.mm(gradient, weight, out=out)
+watch.stop()
+report(watch, steps * B, None, torch=torch.__version__)

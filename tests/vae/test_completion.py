@@ -1,0 +1,146 @@
+"""Completing a config: defaults that work for the data, and combinations that are refused in a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from vae.completion import complete, total_steps
+from vae.config import Config, parse_lr_schedule
+from vae.datasets import DataInfo, describe
+from vae.errors import ConfigError
+from vae.likelihoods import LIKELIHOODS
+
+GREY = DataInfo("grey", (1, 28, 28), "unit", 255, 60_000, 10_000)
+BINARY = dataclasses.replace(GREY, name="ink", support="binary", scale=1)
+REAL = dataclasses.replace(GREY, name="waves", support="real", scale=1)
+VIEWS = (None, "none", "threshold", "fixed", "epoch")
+
+
+@pytest.mark.parametrize(
+    ("info", "given", "likelihood", "binarize", "C"),
+    [
+        (GREY, {}, "gaussian", "none", "fit"),
+        (BINARY, {}, "bernoulli", "none", 1.0),
+        (REAL, {}, "gaussian", "none", "fit"),
+        (GREY, {"likelihood": "bernoulli"}, "bernoulli", "epoch", 1.0),
+        (GREY, {"binarize": "threshold"}, "bernoulli", "threshold", 1.0),
+        (GREY, {"binarize": "fixed", "likelihood": "gaussian", "C": 3.0}, "gaussian", "fixed", 3.0),
+        (GREY, {"likelihood": "continuous-bernoulli", "C": 0.5}, "continuous-bernoulli", "none", 0.5),
+        (BINARY, {"likelihood": "continuous-bernoulli"}, "continuous-bernoulli", "none", 1.0),
+        (BINARY, {"likelihood": "gaussian"}, "gaussian", "none", "fit"),
+    ],
+)
+def test_defaults_that_work(info: DataInfo, given: dict, likelihood: str, binarize: str, C: object) -> None:
+    config, notes = complete(Config(**given), info)
+    assert (config.likelihood, config.binarize, config.C) == (likelihood, binarize, C)
+    assert bool(notes) == (given == {"likelihood": "bernoulli"})  # only what a person would not expect is said
+
+
+@pytest.mark.parametrize(
+    ("info", "given", "sentence"),
+    [
+        (GREY, {"likelihood": "bernoulli", "binarize": "none"}, "cross-entropy on grey pixels is no likelihood"),
+        (REAL, {"likelihood": "bernoulli"}, "bernoulli has support binary, the pixels of waves are real"),
+        (REAL, {"likelihood": "continuous-bernoulli"}, "choose one of gaussian$"),
+        (REAL, {"binarize": "threshold"}, "real numbers, which cannot be binarised"),
+        (GREY, {"likelihood": "poisson"}, "likelihood: expected one of bernoulli, gaussian, continuous-bernoulli"),
+        (GREY, {"network": "transformer"}, "network: expected one of linear, mlp, conv"),
+        (GREY, {"latent": "x"}, "latent: expected one of normal"),
+        (GREY, {"objective": "x"}, "objective: expected one of elbo, iwae"),
+        (GREY, {"activation": "x"}, "activation: expected one of relu, tanh"),
+        (BINARY, {"C": "fit"}, "only a gaussian likelihood can fit C"),
+        (BINARY, {"C": 2.0, "objective": "iwae"}, "only at C = 1, got 2"),
+        (GREY, {"network": "linear", "hidden": (5,)}, "linear network has no hidden layers"),
+        (GREY, {"network": "mlp", "hidden": ()}, "at least one width"),
+        (dataclasses.replace(GREY, shape=(1, 27, 27)), {"network": "conv"}, "got 27x27"),
+        (GREY, {"device": "abacus"}, "device: 'abacus' cannot be used here"),
+    ],
+)
+def test_what_is_no_model_of_the_data_is_refused(info: DataInfo, given: dict, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        complete(Config(**given), info)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_completed_config_is_complete_and_stays_as_it_is(likelihood: str, view: str | None) -> None:
+    given = Config(likelihood=likelihood, binarize=view)
+    if likelihood == "bernoulli" and view == "none":
+        return
+    config, _ = complete(given, GREY)
+    assert all(getattr(config, field.name) is not None for field in dataclasses.fields(Config))
+    assert complete(config, GREY) == (config, [])
+    assert complete(config, GREY.binarized(config.binarize or "none")) == (config, [])  # the run's own view
+
+
+def test_iwae_takes_C_of_a_gaussian_because_there_it_belongs_to_the_model() -> None:
+    config, _ = complete(Config(objective="iwae", samples=5, C=20.0), GREY)
+    assert config.C == 20.0
+
+
+def test_lengths_and_batches() -> None:
+    config, _ = complete(Config(epochs=20), describe("digits"))
+    assert (config.batch_size, config.hidden) == (128, (400,))
+    assert total_steps(config, 1437) == math.ceil(20 * 1437 / 128) == 225
+    assert config.record_every == 1
+    long, _ = complete(Config(epochs=500, batch_size=50), GREY)
+    assert total_steps(long, 60_000) == 600_000
+    assert long.record_every == 100
+    medium, _ = complete(Config(epochs=10, batch_size=200), GREY)
+    assert medium.record_every == 3000 // 300
+    tiny, _ = complete(Config(batch_size=1000), dataclasses.replace(GREY, train=30, test=10))
+    assert tiny.batch_size == 30
+
+
+def test_the_default_length_is_about_a_minute_whatever_the_data() -> None:
+    small, _ = complete(Config(), describe("digits"))
+    large, _ = complete(Config(), GREY)
+    heavy, _ = complete(Config(network="conv"), dataclasses.replace(GREY, shape=(1, 64, 64)))
+    assert small.epochs is not None
+    assert large.epochs is not None
+    assert heavy.epochs is not None
+    assert 1000 >= small.epochs > large.epochs > heavy.epochs >= 1
+
+
+# what a config may hold
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("latent_dim", [0, -1, 2.0, True, "3"]),
+        ("samples", [0, 1.5]),
+        ("epochs", [0, 2.5]),
+        ("batch_size", [0, -5]),
+        ("threads", [0]),
+        ("record_every", [0]),
+        ("seed", [-1, 2**63, 1.0]),
+        ("lr", [0, -1e-3, math.nan, math.inf, "fast"]),
+        ("C", [0, -1.0, math.nan, math.inf, "fitted", True]),
+        ("hidden", [(0,), (400, -1), (4.5,)]),
+        ("binarize", ["yes"]),
+        ("precision", ["float16"]),
+        ("lr_schedule", ["", "linear", "steps:", "steps:5", "steps:a=1", "steps:5=0", "steps:-1=0.5", "steps:5=nan"]),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_its_value(name: str, values: list) -> None:
+    for value in values:
+        with pytest.raises(ConfigError, match=f"^{name}: .*got") as caught:
+            Config(**{name: value})
+        assert repr(value) in str(caught.value)
+
+
+def test_learning_rate_schedules_are_read() -> None:
+    assert parse_lr_schedule("steps:200=0.63,350.5=0.5") == [(200.0, 0.63), (350.5, 0.5)]
+    assert (parse_lr_schedule("constant"), parse_lr_schedule("cosine")) == ("constant", "cosine")
+
+
+def test_a_config_of_unknown_settings_is_refused_by_name() -> None:
+    assert Config.from_json(Config(hidden=(3, 4)).to_json()) == Config(hidden=(3, 4))
+    with pytest.raises(ConfigError, match="unknown setting 'colour'"):
+        Config.from_json({"colour": "red"})
+    with pytest.raises(ConfigError, match="expected an object of settings, got list"):
+        Config.from_json([])  # type: ignore[arg-type]

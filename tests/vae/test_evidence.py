@@ -1,0 +1,158 @@
+"""log p(x) by importance sampling: against closed forms, and its error bars against repetition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from vae import Config, elbo_terms
+from vae.datasets import Dataset
+from vae.errors import ConfigError
+from vae.evidence import DECODED_ROWS, evaluate, importance_evidence
+from vae.metrics import active_units, posterior_means
+from vae.model import build_model
+from vae.objectives import log_weights
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def toy(make_linear_gaussian):
+    """A linear-Gaussian model whose proposal is off, and wide, so that the weights have all their moments."""
+    toy = make_linear_gaussian(normal(0, 6, 3), normal(1, 6), 0.4, (1, 2, 3))
+    _, covariance = toy.posterior(toy.b.unsqueeze(0))
+    A = covariance @ toy.W.mT / toy.c
+    toy.set_posterior(A, 0.1 - A @ toy.b, 2 * covariance.diagonal())
+    return toy
+
+
+def test_an_exact_posterior_gives_log_p_without_error(make_linear_gaussian) -> None:
+    Q = torch.linalg.qr(normal(0, 6, 3)).Q * torch.tensor([2.0, 1.0, 0.5])
+    toy = make_linear_gaussian(Q, normal(1, 6), 0.4, (1, 2, 3))
+    toy.set_best_diagonal_posterior()
+    x = normal(2, 9, 1, 2, 3)
+    evidence = importance_evidence(toy.model, x, 200, Generator().manual_seed(0))
+    torch.testing.assert_close(evidence.iw_bound, toy.log_evidence(x), rtol=1e-12, atol=1e-12)
+    assert evidence.standard_error.max() < 1e-6  # √ of rounding
+    torch.testing.assert_close(evidence.effective_samples, torch.full((9,), 200.0).double(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("K", [2, 37, 250, 733])
+def test_the_running_sums_are_the_formulas(K: int, toy) -> None:
+    x = normal(2, 4, 1, 2, 3)
+    evidence = importance_evidence(toy.model, x, K, Generator().manual_seed(5))
+    generator, chunk, drawn = Generator().manual_seed(5), DECODED_ROWS // 4, []
+    for start in range(0, K, chunk):
+        drawn.append(log_weights(toy.model, x, min(chunk, K - start), generator)[0].detach())
+    w = torch.cat(drawn).exp()
+    assert len(w) == K  # K means K
+    close = {"rtol": 1e-10, "atol": 1e-10}
+    torch.testing.assert_close(evidence.iw_bound, w.mean(0).log(), **close)
+    torch.testing.assert_close(evidence.standard_error, w.std(0) / (K**0.5 * w.mean(0)), **close)  # delta method
+    torch.testing.assert_close(evidence.effective_samples, w.sum(0) ** 2 / (w**2).sum(0), **close)
+    assert ((evidence.effective_samples >= 1) & (evidence.effective_samples <= K)).all()
+
+
+def test_the_standard_error_is_the_spread_of_repetitions(toy) -> None:
+    x = normal(2, 1, 1, 2, 3)
+    generator = Generator().manual_seed(0)
+    repeats = [importance_evidence(toy.model, x, 400, generator) for _ in range(300)]
+    bounds = torch.cat([r.iw_bound for r in repeats])
+    told = torch.cat([r.standard_error for r in repeats]).mean().item()
+    assert bounds.std().item() == pytest.approx(told, rel=0.15)
+    assert bounds.mean().item() == pytest.approx(toy.log_evidence(x).item(), abs=4 * told / 300**0.5 + told**2)
+
+
+def test_one_sample_has_no_standard_error(toy) -> None:
+    evidence = importance_evidence(toy.model, normal(2, 3, 1, 2, 3), 1, Generator().manual_seed(0))
+    assert evidence.standard_error.isnan().all()
+    assert evidence.effective_samples.tolist() == [1, 1, 1]
+
+
+def test_far_weights_neither_overflow_nor_vanish() -> None:
+    model = build_model(Config(likelihood="bernoulli", hidden=(8,), latent_dim=2), (1, 28, 28))
+    with torch.no_grad():
+        list(model.decoder.parameters())[-1].fill_(-40.0)
+    x = torch.ones(2, 1, 28, 28)  # log p(x|z) is about −31,000
+    evidence = importance_evidence(model, x, 50, Generator().manual_seed(0))
+    assert evidence.iw_bound.dtype == torch.float64
+    assert (evidence.iw_bound < -30_000).all()
+    assert evidence.standard_error.isfinite().all()
+    assert (evidence.effective_samples >= 1 - 1e-9).all()
+
+
+@pytest.mark.parametrize("samples", [0, -3])
+def test_no_samples_are_refused(samples: int, toy) -> None:
+    with pytest.raises(ConfigError, match="samples"):
+        importance_evidence(toy.model, normal(2, 3, 1, 2, 3), samples)
+
+
+def linear_encoder(A: Tensor, make_dataset: Callable[..., Dataset]):
+    """A model whose posterior means are A x, and images for it."""
+    dataset = make_dataset("unit", train=30, test=230)
+    model = build_model(Config(network="linear", likelihood="gaussian", hidden=(), latent_dim=len(A), C=3.0), (1, 3, 4))
+    layer = next(m for m in model.encoder if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        layer.weight[: len(A)] = A
+    return model, dataset
+
+
+def test_active_units_are_the_dimensions_whose_mean_varies(make_dataset: Callable[..., Dataset]) -> None:
+    model, dataset = linear_encoder(torch.zeros(4, 12), make_dataset)
+    x = dataset.to_float(dataset.test).flatten(1)
+    spread = x[:, 0].std(correction=0).item()
+    layer = next(m for m in model.encoder if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        layer.weight[:4, 0] = torch.tensor([0.0, 0.099, 0.101, 3.0]) / spread  # variances 0, .0098, .0102, 9
+        layer.bias[:4] = torch.tensor([5.0, 0.0, 0.0, 0.0])  # a constant is not activity
+    variance = posterior_means(model, dataset).var(0, correction=0)
+    assert variance.tolist() == pytest.approx([0, 0.099**2, 0.101**2, 9], rel=1e-4, abs=1e-9)
+    assert active_units(model, dataset) == 2
+    assert active_units(model, dataset, threshold=0.001) == 3
+
+
+def test_evaluate_reports_means_over_held_out_images(make_dataset: Callable[..., Dataset]) -> None:
+    A = torch.randn(2, 12, generator=Generator().manual_seed(0))
+    model, dataset = linear_encoder(A, make_dataset)
+    fractions: list[float] = []
+    result = evaluate(model, dataset, samples=300, seed=3, progress=fractions.append)
+    assert result == evaluate(model, dataset, samples=300, seed=3)
+    assert (result["samples"], result["n"], result["active_units"]) == (300, 230, active_units(model, dataset))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert result["elbo"] == pytest.approx(-(result["distortion"] + result["rate"]))
+    x = dataset.to_float(dataset.test)
+    with torch.no_grad():
+        terms = elbo_terms(model, x, 400, Generator().manual_seed(9))
+        one_draw = elbo_terms(model, x, 1, Generator().manual_seed(10)).distortion - terms.distortion
+        layer = next(m for m in model.decoder if isinstance(m, nn.Linear))
+        W, b = layer.weight.double(), layer.bias.double()
+    assert result["rate"] == pytest.approx(terms.rate.mean().item(), rel=1e-5)
+    assert result["distortion"] == pytest.approx(
+        terms.distortion.mean().item(), abs=4 * one_draw.std().item() / 230**0.5
+    )
+    covariance = W @ W.mT + torch.eye(12).double() / 6
+    exact = torch.distributions.MultivariateNormal(b, covariance).log_prob(x.flatten(1).double()).mean().item()
+    assert result["iw_bound"] > result["elbo"]
+    many = evaluate(model, dataset, samples=4000, limit=30)
+    first = torch.distributions.MultivariateNormal(b, covariance).log_prob(x[:30].flatten(1).double()).mean().item()
+    assert many["n"] == 30
+    assert many["iw_bound"] == pytest.approx(first, abs=5 * many["iw_standard_error"] + 0.02)
+    assert result["iw_bound"] < exact + 5 * result["iw_standard_error"]
+    assert 1 <= result["iw_ess"] <= 300
+
+
+def test_the_error_of_a_mean_over_images_combines_the_errors_of_each(make_dataset: Callable[..., Dataset]) -> None:
+    A = torch.randn(2, 12, generator=Generator().manual_seed(0)) / 3
+    model, dataset = linear_encoder(A, make_dataset)
+    results = [evaluate(model, dataset, samples=50, limit=40, seed=seed) for seed in range(60)]
+    spread = torch.tensor([r["iw_bound"] for r in results]).std().item()
+    told = math.fsum(r["iw_standard_error"] for r in results) / 60
+    assert spread == pytest.approx(told, rel=0.35)
+    assert evaluate(model, dataset, samples=1, limit=5)["iw_standard_error"] is None

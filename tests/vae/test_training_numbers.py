@@ -1,0 +1,92 @@
+"""Numbers that training must reach: those of the acceptance and of published or closed-form results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from vae import Config, load_dataset, train
+from vae.completion import complete
+from vae.datasets import DataInfo, Dataset
+from vae.metrics import active_units
+from vae.training import Record, Trainer
+
+
+def records(trainer: Trainer) -> list[Record]:
+    return [event for event in trainer.run() if isinstance(event, Record)]
+
+
+def test_held_out_records_are_rare_where_they_would_cost_much() -> None:
+    dataset = load_dataset("digits")
+    config, _ = complete(Config(epochs=1, record_every=1, batch_size=8, threads=1), dataset.info)
+    trainer = Trainer(config, dataset)
+    assert trainer.evaluate_every == 300  # 360 / 3 images' work for each 5 % of 8 images a step
+    told = records(trainer)
+    assert [r.step for r in told if r.test] == [1, 180]  # the first, and the last
+
+
+def test_twenty_epochs_of_digits_reach_the_squared_error_of_the_acceptance() -> None:
+    *_, last = train(Config(epochs=20, threads=1))
+    assert last.test is not None
+    assert last.test.images == 360
+    assert last.test.squared_error < 2.9  # 60 % of the variance 4.69 is 2.8; 2.7 to 2.9 after 20 epochs
+    x = load_dataset("digits")
+    flat = x.to_float(torch.cat([x.train, x.test])).flatten(1)
+    assert flat.var(0, correction=0).sum().item() == pytest.approx(4.69, abs=0.01)
+
+
+def digits_config(**changes: Any) -> Config:
+    given = {"binarize": "threshold", "likelihood": "bernoulli", "latent_dim": 8, "hidden": (128, 128), "threads": 1}
+    return Config(**{**given, **changes})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_digits_reach_the_published_elbo(seed: int) -> None:
+    *_, last = train(digits_config(epochs=300, seed=seed))
+    assert last.test is not None
+    assert last.test.images == 360
+    assert 16.8 < -last.test.elbo < 18.9
+
+
+def test_means_over_pixels_and_dimensions_would_collapse() -> None:
+    """mean + mean is sums with C = k/D: no unit stays active and −ELBO is that of independent pixels (25.34)."""
+    dataset = load_dataset("digits", binarize="threshold")
+    p = (dataset.train.double().mean(0) * len(dataset.train) + 1) / (len(dataset.train) + 2)
+    x = dataset.test.double()
+    independent = -(x * p.log() + (1 - x) * (1 - p).log()).sum((-3, -2, -1)).mean().item()
+    assert independent == pytest.approx(25.34, abs=0.4)  # 25.34 on another split
+    config, _ = complete(digits_config(epochs=40, C=8 / 64), dataset.info)
+    trainer = Trainer(config, dataset)
+    *_, last = records(trainer)
+    assert last.test is not None
+    assert -last.test.elbo == pytest.approx(independent, abs=0.25)
+    assert active_units(trainer.model, dataset) == 0
+    kept, _ = complete(digits_config(epochs=40), dataset.info)
+    trainer = Trainer(kept, dataset)
+    *_, last = records(trainer)
+    assert last.test is not None
+    assert -last.test.elbo < independent - 4
+    assert active_units(trainer.model, dataset) == 8
+
+
+@pytest.mark.slow
+def test_a_linear_vae_trained_with_one_sample_reaches_probabilistic_pca() -> None:
+    x = torch.from_numpy(load_digits().images).to(torch.uint8).unsqueeze(1)
+    info = DataInfo("digits", (1, 8, 8), "unit", 16, 1797, 1)
+    dataset = Dataset(info, x, x[:1])
+    given = Config(
+        network="linear", latent_dim=10, lr=1e-2, lr_schedule="cosine", batch_size=256, epochs=1000, threads=1
+    )
+    config, _ = complete(given, info)
+    trainer = Trainer(config, dataset)
+    records(trainer)
+    decoder = next(m for m in trainer.model.decoder if isinstance(m, nn.Linear))
+    W, b = decoder.weight.detach().double(), decoder.bias.detach().double()
+    covariance = W @ W.mT + torch.eye(64).double() / (2 * trainer.C)
+    exact = torch.distributions.MultivariateNormal(b, covariance).log_prob(x.flatten(1).double() / 16).mean()
+    assert 17.42 <= exact.item() <= 17.45195

@@ -1,0 +1,127 @@
+"""The codes of a run: where its model puts each image of the data, and what each costs in nats.
+
+What every view of the latent space starts from. Computed in batches; where the dataset is absent, the held-out images
+that came along with the run (see `vae.pack`) stand in, and `source` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from vae.datasets import is_here
+from vae.errors import ConfigError, DataError
+from vae.model import Model
+from vae.pack import HELD_OUT, held_out
+from vae.runs import Run
+
+ROWS = 1000  # images encoded and decoded at once
+Part = Literal["test", "train"]
+PARTS: tuple[Part, ...] = ("test", "train")
+ToFloat = Callable[[Tensor, Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """n images with their codes, in the dataset's order."""
+
+    loc: NDArray[np.float32]  # (n, k) E_q[z]
+    log_variance: NDArray[np.float32] | None  # (n, k) of a diagonal normal q(z|x); None for other posteriors
+    labels: NDArray[np.int64] | None  # (n,), indices into `classes` where there are names
+    rate: NDArray[np.float32]  # (n,) nats
+    rate_per_dim: NDArray[np.float32] | None  # (k,) nats, mean over the images; None where q does not factorise
+    distortion: NDArray[np.float32]  # (n,) nats, from one sample of z with a fixed seed
+    images: NDArray[np.uint8]  # (n, channels, height, width) as they were encoded, [0, 1] as 0..255
+    classes: tuple[str, ...] | None
+    source: str  # a phrase: "10,000 held-out images of mnist"
+
+    def __len__(self) -> int:
+        return len(self.loc)
+
+
+def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
+    """The codes of the first `limit` images (all: None) of one part of the run's data.
+
+    Raises DataError where the dataset is absent and the run carries no images of that part; never downloads.
+    """
+    if part not in PARTS:
+        raise ConfigError(f"part: expected test or train, got {part!r}")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit: expected 1 or more, got {limit}")
+    images, labels, to_float, source = _images(run, part)
+    images = images[:limit]
+    classes = run.data.get("classes")
+    return Codes(
+        **_encoded(run.model, images, to_float),
+        labels=None if labels is None else np.asarray(labels[:limit], np.int64),
+        classes=None if classes is None else tuple(str(name) for name in classes),
+        source=f"{len(images):,} {source}" + (f", of {len(labels):,}" if _cut(labels, images) else ""),
+    )
+
+
+def _cut(labels: Any, images: Tensor) -> bool:
+    return labels is not None and len(labels) > len(images)
+
+
+def parts_here(run: Run) -> tuple[Part, ...]:
+    """The parts of the data for which there are images on this machine."""
+    if is_here(run.config.dataset):
+        return PARTS
+    return ("test",) if (run.path / HELD_OUT).is_file() else ()
+
+
+def _images(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str]:
+    """Stored images (n, c, h, w), labels or None, the way to floats on the support, and what they are called."""
+    name = str(run.data.get("name", run.config.dataset))
+    kind = "held-out" if part == "test" else "training"
+    if is_here(run.config.dataset):
+        dataset = run.dataset()
+        x, y = (dataset.test, dataset.test_labels) if part == "test" else (dataset.train, dataset.train_labels)
+        return x, y, dataset.to_float, f"{kind} images of {name}"
+    if part == "test" and (run.path / HELD_OUT).is_file():
+        pack = held_out(run.path)
+        scale = pack.scale
+        x = torch.from_numpy(pack.images)
+        return x, pack.labels, lambda stored, _: stored.float() / scale, f"held-out images of {name} that came along"
+    raise DataError(
+        f"run {run.name!r}: {name} is not on this machine, and the run carries no {kind} images of it; "
+        f"put {name} into the data root (ELBO_ROOM_DATA), or train a run on it once, which downloads it"
+    )
+
+
+@torch.no_grad()
+def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
+    """The arrays of Codes that the model gives."""
+    generator = Generator().manual_seed(0)
+    n, latent = len(images), model.latent
+    loc, log_variance = np.empty((n, model.k), np.float32), np.empty((n, model.k), np.float32)
+    rate, distortion = np.empty(n, np.float32), np.empty(n, np.float32)
+    shown = np.empty((n, *model.shape), np.uint8)
+    rate_per_dim, diagonal, factorises = np.zeros(model.k), True, True
+    for start in range(0, n, ROWS):
+        rows = slice(start, start + ROWS)
+        x = to_float(images[rows], generator)
+        qz_x = model.encode(x)
+        per_dim, variance = latent.rate_per_dim(qz_x), getattr(qz_x, "log_variance", None)
+        diagonal, factorises = variance is not None, per_dim is not None
+        loc[rows], rate[rows] = qz_x.mean, latent.rate(qz_x)
+        distortion[rows] = -model.decode(qz_x.sample((), generator)).log_prob(x)
+        if variance is not None:
+            log_variance[rows] = variance
+        if per_dim is not None:
+            rate_per_dim += per_dim.double().sum(0).numpy() / n
+        shown[rows] = (x.clamp(0, 1) * 255).round().to(torch.uint8)
+    return {
+        "loc": loc,
+        "log_variance": log_variance if diagonal else None,
+        "rate": rate,
+        "rate_per_dim": rate_per_dim.astype(np.float32) if factorises else None,
+        "distortion": distortion,
+        "images": shown,
+    }

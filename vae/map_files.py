@@ -1,0 +1,77 @@
+"""A run's map as a file: index, place and label of each image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae import runs
+from vae.codes import codes_of
+from vae.errors import ConfigError, ProjectionError
+from vae.files import write_atomically
+from vae.projecting import project, read_projection, unpack_frame
+from vae.projections import Pca
+
+SUFFIXES = (".csv", ".json", ".npz")
+
+
+def check_out(out: Path | None) -> None:
+    """Raise ConfigError before the work where the file could not be written after it."""
+    if out is None:
+        return
+    if out.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"out: expected a file ending in {', '.join(SUFFIXES)}, got {out.name[:80]!r}")
+    if not out.absolute().parent.is_dir():
+        raise ConfigError(f"out: there is no folder {out.absolute().parent}; make it first")
+
+
+def project_to_file(
+    path: Path, method: str, part: str, out: Path | None, stop: threading.Event, **settings: Any
+) -> dict[str, Any]:
+    """Lay the run's codes out and write them to `out`: what was done, for a report. ProjectionError if it failed."""
+    folder, status = project(path, method, part, stop, **settings)
+    if status.state == "failed":
+        raise ProjectionError(status.message)
+    places = unpack_frame((folder / "frame.bin").read_bytes()).places
+    result: dict[str, Any] = {"run": str(path), "method": method, "state": status.state, "n": status.n}
+    result["seconds"] = status.seconds
+    if status.kl is not None:
+        result["kl"] = round(status.kl, 4)
+    projection = read_projection(folder)
+    if isinstance(projection, Pca):
+        result["explained"] = [round(float(share), 4) for share in projection.explained]
+    if out is not None:
+        codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked by project
+        write_atomically(out, pack_places(places, codes.labels, codes.classes, out.suffix.lower()))
+    result["out"] = str(out or folder / "final.npz")
+    return result
+
+
+def pack_places(
+    places: NDArray[Any], labels: NDArray[Any] | None, classes: tuple[str, ...] | None, suffix: str
+) -> bytes:
+    """index, x, y and, where there are labels, label as a .csv, .json or .npz."""
+    if suffix == ".npz":
+        file = io.BytesIO()
+        arrays: dict[str, Any] = {"places": places, **({} if labels is None else {"labels": labels})}
+        np.savez_compressed(file, **arrays)
+        return file.getvalue()
+    names = None if labels is None else [classes[i] if classes else int(i) for i in labels.tolist()]
+    rows = [
+        {"index": i, "x": round(float(x), 5), "y": round(float(y), 5), **({} if names is None else {"label": names[i]})}
+        for i, (x, y) in enumerate(places)
+    ]
+    if suffix == ".json":
+        return json.dumps(rows).encode()
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["index", "x", "y"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
