@@ -11,8 +11,10 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import server
+from ui import map_fits, server
+from ui.codes_routes import codes_routes
 from ui.gate import Gate
+from ui.map_routes import map_routes
 from ui.routes import routes
 
 
@@ -34,7 +36,13 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     try:
         yield {}
     finally:
+        map_fits.stop_all()
         server.stop()
 
 
-app = st.App("ui/frame.py", lifespan=lifespan, routes=routes, middleware=[Middleware(Gate)])
+app = st.App(
+    "ui/frame.py",
+    lifespan=lifespan,
+    routes=[*routes, *codes_routes, *map_routes],
+    middleware=[Middleware(Gate)],
+)

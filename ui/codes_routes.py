@@ -14,9 +14,10 @@ import json
 import struct
 import threading
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import numpy as np
@@ -24,15 +25,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from vae.errors import ConfigError, ElboRoomError, RunError, RunNotFound
-from vae.files import sha256
-from vae.runs import WEIGHTS, content_hash, load_run, run_path
+from ui.decoder_routes import model_of, weights_sha
+from vae.errors import ConfigError, ElboRoomError, RunNotFound
+from vae.runs import load_run, run_path
 
 if TYPE_CHECKING:
     from vae.codes import Codes
 
 MOST = 100_000  # images of one part that are sent; the first ones of a larger set
 KEPT = 3  # runs' codes kept in memory
+Make = Callable[[Request], Response]
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -46,19 +48,11 @@ _kept: OrderedDict[tuple[str, str, str], Kept] = OrderedDict()
 _lock = threading.Lock()  # computing takes all cores anyway: one at a time
 
 
-def newest_sha(path: Path) -> str:
-    """The SHA-256 of the run's present weights; RunError where it has none yet."""
-    sha = content_hash(path, WEIGHTS)
-    if sha is None:
-        raise RunError(f"run {path.name!r} has no weights yet; they come with its first save")
-    return sha
-
-
 def current_codes(path: Path, sha: str, part: str = "test") -> Kept:
     """The codes for exactly these weights, computed once. RunNotFound where the run has moved on to others."""
     key = (str(path), sha, part)
     with _lock:
-        if newest_sha(path) != sha:
+        if weights_sha(path) != sha:
             raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
         if key not in _kept:
             _kept[key] = _compute(path, sha, part)
@@ -72,11 +66,7 @@ def _compute(path: Path, sha: str, part: str) -> Kept:
     from vae.codes import codes_of
 
     run = load_run(path)
-    weights = path / WEIGHTS
-    before = sha256(weights.read_bytes())
-    _ = run.model
-    if not before == sha == sha256(weights.read_bytes()):  # a save came in between
-        raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
+    run.model = model_of(path, sha)
     codes = codes_of(run, part, MOST)  # type: ignore[arg-type]  # checked there
     return Kept(codes, pack_codes(codes))
 
@@ -151,21 +141,23 @@ def _on_this_machine(request: Request) -> bool:
     return request.client is not None and request.client.host in ("127.0.0.1", "::1", "localhost")
 
 
-def answer(make: Any) -> Any:
-    """A route that runs `make` in a thread; our errors become a sentence: 404 not there, 400 wrong, 409 else."""
+def in_words(make: Make, request: Request) -> Response:
+    """What `make` answers, or its error's sentence: 404 not there, 400 asked wrongly, 409 anything else of ours."""
+    try:
+        return make(request)
+    except RunNotFound as error:
+        return PlainTextResponse(str(error), 404, {"Cache-Control": "no-store"})
+    except ConfigError as error:
+        return PlainTextResponse(str(error), 400, {"Cache-Control": "no-store"})
+    except (ElboRoomError, OSError) as error:
+        return PlainTextResponse(str(error), 409, {"Cache-Control": "no-store"})
 
-    def in_words(request: Request) -> Response:
-        try:
-            return make(request)
-        except RunNotFound as error:
-            return PlainTextResponse(str(error), 404, {"Cache-Control": "no-store"})
-        except ConfigError as error:
-            return PlainTextResponse(str(error), 400, {"Cache-Control": "no-store"})
-        except (ElboRoomError, OSError) as error:
-            return PlainTextResponse(str(error), 409, {"Cache-Control": "no-store"})
+
+def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
+    """The route that `make` answers, off the event loop."""
 
     async def route(request: Request) -> Response:
-        return await anyio.to_thread.run_sync(in_words, request)
+        return await anyio.to_thread.run_sync(in_words, make, request)
 
     return route
 
@@ -174,8 +166,8 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
     base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
-        Route(f"{base}/runs/{{name}}/codes/{{sha}}", answer(codes), methods=["GET"]),
-        Route(f"{base}/runs/{{name}}/images/{{sha}}", answer(images), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/codes/{{sha}}", in_thread(codes), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/images/{{sha}}", in_thread(images), methods=["GET"]),
     ]
 
 

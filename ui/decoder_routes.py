@@ -1,6 +1,7 @@
 """The decoder of a run, for the browser: packed for the page, or run here where the page cannot.
 
-    GET /runs/{name}/decoder         {"sha": SHA-256 of the newest published weights, "step": the step they are from}
+    GET /runs/{name}/decoder         {"sha": SHA-256 of the newest published weights, "step": the step they are from,
+                                     "k", "height", "width", "channels"}
     GET /runs/{name}/decoder/{sha}   the packed decoder (see vae/decoder_export.py); 409 where the page cannot run it
     GET /runs/{name}/decode?z=...    n·k numbers between commas -> (n, height, width, channels) as bytes, 0..255:
                                      the mean of p(x|z), or with &seed=7 a draw from it
@@ -185,7 +186,10 @@ def _answer(request: Request, make: Callable[[Request, Path], Response]) -> Resp
 
 def _newest(_: Request, path: Path) -> Response:
     sha = weights_sha(path)
-    return JSONResponse({"sha": sha, "step": weights_step(path)}, headers=FRESH)
+    config, data = runs.read_config(path)
+    channels, height, width = data["shape"]
+    sizes = {"k": config.latent_dim, "height": height, "width": width, "channels": channels}
+    return JSONResponse({"sha": sha, "step": weights_step(path), **sizes}, headers=FRESH)
 
 
 def _pack(request: Request, path: Path) -> Response:

@@ -19,4 +19,5 @@ st.logo(str(look.LOGO), size="medium", link=None)
 
 home = st.Page(ROOT / "pages" / "home.py", title="Home", default=True)
 train = st.Page(ROOT / "pages" / "train.py", title="Train", url_path="train")
-st.navigation([home, train], position="top").run()
+explore = st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore")
+st.navigation([home, train, explore], position="top").run()

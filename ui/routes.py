@@ -64,7 +64,8 @@ async def live(socket: WebSocket) -> None:
 
     Receives {"watch": run, "offset": bytes, "file": id or null} and {"unwatch": run}. Sends per run:
     {"run", "file", "from", "offset", "lines"} (history; resume with the last offset and file), {"run", "reset": true}
-    (forget what came, the history starts over), {"run", "status", "knobs", "viewers"}, {"run", "error"}, and binary
+    (forget what came, the history starts over), {"run", "status", "knobs", "weights", "viewers"} (weights: the
+    SHA-256 of the newest published ones, or null), {"run", "error"}, and binary
     previews: uint32 length of a padded JSON {"run", "bytes"}, the JSON, the bytes of live.bin.
     """
     if not same_origin(socket):

@@ -234,7 +234,7 @@ class Tailer:
             self._wake()
 
     def _look_at_status(self) -> dict[str, Any] | None:
-        """Status, knobs and the newest weights' SHA-256, if their files changed or if the process behind them may have died."""
+        """Status, knobs and the newest weights, if their files changed or the process behind them may have died."""
         active = self.status is None or self.status["status"]["state"] in ACTIVE
         stamps = tuple(stamp(self.path / name) for name in ("status.json", "knobs.json", "manifest.json"))
         pause = STATUS_EVERY if stamps != self._status_stamp else PROBE_EVERY if active else float("inf")

@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui import codes_routes as module
-from ui.codes_routes import codes_routes, newest_sha, pack_codes
+from ui.codes_routes import codes_routes, pack_codes
+from ui.decoder_routes import weights_sha
 from vae import runs
 from vae.codes import Codes, codes_of
 from vae.runs import load_run
@@ -55,7 +56,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def test_codes_and_images_arrive_as_they_are(client: TestClient, run: Path) -> None:
-    sha = newest_sha(run)
+    sha = weights_sha(run)
     answer = client.get(f"/runs/one/codes/{sha}")
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
@@ -76,7 +77,7 @@ def test_codes_and_images_arrive_as_they_are(client: TestClient, run: Path) -> N
 
 
 def test_training_images_too(client: TestClient, run: Path) -> None:
-    header, _ = unpack(client.get(f"/runs/one/codes/{newest_sha(run)}?part=train").content)
+    header, _ = unpack(client.get(f"/runs/one/codes/{weights_sha(run)}?part=train").content)
     assert header["n"] == 1437
 
 
@@ -85,8 +86,8 @@ def test_it_is_computed_once(client: TestClient, run: Path, monkeypatch: pytest.
     compute = module._compute
     monkeypatch.setattr(module, "_compute", lambda *wanted: calls.append(wanted) or compute(*wanted))
     for _ in range(3):
-        client.get(f"/runs/one/codes/{newest_sha(run)}")
-        client.get(f"/runs/one/images/{newest_sha(run)}")
+        client.get(f"/runs/one/codes/{weights_sha(run)}")
+        client.get(f"/runs/one/images/{weights_sha(run)}")
     assert len(calls) == 1
 
 
@@ -102,7 +103,7 @@ def test_other_weights_are_refused_in_a_sentence(client: TestClient, sha: str) -
     ("query", "status"), [("part=valid", 400), ("first=-1", 400), ("count=x", 400), ("count=99999999999", 400)]
 )
 def test_wrong_questions_are_refused_in_a_sentence(client: TestClient, run: Path, query: str, status: int) -> None:
-    answer = client.get(f"/runs/one/images/{newest_sha(run)}?{query}")
+    answer = client.get(f"/runs/one/images/{weights_sha(run)}?{query}")
     assert answer.status_code == status
     assert "expected" in answer.text
 
@@ -117,7 +118,7 @@ def test_a_run_without_weights_or_images_says_so(
 ) -> None:
     monkeypatch.setenv("ELBO_ROOM_DATA", str(tmp_path / "nothing"))
     shutil.copytree(DEMOS / "demo-mnist-10d", tmp_path / "two", ignore=shutil.ignore_patterns("heldout.npz"))
-    answer = client.get(f"/runs/two/codes/{newest_sha(tmp_path / 'two')}")
+    answer = client.get(f"/runs/two/codes/{weights_sha(tmp_path / 'two')}")
     assert (answer.status_code, "ELBO_ROOM_DATA" in answer.text) == (409, True)
     runs.forget(run, runs.WEIGHTS)
     answer = client.get(f"/runs/one/codes/{'0' * 64}")
@@ -128,13 +129,13 @@ def test_damaged_weights_are_refused_in_a_sentence(client: TestClient, run: Path
     data = bytearray((run / runs.WEIGHTS).read_bytes())
     data[-1] ^= 1
     (run / runs.WEIGHTS).write_bytes(data)
-    answer = client.get(f"/runs/one/codes/{newest_sha(run)}")
+    answer = client.get(f"/runs/one/codes/{weights_sha(run)}")
     assert answer.status_code == 409
     assert "damaged" in answer.text
 
 
 def test_far_away_browsers_get_it_packed(client: TestClient, run: Path) -> None:
-    answer = client.get(f"/runs/one/images/{newest_sha(run)}", headers={"accept-encoding": "gzip"})
+    answer = client.get(f"/runs/one/images/{weights_sha(run)}", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert len(answer.content) == 360 * 64
 

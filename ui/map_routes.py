@@ -1,0 +1,153 @@
+"""What the Map page fetches besides codes (see `ui/codes_routes.py`).
+
+    GET  /runs/{name}/plane/{sha}                the PCA of the codes: {"mean", "components", "explained"}
+    GET  /runs/{name}/layout/{sha}?method=tsne   a fit's status and newest places; &seen=TAG: places only if changed
+    POST /runs/{name}/encode/{sha}               a PNG or JPEG as the body -> where the model puts it
+                                                 (&drawn=1: a drawing; &method=tsne: also its place on that map)
+
+All take ?part=test|train.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ui.codes_routes import IMMUTABLE, current_codes, in_thread, in_words
+from ui.decoder_routes import model_of
+from vae.arrivals import MOST_BYTES, fit_frame, layout_of, read_picture
+from vae.errors import ConfigError, RunDamaged, RunNotFound
+from vae.projecting import folder_of, read_fit, read_projection
+from vae.projections import PROJECTIONS, Pca
+from vae.runs import run_path
+
+if TYPE_CHECKING:
+    from vae.projections import Projection
+
+PARTS = ("test", "train")
+FRESH = {"Cache-Control": "no-store"}
+_placing = threading.Lock()  # a fitted projection is shared, and moves while it places
+
+
+def _asked(request: Request) -> tuple[Path, str, str]:
+    """Run, weights and part of an address."""
+    part = request.query_params.get("part", "test")
+    if part not in PARTS:
+        raise ConfigError(f"part: expected {' or '.join(PARTS)}, got {part[:20]!r}")
+    return run_path(request.path_params["name"]), request.path_params["sha"], part
+
+
+def _method(request: Request) -> str:
+    method = request.query_params.get("method", "")
+    if method not in PROJECTIONS:
+        raise ConfigError(f"method: expected one of {', '.join(PROJECTIONS)}, got {method[:20]!r}")
+    return method
+
+
+def plane(request: Request) -> Response:
+    path, sha, part = _asked(request)
+    projection = Pca()
+    projection.fit(current_codes(path, sha, part).codes.loc)
+    arrays = {name: array.tolist() for name, array in projection.arrays().items()}
+    return JSONResponse(arrays, headers=IMMUTABLE)
+
+
+def layout(request: Request) -> Response:
+    """uint32 L | L bytes of JSON {...FitStatus, "tag": of the places, "places": whether they follow}, padded so that
+    4 + L is a multiple of 8 | float32 places (n, 2)."""
+    path, sha, part = _asked(request)
+    if len(sha) != 64 or not sha.isalnum():
+        raise RunNotFound("these are no weights of this run")
+    folder = folder_of(path, _method(request), sha, part)
+    status, places, tag = read_fit(folder), b"", ""
+    try:
+        file = folder / "frame.bin"
+        tag = str(file.stat().st_mtime_ns)
+        if tag != request.query_params.get("seen"):
+            data = file.read_bytes()
+            (length,) = struct.unpack_from("<I", data)
+            places = data[4 + length :]
+    except (OSError, struct.error):
+        pass  # no frame yet
+    if status.weights not in ("", sha):  # eight digits in common
+        raise RunNotFound("these are no weights of this run")
+    header = json.dumps({**dataclasses.asdict(status), "tag": tag, "places": bool(places)}).encode()
+    header += b" " * (-(4 + len(header)) % 8)
+    data = struct.pack("<I", len(header)) + header + places
+    return Response(data, media_type="application/octet-stream", headers=FRESH)
+
+
+async def encode(request: Request) -> Response:
+    """Where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            return PlainTextResponse(f"picture: too large; at most {MOST_BYTES / 1e6:.0f} MB", 413, FRESH)
+    return await anyio.to_thread.run_sync(in_words, lambda asked: _encode(asked, bytes(body)), request)
+
+
+def _encode(request: Request, body: bytes) -> Response:
+    import torch
+
+    path, sha, part = _asked(request)
+    model, codes = model_of(path, sha), current_codes(path, sha, part).codes
+    channels, height, width = model.shape
+    picture = read_picture(body, channels)
+    seen = fit_frame(picture, height, width, layout_of(codes.images), request.query_params.get("drawn") == "1")
+    if model.likelihood.support == "binary":
+        seen = (seen >= 0.5).astype(np.float32)
+    with torch.no_grad():
+        x = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None]
+        qz_x = model.encode(x.to(next(model.parameters()).dtype))
+        rate = model.latent.rate(qz_x)
+    loc, variance = qz_x.mean[0], getattr(qz_x, "log_variance", None)
+    result: dict[str, Any] = {
+        "z": loc.tolist(),
+        "log_variance": None if variance is None else variance[0].tolist(),
+        "rate": float(rate[0]),
+        "image": (seen * 255).round().astype(int).ravel().tolist(),
+        "place": None,
+    }
+    if "method" in request.query_params:
+        result["place"] = _place(folder_of(path, _method(request), sha, part), loc.numpy()[None])
+    return JSONResponse(result, headers=FRESH)
+
+
+def _place(folder: Path, z: np.ndarray) -> list[float] | None:
+    """Where z lands on a fitted map; None where there is none."""
+    try:
+        stamp = (folder / "final.npz").stat().st_mtime_ns
+        with _placing:
+            return _projection(folder, stamp).transform(z)[0].tolist()
+    except (OSError, RunDamaged):
+        return None
+
+
+@functools.lru_cache(maxsize=4)
+def _projection(folder: Path, _: int) -> Projection:
+    return read_projection(folder)
+
+
+def make_routes(base: str = "") -> list[BaseRoute]:
+    """The routes under the server's base path."""
+    base = f"/{base.strip('/')}" if base.strip("/") else ""
+    return [
+        Route(f"{base}/runs/{{name}}/plane/{{sha}}", in_thread(plane), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/encode/{{sha}}", encode, methods=["POST"]),
+    ]
+
+
+map_routes: list[BaseRoute] = make_routes()

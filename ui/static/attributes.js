@@ -1,0 +1,253 @@
+// Attribute arithmetic: a direction between two sets of images, the evidence for it, and a slider along it.
+
+import { attributeDirection, randomEffect } from "./attributes_direction.js";
+import { randomChart, setsChart, verdict } from "./attributes_chart.js";
+import { readSet, rowsOfSets, SET, toggled, writeSet } from "./attributes_sets.js";
+import { SetCard } from "./attributes_set_card.js";
+import { norm } from "./explore_space.js";
+import { element, renderer } from "./mount.js";
+import { normRange } from "./sheet_codes.js";
+import { button, segmented, slider } from "./sheet_controls.js";
+import { Grid } from "./sheet_grid.js";
+import { Painter, put, SheetModel } from "./sheet_model.js";
+import { Picker } from "./sheet_picker.js";
+import { saveSheet } from "./sheet_save.js";
+import { numberIn, shortCode, text, View } from "./sheet_view.js";
+
+const PAIRS = 200; // random pairs of sets
+const SEED = 0;
+const SLICE = 12; // milliseconds of arithmetic after which the page gets a turn
+const USUAL = 1.5; // beyond it the slider overshoots
+const END = 2.5;
+const STRIP = Array.from({ length: 11 }, (_, i) => -END + 0.5 * i);
+const FIELDS = {
+  a: { read: text(SET), fallback: "" },
+  b: { read: text(SET), fallback: "" },
+  origin: { read: text(/^(z|\d{1,7})$/), fallback: "z" },
+  t: { read: numberIn(-END, END), fallback: 0 },
+};
+const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(value % 0.5 ? 2 : 1)}`;
+
+class Attributes {
+  constructor(root) {
+    this.view = new View(FIELDS, (values) => this.component.setTriggerValue("view", values));
+    this.model = new SheetModel(() => this._draw());
+    this.painter = new Painter(this.model);
+    this.random = [];
+    this.cards = Object.fromEntries(["a", "b"].map((name) => [name, new SetCard(name, this.model, {
+      onSet: (set) => this._setTo(name, set), onPicking: () => this._pickInto(name),
+    })]));
+    this.picker = new Picker(this.model, { title: "", onPick: (index) => this._picked(index), mark: (index) => this._markOf(index) });
+    this.picker.root.hidden = true;
+    this._controls();
+    this._build(root);
+  }
+
+  _controls() {
+    this.origin = segmented("Where the slider starts", { z: "this page's z", image: "an image" }, (kind) =>
+      (kind === "z" ? this._change({ origin: "z" }) : this._startFrom()));
+    this.another = button("Choose image", () => this._pickInto("origin"), { quiet: true });
+    this.slider = slider("Along the direction", {
+      low: -END, high: END, step: 0.05, rest: 0, onInput: (t) => this._move(t), onRelease: (t) => this.view.change({ t }),
+    });
+    this.take = button("Take this z", () => this.view.change({}, { z: shortCode(this._at(this.view.values.t)) }), { title: "Make it the z of this page" });
+    this.save = button("Save PNG", () => this._save());
+    this.grid = new Grid({ label: "Along the direction", onPick: (_, column) => this._step(STRIP[column]) });
+  }
+
+  _build(root) {
+    this.evidence = element("p", { className: "evidence-words", role: "status" });
+    this.charts = element("div", { className: "charts" });
+    this.large = element("canvas", { className: "large", role: "img" });
+    this.ends = [-USUAL, USUAL].map((t) => ({ t, canvas: element("canvas", { className: "large", role: "img", "aria-label": `Decoded at ${signed(t)} along the direction` }) }));
+    this.where = element("p", { className: "er-note where" });
+    this.words = element("p", { className: "er-note words", role: "status" });
+    const end = ({ t, canvas }) => element("div", { className: "end-image" }, canvas, element("p", { className: "er-note", text: `${signed(t)}` }));
+    const track = element("div", { className: "along" }, this.slider.root,
+      element("div", { className: "ticks", "aria-hidden": "true" }, ...[-USUAL, -1, 0, 1, USUAL].map((t) =>
+        element("span", { text: signed(t), style: `left: ${(100 * (t + END)) / (2 * END)}%` }))));
+    this.trying = element("div", { className: "trying" },
+      element("div", { className: "bar" }, this.origin.root, this.another, element("span", { className: "push" }), this.take, this.save),
+      element("div", { className: "stage" }, end(this.ends[0]), element("div", { className: "middle" }, this.large, this.where), end(this.ends[1])),
+      track, this.grid.root);
+    this.body = element("div", { className: "body of-sets" },
+      element("div", { className: "sets" }, this.cards.a.root, element("span", { className: "arrow", "aria-hidden": "true", text: "→" }), this.cards.b.root),
+      this.picker.root, this.trying, element("div", { className: "why" }, this.evidence, this.charts));
+    root.append(element("section", { className: "mode" }, element("h3", { className: "er-title", text: "A direction from A to B" }), this.body, this.words));
+  }
+
+  update(data, component) {
+    this.component = component;
+    this.data = data;
+    this.model.open(data.run, { codes: true });
+    this.view.adopt(data.start);
+    this._draw();
+  }
+
+  destroy() {
+    clearTimeout(this.slice);
+    this.slider.stop();
+    this.view.stop();
+    this.painter.stop();
+    this.model.close();
+    this.picker.destroy();
+    this.grid.destroy();
+  }
+
+  _change(values) {
+    this.view.change(values);
+    this._draw();
+  }
+
+  _setTo(name, set) {
+    this._change({ [name]: writeSet(set) });
+    if (set.kind === "picked") this._pickInto(name);
+    else if (this.picking === name) this._closePicker();
+  }
+
+  _closePicker() {
+    this.picker.root.hidden = true;
+    this.picking = null;
+  }
+
+  /** Show the images to choose from; what is clicked goes into set "a" or "b", or becomes the "origin". */
+  _pickInto(name) {
+    this.picking = name;
+    this.picker.root.hidden = false;
+    this.picker.heading.textContent = name === "origin" ? "Start from" : `Click to add to ${name.toUpperCase()}, again to take out`;
+    this.picker.draw();
+  }
+
+  _picked(index) {
+    if (this.picking === "origin") return this._change({ origin: String(index) });
+    const other = this.picking === "a" ? "b" : "a";
+    const values = { [this.picking]: writeSet(toggled(readSet(this.view.values[this.picking]), index)) };
+    const rival = readSet(this.view.values[other]);
+    if (rival.kind === "picked" && rival.rows.includes(index)) values[other] = writeSet(toggled(rival, index));
+    return this._change(values);
+  }
+
+  _markOf(index) {
+    const { values } = this.view;
+    if (this.picking === "origin") return values.origin === String(index) ? "chosen" : "";
+    return ["a", "b"].filter((name) => readSet(values[name]).rows?.includes(index)).map((name) => `in-${name}`).join(" ");
+  }
+
+  _startFrom() {
+    if (this.view.values.origin === "z") this._change({ origin: String(this.sets?.a[0] ?? 0) });
+    this._pickInto("origin");
+  }
+
+  /** The code from which the slider starts. */
+  get _origin() {
+    const { origin } = this.view.values;
+    const { k } = this.model.shape;
+    if (origin !== "z" && Number(origin) < this.model.codes.header.n) return this.model.code(Number(origin));
+    return this.data.z?.length === k ? this.data.z : new Array(k).fill(0);
+  }
+
+  _at(t) {
+    return this.from.map((value, i) => value + t * this.found.direction[i]);
+  }
+
+  _draw() {
+    const { shape, codes } = this.model;
+    this.words.textContent = this.model.words;
+    this.body.hidden = !shape || !codes;
+    if (this.body.hidden) return;
+    const { values } = this.view;
+    if (!values.a) values.a = codes.labels ? "class:0" : "picked";
+    if (!values.b) values.b = codes.labels ? "class:1" : "picked";
+    this._measure(codes);
+    for (const name of ["a", "b"]) this.cards[name].draw(readSet(values[name]), this.sets[name], this.picking === name && !this.picker.root.hidden);
+    this.picker.draw();
+    this._drawTrying(shape);
+  }
+
+  /** The direction and its evidence; only when the sets or the codes have changed. */
+  _measure(codes) {
+    const { a, b } = this.view.values;
+    if (codes === this.measured?.codes && a === this.measured.a && b === this.measured.b) return;
+    this.measured = { codes, a, b };
+    this.sets = rowsOfSets(readSet(a), readSet(b), codes);
+    clearTimeout(this.slice);
+    this.random = [];
+    this.found = this.sets.problem ? null : attributeDirection(codes.loc, codes.header.k, this.sets.a, this.sets.b);
+    this._say();
+    if (this.found?.effect != null) this._compare();
+  }
+
+  /** The random pairs, a few at a time. */
+  _compare() {
+    const { codes } = this.measured;
+    const { n, k } = codes.header;
+    const began = performance.now();
+    while (this.random.length < PAIRS && performance.now() - began < SLICE) {
+      this.random.push(randomEffect(codes.loc, n, k, this.sets.a.length, this.sets.b.length, this.random.length, SEED));
+    }
+    if (this.random.length < PAIRS) this.slice = setTimeout(() => this._compare());
+    else this._say();
+  }
+
+  _say() {
+    const { found, random } = this;
+    this.charts.replaceChildren();
+    this.evidence.textContent = found
+      ? verdict({ effect: found.effect, sizes: [this.sets.a.length, this.sets.b.length], random, pairs: PAIRS })
+      : this.sets.problem;
+    if (found?.effect == null) return;
+    const caption = (chart, words) => element("figure", {}, chart, element("figcaption", { className: "er-note", text: words }));
+    this.charts.append(caption(setsChart(found), "Images of both sets along the direction: A's mean at 0, B's at 1."));
+    if (random.length === PAIRS) this.charts.append(caption(randomChart(found.effect, random), `The same for ${PAIRS} random pairs of sets of these sizes (seed ${SEED}).`));
+  }
+
+  _drawTrying(shape) {
+    const { origin, t } = this.view.values;
+    this.trying.hidden = !this.found || this.found.length === 0;
+    if (this.trying.hidden) return;
+    this.from = this._origin;
+    this.origin.set(origin === "z" ? "z" : "image");
+    this.another.hidden = origin === "z";
+    this.another.textContent = origin === "z" ? "" : `From ${this.model.nameOf(Number(origin))}: choose another`;
+    const describe = (_, column) => `Decoded at ${signed(STRIP[column])} along the direction${Math.abs(STRIP[column]) > USUAL ? ", overshoot" : ""}`;
+    this.grid.layout({ rows: [{ count: STRIP.length }], columns: STRIP.map(signed), image: shape, describe, largest: 62 });
+    this.grid.heads.forEach((head, i) => head.classList.toggle("overshoot", Math.abs(STRIP[i]) > USUAL));
+    const all = [...STRIP, ...this.ends.map((end) => end.t)].flatMap((at) => this._at(at));
+    this.painter.paint(Float32Array.from(all), [...this.grid.canvases, ...this.ends.map((end) => end.canvas)]);
+    this._move(t);
+  }
+
+  /** What a drag moves. Newest wins; nothing is sent. */
+  async _move(t) {
+    this.view.values.t = t;
+    if (this.trying.hidden || this.body.hidden) return;
+    const z = this._at(t);
+    const beyond = Math.abs(t) > USUAL;
+    const [, high] = normRange(z.length);
+    this.slider.set(t, `${signed(t)} along the direction${beyond ? ", overshoot" : ""}`);
+    this.trying.classList.toggle("beyond", beyond);
+    const far = norm(z) > high ? ", longer than 95 of 100 draws from the prior" : "";
+    this.where.textContent = `z ${t < 0 ? "−" : "+"} ${Math.abs(t).toFixed(2)} · (B − A)${beyond ? ", overshoot" : ""} · ‖z‖ = ${norm(z).toFixed(2)}${far}`;
+    this.grid.mark((_, column) => (Math.abs(STRIP[column] - t) < 0.25 ? "present" : ""));
+    this.large.setAttribute("aria-label", `Decoded at ${signed(t)} along the direction from A to B`);
+    const answer = this.model.handle.mean(Float32Array.from(z));
+    const image = answer instanceof Promise ? await answer : answer;
+    if (image) put(this.large, image);
+  }
+
+  _step(t) {
+    this.view.change({ t });
+    this._move(t);
+  }
+
+  _save() {
+    const { a, b, origin } = this.view.values;
+    const words = ["a", "b"].map((name) => this.cards[name].words);
+    const from = origin === "z" ? "the page's z" : this.model.nameOf(Number(origin));
+    const lines = [`${this.data.run}: from A (${words[0]}) to B (${words[1]})`, `${this.evidence.textContent}`, `starting from ${from}`];
+    const rows = [{ pictures: this.grid.canvases }];
+    saveSheet({ lines, columns: STRIP.map(signed), rows, image: this.model.shape }, `${this.data.run}-direction-${a}-${b}`.replace(/[^\w.-]+/g, "-").slice(0, 80));
+  }
+}
+
+export default renderer((root) => new Attributes(root), ["sheet.css", "interpolation.css", "attributes.css"]);

@@ -1,0 +1,360 @@
+// Explore: sliders over the latent dimensions and the image that they decode to. Everything the hand drives happens in
+// this page; Python hears of z when it is released.
+
+import { intoAddress } from "./address.js";
+import { loadCodes } from "./codes.js";
+import { openDecoder } from "./decoder_client.js";
+import { Controls } from "./explore_controls.js";
+import { Images } from "./explore_images.js";
+import { Pace, cycling, easing } from "./explore_motion.js";
+import { Picture } from "./explore_picture.js";
+import { Sliders } from "./explore_sliders.js";
+import { Trail, classMeans, nearest, norm, packZ, posteriorDraw, priorDraw, rangeOf, readZ, rounded } from "./explore_space.js";
+import { whole } from "./format.js";
+import { element, renderer } from "./mount.js";
+
+const KEY_PAUSE = 350; // milliseconds after the last key until z counts as released
+const REST = 90; // milliseconds without a new picture after which sample and neighbour follow
+const CODES_EVERY = 20_000; // milliseconds between two looks at the codes of a model that trains
+const QUICK = 5; // milliseconds: a picture that takes longer is not drawn twice while the hand moves
+
+class Explore {
+  constructor(root) {
+    this.sampleSeed = 1;
+    this.draws = 0; // posterior samples so far; the next one's seed
+    this.trail = new Trail();
+    this.pace = new Pace();
+    this._build(root);
+    root.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.target.matches("input")) {
+        event.preventDefault();
+        this._undo();
+      }
+    });
+  }
+
+  _build(root) {
+    this.sliders = new Sliders({
+      move: (dimension, value, by) => this._move(dimension, value, by),
+      release: () => this._release(),
+      reset: (dimension) => this._resetOne(dimension),
+      play: (dimension) => this._play(dimension),
+      touch: (dimension) => this._touch(dimension),
+    });
+    this.controls = new Controls({
+      priorMean: () => this._start(new Float64Array(this.k)),
+      priorDraw: (seed) => this._start(priorDraw(this.k, seed)),
+      classMean: (place) => this._start(this.means[place].z),
+      postMean: () => this._start(this.posterior.loc),
+      postSample: () => this._start(posteriorDraw(this.posterior.loc, this.posterior.logVariance, ++this.draws)),
+      range: (kind) => this._range(kind),
+      play: () => this._play(this.dimension),
+      choose: (dimension) => this._touch(dimension),
+      undo: () => this._undo(),
+      reset: () => this._start(this.base),
+    });
+    this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index) });
+    this.images = new Images({ take: (index) => this._take(index) }, this.controls.imageRow);
+    const title = element("h3", { className: "er-title", text: "Latent dimensions, by rate in nats" });
+    const left = element("section", { className: "left" }, element("header", {}, title, this.controls.head),
+      this.sliders.box, this.controls.box);
+    root.append(element("div", { className: "explore" }, this.picture.large, left, this.picture.side, this.images.box));
+  }
+
+  // ---- data from Python and the decoder
+
+  update(data, component) {
+    this.component = component;
+    if (data.run !== this.data?.run || data.k !== this.k) this._open(data);
+    else if (!data.echo && data.z !== this.data.z) this._start(readZ(data.z, this.k) ?? new Float64Array(this.k), true);
+    this.data = data;
+  }
+
+  _open(data) {
+    this._stop();
+    this.decoder?.close();
+    this.data = data;
+    this.k = data.k;
+    this.codes = this.posterior = this.index = this.wanted = null;
+    this.base = new Float64Array(this.k);
+    this.z = readZ(data.z, this.k) ?? new Float64Array(this.k);
+    this.trail.clear(this.z);
+    this.codesOf = this.sha = this.told = this.speed = null;
+    this.rangeKind = "prior";
+    this.sliders.start(this.k, data.rates, this.z);
+    this.sliders.mark(null);
+    this.sliders.range(Array.from(this.z, () => rangeOf()), this.z);
+    this.controls.image(null);
+    this.controls.ranged("prior");
+    this.controls.labels([]);
+    this._touch(this.sliders.order[0]);
+    this.picture.clear("Fetching the decoder…");
+    this.picture.clearReal("");
+    this.images.clear("Fetching the images…");
+    this._words();
+    this.decoder = openDecoder(data.run, { onModel: () => this._onModel() });
+  }
+
+  /** A decoder, a newer one, or a problem. The sliders stay where they are. */
+  _onModel() {
+    const { decoder } = this;
+    this.picture.problem.textContent = decoder.sha ? [decoder.reason, decoder.problem].filter(Boolean).join(" ") : "";
+    if (!decoder.sha) {
+      this.picture.clear(decoder.problem);
+      this.images.clear("");
+      return;
+    }
+    this._where();
+    const rates = decoder.store?.history.ratePerDim;
+    if (rates?.length === this.k && this.sha) this.sliders.rate(rates);
+    if (decoder.sha === this.sha) return;
+    this.sha = decoder.sha;
+    this._soon();
+    this._fetchCodes();
+  }
+
+  /** The codes of the model; while it trains not those of every snapshot, for they cost the server an epoch's look. */
+  async _fetchCodes() {
+    const { sha } = this.decoder;
+    const wait = this.codesOf ? this.codesOf.time + CODES_EVERY - performance.now() : 0;
+    clearTimeout(this.codesTimer);
+    if (this.codesOf?.sha === sha) return;
+    if (wait > 0) {
+      this.codesTimer = setTimeout(() => this._fetchCodes(), wait);
+      return;
+    }
+    this.codesOf = { sha, time: performance.now() };
+    try {
+      const { run } = this.data;
+      const codes = await loadCodes(run, sha);
+      if (run === this.data.run) this._useCodes(codes, sha);
+    } catch (error) {
+      if (sha === this.decoder.sha && !this.codes) this.images.clear(error.message);
+    }
+  }
+
+  _useCodes(codes, sha) {
+    const { k, rate_per_dim: rates } = codes.header;
+    if (k !== this.k) return;
+    this.codes = codes;
+    this.codesSha = sha;
+    this.images.start(codes);
+    this.means = codes.labels ? classMeans(codes.loc, k, codes.labels) : [];
+    this.controls.labels(this.means.map(({ label }) => this.images.nameOf(label)));
+    if (rates && !this.data.rates) this.sliders.rate(rates);
+    if (this.index !== null) this._read(this.index);
+    this._rest();
+  }
+
+  destroy() {
+    this._stop();
+    this.decoder?.close();
+    cancelAnimationFrame(this.frame);
+    for (const timer of [this.keyTimer, this.restTimer, this.codesTimer]) clearTimeout(timer);
+  }
+
+  // ---- what the hand asks for
+
+  _touch(dimension) {
+    this.dimension = dimension;
+    this.controls.dimensions(this.sliders.order, dimension);
+  }
+
+  _move(dimension, value, by = "hand") {
+    this._stop();
+    this.z[dimension] = value;
+    this._soon();
+    clearTimeout(this.keyTimer);
+    if (by === "key") this.keyTimer = setTimeout(() => this._release(), KEY_PAUSE);
+  }
+
+  _resetOne(dimension) {
+    const z = Float64Array.from(this.z);
+    z[dimension] = this.base[dimension];
+    this._ease(z);
+  }
+
+  /** Begin anew from z: what "reset" goes back to from now on. `quiet`: Python knows it already. */
+  _start(z, quiet = false) {
+    this.base = rounded(z);
+    this._ease(this.base, quiet);
+  }
+
+  _ease(to, quiet = false) {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.sliders.fit(to);
+    this._stop();
+    this.motion = { ...easing(this.z, to, performance.now(), still ? 0 : undefined), quiet };
+    this._soon();
+  }
+
+  _play(dimension) {
+    const again = this.motion?.dimension !== dimension;
+    this._halt();
+    if (!again) return;
+    this._touch(dimension);
+    this.motion = cycling(dimension, this.z[dimension], this.sliders.ranges[dimension], performance.now());
+    this.controls.playing(true);
+    this.sliders.playing(dimension);
+    this._soon();
+  }
+
+  _undo() {
+    this._release();
+    const z = this.trail.undo();
+    if (!z) return;
+    this._ease(z);
+  }
+
+  _another() {
+    this.sampleSeed += 1;
+    this._rest();
+  }
+
+  _range(kind) {
+    this.rangeKind = kind;
+    this.controls.ranged(kind);
+    const { posterior } = this;
+    const own = kind === "posterior" && posterior?.scale;
+    this.sliders.range(Array.from(this.z, (_, i) => (own ? rangeOf(posterior.loc[i], posterior.scale[i]) : rangeOf())), this.z);
+    this._soon();
+  }
+
+  /** Start from held-out image `index`: its posterior mean. */
+  _take(index) {
+    this._read(index);
+    this._start(this.posterior.loc);
+  }
+
+  /** Take over the posterior of image `index`. */
+  _read(index) {
+    const { codes, k } = this;
+    const row = (values) => Float64Array.from(values.subarray(index * k, (index + 1) * k));
+    const logVariance = codes.logVariance && row(codes.logVariance);
+    this.index = index;
+    this.posterior = { loc: row(codes.loc), logVariance, scale: logVariance && logVariance.map((v) => Math.exp(0.5 * v)) };
+    this.images.press(index);
+    this.controls.image(this.images.title(index), logVariance !== null);
+    this.sliders.mark(logVariance && this.posterior);
+    this._range(logVariance ? this.rangeKind : "prior");
+  }
+
+  // ---- moving and coming to rest
+
+  _stop() {
+    if (!this.motion) return;
+    this.motion = null;
+    this.controls.playing(false);
+    this.sliders.playing(null);
+  }
+
+  /** Stop, and count where z is now as released. */
+  _halt() {
+    if (!this.motion) return;
+    this._stop();
+    this._release();
+  }
+
+  /** z stays where it is: round it, remember it, tell Python. */
+  _release(quiet = false) {
+    clearTimeout(this.keyTimer);
+    this.z = rounded(this.z);
+    this._soon();
+    if (this.trail.push(this.z) || this.told !== packZ(this.z)) this._tell(quiet);
+  }
+
+  _tell(quiet) {
+    this.controls.undo.disabled = !this.trail.canUndo;
+    this.picture.describe(this.z);
+    this.told = packZ(this.z);
+    if (quiet) return;
+    intoAddress({ z: this.told });
+    this.component.setStateValue("z", { run: this.data.run, z: this.told });
+  }
+
+  _soon() {
+    this.frame ||= requestAnimationFrame((now) => {
+      this.frame = 0;
+      this._draw(now);
+    });
+  }
+
+  _draw(now) {
+    if (this.motion) {
+      const { z, done } = this.motion.at(performance.now(), this.z);
+      this.z = z;
+      if (done) {
+        const { quiet } = this.motion;
+        this._stop();
+        this._release(quiet);
+      } else this._soon();
+    }
+    this.sliders.show(this.z);
+    this.picture.showNorm(norm(this.z), this.k);
+    this._decode(now);
+  }
+
+  _decode() {
+    const begin = performance.now();
+    const image = this.decoder.mean(this.z);
+    if (image instanceof Promise) {
+      image.then((late) => late && this._show(late));
+      this.quick = false;
+    } else if (image) {
+      this._show(image);
+      this.quick = performance.now() - begin < QUICK;
+    }
+    clearTimeout(this.restTimer);
+    this.restTimer = setTimeout(() => this._rest(), REST);
+    if (this.quick && begin - (this.followed ?? 0) > REST) this._rest();
+  }
+
+  _show(image) {
+    this.picture.showMean(image);
+    this.pace.tick(performance.now());
+    this._where();
+  }
+
+  /** Where the image was decoded, how fast, of which snapshot. */
+  _where() {
+    const { decoder, pace } = this;
+    if (Number.isFinite(pace.perSecond)) this.speed = `${Math.round(pace.perSecond)} pictures/s`; // stays at rest
+    const words = [decoder.word, this.speed];
+    if (Number.isFinite(decoder.step) && decoder.step !== null) words.push(`weights of step ${whole(decoder.step)}`);
+    this.picture.place.textContent = words.filter(Boolean).join(" · ");
+  }
+
+  _words() {
+    this.controls.undo.disabled = !this.trail.canUndo;
+    this.picture.describe(this.z);
+    this.picture.showNorm(norm(this.z), this.k);
+  }
+
+  /** What need not keep up with the hand: the sample of p(x|z), and the nearest real image. */
+  _rest() {
+    this.followed = performance.now();
+    const seed = this.sampleSeed;
+    Promise.resolve(this.decoder.sample(this.z, seed)).then((image) => image && this.picture.showSample(image, seed));
+    if (this.codes) this._nearest();
+  }
+
+  async _nearest() {
+    const { codes, k } = this;
+    const found = nearest(codes.loc, k, this.z);
+    if (!found) return;
+    const { index, distance } = found;
+    const old = this.codesSha === this.sha ? "" : ", by the codes of an earlier snapshot";
+    this.picture.sayReal(`${this.images.title(index)}, distance ${distance.toFixed(2)} in z${old}`, `Start from image ${this.images.title(index)}`);
+    if (index === this.wanted) return;
+    this.wanted = index;
+    try {
+      const bytes = await codes.image(index);
+      if (codes !== this.codes || index !== this.wanted) return; // overtaken
+      this.picture.showReal(index, bytes, codes.header);
+    } catch (error) {
+      this.picture.clearReal(error.message);
+    }
+  }
+}
+
+export default renderer((root) => new Explore(root), ["explore.css"]);
