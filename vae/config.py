@@ -13,6 +13,7 @@ BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "bfloat16")
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
+C_LIMITS = (1e-12, 1e12)
 C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
 
 
@@ -110,9 +111,11 @@ class Knobs:
 
 
 def check_C(value: object) -> float:
-    """C as a float, or a ConfigError in one sentence."""
+    """C as a float, or a ConfigError in one sentence. Beyond C_LIMITS float32 knows it only as 0 or infinity."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
         raise ConfigError(f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {value!r}")
+    if not C_LIMITS[0] <= value <= C_LIMITS[1]:
+        raise ConfigError(f"C: expected a number from {C_LIMITS[0]:g} to {C_LIMITS[1]:g}, got {value!r}")
     return float(value)
 
 

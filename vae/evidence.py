@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.datasets import Dataset
+from vae.errors import ConfigError
 from vae.metrics import active_units
 from vae.model import Model
 from vae.objectives import check_samples, elbo_terms, log_weights
@@ -60,6 +61,8 @@ def evaluate(
 ) -> dict[str, float | int | None]:
     """Means over held-out images, nats. `iw_standard_error` is the Monte-Carlo error of the mean `iw_bound` for
     these images (None at one sample); `iw_ess` the mean effective sample size."""
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit: expected 1 or more held-out images, got {limit}")
     device = next(model.parameters()).device
     generator = Generator(device).manual_seed(seed)
     images = dataset.test[:limit] if limit else dataset.test

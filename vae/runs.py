@@ -313,8 +313,13 @@ def forget(path: Path, name: str) -> None:
 
 
 def content_hash(path: Path, name: str) -> str | None:
-    """The newest SHA-256 of a checkpoint file by the manifest: the key for every cache of what is computed from it."""
+    """The SHA-256 of a checkpoint file by the manifest: the key for every cache of what is computed from it.
+
+    While a save goes on, or after one that was cut off, the manifest admits several: then the file itself is asked.
+    """
     sums = _manifest(path).get(name)
+    if sums and len(sums) > 1 and (path / name).is_file():
+        return sha256((path / name).read_bytes())
     return sums[-1] if sums else None
 
 

@@ -322,7 +322,8 @@ def train_run(path: Path, server_gone: threading.Event | None = None) -> runs.St
     except StoppedBeforeTraining:
         _end_as(path, "stopped", "Stopped before the first step.")
     except TrainingDiverged as error:
-        runs.append_history(path, {"step": error.step, "event": "diverged"})
+        with contextlib.suppress(OSError):  # a full disk too: continuing then diverges again, and says so
+            runs.append_history(path, {"step": error.step, "event": "diverged"})
         _end_as(path, "diverged", str(error))
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)):
@@ -371,6 +372,9 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m vae.worker RUN_DIR | --spare", file=sys.stderr)
         return 2
     path = Path(arguments[0])
+    if not (path / "config.json").is_file():
+        print(f"{path}: expected the directory of a run, with its config.json", file=sys.stderr)
+        return 2
     log = os.open(path / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
