@@ -291,9 +291,8 @@ def cpu_seconds(pid: int | None) -> float:
 
 def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     print(f"\n{os.cpu_count()} cores; load {os.getloadavg()[0]:.1f}; medians of {arguments.rounds} pairs of phases")
-    print(
-        f"{'':62}{'threads':>8}{'steps/s':>9}{'watched':>9}{'kept (range)':>20}{'kept per CPU s':>16}{'server cores':>14}"
-    )
+    head = f"{'':62}{'threads':>8}{'steps/s':>9}{'watched':>9}{'kept (range)':>20}"
+    print(f"{head}{'kept per CPU s':>16}{'server cores':>14}")
     for row in rows:
         speeds = [statistics.median(phase["steps_per_second"] for phase in row[key]) for key in ("alone", "watched")]
         kept = f"{statistics.median(row['kept']):.3f} ({min(row['kept']):.2f}-{max(row['kept']):.2f})"

@@ -11,12 +11,13 @@ import streamlit as st
 
 from ui import look
 from ui.components import explore_modes
-from ui.components.explore import latent_sliders, pack_z, read_z
+from ui.components.explore import latent_sliders, pack_z, read_z, released_z
 from ui.gallery import last_measured
 from ui.run_chooser import choose_run
 from vae import runs
 
 ALWAYS = ("run", "mode", "z")
+SLIDERS = "latent-sliders"  # the component's key
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,11 @@ class Mode:
 @st.fragment
 def sliders(run: str, k: int, rates: list[float] | None) -> None:
     """Everything under one hand. A fragment: a released slider draws nothing else anew."""
-    released = latent_sliders(run, k, rates, st.query_params.get("z", ""), key="latent-sliders")
-    if released is not None and released != st.session_state.get("released"):
+    released = released_z(run, SLIDERS)
+    if released[0] is not None and released != st.session_state.get("released"):
         st.session_state["released"] = released
-        st.query_params["z"] = released
+        st.query_params["z"] = released[0]
+    latent_sliders(run, k, rates, st.query_params.get("z", ""), key=SLIDERS)
 
 
 @st.fragment

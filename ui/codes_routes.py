@@ -14,7 +14,7 @@ import json
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,15 +63,15 @@ def current_codes(path: Path, sha: str, part: str = "test") -> Kept:
 
 
 def _compute(path: Path, sha: str, part: str) -> Kept:
-    from vae.codes import codes_of
+    from vae.codes import codes_of, parts_here
 
     run = load_run(path)
     run.model = model_of(path, sha)
     codes = codes_of(run, part, MOST)  # type: ignore[arg-type]  # checked there
-    return Kept(codes, pack_codes(codes))
+    return Kept(codes, pack_codes(codes, parts_here(run)))
 
 
-def pack_codes(codes: Codes) -> bytes:
+def pack_codes(codes: Codes, parts: Sequence[str] = ("test",)) -> bytes:
     """uint32 length L of a JSON header padded so that 4 + L is a multiple of 8, then little-endian float32 loc (n, k),
     log-variance (n, k) if the header says so, rate (n,), distortion (n,), and labels (n,) as uint8 (uint16 where
     there are more than 256), padded to 4 bytes."""
@@ -86,6 +86,7 @@ def pack_codes(codes: Codes) -> bytes:
         "channels": channels,
         "classes": codes.classes,
         "source": codes.source,
+        "parts": list(parts),
         "labels": codes.labels is not None,
         "label_bytes": 2 if wide else 1,
         "log_variance": codes.log_variance is not None,

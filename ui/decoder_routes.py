@@ -70,7 +70,7 @@ def weights_sha(path: Path) -> str:
 
 
 def model_of(path: Path, sha: str) -> Model:
-    """The model with exactly these weights, in evaluation mode, shared: never change it. RunError if there are newer."""
+    """The model with exactly these weights, shared: never change it. RunError where there are newer ones."""
     return _models.get((path, sha), lambda: _read_model(path, sha))
 
 

@@ -24,6 +24,7 @@ class _Holder:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.workers: dict[Path, Worker] = {}
+        self.spare: Worker | None = None
 
     def living(self) -> dict[Path, Worker]:
         self.workers = {folder: worker for folder, worker in self.workers.items() if worker.exit_code() is None}
@@ -48,12 +49,31 @@ def start_fit(path: Path, method: str, part: str = "test") -> str:
                 raise RunBusy(f"{MOST} maps are being computed already; this one can start when one of them is done")
             codes = current_codes(path, sha, part).codes
             request_fit(path, method, sha, codes.loc, part)
-            command = [sys.executable, "-m", "vae.projecting", str(path), "--method", method, "--part", part]
-            with open(folder / "log.txt", "wb") as log:
-                holder.workers[folder] = Worker([*command, "--weights", sha], log)
+            holder.workers[folder] = _worker(holder, folder, path, method, part, sha)
     except (ElboRoomError, OSError) as error:
         return str(error)
     return ""
+
+
+def _worker(holder: _Holder, folder: Path, path: Path, method: str, part: str, sha: str) -> Worker:
+    """The spare process if it lives, else a new one."""
+    spare, holder.spare = holder.spare, None
+    if spare is not None and spare.hand(folder):
+        return spare
+    command = [sys.executable, "-m", "vae.projecting", str(path), "--method", method, "--part", part]
+    with open(folder / "log.txt", "wb") as log:
+        return Worker([*command, "--weights", sha], log)
+
+
+def warm() -> None:
+    """Keep a process at hand that has imported what t-SNE needs: the first frame comes seconds sooner."""
+    holder = _holder()
+    with holder.lock:
+        if holder.spare is None or holder.spare.exit_code() is not None:
+            try:
+                holder.spare = Worker([sys.executable, "-m", "vae.projecting", "--spare"])
+            except OSError:
+                holder.spare = None  # the fit tells, if it comes to one
 
 
 def end_fit(path: Path, method: str, part: str = "test") -> None:
@@ -90,4 +110,6 @@ def fit_status(path: Path, method: str, part: str = "test") -> FitStatus:
 
 def stop_all() -> None:
     """With the server: every fit saves what it has."""
-    end_all(list(_holder().living().values()), time.monotonic() + 2)
+    holder = _holder()
+    end_all([*holder.living().values(), *([holder.spare] if holder.spare else [])], time.monotonic() + 2)
+    holder.spare = None

@@ -1,8 +1,8 @@
 """The run that a page of the Explore section shows: chosen from a list, kept in the address as `?run=name`.
 
-    path = choose_run(keep=("mode",))
-    if path is None:
-        st.stop()  # what is wrong and a way on are on the page
+path = choose_run(keep=("mode",))
+if path is None:
+    st.stop()  # what is wrong and a way on are on the page
 """
 
 from __future__ import annotations

@@ -133,11 +133,11 @@ def attribute_direction(codes: ArrayLike, a: ArrayLike, b: ArrayLike, pairs: int
     blindly from all n codes, without replacement, `pairs` times, seeded.
     """
     codes = np.asarray(codes, float)
-    sets = [np.unique(np.asarray(rows, int)) for rows in (a, b)]
-    sizes = (len(sets[0]), len(sets[1]))
-    if min(sizes) < 1 or np.intersect1d(*sets).size:
+    first, second = np.unique(np.asarray(a, int)), np.unique(np.asarray(b, int))
+    sizes = (len(first), len(second))
+    if min(sizes) < 1 or np.intersect1d(first, second).size:
         raise ConfigError(f"a, b: expected two sets without a common image, none empty, got {sizes[0]} and {sizes[1]}")
-    start, direction, effect = _effect(codes[sets[0]], codes[sets[1]])
+    start, direction, effect = _effect(codes[first], codes[second])
     random_effects: list[float] = []
     if effect is not None:
         for rows in random_rows(len(codes), sum(sizes), pairs, seed):

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae import runs
-from vae.codes import codes_of
 from vae.errors import ConfigError, ProjectionError
 from vae.files import write_atomically
 from vae.projecting import project, read_projection, unpack_frame
@@ -48,6 +47,8 @@ def project_to_file(
     if isinstance(projection, Pca):
         result["explained"] = [round(float(share), 4) for share in projection.explained]
     if out is not None:
+        from vae.codes import codes_of
+
         codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked by project
         write_atomically(out, pack_places(places, codes.labels, codes.classes, out.suffix.lower()))
     result["out"] = str(out or folder / "final.npz")

@@ -1,4 +1,5 @@
-"""One process that lays one run's codes out: `python -m vae.projecting RUN_DIR --method tsne`.
+"""One process that lays one run's codes out: `python -m vae.projecting RUN_DIR --method tsne`, or `--spare`, which
+imports first and is told a prepared folder on standard input.
 
 What it makes lies with the run, a folder for each method, part of the data and weights, so that it is there at once
 the next time:
@@ -18,16 +19,18 @@ Standard input held open means that whoever started the process lives; at its en
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import os
+import select
 import shutil
 import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,6 @@ os.environ.setdefault(
 )  # read when the libraries load; spinning threads double t-SNE's cost
 
 import numpy as np
-from filelock import Timeout
 from numpy.typing import NDArray
 
 from vae import runs
@@ -48,6 +50,7 @@ from vae.projections import Frame, Projection, make_projection
 FOLDER = "projections"
 FRAME_EVERY = 0.25  # seconds between two frames at least
 FRAME_SHARE = 0.1  # of the time at most goes into writing frames
+SPARE_PATIENCE = 900.0  # seconds after which a spare process that nobody needed ends
 KEPT = 4  # layouts of older weights that stay, for each method and part
 WORKING = ("starting", "fitting")
 
@@ -244,12 +247,12 @@ def project(
     path: Path, method: str, part: str = "test", gone: threading.Event | None = None, **settings: Any
 ) -> tuple[Path, FitStatus]:
     """Codes of the run's newest weights, laid out in this process: the folder and what became of it."""
-    from vae.codes import codes_of
-
     make_projection(method, **settings)
     sha = runs.content_hash(path, runs.WEIGHTS)
     if sha is None:
         raise RunError(f"run {path.name!r} has no weights yet; they come with its first save")
+    from vae.codes import codes_of  # torch, which a wrong wish need not wait for
+
     codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked there
     folder = request_fit(path, method, sha, codes.loc, part, **settings)
     return folder, fit(folder, gone)
@@ -261,27 +264,61 @@ def _watch_stdin(gone: threading.Event) -> None:
     gone.set()
 
 
+def _read_line(patience: float) -> str:
+    """One line from standard input; "" at its end, or when nobody wants anything for so many seconds."""
+    line = b""
+    while select.select([0], [], [], patience)[0]:
+        byte = os.read(0, 1)
+        if byte in (b"", b"\n"):
+            break
+        line += byte
+    return os.fsdecode(line)
+
+
+def _spare() -> Path | None:
+    """Import what t-SNE takes seconds to import, then wait to be told a folder."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("openTSNE.affinity")
+        importlib.import_module("sklearn.neighbors")
+    line = _read_line(SPARE_PATIENCE)
+    if not line:
+        return None
+    log = os.open(Path(line) / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    return Path(line)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vae.projecting", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("run", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--method", required=True)
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR")
+    parser.add_argument("--method", default="tsne")
     parser.add_argument("--part", default="test", choices=("test", "train"))
+    parser.add_argument("--weights", help="SHA-256 of the weights whose folder is prepared; else codes are computed")
     parser.add_argument(
-        "--weights", help="SHA-256 of the weights whose folder is prepared; without it codes are computed"
+        "--spare", action="store_true", help="import, then wait for a prepared folder on standard input"
     )
     return parser
 
 
-def main(arguments: list[str] | None = None, start: Callable[..., Any] = threading.Thread) -> int:
+def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if options.spare == (options.run is not None):
+        print("usage: python -m vae.projecting RUN_DIR --method METHOD | --spare", file=sys.stderr)
+        return 2
+    folder = _spare() if options.spare else None
+    if options.spare and folder is None:
+        return 0
     gone = threading.Event()
-    start(target=_watch_stdin, args=(gone,), daemon=True).start()
+    threading.Thread(target=_watch_stdin, args=(gone,), daemon=True).start()
     try:
-        if options.weights:
-            status = fit(folder_of(options.run, options.method, options.weights, options.part), gone)
+        if folder is None and options.weights:
+            folder = folder_of(options.run, options.method, options.weights, options.part)
+        if folder is not None:
+            status = fit(folder, gone)
         else:
             _, status = project(options.run, options.method, options.part, gone)
-    except (ElboRoomError, OSError, Timeout, ValueError, KeyError) as error:
+    except (ElboRoomError, OSError, ValueError, KeyError) as error:
         print(error, file=sys.stderr)
         return 1
     return 1 if status.state == "failed" else 0

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.components.explore import pack_z, read_z
+from ui.components import explore as explore_component
+from ui.components.explore import pack_z, read_z, released_z
 from vae import runs
 from vae.model import build_model
 
@@ -61,6 +62,11 @@ def given(app: AppTest) -> dict[str, dict[str, Any]]:
     return {p.component_name.removeprefix("elbo_room_"): json.loads(p.json) for p in walk(app.main.children.values())}
 
 
+def address(app: AppTest) -> dict[str, str]:
+    values = dict(app.query_params.items())
+    return {name: value if isinstance(value, str) else value[0] for name, value in values.items()}
+
+
 def links(app: AppTest) -> list[str]:
     return [link.proto.label for link in app.get("page_link")]
 
@@ -69,7 +75,7 @@ def test_the_newest_run_opens_at_the_prior_mean_with_its_rates(app: AppTest, mak
     make_trained("old")
     make_trained("new")
     explore(app)
-    assert app.query_params["run"] == ["new"]
+    assert address(app)["run"] == "new"
     assert app.selectbox(key="chosen-run").options == ["new", "old"]
     assert given(app)["explore"] == {"run": "new", "k": 3, "rates": [0.5, 2.0, 0.001], "z": "", "echo": False}
     assert "digits · d = 3 · gaussian, C = 1 (fitted) · stopped" in html(app)
@@ -88,7 +94,7 @@ def test_another_run_is_chosen_and_keeps_the_mode_but_not_the_z(app: AppTest, ma
     explore(app, run="one", mode="traversal", z="1_2", columns="7")
     app.selectbox(key="chosen-run").select("two").run()
     assert not app.exception
-    assert {name: values[0] for name, values in app.query_params.items()} == {"run": "two", "mode": "traversal"}
+    assert address(app) == {"run": "two", "mode": "traversal"}
     assert given(app)["sheet_traversal"]["run"] == "two"
 
 
@@ -127,7 +133,7 @@ def test_the_switch_of_modes_keeps_z_and_drops_what_the_old_mode_added(app: AppT
     assert given(app)["sheet_prior"]["start"] == {"seed": "4"}
     app.segmented_control(key="mode").set_value("interpolate").run()
     assert not app.exception
-    assert {n: v[0] for n, v in app.query_params.items()} == {"run": "one", "z": "1", "mode": "interpolate"}
+    assert address(app) == {"run": "one", "z": "1", "mode": "interpolate"}
 
 
 @pytest.mark.parametrize("z", ["1_2_3_4", "nonsense", "1e9", "1__2"])
@@ -144,8 +150,7 @@ def test_unknown_parameters_and_modes_are_left_out_with_a_sentence(app: AppTest,
     explore(app, run="one", mode="sideways", evil="<script>")
     assert "no mode “sideways”" in html(app)
     assert "does not know (evil)" in html(app)
-    assert set(app.query_params) == {"run", "mode"}
-    assert app.query_params["mode"] == ["sliders"]
+    assert address(app) == {"run": "one", "mode": "sliders"}
 
 
 def test_with_nothing_to_explore_it_invites_to_train(app: AppTest, make_run: Make) -> None:
@@ -213,23 +218,21 @@ def test_z_as_text() -> None:
         pack_z([float("nan")])
 
 
-def released(value: object, run: str = "one") -> str | None:
-    from ui.components.explore import _released
-
-    return _released({"z": value}, run)
-
-
 @pytest.mark.parametrize(
     ("sent", "taken"),
     [
-        ({"run": "one", "z": "1.5_-2"}, "1.5_-2"),
-        ({"run": "two", "z": "1.5_-2"}, None),
-        ({"run": "one", "z": "1.5_x"}, None),
-        ({"run": "one", "z": 3}, None),
-        ({"run": "one"}, None),
-        ("1.5", None),
-        (None, None),
+        ({"run": "one", "z": "1.5_-2", "moment": 5}, ("1.5_-2", 5.0)),
+        ({"run": "one", "z": "1.5_-2"}, ("1.5_-2", 0.0)),
+        ({"run": "two", "z": "1.5_-2", "moment": 5}, (None, 0.0)),
+        ({"run": "one", "z": "1.5_x", "moment": 5}, (None, 0.0)),
+        ({"run": "one", "z": 3, "moment": 5}, (None, 0.0)),
+        ({"run": "one"}, (None, 0.0)),
+        ("1.5", (None, 0.0)),
+        (None, (None, 0.0)),
     ],
 )
-def test_only_a_z_of_this_run_is_taken_from_the_browser(sent: object, taken: str | None) -> None:
-    assert released(sent) == taken
+def test_only_a_z_of_this_run_is_taken_from_the_browser(
+    monkeypatch: pytest.MonkeyPatch, sent: object, taken: tuple[str | None, float]
+) -> None:
+    monkeypatch.setattr(explore_component.st, "session_state", {"sliders": {"z": sent}})
+    assert released_z("one", "sliders") == taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -15,36 +15,37 @@ _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,9})?")
 
 
 def latent_sliders(
-    run: str,
-    k: int,
-    rates: Sequence[float] | None = None,
-    z: str = "",
-    *,
-    key: str = "latent_sliders",
-) -> str | None:
-    """One slider per latent dimension, the decoded image, and ways to start; the z that was last released, as text.
+    run: str, k: int, rates: Sequence[float] | None = None, z: str = "", *, key: str = "latent_sliders"
+) -> None:
+    """One slider per latent dimension, the decoded image, and ways to start.
 
     `rates`: the mean rate of each dimension in nats, for the order; None where it does not split into dimensions.
-    `z`: where to begin, as text (see `read_z`). A z that differs from what the browser released last moves the
-    sliders there. Returns None until something was released, and for a z of another run.
+    `z`: where the sliders stand, as text (see `read_z`). What the browser released itself it need not be told: give
+    back what `released_z` answered. Another z, such as that of a link, moves the sliders there.
     """
-    released = _released(st.session_state.get(key), run)
     data = {
         "run": run,
         "k": k,
         "rates": None if rates is None else [float(rate) for rate in rates],
         "z": z,
-        "echo": released is not None and released == z,
+        "echo": released_z(run, key)[0] == z,
     }
-    return _released(_explore(key=key, data=data, on_z_change=_nothing), run)
+    _explore(key=key, data=data, on_z_change=_nothing)
 
 
-def _released(state: object, run: str) -> str | None:
-    """The z in the component's state, if it is one of this run."""
-    sent = state.get("z") if hasattr(state, "get") else None
-    if not isinstance(sent, dict) or sent.get("run") != run or not isinstance(sent.get("z"), str):
-        return None
-    return sent["z"] if all(_NUMBER.fullmatch(part) for part in sent["z"].split("_")) else None
+def released_z(run: str, key: str = "latent_sliders") -> tuple[str | None, float]:
+    """The z that the browser released last for this run, as text, and the moment by the browser's clock.
+
+    Known from the beginning of the script run that the release has started; (None, 0) until there is one.
+    """
+    state = st.session_state.get(key)
+    sent = state.get("z") if isinstance(state, Mapping) else None
+    if not isinstance(sent, Mapping) or sent.get("run") != run:
+        return None, 0.0
+    z, moment = sent.get("z"), sent.get("moment")
+    if not isinstance(z, str) or not all(_NUMBER.fullmatch(part) for part in z.split("_")):
+        return None, 0.0
+    return z, float(moment) if isinstance(moment, (int, float)) else 0.0
 
 
 def read_z(text: str, k: int) -> list[float] | None:

@@ -90,11 +90,11 @@ def read_view(value: object, fields: dict[str, type]) -> View | None:
         return None
     view: View = {}
     for name, kind in fields.items():
-        given = value.get(name)
+        given: Any = value.get(name)
         if kind is float and _is_number(given):
-            view[name] = float(given)  # type: ignore[arg-type]  # a number
-        elif kind is int and _is_number(given) and given == int(given):  # type: ignore[call-overload]
-            view[name] = int(given)  # type: ignore[call-overload]
+            view[name] = float(given)
+        elif kind is int and _is_number(given) and given == int(given):
+            view[name] = int(given)
         elif kind is str and isinstance(given, str) and len(given) <= TEXT_LIMIT:
             view[name] = given
         else:

@@ -9,7 +9,7 @@ import { element, renderer } from "./mount.js";
 import { normRange } from "./sheet_codes.js";
 import { button, segmented, slider } from "./sheet_controls.js";
 import { Grid } from "./sheet_grid.js";
-import { Painter, put, SheetModel } from "./sheet_model.js";
+import { Painter, SheetModel } from "./sheet_model.js";
 import { Picker } from "./sheet_picker.js";
 import { saveSheet } from "./sheet_save.js";
 import { numberIn, shortCode, text, View } from "./sheet_view.js";
@@ -46,11 +46,12 @@ class Attributes {
   _controls() {
     this.origin = segmented("Where the slider starts", { z: "this page's z", image: "an image" }, (kind) =>
       (kind === "z" ? this._change({ origin: "z" }) : this._startFrom()));
-    this.another = button("Choose image", () => this._pickInto("origin"), { quiet: true });
+    this.another = button("Choose image", () => this._pickInto("origin"));
     this.slider = slider("Along the direction", {
       low: -END, high: END, step: 0.05, rest: 0, onInput: (t) => this._move(t), onRelease: (t) => this.view.change({ t }),
     });
-    this.take = button("Take this z", () => this.view.change({}, { z: shortCode(this._at(this.view.values.t)) }), { title: "Make it the z of this page" });
+    this.take = button("Take this z", () => this.view.change({}, { z: shortCode(this._at(this.view.values.t)) }),
+      { title: "Make it the z of this page" });
     this.save = button("Save PNG", () => this._save());
     this.grid = new Grid({ label: "Along the direction", onPick: (_, column) => this._step(STRIP[column]) });
   }
@@ -59,21 +60,28 @@ class Attributes {
     this.evidence = element("p", { className: "evidence-words", role: "status" });
     this.charts = element("div", { className: "charts" });
     this.large = element("canvas", { className: "large", role: "img" });
-    this.ends = [-USUAL, USUAL].map((t) => ({ t, canvas: element("canvas", { className: "large", role: "img", "aria-label": `Decoded at ${signed(t)} along the direction` }) }));
+    this.ends = [-USUAL, USUAL].map((t) => {
+      const label = `Decoded at ${signed(t)} along the direction`;
+      return { t, canvas: element("canvas", { className: "large", role: "img", "aria-label": label }) };
+    });
     this.where = element("p", { className: "er-note where" });
     this.words = element("p", { className: "er-note words", role: "status" });
-    const end = ({ t, canvas }) => element("div", { className: "end-image" }, canvas, element("p", { className: "er-note", text: `${signed(t)}` }));
+    const end = ({ t, canvas }) =>
+      element("div", { className: "end-image" }, canvas, element("p", { className: "er-note", text: signed(t) }));
+    const middle = element("div", { className: "middle" }, this.large, this.where);
+    const arrow = element("span", { className: "arrow", "aria-hidden": "true", text: "→" });
     const track = element("div", { className: "along" }, this.slider.root,
       element("div", { className: "ticks", "aria-hidden": "true" }, ...[-USUAL, -1, 0, 1, USUAL].map((t) =>
         element("span", { text: signed(t), style: `left: ${(100 * (t + END)) / (2 * END)}%` }))));
     this.trying = element("div", { className: "trying" },
       element("div", { className: "bar" }, this.origin.root, this.another, element("span", { className: "push" }), this.take, this.save),
-      element("div", { className: "stage" }, end(this.ends[0]), element("div", { className: "middle" }, this.large, this.where), end(this.ends[1])),
+      element("div", { className: "stage" }, end(this.ends[0]), middle, end(this.ends[1])),
       track, this.grid.root);
     this.body = element("div", { className: "body of-sets" },
-      element("div", { className: "sets" }, this.cards.a.root, element("span", { className: "arrow", "aria-hidden": "true", text: "→" }), this.cards.b.root),
+      element("div", { className: "sets" }, this.cards.a.root, arrow, this.cards.b.root),
       this.picker.root, this.trying, element("div", { className: "why" }, this.evidence, this.charts));
-    root.append(element("section", { className: "mode" }, element("h3", { className: "er-title", text: "A direction from A to B" }), this.body, this.words));
+    root.append(element("section", { className: "mode" },
+      element("h3", { className: "er-title", text: "A direction from A to B" }), this.body, this.words));
   }
 
   update(data, component) {
@@ -159,7 +167,8 @@ class Attributes {
     if (!values.a) values.a = codes.labels ? "class:0" : "picked";
     if (!values.b) values.b = codes.labels ? "class:1" : "picked";
     this._measure(codes);
-    for (const name of ["a", "b"]) this.cards[name].draw(readSet(values[name]), this.sets[name], this.picking === name && !this.picker.root.hidden);
+    const open = this.picker.root.hidden ? null : this.picking;
+    for (const name of ["a", "b"]) this.cards[name].draw(readSet(values[name]), this.sets[name], open === name);
     this.picker.draw();
     this._drawTrying(shape);
   }
@@ -196,9 +205,11 @@ class Attributes {
       ? verdict({ effect: found.effect, sizes: [this.sets.a.length, this.sets.b.length], random, pairs: PAIRS })
       : this.sets.problem;
     if (found?.effect == null) return;
-    const caption = (chart, words) => element("figure", {}, chart, element("figcaption", { className: "er-note", text: words }));
+    const caption = (chart, text) => element("figure", {}, chart, element("figcaption", { className: "er-note", text }));
     this.charts.append(caption(setsChart(found), "Images of both sets along the direction: A's mean at 0, B's at 1."));
-    if (random.length === PAIRS) this.charts.append(caption(randomChart(found.effect, random), `The same for ${PAIRS} random pairs of sets of these sizes (seed ${SEED}).`));
+    if (random.length < PAIRS) return;
+    const words = `The same for ${PAIRS} random pairs of sets of these sizes (seed ${SEED}).`;
+    this.charts.append(caption(randomChart(found.effect, random), words));
   }
 
   _drawTrying(shape) {
@@ -208,8 +219,12 @@ class Attributes {
     this.from = this._origin;
     this.origin.set(origin === "z" ? "z" : "image");
     this.another.hidden = origin === "z";
-    this.another.textContent = origin === "z" ? "" : `From ${this.model.nameOf(Number(origin))}: choose another`;
-    const describe = (_, column) => `Decoded at ${signed(STRIP[column])} along the direction${Math.abs(STRIP[column]) > USUAL ? ", overshoot" : ""}`;
+    if (origin !== "z") {
+      this.another.textContent = this.model.nameOf(Number(origin));
+      this.another.setAttribute("aria-label", `Starting from ${this.model.nameOf(Number(origin))}; choose another image`);
+    }
+    const overshoot = (t) => (Math.abs(t) > USUAL ? ", overshoot" : "");
+    const describe = (_, i) => `Decoded at ${signed(STRIP[i])} along the direction${overshoot(STRIP[i])}`;
     this.grid.layout({ rows: [{ count: STRIP.length }], columns: STRIP.map(signed), image: shape, describe, largest: 62 });
     this.grid.heads.forEach((head, i) => head.classList.toggle("overshoot", Math.abs(STRIP[i]) > USUAL));
     const all = [...STRIP, ...this.ends.map((end) => end.t)].flatMap((at) => this._at(at));
@@ -218,7 +233,7 @@ class Attributes {
   }
 
   /** What a drag moves. Newest wins; nothing is sent. */
-  async _move(t) {
+  _move(t) {
     this.view.values.t = t;
     if (this.trying.hidden || this.body.hidden) return;
     const z = this._at(t);
@@ -227,12 +242,11 @@ class Attributes {
     this.slider.set(t, `${signed(t)} along the direction${beyond ? ", overshoot" : ""}`);
     this.trying.classList.toggle("beyond", beyond);
     const far = norm(z) > high ? ", longer than 95 of 100 draws from the prior" : "";
-    this.where.textContent = `z ${t < 0 ? "−" : "+"} ${Math.abs(t).toFixed(2)} · (B − A)${beyond ? ", overshoot" : ""} · ‖z‖ = ${norm(z).toFixed(2)}${far}`;
+    const step = `z ${t < 0 ? "−" : "+"} ${Math.abs(t).toFixed(2)} · (B − A)`;
+    this.where.textContent = `${step}${beyond ? ", overshoot" : ""} · ‖z‖ = ${norm(z).toFixed(2)}${far}`;
     this.grid.mark((_, column) => (Math.abs(STRIP[column] - t) < 0.25 ? "present" : ""));
     this.large.setAttribute("aria-label", `Decoded at ${signed(t)} along the direction from A to B`);
-    const answer = this.model.handle.mean(Float32Array.from(z));
-    const image = answer instanceof Promise ? await answer : answer;
-    if (image) put(this.large, image);
+    this.model.show(z, this.large);
   }
 
   _step(t) {
@@ -246,7 +260,8 @@ class Attributes {
     const from = origin === "z" ? "the page's z" : this.model.nameOf(Number(origin));
     const lines = [`${this.data.run}: from A (${words[0]}) to B (${words[1]})`, `${this.evidence.textContent}`, `starting from ${from}`];
     const rows = [{ pictures: this.grid.canvases }];
-    saveSheet({ lines, columns: STRIP.map(signed), rows, image: this.model.shape }, `${this.data.run}-direction-${a}-${b}`.replace(/[^\w.-]+/g, "-").slice(0, 80));
+    const name = `${this.data.run}-direction-${a}-${b}`.replace(/[^\w.-]+/g, "-").slice(0, 80);
+    saveSheet({ lines, columns: STRIP.map(signed), rows, image: this.model.shape }, name);
   }
 }
 

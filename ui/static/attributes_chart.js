@@ -1,14 +1,8 @@
 // The evidence for a direction: both sets along it, and its effect size among those of random pairs of sets.
 
-const SVG = "http://www.w3.org/2000/svg";
-const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 112, 8, 8, 18, 22];
+import { svg } from "./sheet_svg.js";
 
-const svg = (tag, attributes = {}, text) => {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
-};
+const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 112, 8, 8, 18, 22];
 
 /** Share of the values in each of `bins` equal parts of [low, high]; what lies outside counts to the outermost. */
 export function shares(values, low, high, bins) {
@@ -50,7 +44,9 @@ export function setsChart({ projections, length }) {
     svg("line", { x1: x(0), x2: x(0), y1: TOP - 4, y2: HIGH - BOTTOM, class: "set-a" }),
     svg("line", { x1: x(1), x2: x(1), y1: TOP - 4, y2: HIGH - BOTTOM, class: "set-b" }),
   );
-  for (let tick = Math.ceil(low); tick <= high; tick++) chart.append(svg("text", { x: x(tick), y: HIGH - 7, class: "tick" }, String(tick).replace("-", "−")));
+  for (let tick = Math.ceil(low); tick <= high; tick++) {
+    chart.append(svg("text", { x: x(tick), y: HIGH - 7, class: "tick" }, String(tick).replace("-", "−")));
+  }
   return chart;
 }
 
@@ -59,7 +55,8 @@ export function randomChart(effect, random) {
   const high = 1.12 * Math.max(effect, ...random, 0.1);
   const x = (value) => LEFT + (value / high) * (WIDE - LEFT - RIGHT);
   const found = shares(random, 0, high, 48);
-  const chart = frame(`Effect size ${effect.toFixed(2)} of this direction; random pairs from ${Math.min(...random).toFixed(2)} to ${Math.max(...random).toFixed(2)}`);
+  const range = `from ${Math.min(...random).toFixed(2)} to ${Math.max(...random).toFixed(2)}`;
+  const chart = frame(`Effect size ${effect.toFixed(2)} of this direction; random pairs ${range}`);
   const ownEnd = x(effect) > WIDE / 2;
   chart.append(
     svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - BOTTOM, y2: HIGH - BOTTOM, class: "axis" }),

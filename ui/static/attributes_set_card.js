@@ -42,13 +42,15 @@ export class SetCard {
   draw(set, rows, open) {
     const { codes } = this.model;
     Object.assign(this, { set, rows });
-    this.choice.options([...classesOf(codes).map(([value, name]) => [value, `label ${name}`]), [PICKED, "picked by hand"], [REST, "every other image"]]);
+    const labels = classesOf(codes).map(([value, text]) => [value, `label ${text}`]);
+    this.choice.options([...labels, [PICKED, "picked by hand"], [REST, "every other image"]]);
     this.choice.set(set.kind === "class" ? set.label : set.kind);
     this.size.textContent = `${rows.length.toLocaleString("en-US")} ${rows.length === 1 ? "image" : "images"}`;
     this.pick.hidden = set.kind !== PICKED;
     this.pick.setAttribute("aria-expanded", String(open));
     this.clear.hidden = set.kind !== PICKED || !rows.length;
-    this.images.setAttribute("aria-label", `Set ${this.name.toUpperCase()}: ${this.words}${rows.length > SHOWN ? `, the first ${SHOWN}` : ""}`);
+    const part = rows.length > SHOWN ? `, the first ${SHOWN}` : "";
+    this.images.setAttribute("aria-label", `Set ${this.name.toUpperCase()}: ${this.words}${part}`);
     this._drawMembers();
   }
 

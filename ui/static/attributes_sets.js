@@ -24,7 +24,9 @@ export function rowsOfSets(a, b, codes) {
     return rows(codes, (i) => codes.labels[i] === set.label);
   };
   let [first, second] = [own(a), own(b)];
-  if (a.kind === "rest" && b.kind === "rest") return { a: [], b: [], problem: "Both sets are “every other image”: choose one of them." };
+  if (a.kind === "rest" && b.kind === "rest") {
+    return { a: [], b: [], problem: "Both sets are “every other image”: choose another for one of them." };
+  }
   if (a.kind === "rest") first = others(codes, second ?? []);
   if (b.kind === "rest") second = others(codes, first ?? []);
   first ??= [];
@@ -34,7 +36,8 @@ export function rowsOfSets(a, b, codes) {
 
 function problemOf(a, b) {
   if (!a.length || !b.length) {
-    return `Set ${a.length ? "B" : b.length ? "A" : "A and set B"} ${a.length || b.length ? "is" : "are"} empty: pick images below, or choose a label.`;
+    const empty = a.length ? "Set B is" : b.length ? "Set A is" : "Set A and set B are";
+    return `${empty} empty: pick images, or choose a label.`;
   }
   const inA = new Set(a);
   const common = b.filter((row) => inA.has(row)).length;

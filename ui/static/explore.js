@@ -2,8 +2,8 @@
 // this page; Python hears of z when it is released.
 
 import { intoAddress } from "./address.js";
-import { loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
+import { HeldOut } from "./explore_codes.js";
 import { Controls } from "./explore_controls.js";
 import { Images } from "./explore_images.js";
 import { Pace, cycling, easing } from "./explore_motion.js";
@@ -15,7 +15,6 @@ import { element, renderer } from "./mount.js";
 
 const KEY_PAUSE = 350; // milliseconds after the last key until z counts as released
 const REST = 90; // milliseconds without a new picture after which sample and neighbour follow
-const CODES_EVERY = 20_000; // milliseconds between two looks at the codes of a model that trains
 const QUICK = 5; // milliseconds: a picture that takes longer is not drawn twice while the hand moves
 
 class Explore {
@@ -40,6 +39,7 @@ class Explore {
       reset: (dimension) => this._resetOne(dimension),
       play: (dimension) => this._play(dimension),
       touch: (dimension) => this._touch(dimension),
+      value: (dimension) => this.z[dimension],
     });
     this.controls = new Controls({
       priorMean: () => this._start(new Float64Array(this.k)),
@@ -54,9 +54,10 @@ class Explore {
       reset: () => this._start(this.base),
     });
     this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index) });
+    this.heldOut = new HeldOut({ codes: (codes) => this._useCodes(codes), failed: (sentence) => this.images.clear(sentence) });
     this.images = new Images({ take: (index) => this._take(index) }, this.controls.imageRow);
-    const title = element("h3", { className: "er-title", text: "Latent dimensions, by rate in nats" });
-    const left = element("section", { className: "left" }, element("header", {}, title, this.controls.head),
+    this.title = element("h3", { className: "er-title" });
+    const left = element("section", { className: "left" }, element("header", {}, this.title, this.controls.head),
       this.sliders.box, this.controls.box);
     root.append(element("div", { className: "explore" }, this.picture.large, left, this.picture.side, this.images.box));
   }
@@ -75,13 +76,16 @@ class Explore {
     this.decoder?.close();
     this.data = data;
     this.k = data.k;
-    this.codes = this.posterior = this.index = this.wanted = null;
+    this.posterior = this.index = this.wanted = null;
+    this.held = false;
+    this.heldOut.open(data.run);
     this.base = new Float64Array(this.k);
     this.z = readZ(data.z, this.k) ?? new Float64Array(this.k);
     this.trail.clear(this.z);
-    this.codesOf = this.sha = this.told = this.speed = null;
+    this.sha = this.told = this.speed = null;
     this.rangeKind = "prior";
     this.sliders.start(this.k, data.rates, this.z);
+    this._entitle();
     this.sliders.mark(null);
     this.sliders.range(Array.from(this.z, () => rangeOf()), this.z);
     this.controls.image(null);
@@ -89,7 +93,8 @@ class Explore {
     this.controls.labels([]);
     this._touch(this.sliders.order[0]);
     this.picture.clear("Fetching the decoder…");
-    this.picture.clearReal("");
+    this.picture.sayReal("");
+    this.picture.clearReal();
     this.images.clear("Fetching the images…");
     this._words();
     this.decoder = openDecoder(data.run, { onModel: () => this._onModel() });
@@ -106,51 +111,38 @@ class Explore {
     }
     this._where();
     const rates = decoder.store?.history.ratePerDim;
-    if (rates?.length === this.k && this.sha) this.sliders.rate(rates);
+    if (rates?.length === this.k && this.sha) this._rate(rates);
     if (decoder.sha === this.sha) return;
     this.sha = decoder.sha;
     this._soon();
-    this._fetchCodes();
+    this.heldOut.want(this.sha);
   }
 
-  /** The codes of the model; while it trains not those of every snapshot, for they cost the server an epoch's look. */
-  async _fetchCodes() {
-    const { sha } = this.decoder;
-    const wait = this.codesOf ? this.codesOf.time + CODES_EVERY - performance.now() : 0;
-    clearTimeout(this.codesTimer);
-    if (this.codesOf?.sha === sha) return;
-    if (wait > 0) {
-      this.codesTimer = setTimeout(() => this._fetchCodes(), wait);
-      return;
-    }
-    this.codesOf = { sha, time: performance.now() };
-    try {
-      const { run } = this.data;
-      const codes = await loadCodes(run, sha);
-      if (run === this.data.run) this._useCodes(codes, sha);
-    } catch (error) {
-      if (sha === this.decoder.sha && !this.codes) this.images.clear(error.message);
-    }
-  }
-
-  _useCodes(codes, sha) {
+  _useCodes(codes) {
     const { k, rate_per_dim: rates } = codes.header;
-    if (k !== this.k) return;
-    this.codes = codes;
-    this.codesSha = sha;
-    this.images.start(codes);
+    this.images.start(codes).then(() => this.heldOut.fetchAhead());
     this.means = codes.labels ? classMeans(codes.loc, k, codes.labels) : [];
     this.controls.labels(this.means.map(({ label }) => this.images.nameOf(label)));
-    if (rates && !this.data.rates) this.sliders.rate(rates);
+    if (rates && !this.data.rates) this._rate(rates);
     if (this.index !== null) this._read(this.index);
     this._rest();
+  }
+
+  _rate(rates) {
+    this.sliders.rate(rates);
+    this._entitle();
+  }
+
+  _entitle() {
+    this.title.textContent = this.sliders.rates ? "Latent dimensions, by rate in nats" : "Latent dimensions";
   }
 
   destroy() {
     this._stop();
     this.decoder?.close();
+    this.heldOut.open(null);
     cancelAnimationFrame(this.frame);
-    for (const timer of [this.keyTimer, this.restTimer, this.codesTimer]) clearTimeout(timer);
+    for (const timer of [this.keyTimer, this.restTimer]) clearTimeout(timer);
   }
 
   // ---- what the hand asks for
@@ -162,6 +154,7 @@ class Explore {
 
   _move(dimension, value, by = "hand") {
     this._stop();
+    this.held = true;
     this.z[dimension] = value;
     this._soon();
     clearTimeout(this.keyTimer);
@@ -228,7 +221,8 @@ class Explore {
 
   /** Take over the posterior of image `index`. */
   _read(index) {
-    const { codes, k } = this;
+    const { k } = this;
+    const { codes } = this.heldOut;
     const row = (values) => Float64Array.from(values.subarray(index * k, (index + 1) * k));
     const logVariance = codes.logVariance && row(codes.logVariance);
     this.index = index;
@@ -258,6 +252,7 @@ class Explore {
   /** z stays where it is: round it, remember it, tell Python. */
   _release(quiet = false) {
     clearTimeout(this.keyTimer);
+    this.held = false;
     this.z = rounded(this.z);
     this._soon();
     if (this.trail.push(this.z) || this.told !== packZ(this.z)) this._tell(quiet);
@@ -269,7 +264,7 @@ class Explore {
     this.told = packZ(this.z);
     if (quiet) return;
     intoAddress({ z: this.told });
-    this.component.setStateValue("z", { run: this.data.run, z: this.told });
+    this.component.setStateValue("z", { run: this.data.run, z: this.told, moment: Date.now() });
   }
 
   _soon() {
@@ -335,24 +330,35 @@ class Explore {
     this.followed = performance.now();
     const seed = this.sampleSeed;
     Promise.resolve(this.decoder.sample(this.z, seed)).then((image) => image && this.picture.showSample(image, seed));
-    if (this.codes) this._nearest();
+    if (this.heldOut.codes) this._nearest();
   }
 
-  async _nearest() {
-    const { codes, k } = this;
-    const found = nearest(codes.loc, k, this.z);
+  /** The real image whose code is nearest; its pixels are not asked for while z moves. */
+  _nearest() {
+    const { codes, sha } = this.heldOut;
+    const found = nearest(codes.loc, this.k, this.z);
     if (!found) return;
     const { index, distance } = found;
-    const old = this.codesSha === this.sha ? "" : ", by the codes of an earlier snapshot";
-    this.picture.sayReal(`${this.images.title(index)}, distance ${distance.toFixed(2)} in z${old}`, `Start from image ${this.images.title(index)}`);
+    const title = this.images.title(index);
+    const old = sha === this.sha ? "" : ", by the codes of an earlier snapshot";
+    this.picture.sayReal(`${title}, distance ${distance.toFixed(2)} in z${old}`, `Start from image ${title}`);
     if (index === this.wanted) return;
-    this.wanted = index;
+    const bytes = this.heldOut.here(index);
+    this.wanted = bytes || !(this.held || this.motion) ? index : null;
+    if (bytes) this.picture.showReal(index, bytes, codes.header);
+    else this._fetchReal(index);
+  }
+
+  async _fetchReal(index) {
+    const { codes } = this.heldOut;
+    this.picture.clearReal();
+    if (this.wanted === null) return; // z moves: later
     try {
       const bytes = await codes.image(index);
-      if (codes !== this.codes || index !== this.wanted) return; // overtaken
-      this.picture.showReal(index, bytes, codes.header);
+      if (codes === this.heldOut.codes && index === this.wanted) this.picture.showReal(index, bytes, codes.header);
     } catch (error) {
-      this.picture.clearReal(error.message);
+      this.wanted = null;
+      this.picture.sayReal(error.message);
     }
   }
 }

@@ -36,11 +36,13 @@ export class Controls {
     this.classes = element("select", { "aria-label": "Start from the mean code of a label" });
     this.priorMean.addEventListener("click", () => this.on.priorMean());
     this.priorDraw.addEventListener("click", () => this._draw(this.seed + 1));
-    this.seedField.addEventListener("change", () => {
+    const take = (again) => {
       const seed = parseSeed(this.seedField.value);
       if (seed === null) this.seedField.value = this.seed ? String(this.seed) : "";
-      else this._draw(seed);
-    });
+      else if (again || seed !== this.seed) this._draw(seed);
+    };
+    this.seedField.addEventListener("keydown", (event) => event.key === "Enter" && take(true));
+    this.seedField.addEventListener("change", () => take(false));
     this.classes.addEventListener("change", () => {
       if (this.classes.value !== "") this.on.classMean(Number(this.classes.value));
       this.classes.value = "";
@@ -79,7 +81,8 @@ export class Controls {
 
   /** The dimensions that can be played, in the sliders' order. */
   dimensions(order, chosen) {
-    this.dimension.replaceChildren(...order.map((d) => element("option", { value: d, text: `z${d}` })));
+    if (order !== this.order) this.dimension.replaceChildren(...order.map((d) => element("option", { value: d, text: `z${d}` })));
+    this.order = order;
     this.dimension.value = String(chosen);
   }
 

@@ -47,11 +47,11 @@ export class Images {
     this.note.textContent = sentence;
   }
 
-  /** Codes of a run (codes.js). The same images with newer codes leave the strip as it is. */
-  start(codes) {
+  /** Codes of a run (codes.js); done when the strip is drawn. The same images with newer codes leave it as it is. */
+  async start(codes) {
     const same = this.codes && this.codes.header.source === codes.header.source;
     this.codes = codes;
-    if (same) return;
+    if (same) return undefined;
     const { classes, source } = codes.header;
     const seen = codes.labels ? [...new Set(codes.labels)].sort((a, b) => a - b) : [];
     const option = (value, text) => element("option", { value, text });
@@ -59,7 +59,7 @@ export class Images {
     this.label.hidden = !seen.length;
     this.tools.hidden = false;
     this.note.textContent = source;
-    this._filter();
+    return this._filter();
   }
 
   /** A label as it is called. */
@@ -83,7 +83,7 @@ export class Images {
     const label = this.label.value === "" ? null : Number(this.label.value);
     this.pool = withLabel(this.codes.labels, this.codes.header.n, label);
     this.offset = 0;
-    this._show(leaf(this.pool, 0));
+    return this._show(leaf(this.pool, 0));
   }
 
   async _show(indices) {

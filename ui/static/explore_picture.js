@@ -92,10 +92,9 @@ export class Picture {
     if (action) this.realButton.setAttribute("aria-label", action);
   }
 
-  clearReal(text) {
+  clearReal() {
     this.realButton.disabled = true;
-    this.real.width = this.real.width; // empty
-    this.realText.textContent = text;
+    this.real.getContext("2d").clearRect(0, 0, this.real.width, this.real.height);
   }
 
   /** What the large image shows, for those who cannot see it; called at rest, not with every picture. */

@@ -7,6 +7,7 @@ import { ALIVE, byRate, including, place, rangeOf, stepped, valueAt } from "./ex
 
 export const MOST = 24; // sliders shown at first
 const GRAB = 13; // pixels around the thumb in which it is taken without a jump
+const CALM = 600; // milliseconds after which sliders that nobody touches may change places
 const MOVES = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1 };
 
 /** A coordinate: 1.46, −0.30. */
@@ -22,7 +23,7 @@ export function meaning(dimension, rate) {
 export class Sliders {
   /**
    * `on`: move(dimension, value) while dragging, release() after it, reset(dimension), play(dimension),
-   * touch(dimension) when one is taken in hand.
+   * touch(dimension) when one is taken in hand; value(dimension) answers what z is now, drawn or not.
    */
   constructor(on) {
     this.on = on;
@@ -88,10 +89,16 @@ export class Sliders {
     this.rows.forEach((row, d) => row.item.classList.toggle("playing", d === dimension));
   }
 
-  /** Take over an order that was waiting, if no hand is near. */
+  /** Take over an order that was waiting, if no hand is near: what is under a finger must not move away. */
   _settle() {
+    clearTimeout(this.timer);
+    if (this.later) this.timer = setTimeout(() => this._reorder(), CALM);
+  }
+
+  _reorder() {
     const { later, list } = this;
-    if (!later || list.matches(":hover") || list.contains(list.getRootNode().activeElement)) return;
+    const held = [...this.rows.values()].some((row) => row.grip);
+    if (!later || held || list.matches(":hover") || list.contains(list.getRootNode().activeElement)) return;
     this.later = null;
     if (later.every((dimension, i) => dimension === this.order[i])) return;
     this.order = later;
@@ -138,7 +145,7 @@ export class Sliders {
       slider.setPointerCapture(event.pointerId);
       slider.focus({ preventScroll: true });
       const box = slider.getBoundingClientRect();
-      const thumb = box.left + place(row.value, this.ranges[dimension]) * box.width;
+      const thumb = box.left + place(this.on.value(dimension), this.ranges[dimension]) * box.width;
       const offset = Math.abs(event.clientX - thumb) < GRAB ? event.clientX - thumb : 0;
       row.grip = { offset, left: box.left, width: box.width, moved: false };
       this.on.touch(dimension);
@@ -168,7 +175,7 @@ export class Sliders {
       const range = this.ranges[dimension];
       let value = { Home: range.low, End: range.high }[event.key];
       if (event.key in MOVES) {
-        value = stepped(row.value, MOVES[event.key], event.shiftKey || event.key.startsWith("Page"), range);
+        value = stepped(this.on.value(dimension), MOVES[event.key], event.shiftKey || event.key.startsWith("Page"), range);
       }
       if (value !== undefined) this.on.move(dimension, value, "key");
       else if (event.key === "Backspace" || event.key === "Delete") this.on.reset(dimension);

@@ -184,12 +184,13 @@ class Interpolation {
     const rows = Object.keys(PATHS).map((name) => ({ count: steps, head: name, faint: name !== this.view.values.path }));
     const describe = (row, column) => `${rows[row].head} path, ${Math.round((100 * column) / (steps - 1))} % of the way from A to B`;
     this.grid.layout({ rows, image: shape, describe, largest: 62 });
-    const all = Object.values(PATHS).flatMap((path) => Array.from({ length: steps }, (_, i) => path(this.codes.a, this.codes.b, i / (steps - 1))));
+    const { a, b } = this.codes;
+    const all = Object.values(PATHS).flatMap((path) => Array.from({ length: steps }, (_, i) => path(a, b, i / (steps - 1))));
     this.painter.paint(Float32Array.from(all.flat()), this.grid.canvases);
   }
 
   /** What a drag moves: the large picture, its place on the paths. Newest wins; nothing is sent. */
-  async _move(t) {
+  _move(t) {
     this.view.values.t = t;
     if (this.body.hidden) return;
     const { path } = this.view.values;
@@ -201,9 +202,7 @@ class Interpolation {
     const nearest = Math.round(t * (this.count - 1));
     this.grid.mark((row, column) => (row === own && column === nearest ? "present" : ""));
     this.large.setAttribute("aria-label", `Decoded ${Math.round(100 * t)} % of the way from A to B on the ${path} path`);
-    const answer = this.model.handle.mean(Float32Array.from(z));
-    const image = answer instanceof Promise ? await answer : answer;
-    if (image) put(this.large, image);
+    this.model.show(z, this.large);
   }
 
   _rest(t) {

@@ -3,17 +3,10 @@
 import { norm } from "./explore_space.js";
 import { degrees, PATHS } from "./interpolation_paths.js";
 import { normRange } from "./sheet_codes.js";
+import { svg } from "./sheet_svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 128, 30, 64, 10, 20];
 const POINTS = 41;
-
-const svg = (tag, attributes = {}, text) => {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
-};
 
 /** ‖z‖ of both paths at POINTS places. */
 export const lengths = (a, b) =>
@@ -27,13 +20,19 @@ export function reading(a, b) {
   const [low, high] = normRange(k);
   const least = Math.min(...along.straight);
   const ends = Math.min(norm(a), norm(b));
-  const said = `Nine of ten draws from the prior have ‖z‖ between ${low.toFixed(2)} and ${high.toFixed(2)} (√${k} = ${Math.sqrt(k).toFixed(2)}).`;
-  if (k < 4) return `${said} With ${k === 1 ? "one dimension" : `${k} dimensions`} the prior is densest at the centre, so a straight path through it is as good as a curved one.`;
-  if (least < low && ends >= low) {
-    return `${said} The straight path falls to ${least.toFixed(2)}, where the decoder has hardly been trained; the spherical one keeps the length of the codes.`;
+  const apart = `${degrees(a, b).toFixed(0)}° apart`;
+  const typical = `√${k} = ${Math.sqrt(k).toFixed(2)}`;
+  const said = `Nine of ten draws from the prior have ‖z‖ between ${low.toFixed(2)} and ${high.toFixed(2)} (${typical}).`;
+  if (k < 4) {
+    const dimensions = k === 1 ? "one dimension" : `${k} dimensions`;
+    return `${said} With ${dimensions} the prior is densest at the centre, so a straight path through it is as good as a curved one.`;
   }
-  if (least > 0.97 * ends) return `${said} These two codes point in similar directions (${degrees(a, b).toFixed(0)}° apart): both paths stay among the prior's draws, and differ little.`;
-  return `${said} The straight path cuts the corner, down to ${least.toFixed(2)}; the spherical one keeps the length of the codes (${degrees(a, b).toFixed(0)}° apart).`;
+  if (least < low && ends >= low) {
+    return `${said} The straight path falls to ${least.toFixed(2)}, where the decoder has hardly been trained; `
+      + "the spherical one keeps the length of the codes.";
+  }
+  if (least > 0.97 * ends) return `${said} These two codes point in similar directions (${apart}): the two paths differ little.`;
+  return `${said} The straight path cuts the corner, down to ${least.toFixed(2)}; the spherical one keeps the length of the codes (${apart}).`;
 }
 
 export class LengthChart {
@@ -51,7 +50,8 @@ export class LengthChart {
     const { x, y } = this;
     const root = Math.sqrt(a.length);
     const line = (name) => svg("polyline", {
-      points: along[name].map((value, i) => `${x(i / (POINTS - 1)).toFixed(1)},${y(value).toFixed(1)}`).join(" "), class: `path ${name === path ? "own" : "other"}`,
+      points: along[name].map((value, i) => `${x(i / (POINTS - 1)).toFixed(1)},${y(value).toFixed(1)}`).join(" "),
+      class: `path ${name === path ? "own" : "other"}`,
     });
     const end = WIDE - RIGHT;
     this.root.replaceChildren(

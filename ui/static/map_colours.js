@@ -1,9 +1,9 @@
 // What a point's colour says: a label, or a number on a ramp.
 
-/** Ten colours that stay apart for all common kinds of colour vision (after Paul Tol's muted set), by tone of ground. */
+/** Ten colours found by search: as far apart as can be for full, protan and deutan colour vision, by tone of ground. */
 const CLASSES = {
-  light: ["#332288", "#e07b39", "#2f9e77", "#aa3377", "#6fb7e0", "#a89a1f", "#1b6b2f", "#d6576b", "#7d7d86", "#8a5a2b"],
-  dark: ["#8f86e8", "#f0985a", "#4cc39a", "#e07ab4", "#8ccff2", "#d3c64a", "#4ba85f", "#ff8a9b", "#a9a9b2", "#c99a6b"],
+  light: ["#8b53f7", "#fa8e45", "#218f90", "#9b2b42", "#789eff", "#b06a02", "#3f1772", "#68c5b1", "#5a5590", "#5a1b08"],
+  dark: ["#655be8", "#e89e8f", "#2a9ad2", "#d2638c", "#b4c5ff", "#9e9c1e", "#993f9c", "#a1eecb", "#9a5d27", "#dde22b"],
 };
 /** viridis without its palest end, which the light ground would swallow; on a dark ground without its darkest. */
 const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];

@@ -51,8 +51,8 @@ export class Fit {
       if (this.closed) return;
       this.seen = status.tag;
       this.heard(status, places);
-      if (WORKING.has(status.state) || Date.now() < this.expected) wait = globalThis.document?.hidden ? SLOWEST : EVERY;
       if (status.state === "finished") this.expected = 0;
+      if (WORKING.has(status.state) || Date.now() < this.expected) wait = globalThis.document?.hidden ? SLOWEST : EVERY;
     } catch (error) {
       if (this.closed) return;
       this.failed(error.message);

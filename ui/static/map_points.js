@@ -24,16 +24,16 @@ function over(under, colour, cover) {
   if (under === 0) return (colour | (Math.min(255, cover) << 24)) >>> 0;
   const rest = 256 - cover;
   const even = ((Math.imul(colour & 0xff00ff, cover) + Math.imul(under & 0xff00ff, rest)) >>> 8) & 0xff00ff;
-  const odd = ((Math.imul((colour >>> 8) | 0xff0000, cover) + Math.imul((under >>> 8) & 0xff00ff, rest)) >>> 8) & 0xff00ff;
+  const odd = ((Math.imul(((colour >>> 8) & 0xff) | 0xff0000, cover) + Math.imul((under >>> 8) & 0xff00ff, rest)) >>> 8) & 0xff00ff;
   return (even | (odd << 8)) >>> 0;
 }
 
 /**
  * Draw points into `pixels` (RGBA as Uint32Array, width x height). xy: x, y, x, y, ... in data coordinates; kinds: a
- * colour's index for each point; palette: 0xBBGGRR for each index; view: toX, toY by { scale, x, y }; shown: which
- * indices are drawn (null: all). `strength` of 256: how opaque a point is.
+ * colour's index for each point; palette: 0xBBGGRR for each index; view: { scale, x, y } of the middle. `strength` of
+ * 256: how opaque a point is. With `focus` (0 or 1 for each point) only the points of which it is `want` are drawn.
  */
-export function drawPoints(pixels, width, height, view, xy, kinds, palette, { radius, strength = 225, shown = null }) {
+export function drawPoints(pixels, width, height, view, xy, kinds, palette, { radius, strength = 225, focus = null, want = 1 }) {
   const ox = width / 2 - view.x * view.scale;
   const oy = height / 2 + view.y * view.scale;
   const { scale } = view;
@@ -41,11 +41,10 @@ export function drawPoints(pixels, width, height, view, xy, kinds, palette, { ra
   if (radius < 0.85) {
     const opaque = palette.map((colour) => (colour | 0xff000000) >>> 0);
     for (let i = 0, j = 0; i < n; i++, j += 2) {
-      const kind = kinds[i];
-      if (shown && !shown[kind]) continue;
+      if (focus && focus[i] !== want) continue;
       const px = (xy[j] * scale + ox) | 0;
       const py = (oy - xy[j + 1] * scale) | 0;
-      if (px > 0 && py > 0 && px < width && py < height) pixels[py * width + px] = opaque[kind];
+      if (px > 0 && py > 0 && px < width && py < height) pixels[py * width + px] = opaque[kinds[i]];
     }
     return;
   }
@@ -53,13 +52,12 @@ export function drawPoints(pixels, width, height, view, xy, kinds, palette, { ra
   const part = cover.map((share) => (share * strength) >> 8);
   const count = offsets.length;
   for (let i = 0, j = 0; i < n; i++, j += 2) {
-    const kind = kinds[i];
-    if (shown && !shown[kind]) continue;
+    if (focus && focus[i] !== want) continue;
     const px = (xy[j] * scale + ox) | 0;
     const py = (oy - xy[j + 1] * scale) | 0;
     if (px < reach || py < reach || px >= width - reach || py >= height - reach) continue;
     const at = py * width + px;
-    const colour = palette[kind];
+    const colour = palette[kinds[i]];
     for (let s = 0; s < count; s++) {
       const to = at + offsets[s];
       pixels[to] = over(pixels[to], colour, part[s]);

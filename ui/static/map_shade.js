@@ -2,7 +2,7 @@
 
 import { latentNearest, typicalGap } from "./map_index.js";
 
-const CELLS = 40; // across the longer side
+const CELLS = 56; // across the longer side
 const BUDGET = 6; // milliseconds in one go
 const SAMPLE = 12_000; // codes compared with
 
@@ -61,7 +61,7 @@ export class Shade {
     this.gap ??= typicalGap(this.loc, this.k, 120);
     next.data ??= new ImageData(columns, rows);
     const { bounds, data } = next;
-    const ink = next.tone === "dark" ? [0, 0, 0, 120] : [128, 120, 104, 70];
+    const ink = next.tone === "dark" ? [0, 0, 0, 105] : [128, 120, 104, 44];
     for (; next.row < rows; next.row++) {
       if (performance.now() > until) return this.wake();
       const y = bounds.top - ((next.row + 0.5) / rows) * (bounds.top - bounds.bottom);

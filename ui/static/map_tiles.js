@@ -1,6 +1,7 @@
 // The decoded manifold beneath the points: small pictures of what the decoder makes of places on the plane.
 
 const SIZE = 46; // pixels of the screen for one picture, about
+const FAINT = 0.5; // of their strength: the points lie above
 const KEPT = 3000; // pictures kept
 const BUDGET = 7; // milliseconds of decoding in one go
 export const QUANTILES = 15; // pictures a side where they stand at the prior's quantiles
@@ -67,20 +68,22 @@ export class Tiles {
     this.pictures.clear();
   }
 
-  draw(context, view, layout, decoder) {
+  draw(context, view, layout, decoder, ratio = 1) {
     if (this.kind === "off" || !layout?.linear || !decoder?.sha) return;
     const tiles = this.kind === "prior" ? quantileTiles(layout.priorCentre) : windowTiles(view);
     const lacking = this._decode(tiles, layout, decoder);
     context.imageSmoothingEnabled = false;
+    context.globalAlpha = FAINT;
     for (const { key, x, y, left, top, width, height } of tiles) {
       const picture = this.pictures.get(key);
       if (!picture) continue;
       const [px, py] = [view.toX(left ?? x - width / 2), view.toY(top ?? y + height / 2)];
       const [w, h] = [width * view.scale, height * view.scale];
       if (px + w < 0 || py + h < 0 || px > view.width || py > view.height) continue;
-      const side = Math.min(w, h);
+      const side = Math.min(w, h, 1.4 * SIZE * ratio);
       context.drawImage(picture, Math.round(px + (w - side) / 2), Math.round(py + (h - side) / 2), Math.ceil(side), Math.ceil(side));
     }
+    context.globalAlpha = 1;
     if (lacking) this.wake();
   }
 

@@ -4,6 +4,7 @@ import { loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
 import { rgba } from "./preview_data.js";
 
+const RETRY = 3000; // milliseconds until codes that could not be fetched are asked for again
 const FRAME = 14; // milliseconds of decoding after which the page gets a turn
 const TOGETHER = 16; // pictures decoded at once
 
@@ -28,6 +29,7 @@ export class SheetModel {
   }
 
   close() {
+    clearTimeout(this.retry);
     this.handle?.close();
     this.handle = this.codes = this.run = null;
     this.codesProblem = "";
@@ -76,6 +78,7 @@ export class SheetModel {
       if (run !== this.run || sha !== this.asked) return;
       this.codesProblem = this.codes ? "" : error.message; // the run may have moved on: its next model asks again
       this.asked = null;
+      if (error.status === undefined) this.retry = setTimeout(() => this._changed(), RETRY); // the server did not answer
     }
     this.onChange();
   }
@@ -84,6 +87,13 @@ export class SheetModel {
   code(index) {
     const { k } = this.codes.header;
     return Array.from(this.codes.loc.subarray(index * k, (index + 1) * k));
+  }
+
+  /** Decode z onto a canvas; at once where the page decodes. An overtaken picture is not shown. */
+  async show(z, canvas) {
+    const answer = this.handle.mean(Float32Array.from(z));
+    const image = answer instanceof Promise ? await answer : answer;
+    if (image) put(canvas, image);
   }
 
   /** "held-out #3, label 7" */

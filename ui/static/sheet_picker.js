@@ -36,7 +36,8 @@ export class Picker {
     this.grid = new Grid({ label: "Held-out images to choose from", onPick: (row, column) => this._pick(row, column) });
     this.problem = element("p", { className: "er-note" });
     this.root = element("div", { className: "picker" },
-      element("div", { className: "bar" }, this.heading, element("span", { className: "push" }), this.filter.root, this.random, this.before, this.after),
+      element("div", { className: "bar" }, this.heading, element("span", { className: "push" }), this.filter.root, this.random,
+        element("span", { className: "pair" }, this.before, this.after)),
       this.grid.root, this.problem);
     this.observer = new ResizeObserver(() => this.columns !== this._columns() && this.draw());
     this.observer.observe(this.root);

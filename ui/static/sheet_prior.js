@@ -28,7 +28,8 @@ class PriorSheet {
   _build(root) {
     this.seed = wholeField("seed", (seed) => this._change({ seed }));
     this.count = choice("pictures", COUNTS.map((n) => [n, String(n)]), (count) => this._change({ count: Number(count) }));
-    this.show = segmented("What is shown of p(x|z)", { mean: "mean of p(x|z)", sample: "sample of p(x|z)" }, (show) => this._change({ show }));
+    const shown = { mean: "mean of p(x|z)", sample: "sample of p(x|z)" };
+    this.show = segmented("What is shown of p(x|z)", shown, (show) => this._change({ show }));
     this.save = button("Save PNG", () => this._save());
     const fresh = button("New seed", () => this._change({ seed: Math.floor(Math.random() * 1e6) }));
     this.grid = new Grid({ label: "Samples from the prior", onPick: (row, column) => this._pick(row * this.columns + column) });
@@ -36,7 +37,8 @@ class PriorSheet {
     this.words = element("p", { className: "er-note words", role: "status" });
     root.append(element("section", { className: "mode" },
       element("h3", { className: "er-title", text: "Samples from the prior" }),
-      element("div", { className: "bar" }, this.seed.root, fresh, this.count.root, this.show.root, element("span", { className: "push" }), this.save),
+      element("div", { className: "bar" }, this.seed.root, fresh, this.count.root, this.show.root,
+        element("span", { className: "push" }), this.save),
       this.grid.root, this.note, this.words));
     this.observer = new ResizeObserver(() => this.columns !== this._columns() && this._draw());
     this.observer.observe(this.grid.root);
@@ -80,9 +82,10 @@ class PriorSheet {
     const rows = Array.from({ length: count / this.columns }, () => ({ count: this.columns }));
     this.grid.layout({ rows, image: shape, describe: (row, column) => this._describe(row * this.columns + column) });
     this._mark();
+    const drawn = `z drawn from p(z) = N(0, I) in ${shape.k} dimensions, seed ${seed};`;
     this.note.textContent = show === "mean"
-      ? `z drawn from p(z) = N(0, I) in ${shape.k} dimensions, seed ${seed}; each picture is the mean of p(x|z). Click one to take its z.`
-      : `z drawn from p(z), then every pixel drawn from p(x|z) by itself: that is what the model calls an image. Seed ${seed}. Click one to take its z.`;
+      ? `${drawn} each picture is the mean of p(x|z). Click one to take its z.`
+      : `${drawn} then every pixel drawn from p(x|z) by itself: what the model calls an image. Click one to take its z.`;
     this.painter.paint(this.codes, this.grid.canvases, show === "sample" ? seed : null);
   }
 
@@ -109,7 +112,8 @@ class PriorSheet {
   _save() {
     const { seed, show } = this.view.values;
     const { step } = this.model.handle;
-    const lines = [`${this.run}: samples from the prior`, `seed ${seed}, ${show} of p(x|z)${step ? `, step ${step.toLocaleString("en-US")}` : ""}`];
+    const at = step ? `, step ${step.toLocaleString("en-US")}` : "";
+    const lines = [`${this.run}: samples from the prior`, `seed ${seed}, ${show} of p(x|z)${at}`];
     const rows = this.grid.cells.map((cells) => ({ pictures: cells.map((cell) => cell.firstChild) }));
     saveSheet({ lines, columns: null, rows, image: this.model.shape }, `${this.run}-prior-seed-${seed}`);
   }

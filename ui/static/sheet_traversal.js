@@ -32,7 +32,8 @@ class TraversalSheet {
 
   _build(root) {
     this.columns = choice("columns", COLUMNS.map((n) => [n, String(n)]), (columns) => this._change({ columns: Number(columns) }));
-    this.values = segmented("Values of a dimension", { even: "−2.5 … 2.5", quantiles: "prior quantiles" }, (values) => this._change({ values }));
+    const spacings = { even: "−2.5 … 2.5", quantiles: "prior quantiles" };
+    this.values = segmented("Values of a dimension", spacings, (values) => this._change({ values }));
     this.save = button("Save PNG", () => this._save());
     this.more = button("", () => this._change({ rows: this.view.values.rows + MORE }), { quiet: true });
     this.grid = new Grid({ label: "Traversal sheet", onPick: (row, column) => this._pick(row, column) });

@@ -1,0 +1,239 @@
+"""The modes of the Explore page besides its sliders, as a person meets them."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from vae.codes import codes_of
+from vae.latent_geometry import attribute_direction
+from vae.runs import load_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
+PIXELS = """canvas => {
+  const { width, height } = canvas;
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  return [...copy.getImageData(0, 0, width, height).data];
+}"""
+
+
+def open_mode(server: Any, page: Page, mode: str, more: str = "") -> None:
+    if not (server.runs / DEMO.name).exists():
+        shutil.copytree(DEMO, server.runs / DEMO.name)
+    page.goto(f"{server.url}/explore?run={DEMO.name}&mode={mode}{more}")
+    expect(page.get_by_text(re.compile("^decoded in this page"))).to_be_visible(timeout=90_000)
+
+
+def pixels(canvas: Locator) -> np.ndarray:
+    return np.array(canvas.evaluate(PIXELS), float)
+
+
+def picture(cell: Locator) -> np.ndarray:
+    return pixels(cell.locator("canvas"))
+
+
+def test_samples_are_seeded_saved_and_taken(server: Any, window: Any, eventually: Callable[..., None]) -> None:
+    page = window.page()
+    open_mode(server, page, "samples")
+    cells = page.get_by_role("gridcell")
+    expect(cells).to_have_count(40)
+    eventually(lambda: picture(cells.nth(39)).any())
+    first, other = picture(cells.nth(0)), picture(cells.nth(1))
+    assert abs(first - other).mean() > 5
+
+    page.get_by_role("radio", name="sample of p(x|z)").check()
+    eventually(lambda: 3 < abs(picture(cells.nth(0)) - first).mean() < 60)  # noise around the mean
+    noisy = picture(cells.nth(0))
+    page.get_by_role("radio", name="mean of p(x|z)").check()
+    eventually(lambda: np.array_equal(picture(cells.nth(0)), first))
+    page.get_by_role("radio", name="sample of p(x|z)").check()
+    eventually(lambda: np.array_equal(picture(cells.nth(0)), noisy))  # one seed, one draw
+    page.get_by_role("radio", name="mean of p(x|z)").check()
+
+    seed = page.get_by_label("seed", exact=True)
+    seed.fill("7")
+    seed.press("Enter")
+    page.wait_for_url(re.compile(r"seed=7"))
+    eventually(lambda: abs(picture(cells.nth(0)) - first).mean() > 5)
+    page.get_by_role("button", name="New seed").click()
+    page.wait_for_url(lambda url: "seed=" in url and "seed=7&" not in url)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save PNG").click()
+    assert re.fullmatch(rf"{DEMO.name}-prior-seed-\d+\.png", download.value.suggested_filename)
+    sheet = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert sheet.width == 24 + 10 * 68 - 4 + 24  # ten pictures of 64 pixels
+    assert np.array(sheet.convert("L"))[-24 - 4 * 68 : -24, 24:-24].std() > 50
+
+    taken = cells.nth(12).get_attribute("aria-label") or ""
+    numbers = [float(text.replace("−", "-")) for text in re.findall(r"−?\d\.\d\d", taken)]
+    cells.nth(12).click()
+    page.wait_for_url(re.compile(r"z=-?\d"))
+    z = [float(text) for text in re.split("[_,]", re.search(r"z=([^&]*)", page.url)[1].replace("%2C", ","))]  # type: ignore[index]
+    assert z == pytest.approx(numbers, abs=0.006)
+
+
+def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    open_mode(server, page, "traversal", "&z=0.6_-1.2&columns=7")
+    cells = page.get_by_role("gridcell")
+    expect(cells).to_have_count(14)
+    expect(page.get_by_role("rowheader")).to_have_text([re.compile(r"^z1 = −1.20.*nats$"), re.compile(r"^z0 = \+0.60")])
+    marked = page.locator('[role="gridcell"][aria-selected="true"]')
+    assert marked.evaluate_all("cells => cells.map(cell => cell.getAttribute('aria-label'))") == [
+        "z1 = −0.83, the others as they are",  # nearest of −2.5, −1.67, −0.83, 0 ...
+        "z0 = +0.83, the others as they are",
+    ]
+    eventually(lambda: picture(cells.nth(13)).any())
+    decode = load_run(DEMO).model.decode
+    with torch.no_grad():
+        mean = decode(torch.tensor([[0.6, -2.5], [2.5, -1.2]])).mean.clamp(0, 1).numpy() * 255
+    for cell, expected in ((0, mean[0, 0]), (13, mean[1, 0])):
+        assert abs(picture(cells.nth(cell)).reshape(8, 8, 4)[..., 0] - expected).max() < 3
+
+    cells.first.focus()
+    for key in ("ArrowDown", "End", "ArrowLeft"):
+        page.keyboard.press(key)
+    label = cells.nth(12).get_attribute("aria-label")
+    assert cells.nth(12).evaluate("cell => cell.getRootNode().activeElement === cell")
+    assert label == "z0 = +1.67, the others as they are"
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"z=1\.667_-1\.2"))
+
+
+def assert_pictures_follow_a_drag(page: Page, slider: Locator, canvas: Locator) -> None:
+    box = slider.bounding_box()
+    assert box
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.25 * box["width"], height)
+    page.mouse.down()
+    page.wait_for_timeout(80)
+    seen = [pixels(canvas)]
+    for place in (0.4, 0.6, 0.8):
+        page.mouse.move(box["x"] + place * box["width"], height, steps=5)
+        page.wait_for_timeout(80)
+        seen.append(pixels(canvas))
+    assert all(abs(after - before).mean() > 1 for before, after in itertools.pairwise(seen))
+
+
+def test_an_interpolation_needs_no_server_while_it_is_dragged(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    sent: list[Any] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    open_mode(server, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")
+    slider = page.get_by_role("slider", name="From A to B")
+    large = page.get_by_label(re.compile("^Decoded .* on the straight path"))
+    expect(large).to_be_visible()
+    expect(page.get_by_role("img", name="Image A: held-out #0, label 5")).to_be_visible()
+    page.get_by_role("button", name="Random", exact=True).nth(1).click()
+    expect(page.get_by_role("img", name=re.compile("^Image B: held-out #(?!1,)"))).to_be_visible()
+    page.wait_for_url(re.compile(r"b=(?!1&)\d+"))
+
+    page.wait_for_timeout(1500)
+    sent.clear()
+    requests.clear()
+    assert_pictures_follow_a_drag(page, slider, large)
+    assert sent == []
+    assert requests == []
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"t=0\.8"))
+
+    window.watching = False  # from here on the page complains that the server is gone
+    server.close()
+    assert_pictures_follow_a_drag(page, slider, large)
+    page.mouse.up()
+    slider.press("End")
+    expect(page.get_by_text(re.compile(r"^t = 1\.00"))).to_be_visible()
+    last = page.get_by_role("gridcell", name="straight path, 100 % of the way from A to B")
+    eventually(lambda: np.array_equal(pixels(large), picture(last)))
+    page.get_by_role("button", name="Play").click()
+    eventually(lambda: not np.array_equal(pixels(large), picture(last)))
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_a_direction_comes_with_the_evidence_that_python_finds(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    open_mode(server, page, "attributes", "&a=class:3&b=rest")
+    codes = codes_of(load_run(DEMO))
+    assert codes.labels is not None
+    rows = np.flatnonzero(codes.labels == 3), np.flatnonzero(codes.labels != 3)
+    found = attribute_direction(codes.loc, *rows)
+    words = (
+        f"Effect size d = {found.effect:.2f}, sets of {len(rows[0])} and {len(rows[1])} images: larger than "
+        f"{found.exceeded} of 200 random pairs of sets of these sizes."
+    )
+    expect(page.get_by_text(words)).to_be_visible(timeout=30_000)
+
+    for name in ("A", "B"):  # two images each, by hand and by keys
+        page.get_by_label(f"Set {name}", exact=True).select_option("picked by hand")
+        picker = page.get_by_role("grid", name="Held-out images to choose from")
+        picker.get_by_role("gridcell").first.focus()
+        page.keyboard.press("ArrowDown" if name == "B" else "ArrowRight")
+        page.keyboard.press("Enter")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"a=1(%2C|,)2&"))
+    picked = [int(part) for part in re.split("%2C|,", re.search(r"[?&]b=([\d,%C]*)", page.url)[1])]  # type: ignore[index]
+    small = attribute_direction(codes.loc, [1, 2], picked)
+    expect(
+        page.get_by_text(
+            f"Effect size d = {small.effect:.2f}, sets of 2 and 2 images: larger than {small.exceeded} of 200"
+        )
+    ).to_be_visible()
+
+    slider = page.get_by_role("slider", name="Along the direction")
+    large = page.get_by_label(re.compile("^Decoded at .* along the direction from A to B"))
+    before = pixels(large)
+    slider.press("End")
+    expect(page.get_by_text(re.compile(r"^z \+ 2\.50 · \(B − A\), overshoot"))).to_be_visible()
+    eventually(lambda: abs(pixels(large) - before).mean() > 1)
+    page.wait_for_url(re.compile(r"t=2\.5"))
+    slider.press("0")
+    eventually(lambda: np.array_equal(pixels(large), before))
+    page.reload()
+    expect(page.get_by_text(f"sets of 2 and 2 images: larger than {small.exceeded} of 200")).to_be_visible(
+        timeout=60_000
+    )
+
+
+def test_every_mode_fits_a_phone_in_the_dark_and_has_names(server: Any, window: Any) -> None:
+    page = window.page()
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 800})
+    for mode in ("samples", "traversal", "interpolate", "attributes"):
+        open_mode(server, page, mode)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, mode
+        section = page.locator(".mode")
+        right = section.evaluate(
+            "s => Math.max(...[...s.querySelectorAll('*')].map(e => e.getBoundingClientRect().right))"
+        )
+        assert right <= 390, mode
+        nameless = section.evaluate(
+            """s => [...s.querySelectorAll('button, input, select, [role=img]')].filter(e => e.checkVisibility() &&
+                 !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).length"""
+        )
+        assert nameless == 0, mode
+        stops = section.evaluate("s => [...s.querySelectorAll('[role=gridcell]')].filter(e => e.tabIndex === 0).length")
+        grids = section.evaluate("s => [...s.querySelectorAll('[role=grid]')].filter(e => e.checkVisibility()).length")
+        assert stops == grids >= 1, mode

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { seededNormal } from "../../ui/static/decoder/random.js";
+import { BLEND, FittedLayout, LineLayout, LinearLayout } from "../../ui/static/map_layouts.js";
+import { aboutLayout, aboutPicture, sameView } from "../../ui/static/map_words.js";
+
+const normal = seededNormal(3);
+const close = (a, b, tolerance = 1e-6) => Array.from(a).forEach((value, i) => assert.ok(Math.abs(value - b[i]) < tolerance, `${Array.from(a)} is not ${Array.from(b)}`));
+
+test("the plane of d = 2 is the codes themselves, both ways", () => {
+  const plane = LinearLayout.pair(2, 0, 1);
+  const loc = Float32Array.from({ length: 40 }, normal);
+  close(plane.places(loc), loc);
+  close(plane.code(0.9, -1.1), [0.9, -1.1]);
+  assert.deepEqual(plane.axes, ["z0", "z1"]);
+});
+
+test("a pair of dimensions leaves the others where they are held", () => {
+  const base = Float64Array.of(5, 6, 7, 8);
+  const pair = LinearLayout.pair(4, 3, 1, base);
+  close(pair.place([1, 2, 3, 4]), [4, 2]);
+  close(pair.code(0.5, -0.5), [5, -0.5, 7, 0.5]);
+});
+
+test("PCA's plane: codes on it come back, others come back to their foot on it", () => {
+  const s = Math.SQRT1_2;
+  const pca = LinearLayout.pca({ mean: [1, 2, 3], components: [[s, s, 0], [0, 0, 1]] });
+  close(pca.place([1, 2, 3]), [0, 0]);
+  const z = Float64Array.of(1 + s * 2, 2 + s * 2, 2);
+  close(pca.place(z), [2, -1]);
+  close(pca.code(2, -1), z);
+  const off = [z[0] + 0.3, z[1] - 0.3, z[2]]; // at a right angle to the plane
+  close(pca.code(...pca.place(off)), z);
+  close(pca.priorCentre, [-s * 3, -3]);
+});
+
+test("the posterior's ellipse has the variances of the directions on the map", () => {
+  const tilted = new LinearLayout({ rows: [[Math.SQRT1_2, Math.SQRT1_2], [-Math.SQRT1_2, Math.SQRT1_2]], base: new Float64Array(2), axes: ["", ""] });
+  const e = tilted.ellipse([Math.log(4), Math.log(1)]);
+  close([e.major, e.minor], [2, 1]);
+  close([Math.abs(e.angle)], [Math.PI / 4]);
+  const plain = LinearLayout.pair(2, 0, 1).ellipse([Math.log(0.25), Math.log(9)]);
+  close([plain.major, plain.minor, Math.abs(plain.angle)], [3, 0.5, Math.PI / 2]);
+});
+
+test("one dimension lies along the rate", () => {
+  const line = new LineLayout(Float32Array.of(7, 8));
+  close(line.places(Float32Array.of(-1, 2)), [-1, 7, 2, 8]);
+  close(line.code(0.25, 7.7), [0.25]);
+});
+
+test("a fitted map decodes to a blend of its nearest points, exact at a point", () => {
+  const [n, k] = [200, 5];
+  const xy = Float32Array.from({ length: 2 * n }, normal);
+  const loc = Float32Array.from({ length: k * n }, normal);
+  const map = new FittedLayout(xy, loc, k);
+  close(map.code(xy[20], xy[21]), loc.subarray(10 * k, 11 * k), 1e-2);
+  const near = Array.from({ length: n }, (_, i) => ({ i, d: Math.hypot(xy[2 * i] - 0.1, xy[2 * i + 1] - 0.2) })).sort((a, b) => a.d - b.d).slice(0, BLEND);
+  const sum = near.reduce((total, { d }) => total + 1 / (d * d + 1e-9), 0);
+  const expected = Array.from({ length: k }, (_, j) => near.reduce((total, { i, d }) => total + loc[i * k + j] / (d * d + 1e-9) / sum, 0));
+  close(map.code(0.1, 0.2), expected, 1e-5);
+});
+
+test("the page says what each kind of map is, and that neighbours are latent ones", () => {
+  const plane = { explained: [0.2, 0.09] };
+  const about = (method, more = {}) => aboutLayout({ view: { method, i: 2, j: 5 }, source: "9 images", k: 10, plane, base: null, shaded: true, beneath: "off", ...more });
+  for (const method of ["plane", "line", "dims", "pca", "tsne", "umap"]) assert.match(about(method), /^9 images · .*found in latent space, not on the map\.$/s);
+  assert.match(about("pca"), /29 %/);
+  assert.match(about("tsne"), /no inverse.*8 nearest points, weighted by 1\/distance²/);
+  assert.match(about("dims", { base: 7 }), /z2 × z5, the other 8 held at the code of #7/);
+  assert.doesNotMatch(about("plane", { shaded: false }), /shaded/);
+  assert.match(aboutPicture({ rate: 18.7, z: [3, 4] }, null), /not finished.*‖z‖ = 5\.00/);
+  assert.ok(sameView({ method: "pca", i: 0 }, { method: "pca", i: 0 }));
+  assert.ok(!sameView({ method: "pca" }, { method: "tsne" }));
+});

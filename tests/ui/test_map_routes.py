@@ -1,0 +1,194 @@
+"""What the Map page fetches, and the processes behind it."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ui import codes_routes as codes_module
+from ui import map_fits
+from ui.decoder_routes import weights_sha
+from ui.map_routes import map_routes
+from vae.codes import codes_of
+from vae.projecting import fit, folder_of, read_fit, request_fit
+from vae.projections import Pca
+from vae.runs import load_run
+
+DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
+    ignore = shutil.ignore_patterns("projections")
+    shutil.copytree(DEMOS / "demo-digits-2d", tmp_path / "one", ignore=ignore)
+    return tmp_path / "one"
+
+
+@pytest.fixture
+def client(run: Path) -> Iterator[TestClient]:
+    yield TestClient(Starlette(routes=map_routes))
+    codes_module._kept.clear()
+
+
+@pytest.fixture
+def no_fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[map_fits._Holder]:
+    """A holder of this test's own, emptied after it."""
+    holder = map_fits._Holder()
+    monkeypatch.setattr(map_fits, "_holder", lambda: holder)
+    yield holder
+    map_fits.stop_all()
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], np.ndarray]:
+    (length,) = struct.unpack_from("<I", data)
+    return json.loads(data[4 : 4 + length]), np.frombuffer(data, "<f4", offset=4 + length).reshape(-1, 2)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_plane_is_the_pca_of_the_codes(client: TestClient, run: Path) -> None:
+    answer = client.get(f"/runs/one/plane/{weights_sha(run)}")
+    assert "immutable" in answer.headers["cache-control"]
+    pca = Pca()
+    pca.fit(codes_of(load_run(run)).loc)
+    np.testing.assert_allclose(answer.json()["components"], pca.components)
+    np.testing.assert_allclose(answer.json()["mean"], pca.mean)
+    assert sum(answer.json()["explained"]) == pytest.approx(1)
+
+
+def test_a_layout_is_absent_then_there_and_sent_once(client: TestClient, run: Path) -> None:
+    sha = weights_sha(run)
+    address = f"/runs/one/layout/{sha}?method=tsne"
+    header, places = unpack(client.get(address).content)
+    assert (header["state"], header["places"], len(places)) == ("absent", False, 0)
+    folder = request_fit(run, "tsne", sha, codes_of(load_run(run)).loc)
+    (folder / "stop").touch()
+    fit(folder)
+    header, places = unpack(client.get(address).content)
+    assert (header["state"], header["n"], len(places)) == ("stopped", 360, 360)
+    again, none = unpack(client.get(f"{address}&seen={header['tag']}").content)
+    assert (again["state"], again["places"], len(none)) == ("stopped", False, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/runs/none/plane/{sha}", 404),
+        ("/runs/one/plane/" + "0" * 64, 404),
+        ("/runs/one/plane/{sha}?part=x", 400),
+        ("/runs/one/layout/{sha}?method=../..", 400),
+        ("/runs/one/layout/{sha}", 400),
+        ("/runs/one/layout/..%2f..?method=tsne", 404),
+        ("/runs/one/layout/x?method=tsne", 404),
+    ],
+)
+def test_wrong_questions_get_a_sentence(client: TestClient, run: Path, address: str, status: int) -> None:
+    assert client.get(address.format(sha=weights_sha(run))).status_code == status
+
+
+def test_an_image_of_the_data_lands_on_its_own_code(client: TestClient, run: Path) -> None:
+    codes = codes_of(load_run(run))
+    for index in (0, 7, 100):
+        answer = client.post(f"/runs/one/encode/{weights_sha(run)}", content=png(codes.images[index, 0])).json()
+        np.testing.assert_allclose(answer["z"], codes.loc[index], atol=0.05)
+        assert answer["rate"] == pytest.approx(float(codes.rate[index]), rel=0.02)
+        np.testing.assert_allclose(answer["image"], codes.images[index].ravel(), atol=1)
+        assert len(answer["log_variance"]) == 2
+        assert answer["place"] is None
+
+
+def test_a_drawing_anywhere_lands_where_the_centred_one_does(client: TestClient, run: Path) -> None:
+    canvas = np.zeros((336, 336), np.uint8)
+    canvas[40:200, 30:60] = 255
+    moved = np.roll(canvas, (90, 150), (0, 1))
+    address = f"/runs/one/encode/{weights_sha(run)}?drawn=1"
+    first, second = (client.post(address, content=png(pixels)).json() for pixels in (canvas, moved))
+    np.testing.assert_allclose(first["z"], second["z"], atol=1e-5)
+    codes = codes_of(load_run(run))
+    nearest = np.linalg.norm(codes.loc - np.array(first["z"]), axis=1).argsort()[:7]
+    assert 1 in codes.labels[nearest]  # a stroke is a one, also to the model
+
+
+def test_on_a_fitted_map_it_lands_by_transform(client: TestClient, run: Path) -> None:
+    sha = weights_sha(run)
+    codes = codes_of(load_run(run))
+    folder = request_fit(run, "tsne", sha, codes.loc)
+    fit(folder)
+    places = unpack(client.get(f"/runs/one/layout/{sha}?method=tsne").content)[1]
+    answer = client.post(f"/runs/one/encode/{sha}?method=tsne", content=png(codes.images[5, 0])).json()
+    assert np.linalg.norm(np.array(answer["place"]) - places[5]) < 0.1 * np.ptp(places)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [(b"", 409, "empty"), (b"GIF89a", 409, "not a PNG or a JPEG"), (b"\0" * 4_000_001, 413, "too large")],
+)
+def test_what_is_no_picture_is_refused(client: TestClient, run: Path, body: bytes, status: int, words: str) -> None:
+    answer = client.post(f"/runs/one/encode/{weights_sha(run)}", content=body)
+    assert (answer.status_code, words in answer.text) == (status, True)
+
+
+def wait_for(run: Path, states: tuple[str, ...], seconds: float = 60.0) -> str:
+    folder = folder_of(run, "tsne", weights_sha(run))
+    limit = time.monotonic() + seconds
+    while (state := read_fit(folder).state) not in states:
+        assert time.monotonic() < limit, f"still {state}: {(folder / 'log.txt').read_text()}"
+        time.sleep(0.02)
+    return state
+
+
+@pytest.mark.slow
+def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient, no_fits: map_fits._Holder) -> None:
+    map_fits.warm()
+    assert no_fits.spare is not None
+    assert map_fits.start_fit(run, "tsne") == ""
+    assert no_fits.spare is None  # it works now
+    assert map_fits.start_fit(run, "tsne") == ""
+    assert len(no_fits.workers) == 1
+    wait_for(run, ("fitting",))
+    map_fits.end_fit(run, "tsne")
+    assert wait_for(run, ("stopped", "finished"), 10) == "stopped"
+    assert map_fits.start_fit(run, "tsne") == ""
+    assert wait_for(run, ("finished",)) == "finished"
+    assert map_fits.fit_status(run, "tsne").n == 360
+
+
+@pytest.mark.slow
+def test_two_at_a_time_and_none_outlives_the_server(run: Path, client: TestClient, no_fits: map_fits._Holder) -> None:
+    for name in ("two", "three"):
+        shutil.copytree(run, run.with_name(name))
+    assert map_fits.start_fit(run, "tsne") == ""
+    assert map_fits.start_fit(run.with_name("two"), "tsne") == ""
+    assert "already" in map_fits.start_fit(run.with_name("three"), "tsne")
+    workers = list(no_fits.workers.values())
+    map_fits.stop_all()
+    assert all(worker.exit_code() is not None for worker in workers)
+
+
+def test_a_fit_that_cannot_be_says_why(
+    run: Path, client: TestClient, no_fits: map_fits._Holder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ELBO_ROOM_DATA", str(tmp_path / "nothing"))
+    bare = tmp_path / "bare"
+    shutil.copytree(DEMOS / "demo-mnist-10d", bare, ignore=shutil.ignore_patterns("heldout.npz", "projections"))
+    assert "ELBO_ROOM_DATA" in map_fits.start_fit(bare, "tsne")
+    assert "training images" in map_fits.start_fit(bare, "tsne", "train")
+    (run / "projections").write_text("in the way")
+    assert "cannot be stored" in map_fits.start_fit(run, "tsne")

@@ -1,0 +1,62 @@
+"""The map of the latent space. What the hand drives happens in the browser; Python hears of the view and of wishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ui.components.mounting import browser_component
+from ui.map_view import PARTS, MapView, methods_for, read_view
+
+_map = browser_component("map")
+
+
+@dataclass(frozen=True)
+class FitWish:
+    """That a map be computed, or that the computing end: action start or stop."""
+
+    action: str
+    method: str
+    part: str
+
+
+def latent_map(
+    run: str, k: int, view: MapView, problem: str = "", *, key: str = "latent_map"
+) -> tuple[MapView | None, FitWish | None]:
+    """The run's images where its model puts them. `view` is what to show first; a later one that differs from it moves
+    the map there. `problem`: a sentence to show, such as why a map cannot be computed.
+
+    Returns the view as the user changed it (None until then) and a wish, once.
+    """
+    data = {
+        "run": run,
+        "k": k,
+        "methods": methods_for(k),
+        "view": view.to_json(),
+        "problem": problem,
+    }
+    answer = _map(key=key, data=data, on_view_change=_nothing, on_fit_change=_nothing)
+    return read_changed(answer.get("view"), run, k), read_wish(answer.get("fit"), run, k)
+
+
+def read_changed(sent: object, run: str, k: int) -> MapView | None:
+    """The view that a browser sent, if it is one of this run."""
+    if not isinstance(sent, dict) or sent.get("run") != run:
+        return None
+    view, refused = read_view(sent, k)
+    return None if refused else view
+
+
+def read_wish(sent: object, run: str, k: int) -> FitWish | None:
+    """What a browser asked for, checked."""
+    if not isinstance(sent, dict) or sent.get("run") != run:
+        return None
+    action, method, part = (str(sent.get(name)) for name in ("action", "method", "part"))
+    computed = [name for name in (*methods_for(k), "tsne-sklearn") if name not in ("plane", "line", "pca", "dims")]
+    if action not in ("start", "stop") or method not in computed or part not in PARTS:
+        return None
+    return FitWish(action, method, part)
+
+
+def _nothing() -> Any:
+    """Streamlit returns only those values that have a callback."""

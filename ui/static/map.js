@@ -1,0 +1,411 @@
+// Map: where the model puts the images, and what it decodes at each place. What the hand drives happens in this page;
+// Python hears of the view (it keeps the address) and starts and stops fits.
+
+import { fetchBytes, loadCodes } from "./codes.js";
+import { openDecoder } from "./decoder_client.js";
+import { whole } from "./format.js";
+import { Arrive } from "./map_arrive.js";
+import { MapCanvas } from "./map_canvas.js";
+import { colouring } from "./map_colours.js";
+import { Controls, FitLine, TITLES } from "./map_controls.js";
+import { Fit, WORKING } from "./map_fit.js";
+import { latentNearest } from "./map_index.js";
+import { FittedLayout, LineLayout, LinearLayout } from "./map_layouts.js";
+import { Legend } from "./map_legend.js";
+import { Selection } from "./map_selection.js";
+import { NEIGHBOURS, Side, describeImage, writeCode } from "./map_side.js";
+import { aboutLayout, aboutPicture, sameView } from "./map_words.js";
+import { element, renderer } from "./mount.js";
+
+const FITTED = new Set(["tsne", "umap", "tsne-sklearn"]);
+const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
+const text = new TextDecoder();
+
+/** The view in the address, without a new entry in the browser's history. */
+function intoAddress(view) {
+  const address = new URL(location.href);
+  for (const [key, value] of Object.entries(view)) address.searchParams.set(key, value);
+  history.replaceState(history.state, "", address);
+}
+
+class LatentMap {
+  constructor(root) {
+    this.root = root;
+    this.view = {};
+    this.planes = new Map(); // sha and part -> PCA
+    this.controls = new Controls({
+      method: (method) => this._change({ method }),
+      colour: (colour) => this._change({ colour }),
+      dims: (i, j) => this._change({ i, j }),
+      part: (part) => this._change({ part }),
+      others: (others) => this._others(others),
+      beneath: (kind) => this._beneath(kind),
+      shade: (on) => this._shade(on),
+      mode: (mode) => this.canvas && (this.canvas.input.mode = this.canvas.stage.dataset.mode = mode),
+      zoom: (factor) => this.canvas.zoom(factor),
+      fit: () => this.canvas.fit(),
+    });
+    this.canvas = new MapCanvas({
+      hover: (at) => this._hover(at),
+      choose: (index) => this._choose(index),
+      select: (indices) => this._select(indices),
+    });
+    this.fitLine = new FitLine({ start: () => this._ask("start"), stop: () => this._ask("stop") });
+    this.legend = new Legend({ isolate: (classes) => this._isolate(classes) });
+    this.side = new Side();
+    this.side.stats = this.canvas.stats;
+    this.canvas.stats.decodes = 0;
+    this.selection = new Selection({ clear: () => this._select(null), choose: (index) => this._choose(index) });
+    this.arrive = new Arrive({ send: (blob, drawn) => this._send(blob, drawn), landed: (answer) => this._landed(answer) });
+    this._assemble(root);
+  }
+
+  _assemble(root) {
+    this.note = element("p", { className: "er-note about" });
+    this.problem = element("p", { className: "er-note problem", role: "status" });
+    this.waiting = element("p", { className: "absent", text: "Fetching the codes…" });
+    const { stage } = this.canvas;
+    stage.append(this.waiting, this.controls.tools);
+    stage.addEventListener("dragover", (event) => event.preventDefault());
+    stage.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.arrive.take(event.dataTransfer.files[0]);
+    });
+    const keys = element("p", { className: "er-note keys", text: "Keys on the map: arrows move the pointer, Shift and arrows the map, + and − zoom, 0 shows all, Enter chooses, space sets the corners of a box, Escape clears." });
+    const left = element("div", { className: "left" }, this.controls.bar, this.fitLine.box, stage, this.legend.box, this.controls.below, this.problem, this.note, keys);
+    const right = element("div", { className: "right" }, this.side.box, this.selection.box, this.arrive.box);
+    root.append(element("div", { className: "map" }, left, right));
+  }
+
+  destroy() {
+    this.fit?.close();
+    this.decoder?.close();
+    this.canvas.destroy();
+  }
+
+  // ---- what is to be shown
+
+  update(data, component) {
+    this.component = component;
+    const moved = this.data && !sameView(data.view, this.data.view) && !sameView(data.view, this.view);
+    const other = data.run !== this.data?.run || data.k !== this.data?.k;
+    this.data = data;
+    this.problem.textContent = data.problem ?? "";
+    if (other) this._open();
+    else if (moved) this._go({ ...data.view });
+    else if (this.root.dataset.tone !== this.tone && this.codes) this._colour();
+    if (data.problem) this.fit?.expect();
+  }
+
+  _open() {
+    this.fit?.close();
+    this.decoder?.close();
+    Object.assign(this, { codes: null, fit: null, layout: null, chosen: null, indices: null, sha: null, others: "0" });
+    this.view = { ...this.data.view };
+    this.waiting.hidden = false;
+    this.waiting.textContent = "Fetching the codes…";
+    this.canvas.arrivals = [];
+    this.fitLine.hide();
+    this._controls();
+    this.decoder = this.canvas.decoder = openDecoder(this.data.run, { onModel: () => this._onModel() });
+  }
+
+  _controls() {
+    const { methods, k } = this.data;
+    const parts = this.codes?.header.parts ?? [this.view.part];
+    this.controls.show({ methods, parts, k, view: { ...this.view, others: this.others }, codes: this.codes });
+  }
+
+  /** A decoder, a newer one, or a problem. */
+  _onModel() {
+    const { decoder } = this;
+    this.side.problem.textContent = [decoder.reason, decoder.problem].filter(Boolean).join(" ");
+    if (!decoder.sha || decoder.sha === this.sha) return;
+    this.sha = decoder.sha;
+    this.canvas.tiles.forget();
+    this._load();
+  }
+
+  /** The user's change: shown at once, told to the address and to Python. */
+  _change(change) {
+    this._go({ ...this.view, ...change });
+    intoAddress(this.view);
+    this.component.setStateValue("view", { run: this.data.run, ...this.view });
+  }
+
+  _go(view) {
+    const before = this.view;
+    this.view = view;
+    this._controls();
+    if (view.part !== before.part) return void this._load();
+    if (view.method !== before.method || view.i !== before.i || view.j !== before.j) this._layout(true);
+    if (view.colour !== before.colour) this._colour();
+  }
+
+  async _load() {
+    const { sha, view: { part } } = this;
+    const call = (this.call = (this.call ?? 0) + 1);
+    try {
+      const codes = await loadCodes(this.data.run, sha, part);
+      if (call !== this.call) return;
+      const first = !this.codes || this.codes.header.n !== codes.header.n;
+      this.codes = codes;
+      this.describe = (index) => describeImage(codes, index);
+      this.waiting.hidden = true;
+      this._ready(first);
+    } catch (error) {
+      if (call !== this.call) return;
+      this.waiting.hidden = false;
+      this.waiting.textContent = error.message;
+    }
+  }
+
+  _ready(first) {
+    const { codes, canvas } = this;
+    const { header, logVariance } = codes;
+    canvas.ellipseOf = logVariance && ((index) => logVariance.subarray(index * header.k, (index + 1) * header.k));
+    this.side.start(codes, this.describe);
+    if (first) {
+      this.chosen = this.indices = null;
+      canvas.chosen = -1;
+      canvas.shape = null;
+      canvas.stats.first = canvas.stats.decodes = 0;
+      this.selection.start(this.data.run, codes, this.describe);
+    } else Object.assign(this.selection, { codes, describe: this.describe });
+    this._controls();
+    this._colour();
+    this._layout(first);
+    setTimeout(() => this._images(codes), 400);
+  }
+
+  async _images(codes) {
+    try {
+      if (codes.header.n * codes.size <= PREFETCH) await codes.images();
+      const { height, width, channels } = codes.header;
+      const bytes = await codes.image(0);
+      let bright = 0;
+      for (let x = 0; x < width * channels; x++) bright += bytes[x] + bytes[(height - 1) * width * channels + x];
+      this.arrive.start(codes.header, bright < 255 * width * channels);
+    } catch {
+      // the thumbnails say so themselves
+    }
+  }
+
+  _colour() {
+    this.tone = this.root.dataset.tone;
+    const by = this.view.colour === "label" && !this.codes.labels ? "rate" : this.view.colour;
+    this.colours = colouring(this.codes, by, this.tone);
+    this.canvas.colour(this.colours, this.tone);
+    this.legend.show(this.colours, this.tone);
+    this._isolate(new Set());
+  }
+
+  // ---- layouts
+
+  async _layout(fit) {
+    const { view, codes } = this;
+    if (!codes) return;
+    if (!FITTED.has(view.method)) {
+      this.fit?.close();
+      this.fit = null;
+      this.fitLine.hide();
+    }
+    if (view.method === "line") return void this._place(new LineLayout(codes.rate), fit);
+    if (view.method === "plane") return void this._place(LinearLayout.pair(2, 0, 1), fit);
+    if (view.method === "dims") return void this._place(LinearLayout.pair(codes.header.k, view.i, view.j, this._base()), fit);
+    const start = await this._pca();
+    if (view !== this.view || codes !== this.codes) return;
+    if (view.method === "pca") return void (start && this._place(start, fit));
+    if (this.fit?.method === view.method && this.fit.sha === this.sha && this.fit.part === view.part) return;
+    if (start) this._place(new FittedLayout(start.places(codes.loc), codes.loc, codes.header.k), fit);
+    this._follow();
+  }
+
+  _base() {
+    const { loc, header: { k } } = this.codes;
+    return this.others === "chosen" && this.chosen !== null ? Float64Array.from(loc.subarray(this.chosen * k, this.chosen * k + k)) : new Float64Array(k);
+  }
+
+  async _pca() {
+    const key = `${this.sha} ${this.view.part}`;
+    try {
+      if (!this.planes.has(key)) {
+        const bytes = await fetchBytes(`runs/${encodeURIComponent(this.data.run)}/plane/${this.sha}?part=${this.view.part}`);
+        this.planes.set(key, JSON.parse(text.decode(bytes)));
+      }
+      this.plane = this.planes.get(key);
+      return LinearLayout.pca(this.plane);
+    } catch (error) {
+      this.problem.textContent = error.message;
+      return null;
+    }
+  }
+
+  _place(layout, fit, glide = true) {
+    this.layout = layout;
+    const { codes, canvas } = this;
+    canvas.tiles.forget();
+    canvas.place(layout.places(codes.loc), layout, { glide, fit });
+    if (layout.exact) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.code(x, y));
+    else canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
+    if (layout instanceof LineLayout) canvas.shade.clear();
+    this._rearrive();
+    this._words();
+    if (!this.side.stats.decodes) this._begin();
+  }
+
+  /** Before the pointer has been anywhere: what the prior's mean decodes to. */
+  _begin() {
+    const z = new Float64Array(this.codes.header.k);
+    this.side.decoded(this.decoder.mean(z), z, "z = 0, the prior’s mean. Move over the map.");
+  }
+
+  /** A map that a process computes: its places as they come. Asked for where there are none. */
+  _follow() {
+    this.fit?.close();
+    const { run } = this.data;
+    const { method, part } = this.view;
+    let asked = false;
+    let shown = 0;
+    this.fit = new Fit({ run, sha: this.sha, part, method }, {
+      heard: (status, places) => {
+        if (places && places.length === 2 * this.codes.header.n && (status.iteration > 0 || status.state === "finished")) {
+          this._place(new FittedLayout(places, this.codes.loc, this.codes.header.k), !this.canvas.touched || shown === 0, shown > 0 || places.length < 1e6);
+          shown += 1;
+        }
+        if (status.state === "absent" && !asked) {
+          asked = true;
+          this._ask("start");
+        } else if (!(status.state === "absent" && this.data.problem === "")) this.fitLine.show(status, TITLES[method]);
+        this.status = status;
+      },
+      failed: (sentence) => (this.problem.textContent = sentence),
+    });
+    this.fit.part = part;
+  }
+
+  _ask(action) {
+    const { method, part } = this.view;
+    this.component.setTriggerValue("fit", { action, run: this.data.run, method, part });
+    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, TITLES[method]);
+    this.fit?.expect();
+  }
+
+  // ---- the hand
+
+  _hover(at) {
+    if (!at || !this.layout || !this.codes) return;
+    this.side.nearest(at.near?.index);
+    const z = this.layout.code(at.x, at.y);
+    if (!z) return;
+    const place = this.layout.linear && this.view.method !== "pca" ? "" : ` · map (${at.x.toFixed(1)}, ${at.y.toFixed(1)})`.replaceAll("-", "−");
+    this.side.decoded(this.decoder.mean(z), z, `z = ${writeCode(z)}${this.layout.exact && this.view.method !== "pca" ? "" : place}`);
+  }
+
+  _choose(index) {
+    this.chosen = index;
+    this.canvas.chosen = index ?? -1;
+    if (index === null || !this.codes) return;
+    const { loc, header: { k } } = this.codes;
+    const z = loc.subarray(index * k, index * k + k);
+    this.side.nearest(index);
+    this.side.decoded(this.decoder.mean(z), null, `z = ${writeCode(z)}, the posterior mean of #${whole(index)}`);
+    this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to #${whole(index)} in latent space`);
+    if (this.view.method === "dims" && this.others === "chosen") this._layout(false);
+  }
+
+  _others(others) {
+    this.others = others;
+    if (this.view.method === "dims") this._layout(false);
+  }
+
+  _beneath(kind) {
+    this.canvas.tiles.kind = kind;
+    this.canvas.wake("all");
+    this._words();
+  }
+
+  _shade(on) {
+    this.canvas.shade.on = on;
+    this.canvas.wake("under");
+    this._words();
+  }
+
+  _isolate(classes) {
+    const { kinds } = this.colours;
+    this.isolated = classes.size ? Uint8Array.from(kinds, (kind) => (classes.has(kind) ? 1 : 0)) : null;
+    this._focus();
+  }
+
+  _select(indices) {
+    const allowed = this.isolated;
+    this.indices = indices && (allowed ? indices.filter((index) => allowed[index]) : indices);
+    if (this.indices) this.selection.show(this.indices, this.canvas.to, (label) => this._colourOf(label));
+    else {
+      this.canvas.shape = null;
+      this.selection.clear();
+    }
+    this._focus();
+  }
+
+  _colourOf(label) {
+    const { classes, palette } = this.colours;
+    const name = this.codes.header.classes?.[label] ?? String(label);
+    const found = classes?.find((one) => one.name === name);
+    return found ? palette[found.index] : "var(--er-faint)";
+  }
+
+  _focus() {
+    if (!this.indices?.length) this.canvas.focus = this.isolated;
+    else {
+      const focus = new Uint8Array(this.codes.header.n);
+      for (const index of this.indices) focus[index] = 1;
+      this.canvas.focus = focus;
+    }
+  }
+
+  // ---- an image from outside
+
+  async _send(blob, drawn) {
+    const { part, method } = this.view;
+    if (!this.codes) throw new Error("The codes are not there yet.");
+    const address = `runs/${encodeURIComponent(this.data.run)}/encode/${this.sha}?part=${part}${drawn ? "&drawn=1" : ""}${FITTED.has(method) ? `&method=${method}` : ""}`;
+    let answer;
+    try {
+      answer = await fetch(new URL(address, document.baseURI), { method: "POST", body: blob });
+    } catch {
+      throw new Error("The server does not answer; it is needed to encode a picture.");
+    }
+    if (!answer.ok) throw new Error((await answer.text()).slice(0, 300));
+    return answer.json();
+  }
+
+  _landed(answer) {
+    this.arrived = answer;
+    this._rearrive();
+    if (!answer) return "";
+    const z = Float64Array.from(answer.z);
+    this.side.nearest(undefined);
+    this.side.decoded(this.decoder.mean(z), z, `z = ${writeCode(z)}, your picture’s code`);
+    return aboutPicture(answer, this.canvas.arrivals[0].place);
+  }
+
+  _rearrive() {
+    const { arrived, layout, canvas } = this;
+    canvas.arrivals = [];
+    if (arrived && layout) {
+      const place = layout.linear ? layout.place(arrived.z) : arrived.place;
+      canvas.arrivals = [{ place, variances: arrived.log_variance }];
+    }
+    canvas.wake("over");
+  }
+
+  _words() {
+    const { view, codes, plane, chosen, others } = this;
+    const { shade, tiles } = this.canvas;
+    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, base: others === "chosen" ? chosen : null, shaded: shade.on, beneath: tiles.kind, working: WORKING.has(this.status?.state) });
+    this.canvas.stage.setAttribute("aria-label", `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`);
+  }
+}
+
+export default renderer((root) => new LatentMap(root), ["map.css"]);

@@ -1,0 +1,37 @@
+// What the map is and is not, in sentences for the page.
+
+import { nats } from "./format.js";
+import { BLEND } from "./map_layouts.js";
+
+const RINGS = "dashed: the prior at 1, 2, 3σ";
+const NEIGHBOURS = "Neighbours are always found in latent space, not on the map.";
+const FIELDS = ["method", "i", "j", "colour", "part"];
+
+/** Whether two views show the same. */
+export const sameView = (a, b) => FIELDS.every((field) => a?.[field] === b?.[field]);
+
+const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+/** What kind of map this is, how it decodes, and what its marks mean. */
+export function aboutLayout({ view, source, k, plane, base, shaded, beneath }) {
+  const linear = ["plane", "dims", "pca"].includes(view.method);
+  const parts = [{
+    plane: `${source} · the true plane (d = 2), no projection, decoded exactly`,
+    line: `${source} · the one latent dimension across, the rate upwards; decoded exactly`,
+    dims: `${source} · z${view.i} × z${view.j}, the other ${k - 2} held at ${base === null ? "0" : `the code of #${base}`}; decoded exactly there`,
+    pca: `${source} · PCA: ${plane ? percent(plane.explained[0] + plane.explained[1]) : ""} of the codes’ variance; a place decodes to the point of the plane, exactly`,
+  }[view.method] ?? `${source} · distances and sizes on this map mean nothing, only who is near whom. It has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`];
+  if (linear) parts.push(RINGS);
+  if (linear) parts.push("ellipse: q(z|x) at 1 and 2σ");
+  if (shaded && view.method !== "line") parts.push(linear ? "shaded: far from any code" : "shaded: far from any point");
+  if (linear && beneath === "prior") parts.push("beneath: means of p(x|z), each picture at equal prior mass");
+  if (linear && beneath === "window") parts.push("beneath: means of p(x|z) at their places");
+  return `${parts.join(" · ")}. ${NEIGHBOURS}`;
+}
+
+/** Where a picture from outside landed. */
+export function aboutPicture({ rate, z }, place) {
+  const far = Math.hypot(...z);
+  const where = place ? "The amber mark shows where it landed." : "This map is not finished yet, so it has no place on it; its neighbours are below.";
+  return `${where} Rate ${nats(rate)} nats, ‖z‖ = ${far.toFixed(2)}.`;
+}
