@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui import look
 from ui.gallery import ORDERS, Card, card_html, read_card, select
-from ui.owners import is_demo, may_change
+from ui.owners import may_change
 from ui.run_actions import choose, rename, undo_bar
 from vae import runs
 
@@ -49,7 +49,7 @@ def draw(card: Card) -> st.delta_generator.DeltaGenerator:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             if not card.problem:
                 st.page_link(TRAIN, label="Open", query_params={"run": card.name}, help=None)
-            if is_demo(card.path):
+            if runs.is_shipped(card.path):
                 look.note("demo")
             elif may_change(card.path) and not card.active:
                 key = f"menu-{card.name}"
@@ -96,7 +96,7 @@ def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str]]) ->
 
 
 cards = [read_card(path) for path in runs.list_runs()]
-hero(first_visit=not any(not is_demo(card.path) for card in cards))
+hero(first_visit=not any(not runs.is_shipped(card.path) for card in cards))
 st.space("small")
 if notice := st.session_state.pop("notice", None):
     look.notice(notice)

@@ -49,7 +49,7 @@ def fulfil(path: Path, wish: FitWish) -> None:
     before = st.session_state.get("map-problem", ("", ""))[1]
     st.session_state["map-problem"] = (path.name, problem)
     if problem != before:
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def static_figure(path: Path, view: MapView) -> None:

@@ -11,6 +11,7 @@ from ui import look, server
 from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
 from ui.gallery import facts
 from ui.owners import may_change
+from ui.plan import overfitting
 from ui.steering import buttons, change, knob_panel, what_to_do
 from ui.train_form import fill_in, form
 from vae import runs
@@ -63,6 +64,11 @@ def queue_note(path: Path, status: runs.Status) -> None:
         look.note(f"Waiting: number {position} in the queue. It starts by itself.")
 
 
+def overfitting_note(path: Path) -> None:
+    if sentence := overfitting(runs.read_history(path)):
+        look.note(sentence)
+
+
 def watch(path: Path) -> None:
     """The page of one run."""
     try:
@@ -82,7 +88,9 @@ def watch(path: Path) -> None:
         run_state(path.name, status.state, key="state")
         queue_note(path, status)
         what_to_do(path, status, mine)
-        live_charts(path.name, likelihood, pixels, key="charts")
+        if status.state in ("finished", "stopped") and config.objective != "iwae":
+            overfitting_note(path)
+        live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:
         C = C_slider(path.name, likelihood, pixels, config.C, disabled=not mine, key="C")
         if C is not None and mine:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -75,15 +74,11 @@ def model_of(path: Path, sha: str) -> Model:
 
 
 def _read_model(path: Path, sha: str) -> Model:
-    for _ in range(10):  # while a save goes on, the manifest names the new file before it is there
-        if sha256(runs.read_checked(path, runs.WEIGHTS)) == sha:
-            model = runs.Run(path).model
-            if sha256(runs.read_checked(path, runs.WEIGHTS)) == sha:
-                return model
-        if weights_sha(path) != sha:
-            break
-        time.sleep(0.05)
-    raise RunError(f"run {path.name!r} has newer weights than {sha[:12]}…; ask for its decoder again")
+    if sha256(runs.read_checked(path, runs.WEIGHTS)) == sha:
+        model = runs.Run(path).model
+        if sha256(runs.read_checked(path, runs.WEIGHTS)) == sha:  # a save may have come in between
+            return model
+    raise RunError(f"run {path.name!r} has other weights by now; ask for its decoder again")
 
 
 def weights_step(path: Path) -> int | None:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from ui.gate import owner_id, visitor_id
 from vae.files import write_json
+from vae.runs import is_shipped
 
 
 def current_owner() -> str:
@@ -32,13 +33,9 @@ def recorded_owner(path: Path) -> str:
         return ""
 
 
-def is_demo(path: Path) -> bool:
-    return path.name.startswith("demo-")
-
-
 def may_change(path: Path, owner: str | None = None) -> bool:
     """Whether this browser may steer, rename and delete the run."""
-    if is_demo(path):
+    if is_shipped(path):
         return False
     recorded = recorded_owner(path)
     return not recorded or recorded == (current_owner() if owner is None else owner)

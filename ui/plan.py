@@ -83,3 +83,26 @@ def undo_value(config: Config, history: list[dict[str, Any]], knobs: Knobs) -> f
         elif stack[-1] != value:
             stack.append(value)
     return stack[-2] if len(stack) > 1 else None
+
+
+def overfitting(history: list[dict[str, Any]]) -> str:
+    """A sentence if the held-out −ELBO ended more than 1 nat and 2 % above its lowest while training went on to
+    improve; empty otherwise. Only measurements since the last change of C, and on one number of images, compare.
+
+    history: the run's lines.
+    """
+    changes = [i for i, line in enumerate(history) if line.get("knob") == "C"]
+    lines = history[changes[-1] + 1 if changes else 0 :]
+    measured = [line for line in lines if line.get("train") and line.get("test")]
+    measured = [line for line in measured if line["test"].get("images") == measured[0]["test"].get("images")]
+    if not measured:
+        return ""
+    best, last = min(measured, key=lambda line: -line["test"]["elbo"]), measured[-1]
+    lowest, end = -best["test"]["elbo"], -last["test"]["elbo"]
+    if end - lowest <= max(1.0, 0.02 * abs(lowest)) or last["train"]["elbo"] < best["train"]["elbo"]:
+        return ""
+    low, high = (f"{value:,.1f}".replace("-", "−") for value in (lowest, end))
+    return (
+        f"Held-out −ELBO was lowest at step {best['step']:,} ({low} nats) and has risen to {high} since: "
+        "what is learned after that fits the training images only."
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import look, server
-from ui.owners import current_owner, is_demo, may_change
+from ui.owners import current_owner, may_change
 from vae import runs
 from vae.config import PARTS, Config, Knobs
 from vae.errors import ElboRoomError, RunBusy
@@ -19,10 +19,13 @@ PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "deco
 NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
 ADVICE = {
     "finished": "All epochs are done. Train on, or copy its settings to train again with other choices.",
-    "stopped": "Everything is saved: Continue goes on exactly where it stopped.",
-    "interrupted": "Continue resumes it from its last saved state.",
+    "stopped": "Continue goes on exactly where it stopped.",
+    "interrupted": "Continue resumes it from its last saved state, or starts it if there is none.",
     "diverged": "The last good state is kept. Lower the learning rate on this page, then continue from there.",
-    "failed": "Continue tries once more from the last saved state; copying the settings into a new run starts over.",
+    "failed": (
+        "Continue tries once more, from the last saved state if there is one; "
+        "copying the settings into a new run starts over."
+    ),
 }
 ENDING = 3.0  # seconds that a process may take to end after it said how
 FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the learning rate
@@ -213,9 +216,11 @@ def _paces(pace: float | None) -> list[float]:
 
 def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
     """A sentence under the run's state, which itself says what happened: what one can do now."""
-    if is_demo(path):
+    if runs.is_shipped(path):
         look.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
     elif not mine:
         look.note(NOT_YOURS)
+    elif status.state == "stopped" and not (path / runs.STATE).is_file():
+        look.note("Continue starts it.")
     elif status.state in ADVICE:
         look.note(ADVICE[status.state])

@@ -15,15 +15,22 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError, ElboRoomError
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message}; `{self.prog} --help` lists the options\n")
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m vae", description=__doc__.split("\n")[0])
+    top = Parser(prog="python -m vae", description=__doc__.split("\n")[0])
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
     train = commands.add_parser("train", help="train a VAE into a new run")
@@ -158,7 +165,7 @@ def _report(path: Path, as_json: bool) -> int:
     elbo = held_out["elbo"] if held_out else None
     if as_json:
         print(json.dumps({"run": str(path), "step": status.step, "elbo": elbo, "state": status.state}))
-    elif held_out:
+    elif held_out and elbo is not None:
         print(
             f"\n{path}: {status.state} at step {status.step:,}; held-out ELBO {elbo:.2f} nats = "
             f"−(distortion {held_out['distortion']:.2f} + rate {held_out['rate']:.2f})"
@@ -294,11 +301,17 @@ def _run(options: argparse.Namespace) -> Path:
 
 
 def _C(text: str) -> float | str:
-    return "fit" if text == "fit" else float(text)
+    try:
+        return "fit" if text == "fit" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number or fit, got {text!r}") from None
 
 
 def _widths(text: str) -> tuple[int, ...]:
-    return tuple(int(width) for width in text.split(",") if width)
+    try:
+        return tuple(int(width) for width in text.split(",") if width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected widths such as 400 or 512,256, got {text!r}") from None
 
 
 def _auto(text: str) -> int:

@@ -80,7 +80,9 @@ def read_picture(data: bytes, channels: int) -> Array:
         image.thumbnail((SIDE, SIDE))
     except UnidentifiedImageError:
         raise DataError("picture: not a PNG or a JPEG") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise DataError("picture: far too many pixels; make it smaller than 4000 x 4000") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError(f"picture: cannot be read ({str(error)[:80]}); save it again as a PNG or a JPEG") from None
     values = np.asarray(image, np.float32) / np.float32(255)
     return values.reshape(image.height, image.width, channels)

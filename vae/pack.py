@@ -47,7 +47,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     shutil.rmtree(path / "resume", ignore_errors=True)
     for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
         (path / name).unlink(missing_ok=True)
-    runs.forget(path, runs.STATE)
+    runs.mark_as_shipped(path)
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 

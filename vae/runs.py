@@ -306,10 +306,17 @@ def read_checked(path: Path, name: str) -> bytes:
     )
 
 
-def forget(path: Path, name: str) -> None:
-    """Drop a checkpoint file that is gone from the manifest."""
-    files = {known: sums for known, sums in _manifest(path).items() if known != name}
-    write_json(path / "manifest.json", {"format": FORMAT, "files": files})
+def mark_as_shipped(path: Path) -> None:
+    """A packed run: its state for continuing is gone, and the application leaves it as it is. Training on ends that."""
+    files = {known: sums for known, sums in _manifest(path).items() if known != STATE}
+    write_json(path / "manifest.json", {"format": FORMAT, "shipped": True, "files": files})
+
+
+def is_shipped(path: Path) -> bool:
+    try:
+        return json.loads((path / "manifest.json").read_text()).get("shipped") is True
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def content_hash(path: Path, name: str) -> str | None:
@@ -384,7 +391,7 @@ def empty_trash(root: Path | None = None, older_than: float = 86_400.0) -> None:
 def _require_ended(path: Path) -> None:
     if read_status(path).state in ACTIVE:
         raise RunBusy(f"run {path.name!r} is still training; stop it first")
-    if path.name.startswith("demo-"):
+    if is_shipped(path):
         raise RunError(f"run {path.name!r} is a demo that ships with ELBO Room and stays as it is")
 
 

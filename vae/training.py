@@ -29,7 +29,7 @@ EVALUATION_SECONDS = 0.15  # about what one look may take, so that a knob is not
 EVALUATION_ROWS = 250  # images a chunk; the knobs are looked at between chunks
 EVALUATION_SHARE = 0.05  # of the training time, about, that held-out records may cost
 NEVER = 2**62
-STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single")
+STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Means:
     rate: float
     elbo: float
     squared_error: float
+    normaliser: float | None  # Gaussian: mean of (D/2) log(2πc), which distortion − C·‖x − f(z)‖² leaves; else None
     loss: float
     rate_per_dim: list[float] | None
     images: int
@@ -80,6 +81,7 @@ class Trainer:
         self.model: Model = build_model(config, dataset.info.shape).to(self.device)
         self.objective = OBJECTIVES[config.objective]
         self.optimiser = self._optimiser()
+        self.parameters = list(self.model.parameters())
         self.schedule = parse_lr_schedule(config.lr_schedule)
         self.total_steps = total_steps(config, self.N)
 
@@ -88,13 +90,15 @@ class Trainer:
         self.noise = Generator(self.device).manual_seed(config.seed)
         self.order_generator = Generator().manual_seed(config.seed)
         self.order, self.cursor = self._permutation(), 0
-        self.sums = torch.zeros(4 + config.latent_dim, device=self.device)
+        self.sums = torch.zeros(5 + config.latent_dim, device=self.device)
         self.steps_summed = 0
         self.record_due = self.single = False  # single: the last step was asked for on its own
         self.first_bad_step = torch.full((), NEVER, dtype=torch.int64, device=self.device)
         self.started = time.perf_counter()
         if not self.model.likelihood.learns_C:
             self.weight.fill_(check_C(config.C))
+        self._C_knob: float | Literal["fit"] = config.C if config.C is not None else 1.0
+        self.squared_error: float | None = None  # of the last record: where a new fit of C starts
         self._start_C()
         self._set_part("both")
 
@@ -104,9 +108,10 @@ class Trainer:
         """One update on the next batch; no host synchronisation."""
         x = self.dataset.to_float(self.images.index_select(0, self._next_batch()), self.noise)
         loss, terms = self.objective.loss(self.model, x, self.config.samples, self.weight, self.noise)
-        mean_loss = loss.mean()
+        mean_loss, log_C = loss.mean(), self._log_C()
         self._set_lr()
-        self.optimiser.zero_grad(set_to_none=True)
+        for parameter in self.parameters:  # optimiser.zero_grad costs small networks 4 % of a step
+            parameter.grad = None
         mean_loss.backward()
         self.optimiser.step()
         if isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit:
@@ -115,7 +120,7 @@ class Trainer:
         with torch.no_grad():
             bad = torch.where(mean_loss.isfinite(), NEVER, self.step)
             torch.minimum(self.first_bad_step, bad, out=self.first_bad_step)
-            self.sums += _sums(loss.detach(), terms, self.config.latent_dim)
+            self.sums += self._sums(loss.detach(), terms, log_C)
         self.steps_summed += 1
 
     def _next_batch(self) -> Tensor:
@@ -180,7 +185,10 @@ class Trainer:
         """Make a change of C, lr_factor or part take effect at the next step."""
         if knob == "C":
             self.check_C(value)
+            self._C_knob = value
             if isinstance(self.model.likelihood, Gaussian):
+                if value == "fit" and self.squared_error:  # from a far C, learning alone would take thousands of steps
+                    self.model.likelihood.set_C(best_C(self.dataset.info.pixels, self.squared_error))
                 self.model.likelihood.set_C(value)
                 self._set_part(self.part)
             else:
@@ -207,9 +215,8 @@ class Trainer:
 
     @property
     def C_knob(self) -> float | Literal["fit"]:
-        """The value that a person set: "fit" while C is learned."""
-        likelihood = self.model.likelihood
-        return "fit" if isinstance(likelihood, Gaussian) and likelihood.fit else self.C
+        """The value that a person set: "fit" while C is learned. Kept on the host: the device is not asked."""
+        return self._C_knob
 
     # ---- looking
 
@@ -227,7 +234,8 @@ class Trainer:
         train = _means(sums, self.steps_summed * self.B)
         self.sums.zero_()
         self.steps_summed = 0
-        self.record_due = False
+        self.record_due = self.single = False
+        self.squared_error = train.squared_error if math.isfinite(train.squared_error) else None
         return Record(self.step, self.epoch, self.C, self.lr, train, test, time.perf_counter() - self.started)
 
     def check_finite(self) -> None:
@@ -251,12 +259,27 @@ class Trainer:
         for start in range(0, len(images), EVALUATION_ROWS):
             x = self.dataset.to_float(images[start : start + EVALUATION_ROWS].to(self.device), generator)
             loss, terms = self.objective.loss(self.model, x, self.config.samples, self.weight, generator)
-            sums += _sums(loss, terms, self.config.latent_dim)
+            sums += self._sums(loss, terms, self._log_C())
             if knobs is not None:
                 knobs.refresh()
                 if knobs.stop:
                     return None
         return _means((sums / len(images)).tolist(), len(images))
+
+    def _log_C(self) -> Tensor | None:
+        """A Gaussian's log C at this step."""
+        likelihood = self.model.likelihood
+        return likelihood.log_C.detach().clone() if isinstance(likelihood, Gaussian) else None
+
+    def _sums(self, loss: Tensor, terms: ElboTerms, log_C: Tensor | None) -> Tensor:
+        """(5 + k,): distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per dimension, summed over the
+        batch; NaN where the model has no such term."""
+        D, B = self.dataset.info.pixels, len(loss)
+        columns = torch.stack([terms.distortion.detach(), terms.rate.detach(), terms.squared_error, loss]).sum(1)
+        unknown = columns.new_full((1,), math.nan)
+        normaliser = unknown if log_C is None else (0.5 * D * B * (math.log(math.pi) - log_C)).reshape(1)
+        per_dim = unknown.expand(self.model.k) if terms.rate_per_dim is None else terms.rate_per_dim.detach().sum(0)
+        return torch.cat([columns, normaliser, per_dim])
 
     @property
     def evaluate_every(self) -> int:
@@ -288,6 +311,8 @@ class Trainer:
                 continue
             knobs.refresh()
             yield from self._apply(knobs)
+            if self.record_due:
+                continue
             if knobs.stop:
                 return
             single = knobs.paused and knobs.steps_requested > steps_taken
@@ -307,13 +332,19 @@ class Trainer:
         last = self.step == self.total_steps
         return self.record(knobs, last, self.single or last or number % self.evaluate_every == 0 or number == 1)
 
-    def _apply(self, knobs: Knobs) -> Iterator[KnobChange]:
+    def _apply(self, knobs: Knobs) -> Iterator[Record | KnobChange]:
+        """Let new values take effect. A new C ends the record before it: a record's numbers belong to one C."""
         now: dict[str, Any] = {"C": self.C_knob, "lr_factor": self.lr_factor, "part": self.part}
         for knob, old in now.items():
             new = getattr(knobs, knob)
-            numbers = isinstance(new, (int, float)) and isinstance(old, (int, float))
-            if new is None or new == old or (numbers and math.isclose(new, old, rel_tol=1e-6)):  # C is kept in float32
+            if new is None or new == old:
                 continue
+            if knob == "C" and self.steps_summed:
+                self.record_due = True
+                record = self._due_record(knobs)
+                if record is None:
+                    return
+                yield record
             self.apply(knob, new)
             yield KnobChange(self.step, knob, new)
 
@@ -332,7 +363,6 @@ class Trainer:
             "weight": self.weight,
         }
         values = {name: getattr(self, name) for name in (*STATE_VALUES, "part")}
-        values["fit"] = self.C_knob == "fit"
         return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -351,7 +381,7 @@ class Trainer:
         for name in STATE_VALUES:
             setattr(self, name, values[name])
         if isinstance(self.model.likelihood, Gaussian):
-            self.model.likelihood.fit = values["fit"]
+            self.model.likelihood.fit = self._C_knob == "fit"
         self._set_part(values["part"])
 
 
@@ -376,15 +406,15 @@ def train(config: Config, knobs: Knobs | None = None, dataset: Dataset | None = 
             yield event
 
 
-def _sums(loss: Tensor, terms: ElboTerms, k: int) -> Tensor:
-    """(4 + k,): distortion, rate, squared error, loss and the rate per dimension, summed over the batch."""
-    columns = torch.stack([terms.distortion.detach(), terms.rate.detach(), terms.squared_error, loss]).sum(1)
-    if terms.rate_per_dim is None:
-        return torch.cat([columns, columns.new_full((k,), math.nan)])
-    return torch.cat([columns, terms.rate_per_dim.detach().sum(0)])
-
-
 def _means(values: list[float], images: int) -> Means:
-    distortion, rate, squared_error, loss, *rate_per_dim = values
-    known = not any(math.isnan(value) for value in rate_per_dim)
-    return Means(distortion, rate, -(distortion + rate), squared_error, loss, rate_per_dim if known else None, images)
+    distortion, rate, squared_error, loss, normaliser, *rate_per_dim = values
+    return Means(
+        distortion,
+        rate,
+        -(distortion + rate),
+        squared_error,
+        None if math.isnan(normaliser) else normaliser,
+        loss,
+        None if any(math.isnan(value) for value in rate_per_dim) else rate_per_dim,
+        images,
+    )

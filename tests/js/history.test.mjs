@@ -48,22 +48,41 @@ test("changes of knobs become markers with the value before; forced steps and re
   ]);
 });
 
-test("the running squared error starts as a mean and then follows", () => {
+test("the squared error is that of as few of the last records as hold 2,000 images", () => {
   const history = new History();
   history.append([record(1, { squared_error: 4 }), record(2, { squared_error: 2 })]);
-  assert.equal(history.squaredError, 3);
-  history.append(Array.from({ length: 200 }, (_, i) => record(3 + i, { squared_error: 1 })));
-  assert.ok(Math.abs(history.squaredError - 1) < 1e-6);
+  assert.equal(history.squaredError, 3); // few images: all of them
+  history.append(Array.from({ length: 31 }, (_, i) => record(3 + i, { squared_error: 1 })));
+  assert.equal(history.squaredError, (2 + 31) / 32); // 32 records of 64 images
+  history.append([record(40, { squared_error: 1 })]);
+  assert.equal(history.squaredError, 1);
+  const many = record(41, { squared_error: 7 });
+  many.train.images = 2560;
+  history.append([many]);
+  assert.equal(history.squaredError, 7);
 });
 
-test("rates per dimension are smoothed, may be absent, and follow a change of their number", () => {
+test("rates per dimension are those of the newest record, so that they add up to its rate", () => {
   const history = new History();
   history.append([record(1, { rates: [4, 0] }), record(2, { rates: [2, 0] })]);
-  assert.deepEqual(history.ratePerDim, [3, 0]);
+  assert.deepEqual(history.ratePerDim, [2, 0]);
   history.append([record(3, { rates: null })]);
   assert.equal(history.ratePerDim, null);
   history.append([record(4, { rates: [1, 2, 3] })]);
   assert.deepEqual(history.ratePerDim, [1, 2, 3]);
+});
+
+test("a held-out measurement is current until C changes", () => {
+  const history = new History();
+  const held = { distortion: 1, rate: 1, elbo: -2, images: 2000 };
+  assert.equal(history.testCurrent, false);
+  history.append([record(10, { test: held }), { step: 10, knob: "part", value: "decoder" }, record(20)]);
+  assert.equal(history.testCurrent, true);
+  history.append([{ step: 20, knob: "C", value: 2 }, record(30, { C: 2 })]);
+  assert.equal(history.testCurrent, false);
+  history.append([record(40, { C: 2, test: { ...held, images: 10_000 } }), { step: 40, knob: "C", value: 2 }]);
+  assert.equal(history.testCurrent, true); // set again to what it was
+  assert.deepEqual(history.testImages, [2000, 10_000]);
 });
 
 test("a reset forgets everything, and lines of an unknown kind are passed over", () => {

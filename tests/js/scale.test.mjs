@@ -97,3 +97,11 @@ test("the nearest record is found", () => {
   assert.deepEqual([-5, 14, 16, 29, 31, 99].map((x) => nearest(xs, 3, x)), [0, 0, 1, 1, 2, 2]);
   assert.equal(nearest(xs, 0, 3), -1);
 });
+
+test("the ticks of large numbers are short", () => {
+  assert.equal(tickLabel(500_000, 500_000, 2e6), "0.5M");
+  assert.equal(tickLabel(-1_985_000, 5000), "−1.985M");
+  assert.equal(tickLabel(0, 500_000, 2e6), "0");
+  assert.equal(tickLabel(999_000, 1000, 999_000), "999,000");
+  assert.equal(tickLabel(-2.5e9, 5e8), "−2.5e9");
+});

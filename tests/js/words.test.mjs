@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { markerLabel, mergeMarkers, summary } from "../../ui/static/charts.js";
+import { heldOut, legend, markerLabel, mergeMarkers, summary } from "../../ui/static/charts.js";
 import { History } from "../../ui/static/history.js";
 import { luminance } from "../../ui/static/palette.js";
 import { axisEnd, caption, largest } from "../../ui/static/rate_bars.js";
@@ -11,6 +11,7 @@ test("markers say what changed", () => {
   assert.equal(markerLabel({ knob: "C", before: 1, value: 2 }), "C 1 → 2");
   assert.equal(markerLabel({ knob: "C", before: 36.2345, value: "fit" }), "C 36.2 → fit");
   assert.equal(markerLabel({ knob: "C", before: null, value: 0.5 }), "C 0.5");
+  assert.equal(markerLabel({ knob: "C", before: 5e6, value: 0.5 }), "C 5e6 → 0.5");
   assert.equal(markerLabel({ knob: "lr_factor", before: null, value: 0.1 }), "learning rate × 0.1");
   assert.equal(markerLabel({ knob: "part", before: null, value: "decoder" }), "trains decoder");
 });
@@ -27,6 +28,22 @@ test("the chart has a text", () => {
   history.append([{ step: 1200, C: 36.2, train: { distortion: -52.1, rate: 4.7, elbo: 47.4 }, test: { elbo: 46 } }]);
   assert.equal(summary("a", history),
     "Training curves of a at step 1,200: distortion −52.1 nats, rate 4.70 nats, −ELBO −47.4 nats. Held-out −ELBO −46.0. C 36.2.");
+});
+
+test("the legend gives the numbers of held-out images", () => {
+  assert.match(legend({ testImages: [] }), /Dashed: held-out\. /);
+  assert.match(legend({ testImages: [360] }), /held-out \(360 images\)\. /);
+  assert.match(legend({ testImages: [2000, 10_000] }), /\(first 2,000 images, all 10,000 at the end\)\. /);
+});
+
+test("a held-out number of another C is not shown", () => {
+  const elbo = (m) => -m.elbo;
+  const history = { latest: {}, latestTest: { elbo: -99 }, testCurrent: true };
+  assert.equal(heldOut(history, elbo, false).text, "held-out 99.0");
+  assert.deepEqual(heldOut({ ...history, testCurrent: false }, elbo, false),
+    { text: "held-out …", title: "With this C it comes with the next evaluation." });
+  assert.equal(heldOut({ ...history, testCurrent: false }, elbo, true).text, "held-out –");
+  assert.equal(heldOut({ latest: null }, elbo, false).text, "");
 });
 
 test("bars are sorted, limited, and counted with all dimensions", () => {

@@ -98,7 +98,7 @@ def test_another_browsers_run_and_a_demo_have_no_menu(
 ) -> None:
     owners.record_owner(make_run("theirs"), browser_of("alice"))
     owners.record_owner(make_run("mine"), browser_of("bob"))
-    make_run("demo-digits")
+    runs.mark_as_shipped(make_run("demo-digits"))
     app.run()
     assert [menu.proto.id.rsplit("menu-", 1)[-1] for menu in app.get("menu_button")] == ["mine"]
 

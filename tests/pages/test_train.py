@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ def test_unknown_parameters_are_left_out_with_a_notice(app: AppTest) -> None:
     ("state", "buttons", "words"),
     [
         ("finished", {"train-on", "undo-C"}, "All epochs are done"),
-        ("stopped", {"continue", "undo-C"}, "goes on exactly where it stopped"),
+        ("stopped", {"continue", "undo-C"}, "Continue starts it."),
         ("interrupted", {"continue", "undo-C"}, "Continue resumes"),
         ("diverged", {"continue", "undo-C"}, "Lower the learning rate"),
         ("failed", {"continue", "undo-C"}, "tries once more"),
@@ -229,7 +230,9 @@ def test_another_browsers_run_is_only_watched(
 
 
 def test_a_demo_cannot_be_continued(app: AppTest, make_run: Callable[..., Path]) -> None:
-    cold(app, run=make_run("demo-digits").name)
+    path = make_run("demo-digits")
+    runs.mark_as_shipped(path)
+    cold(app, run=path.name)
     assert "stays as it is" in html(app)
     assert app.button(key="continue").disabled
 
@@ -277,3 +280,41 @@ def test_continue_waits_for_a_process_that_is_just_ending(
     cold(app, run="run").button(key="continue").click().run()
     assert [p for p, _ in engine.submitted] == [path]
     assert "still there" not in html(app)
+
+
+def test_a_stopped_run_with_a_saved_state_goes_on_from_there(app: AppTest, make_run: Callable[..., Path]) -> None:
+    path = make_run("run")
+    (path / runs.STATE).parent.mkdir(exist_ok=True)
+    (path / runs.STATE).write_bytes(b"")
+    cold(app, run="run")
+    assert "goes on exactly where it stopped" in html(app)
+    assert "Continue starts it" not in html(app)
+
+
+def risen() -> list[dict[str, Any]]:
+    both = ((-5.0, -4.0), (-15.0, -14.0), (-25.0, -10.0))
+    measure = [{"train": {"elbo": -train}, "test": {"elbo": -test, "images": 360}} for train, test in both]
+    return [{"step": 100 * i, **found} for i, found in enumerate(measure, start=1)]
+
+
+def test_an_ended_run_that_overfits_says_so(app: AppTest, make_run: Callable[..., Path]) -> None:
+    make_run("run", state="finished", history=risen())
+    assert "lowest at step 200 (−14.0 nats)" in html(cold(app, run="run"))
+
+
+def test_the_importance_weighted_bound_is_not_judged_by_its_elbo(app: AppTest, make_run: Callable[..., Path]) -> None:
+    make_run("run", state="finished", history=risen(), objective="iwae", samples=5)
+    assert "lowest at step" not in html(cold(app, run="run"))
+
+
+def test_a_run_that_is_deleted_while_it_is_watched_gives_way_to_a_notice(
+    app: AppTest, make_run: Callable[..., Path]
+) -> None:
+    path = make_run("run")
+    cold(app, run="run")
+    assert not app.button(key="continue").disabled
+    shutil.rmtree(path)
+    app.run()
+    assert not app.exception
+    assert "There is no run named “run”" in html(app)
+    assert "continue" not in {button.key for button in app.button}

@@ -23,7 +23,7 @@ def page() -> None:
     from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
 
     st.session_state["state"] = run_state("one", "running")
-    live_charts("one", "gaussian", 64)
+    live_charts("one", "gaussian", 64, "iwae", 5)
     st.session_state["weight"] = C_slider("one", "bernoulli", 784, 1.0, key="weight_slider")
     st.session_state["C"] = C_slider("one", "gaussian", 64, "fit", disabled=True)
     live_preview("one")
@@ -47,7 +47,7 @@ def test_every_component_is_mounted_with_its_run() -> None:
     data = sent(app)
     assert set(data) == {"charts", "c_slider", "preview", "rate_bars", "status_line"}
     assert all(given["run"] == "one" for several in data.values() for given in several)
-    assert data["charts"] == [{"run": "one", "likelihood": "gaussian", "pixels": 64}]
+    assert data["charts"] == [{"run": "one", "likelihood": "gaussian", "pixels": 64, "objective": "iwae", "samples": 5}]
     assert data["status_line"] == [{"run": "one", "state": "running", "visible": True}]
 
 

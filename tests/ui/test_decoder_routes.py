@@ -19,7 +19,7 @@ from ui.decoder_routes import Newest, decoder_routes, read_numbers, read_seed
 from vae import runs
 from vae.config import Config
 from vae.decoder_numpy import mean_pixels, read_header
-from vae.errors import DecoderUnsupported
+from vae.errors import DecoderUnsupported, RunError
 from vae.model import Model, build_model
 
 DIGITS = {"name": "digits", "shape": [1, 8, 8], "support": "unit", "scale": 16, "train": 1437, "test": 360}
@@ -198,9 +198,11 @@ def test_while_a_save_goes_on_nobody_gets_old_weights_under_the_new_name(
     files = json.loads(manifest.read_text())
     files["files"][runs.WEIGHTS] = [sha, "f" * 64]
     manifest.write_text(json.dumps(files))
-    answer = client.get(f"/runs/one/decoder/{'f' * 64}")
-    assert answer.status_code == 404
-    assert "newer weights" in answer.text
+    assert client.get("/runs/one/decoder").json()["sha"] == sha
+    assert client.get(f"/runs/one/decoder/{sha}").status_code == 200
+    assert client.get(f"/runs/one/decoder/{'f' * 64}").status_code == 404
+    with pytest.raises(RunError, match="other weights"):
+        module.model_of(tmp_path / "one", "f" * 64)
 
 
 def test_the_cache_keeps_the_last_few_and_no_failures() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
-from ui.plan import command_line, default_pace, parse_C, parse_widths, undo_value
+from ui.plan import command_line, default_pace, overfitting, parse_C, parse_widths, undo_value
 from vae.completion import complete, images_per_second, total_steps
 from vae.config import Config, Knobs
 from vae.datasets import describe
@@ -86,3 +87,37 @@ def test_undo_goes_back_change_by_change_to_the_start() -> None:
     assert undo(3.0, pending=3.0) == "fit"
     assert undo(2.0, start=1.0) == 1.0
     assert math.isclose(undo(0.1, 0.2, start=1.0), 0.1)  # type: ignore[arg-type]
+
+
+def measured(step: int, train: float, test: float | None, images: int = 360) -> dict[str, Any]:
+    """A record with these −ELBO."""
+    held = None if test is None else {"elbo": -test, "images": images}
+    return {"step": step, "train": {"elbo": -train}, "test": held}
+
+
+RISEN = [measured(100, -5, -4), measured(2340, -15, -14.1), measured(3000, -18, None), measured(5000, -25, -10.6)]
+
+
+def test_overfitting_names_the_step_and_the_numbers() -> None:
+    assert overfitting(RISEN) == (
+        "Held-out −ELBO was lowest at step 2,340 (−14.1 nats) and has risen to −10.6 since: "
+        "what is learned after that fits the training images only."
+    )
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [measured(1, 5, None)],
+        [{"step": 3, "knob": "C", "value": 2.0}],
+        [measured(1, 5, 4), measured(2, 4, 3)],
+        [measured(1, 5, 4), measured(2, 4, 5.0)],  # one nat is no more than chance
+        [measured(1, 500, 500), measured(2, 400, 509)],  # less than 2 %
+        [measured(1, 5, 4), measured(2, 9, 9)],  # training got worse too
+        [*RISEN, {"step": 5000, "knob": "C", "value": 2.0}],  # another C, other numbers
+        [*RISEN[:2], measured(5000, -25, -10.6, images=10_000)],  # other images
+    ],
+)
+def test_what_is_no_overfitting(history: list[dict[str, Any]]) -> None:
+    assert overfitting(history) == ""

@@ -140,9 +140,12 @@ def test_what_is_busy_or_shipped_stays(run: Path) -> None:
     for busy in (runs.rename_run, lambda path, _: runs.delete_run(path)):
         with pytest.raises(RunBusy, match="still training"):
             busy(other, "x")  # it is queued
-    demo = run.rename(run.with_name("demo-digits"))
+    runs.mark_as_shipped(run)
     with pytest.raises(RunError, match="ships with"):
-        runs.delete_run(demo)
+        runs.delete_run(run)
+    mine = runs.create_run(CONFIG, DATA, name="demo-mine", root=run.parent)
+    runs.write_status(mine, runs.Status(state="stopped"))
+    assert runs.delete_run(mine).exists()  # a name alone ships nothing
 
 
 def test_extending_a_run_gives_it_more_epochs_and_nothing_else(run: Path) -> None:

@@ -235,7 +235,16 @@ def test_C_takes_effect_at_the_next_step_and_is_recorded_with_it(make: Make) -> 
     knobs = Scripted(trainer=trainer, script={7: {"C": 4.0}})
     events = [event for event in trainer.run(knobs) if event is not None]
     assert [event for event in events if isinstance(event, KnobChange)] == [KnobChange(7, "C", 4.0)]
-    assert [r.C for r in events if isinstance(r, Record)] == [1.0, 4.0, 4.0, 4.0]
+    told = [event for event in events if isinstance(event, Record)]
+    assert [(r.step, r.C) for r in told] == [
+        (5, 1.0),
+        (7, 1.0),
+        (10, 4.0),
+        (15, 4.0),
+        (19, 4.0),
+    ]  # 7: one record, one C
+    for record in told:
+        assert record.train.loss == pytest.approx(record.C * record.train.distortion + record.train.rate, rel=1e-5)
     for step, (loss, terms) in enumerate(spy.steps):
         C = 4.0 if step >= 7 else 1.0
         torch.testing.assert_close(loss, C * terms.distortion + terms.rate)
@@ -250,8 +259,8 @@ def test_C_of_a_gaussian_is_its_noise_and_the_loss_stays_minus_elbo(make: Make) 
     assert changes == [KnobChange(7, "C", 30.0), KnobChange(12, "C", "fit"), KnobChange(15, "C", 5.0)]
     for step, (loss, terms) in enumerate(spy.steps):
         torch.testing.assert_close(loss, terms.distortion.detach() + terms.rate.detach())
-        if not 12 < step < 15:
-            C = 2.0 if step < 7 else 30.0 if step <= 12 else 5.0
+        if not 12 <= step < 15:
+            C = 2.0 if step < 7 else 30.0 if step < 12 else 5.0
             constant = 6 * math.log(math.pi / C)
             torch.testing.assert_close(
                 terms.distortion.detach(), C * terms.squared_error + constant, rtol=1e-5, atol=1e-4
@@ -259,17 +268,35 @@ def test_C_of_a_gaussian_is_its_noise_and_the_loss_stays_minus_elbo(make: Make) 
     assert pytest.approx(5.0) == trainer.C
 
 
-def test_a_fit_starts_from_where_C_stands_and_ends_with_a_number(make: Make) -> None:
-    trainer = make(C=30.0)
+def test_a_fit_starts_at_the_best_C_of_the_last_record_and_ends_with_a_number(make: Make) -> None:
+    trainer = make(C=1e6)  # far from any optimum: learning alone would need hundreds of steps to come back
     knobs = Scripted(trainer=trainer, script={4: {"C": "fit"}, 9: {"C": 3.0}})
-    by_step = {}
-    for _ in trainer.run(knobs):
+    by_step, told = {}, []
+    for event in trainer.run(knobs):
         by_step.setdefault(trainer.step, trainer.C)
+        told += [event] if isinstance(event, Record) else []
     values = list(by_step.values())
-    assert values[:4] == pytest.approx([30.0] * 4)
+    assert values[:4] == pytest.approx([1e6] * 4)
+    assert told[0].step == 4
+    assert values[4] == pytest.approx(best_C(12, told[0].train.squared_error), rel=0.05)  # and one Adam step
     assert len(set(values[4:9])) == 5
-    assert abs(values[4] / 30 - 1) < 0.05  # one Adam step of 10 x 3e-3 in log C, no jump
     assert values[9:] == pytest.approx([3.0] * len(values[9:]))
+
+
+def test_the_parts_of_a_gaussian_distortion_add_up_while_C_is_fitted(make: Make) -> None:
+    trainer = make(C="fit", lr=1e-2)
+    spy = Spy(trainer)
+    told = records(trainer)
+    for record in told:
+        assert record.train.normaliser is not None
+        first = told[told.index(record) - 1].step if record is not told[0] else 0
+        errors = [float((terms.distortion).detach().mean()) for _, terms in spy.steps[first : record.step]]
+        weighted = record.train.distortion - record.train.normaliser
+        assert weighted > 0
+        assert record.train.distortion == pytest.approx(sum(errors) / len(errors), rel=1e-4, abs=1e-4)
+        assert record.test is None or record.test.distortion - record.test.normaliser == pytest.approx(
+            record.C * record.test.squared_error, rel=1e-4
+        )
 
 
 def test_a_fitted_C_reaches_its_optimum(make: Make) -> None:

@@ -60,7 +60,16 @@ def test_a_finished_run_holds_what_its_readers_expect(undisturbed: Path) -> None
     assert status.knobs_revision == len(KNOBS)
     line = next(line for line in runs.read_history(undisturbed) if "train" in line)
     assert set(line) == {"step", "epoch", "C", "lr", "train", "test", "seconds"}
-    assert set(line["train"]) == {"distortion", "rate", "elbo", "squared_error", "loss", "rate_per_dim", "images"}
+    assert set(line["train"]) == {
+        "distortion",
+        "rate",
+        "elbo",
+        "squared_error",
+        "normaliser",
+        "loss",
+        "rate_per_dim",
+        "images",
+    }
     step, originals, reconstructions = unpack((undisturbed / "preview/live.bin").read_bytes())
     assert step == STEPS
     assert originals.shape == reconstructions.shape == (8, 8, 8, 1)

@@ -18,13 +18,18 @@ _bars = browser_component("rate_bars")
 _state = browser_component("status_line")
 
 
-def live_charts(run: str, likelihood: str, pixels: int, key: str = "live_charts") -> None:
+def live_charts(
+    run: str, likelihood: str, pixels: int, objective: str = "elbo", samples: int = 1, key: str = "live_charts"
+) -> None:
     """Distortion, rate and −ELBO of a run as it trains, training and held-out, in nats per image.
+
+    With the objective `iwae` the third curve is what that minimises, the negative bound with `samples` samples.
 
     `pixels` is D, the number of values of an image (height x width x channels): a Gaussian distortion is shown with
     its two parts C·‖x − f(z)‖² and (D/2)·log(2πc).
     """
-    _charts(key=key, data={"run": run, "likelihood": likelihood, "pixels": pixels})
+    data = {"run": run, "likelihood": likelihood, "pixels": pixels, "objective": objective, "samples": samples}
+    _charts(key=key, data=data)
 
 
 def C_slider(
@@ -84,7 +89,8 @@ def run_state(run: str, state: str, *, visible: bool = True, key: str = "run_sta
     """A line with state, step, epoch, speed, time left and viewers; reruns the page when the run's state changes.
 
     `state` is the state that this page was drawn for. When the run enters another one (paused in another tab,
-    finished, failed) the script, or the fragment this is called in, runs again, and the new state is returned once.
+    finished, failed; "gone" when it was renamed or deleted) the script, or the fragment this is called in, runs again,
+    and the new state is returned once.
     """
     answer = _state(key=key, data={"run": run, "state": state, "visible": visible}, on_state_change=_nothing)
     new = answer.get("state")

@@ -32,15 +32,34 @@ export function optimum(likelihood, pixels, squaredError) {
   return Number.isFinite(best) && best > 0 ? best : null;
 }
 
-/** The two parts of a Gaussian distortion: C·‖x − f(z)‖² and (D/2)·log(π/C) = (D/2)·log(2πc), in nats. */
-export function gaussianParts(C, squaredError, pixels) {
+/**
+ * The two parts of a Gaussian distortion, C·‖x − f(z)‖² and (D/2)·log(π/C) = (D/2)·log(2πc), in nats. Where C moved
+ * within the record the mean of the second is the record's `normaliser`; histories without it know only the last C.
+ */
+export function gaussianParts(C, { distortion, normaliser, squared_error: squaredError }, pixels) {
+  if (Number.isFinite(normaliser)) return { squared: distortion - normaliser, constant: normaliser };
   return { squared: C * squaredError, constant: (pixels / 2) * Math.log(Math.PI / C) };
 }
 
-/** What somebody typed as C: a positive finite number, or null. A decimal comma is understood. */
-export function parseC(text) {
-  const cleaned = text.trim().replace(",", ".");
-  if (!/^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cleaned)) return null;
+const LOWEST = 1e-6; // C that may be typed
+const HIGHEST = 1e6;
+
+/**
+ * What somebody typed as C: {value, problem}. `value` is a number or "fit", null if it cannot be one: then `problem`
+ * says why. An empty field is neither. Decimal commas, thousands and the page's own minus are understood.
+ */
+export function readTyped(text, gaussian) {
+  let cleaned = text.trim().replaceAll("−", "-");
+  if (!cleaned) return { value: null, problem: "" };
+  if (/^fit$/i.test(cleaned)) {
+    return gaussian ? { value: "fit", problem: "" } : { value: null, problem: "Only a Gaussian likelihood can fit C." };
+  }
+  const thousands = /^[1-9]\d{0,2}(,\d{3})+(\.\d*)?$/.test(cleaned);
+  cleaned = thousands ? cleaned.replaceAll(",", "") : cleaned.replace(",", ".");
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cleaned)) {
+    return { value: null, problem: `C is a positive number such as 2 or 0.05${gaussian ? ", or fit" : ""}.` };
+  }
   const value = Number(cleaned);
-  return Number.isFinite(value) && value > 0 ? value : null;
+  if (value >= LOWEST && value <= HIGHEST) return { value, problem: "" };
+  return { value: null, problem: "C must be positive, from 1e−6 to 1e6." };
 }

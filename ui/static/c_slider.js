@@ -1,6 +1,6 @@
 // The live slider of C. What is dragged stays in the page; Python hears of a value when it is released or typed.
 
-import { optimum, parseC, place, stepped, valueAt } from "./c_scale.js";
+import { optimum, place, readTyped, stepped, valueAt } from "./c_scale.js";
 import { significant, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { follow } from "./store.js";
@@ -26,7 +26,8 @@ class Slider {
     const title = element("h3", { className: "er-title", text: "Reconstruction weight C" });
     this.fit = element("button", { className: "fit", type: "button", role: "switch", text: "fit",
       title: "Let training choose C: c is learned with the decoder" });
-    this.field = element("input", { className: "value", inputmode: "decimal", autocomplete: "off", spellcheck: "false", "aria-label": "Value of C" });
+    this.field = element("input", { className: "value", inputmode: "text", autocomplete: "off", spellcheck: "false", "aria-label": "Value of C", "aria-describedby": "problem" });
+    this.problem = element("p", { className: "er-note problem", id: "problem", "aria-live": "polite" });
     this.label = element("span", { className: "label" });
     this.mark = element("span", { className: "mark" });
     this.thumb = element("span", { className: "thumb" });
@@ -36,7 +37,7 @@ class Slider {
     this.high = element("span");
     this.note = element("p", { className: "er-note meaning" });
     this.card = element("section", { className: "er-card slider-card" },
-      element("header", {}, title, this.fit, this.field),
+      element("header", {}, title, this.fit, this.field), this.problem,
       element("div", { className: "above" }, this.label), this.slider,
       element("div", { className: "ends" }, this.low, this.high), this.note);
     root.append(this.card);
@@ -79,22 +80,40 @@ class Slider {
     const { field } = this;
     const take = () => {
       if (!field.dataset.typed) return;
+      const { value, problem } = this._typed();
+      this._complain(problem);
+      if (problem) return; // it stays to be mended
       delete field.dataset.typed;
-      const value = parseC(field.value);
       if (value !== null) this._send(value);
       else this.source.soon();
     };
     field.addEventListener("input", () => {
       field.dataset.typed = "1";
-      field.setAttribute("aria-invalid", String(parseC(field.value) === null));
+      const { problem } = this._typed();
+      field.setAttribute("aria-invalid", String(problem !== ""));
+      if (!problem) this.problem.textContent = "";
     });
     field.addEventListener("focus", () => field.select());
     field.addEventListener("change", take);
     field.addEventListener("blur", take);
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") delete field.dataset.typed;
+      if (event.key === "Escape") this._forgetTyped();
       if (event.key === "Enter" || event.key === "Escape") field.blur();
     });
+  }
+
+  _typed() {
+    return readTyped(this.field.value, this.data.likelihood === "gaussian");
+  }
+
+  _complain(problem) {
+    this.problem.textContent = problem;
+    this.field.setAttribute("aria-invalid", String(problem !== ""));
+  }
+
+  _forgetTyped() {
+    delete this.field.dataset.typed;
+    this._complain("");
   }
 
   _under({ clientX }) {
@@ -107,6 +126,7 @@ class Slider {
 
   _hold(value) {
     this.held = value;
+    this._forgetTyped();
     this._draw();
   }
 
@@ -120,6 +140,7 @@ class Slider {
 
   _send(value) {
     this.sent = { value, time: performance.now() };
+    this._forgetTyped();
     this.component.setTriggerValue("C", value);
     clearTimeout(this.sentTimer);
     this.sentTimer = setTimeout(() => this.source?.soon(), PATIENCE + 50);
@@ -158,6 +179,7 @@ class Slider {
     if (data.run !== this.data?.run) {
       this.source?.close();
       this.held = this.sent = null;
+      this._forgetTyped();
       this.data = data;
       this.source = follow(data.run, () => this._draw());
     }
@@ -185,10 +207,7 @@ class Slider {
     this.card.classList.toggle("fitted", this._fitted());
     this.card.classList.toggle("held", this.held !== null);
     this.thumb.style.left = `${100 * place(value, low, high)}%`;
-    if (!this.field.dataset.typed && !this.field.matches(":focus")) {
-      this.field.value = shown;
-      this.field.removeAttribute("aria-invalid");
-    }
+    if (!this.field.dataset.typed && !this.field.matches(":focus")) this.field.value = shown;
     this.field.disabled = this.fit.disabled = off;
     this.fit.setAttribute("aria-checked", String(this._fitted()));
     const aria = { valuemin: low, valuemax: high, valuenow: value, valuetext: `C = ${shown}`, disabled: off };

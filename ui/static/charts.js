@@ -1,7 +1,7 @@
 // Three curves of a run, each on its own axis: distortion, rate and their sum, −ELBO, in nats per image.
 
 import { gaussianParts } from "./c_scale.js";
-import { nats, significant, whole } from "./format.js";
+import { addends, nats, significant, terse, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { colours } from "./palette.js";
 import { GUTTER, Panel } from "./panel.js";
@@ -17,9 +17,9 @@ const SUMMARY_EVERY = 4000; // milliseconds between two texts for those who list
 
 /** What stands beside a dotted line: "C 1 → 2", "learning rate × 0.5", "trains decoder". */
 export function markerLabel({ knob, value, before }) {
-  const number = (v) => String(typeof v === "number" ? Number(v.toPrecision(3)) : v);
+  const number = (v) => (typeof v === "number" ? terse(v) : v);
   if (knob === "C") return before === null ? `C ${number(value)}` : `C ${number(before)} → ${number(value)}`;
-  if (knob === "lr_factor") return `learning rate × ${Number(value.toPrecision(3))}`;
+  if (knob === "lr_factor") return `learning rate × ${terse(value)}`;
   return knob === "part" ? `trains ${value}` : knob;
 }
 
@@ -36,14 +36,32 @@ export function mergeMarkers(markers, distance) {
 
 /** The chart as a sentence. */
 export function summary(run, history) {
-  const { latest, latestTest } = history;
+  const { latest, latestTest, testCurrent } = history;
   if (!latest) return `Training curves of ${run}: no record yet.`;
   const { distortion, rate, elbo } = latest.train;
-  const held = latestTest ? ` Held-out −ELBO ${nats(-latestTest.elbo)}.` : "";
+  const held = testCurrent ? ` Held-out −ELBO ${nats(-latestTest.elbo)}.` : "";
   return (
     `Training curves of ${run} at step ${whole(latest.step)}: distortion ${nats(distortion)} nats, ` +
     `rate ${nats(rate)} nats, −ELBO ${nats(-elbo)} nats.${held} C ${significant(latest.C)}.`
   );
+}
+
+/** What the lines are, with the numbers of held-out images as the records tell them. */
+export function legend({ testImages }) {
+  const [few, all] = [testImages[0], testImages.at(-1)];
+  const images = all > few ? ` (first ${whole(few)} images, all ${whole(all)} at the end)` : few ? ` (${whole(few)} images)` : "";
+  return (
+    `Solid: training, averaged since the point before. Dashed: held-out${images}. ` +
+    "Dotted: a change of C, of the learning rate or of what trains."
+  );
+}
+
+/** The held-out number of a heading and what explains it where it is missing. */
+export function heldOut({ latest, latestTest, testCurrent }, value, ended) {
+  if (!latest) return { text: "", title: "" };
+  if (testCurrent) return { text: `held-out ${nats(value(latestTest))}`, title: "" };
+  if (ended) return { text: "held-out –", title: "Not measured since the last change of C." };
+  return { text: "held-out …", title: "With this C it comes with the next evaluation." };
 }
 
 class Charts {
@@ -72,7 +90,7 @@ class Charts {
     const head = element("figcaption", { className: "head" }, name, formula, now, held);
     const figure = element("figure", { className: `panel ${quantity.name}` }, head, parts, canvas);
     parts.hidden = true;
-    return { ...quantity, axis, now, held, parts, figure, panel: new Panel(canvas), canvas };
+    return { ...quantity, axis, heading: { name, formula }, now, held, parts, figure, panel: new Panel(canvas), canvas };
   }
 
   _listen() {
@@ -112,7 +130,7 @@ class Charts {
     }
     this.data = data;
     this.palette = colours(this.root);
-    this._explain();
+    this._nameSum();
     this.source.soon();
   }
 
@@ -122,13 +140,23 @@ class Charts {
     clearTimeout(this.timer);
   }
 
-  _explain() {
-    const lines = "Solid: training. Dashed: held-out. Dotted: a change of C.";
+  /** The third panel shows what is minimised. */
+  _nameSum() {
+    const third = this.panels[2];
+    const bound = this.data.objective === "iwae";
+    third.name = bound ? "loss" : "sum";
+    third.heading.name.textContent = bound ? "−Bound" : "−ELBO";
+    third.heading.formula.textContent = bound ? `K = ${whole(this.data.samples)} samples` : "= distortion + rate";
+    third.parts.hidden = !bound;
+  }
+
+  _explain(history) {
     const meaning =
       this.data.likelihood === "gaussian"
         ? "Gaussian likelihood: C = 1/(2c) is part of the model, and the distortion may be negative."
         : `${this.data.likelihood[0].toUpperCase()}${this.data.likelihood.slice(1)} likelihood: C weights the distortion; C = 1 is the ELBO.`;
-    this.note.textContent = `${lines} ${meaning}`;
+    const text = `${legend(history)} ${meaning}`;
+    if (this.note.textContent !== text) this.note.textContent = text;
   }
 
   _draw() {
@@ -141,6 +169,7 @@ class Charts {
     this.version = history.version;
     this.end = frameEnd(train.step.last() || 0, store.status?.total_steps ?? 0, store.ended);
     this._headings(store);
+    this._explain(history);
     const wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
     const markers = mergeMarkers(history.markers, (3 * this.end) / wide).map((m) => ({ step: m.step, label: markerLabel(m) }));
     const ratio = devicePixelRatio || 1;
@@ -178,21 +207,37 @@ class Charts {
   }
 
   _headings(store) {
-    const { latest, latestTest } = store.history;
-    const value = { distortion: (m) => m.distortion, rate: (m) => m.rate, sum: (m) => -m.elbo };
+    const { latest } = store.history;
+    const value = { distortion: (m) => m.distortion, rate: (m) => m.rate, sum: (m) => -m.elbo, loss: (m) => m.loss };
     for (const { name, now, held } of this.panels) {
       now.textContent = latest ? `${nats(value[name](latest.train))} nats` : "–";
-      held.textContent = latestTest ? `held-out ${nats(value[name](latestTest))}` : "";
+      const { text, title } = heldOut(store.history, value[name], store.ended);
+      held.textContent = text;
+      held.title = title;
     }
+    this._distortionParts(latest);
+    if (!this.panels[2].parts.hidden) {
+      const { text } = heldOut(store.history, value.sum, store.ended);
+      this.panels[2].parts.textContent =
+        `The bound with K = ${whole(this.data.samples)} samples is what is minimised.` +
+        (latest ? ` −ELBO ${nats(-latest.train.elbo)}, ${text}.` : "");
+    }
+    this.section.classList.toggle("empty", !latest);
+    this.section.dataset.empty = store.error || (store.ended ? "This run has no records." : "Waiting for the first record …");
+  }
+
+  _distortionParts(latest) {
     const { parts } = this.panels[0];
     const gaussian = this.data.likelihood === "gaussian";
     parts.hidden = !gaussian;
-    if (gaussian && latest) {
-      const split = gaussianParts(latest.C, latest.train.squared_error, this.data.pixels);
-      parts.textContent = `C·‖x − f(z)‖² ${nats(split.squared)}   +   (D/2)·log(2πc) ${nats(split.constant)}   at C = ${significant(latest.C)}`;
-    } else parts.textContent = gaussian ? "C·‖x − f(z)‖² + (D/2)·log(2πc)" : "";
-    this.section.classList.toggle("empty", !latest);
-    this.section.dataset.empty = store.error || (store.ended ? "This run has no records." : "Waiting for the first record …");
+    if (!gaussian) return;
+    if (!latest) {
+      parts.textContent = "C·‖x − f(z)‖² + (D/2)·log(2πc)";
+      return;
+    }
+    const { squared, constant } = gaussianParts(latest.C, latest.train, this.data.pixels);
+    const [error, log] = addends(squared + constant, squared);
+    parts.textContent = `C·‖x − f(z)‖² ${error}   +   (D/2)·log(2πc) ${log}   at C = ${significant(latest.C)}`;
   }
 
   /** Keep the text for screen readers up to date, but not at every record. */

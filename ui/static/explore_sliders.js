@@ -116,8 +116,8 @@ export class Sliders {
 
   _count() {
     const dead = this.rates ? this.rates.filter((rate) => rate < ALIVE).length : 0;
-    const words = dead === 1 ? "One dimension carries" : `${dead} dimensions carry`;
-    this.note.textContent = dead ? `${words} less than ${ALIVE} nats: grey, and without effect.` : "";
+    const [words, those] = dead === 1 ? ["One dimension carries", "it"] : [`${dead} dimensions carry`, "them"];
+    this.note.textContent = dead ? `${words} less than ${ALIVE} nats (grey): moving ${those} changes little.` : "";
     this.note.hidden = !dead;
   }
 
@@ -160,6 +160,7 @@ export class Sliders {
     };
     slider.addEventListener("pointerup", end);
     slider.addEventListener("pointercancel", end);
+    slider.addEventListener("mousedown", (event) => event.preventDefault()); // else text is selected, and dragged next
     slider.addEventListener("dblclick", () => this.on.reset(dimension));
   }
 

@@ -1,6 +1,6 @@
 // The history of one run as the page holds it: growing columns of numbers, knob changes, the newest record.
 
-const SMOOTH = 0.12; // weight of the newest record in running means
+const ENOUGH = 2000; // images over which the squared error is a mean
 
 /** A growing array of doubles; `values` may be longer than `length`. */
 export class Column {
@@ -23,13 +23,14 @@ export class Column {
   }
 }
 
-/** Columns step, distortion, rate and sum (−ELBO), in nats per image. */
+/** Columns step, distortion, rate, sum (−ELBO) and loss (what is minimised), in nats per image. */
 class Series {
   constructor() {
     this.step = new Column();
     this.distortion = new Column();
     this.rate = new Column();
     this.sum = new Column();
+    this.loss = new Column();
   }
 
   push(step, measured) {
@@ -37,6 +38,7 @@ class Series {
     this.distortion.push(number(measured.distortion));
     this.rate.push(number(measured.rate));
     this.sum.push(-number(measured.elbo));
+    this.loss.push(number(measured.loss));
   }
 
   get length() {
@@ -59,10 +61,13 @@ export class History {
     this.markers = []; // {step, knob, value, before}
     this.latest = null; // the newest record
     this.latestTest = null; // the newest held-out measurement
-    this.squaredError = NaN; // running mean of the training squared error, pixel^2 per image
-    this.ratePerDim = null; // running mean of the training rate of each dimension, nats
+    this.testCurrent = false; // whether C is still what it was measured with
+    this.testImages = []; // how many held-out images the measurements are means over, in ascending order
+    this.squaredError = NaN; // training squared error, pixel^2 per image, over the last ENOUGH images
+    this.ratePerDim = null; // training rate of each dimension in the newest record, nats
     this.version = (this.version ?? 0) + 1;
     this._knobs = {};
+    this._recent = []; // [images, squared error] of the last records
   }
 
   /** Take lines of history.jsonl in their order. */
@@ -79,7 +84,9 @@ export class History {
     if (knob === "step") return; // a forced record, no change
     const before = this._knobs[knob] ?? (knob === "C" ? this._lastC() : null);
     this._knobs[knob] = value;
-    if (before !== value) this.markers.push({ step, knob, value, before });
+    if (before === value) return;
+    this.markers.push({ step, knob, value, before });
+    if (knob === "C") this.testCurrent = false;
   }
 
   _lastC() {
@@ -93,20 +100,22 @@ export class History {
     if (test) {
       this.test.push(step, test);
       this.latestTest = test;
+      this.testCurrent = true;
+      if (test.images && !this.testImages.includes(test.images)) {
+        this.testImages = [...this.testImages, test.images].sort((a, b) => a - b);
+      }
     }
     this.latest = record;
-    this.squaredError = running(this.squaredError, train.squared_error, this.train.length);
-    const rates = train.rate_per_dim;
-    if (Array.isArray(rates)) {
-      const known = this.ratePerDim?.length === rates.length ? this.ratePerDim : null;
-      this.ratePerDim = rates.map((rate, i) => running(known ? known[i] : NaN, rate, this.train.length));
-    } else this.ratePerDim = null;
+    this.ratePerDim = Array.isArray(train.rate_per_dim) ? train.rate_per_dim : null;
+    if (Number.isFinite(train.squared_error)) this._appendError(train.images ?? ENOUGH, train.squared_error);
   }
-}
 
-/** Running mean: a plain mean over the first records, then exponential. */
-function running(mean, value, count) {
-  if (!Number.isFinite(value)) return mean;
-  if (!Number.isFinite(mean)) return value;
-  return mean + (value - mean) * Math.max(SMOOTH, 1 / count);
+  /** The mean over as few of the last records as hold ENOUGH images. */
+  _appendError(images, error) {
+    const recent = this._recent;
+    recent.push([images, error]);
+    let total = recent.reduce((sum, [n]) => sum + n, 0);
+    while (recent.length > 1 && total - recent[0][0] >= ENOUGH) total -= recent.shift()[0];
+    this.squaredError = recent.reduce((sum, [n, value]) => sum + n * value, 0) / total;
+  }
 }

@@ -13,6 +13,7 @@ import { latentNearest } from "./map_index.js";
 import { FittedLayout, LineLayout, LinearLayout } from "./map_layouts.js";
 import { Legend } from "./map_legend.js";
 import { Selection } from "./map_selection.js";
+import { PlaneSheet } from "./map_sheet.js";
 import { NEIGHBOURS, Side, describeImage, writeCode } from "./map_side.js";
 import { aboutLayout, aboutPicture, sameView } from "./map_words.js";
 import { element, renderer } from "./mount.js";
@@ -32,6 +33,7 @@ class LatentMap {
   constructor(root) {
     this.root = root;
     this.view = {};
+    this.told = []; // views that Python was told: it repeats them, late
     this.planes = new Map(); // sha and part -> PCA
     this.controls = new Controls({
       method: (method) => this._change({ method }),
@@ -57,6 +59,7 @@ class LatentMap {
     this.canvas.stats.decodes = 0;
     this.selection = new Selection({ clear: () => this._select(null), choose: (index) => this._choose(index) });
     this.arrive = new Arrive({ send: (blob, drawn) => this._send(blob, drawn), landed: (answer) => this._landed(answer) });
+    this.sheet = new PlaneSheet({ point: (x, y) => this.canvas.point(x, y) });
     this._assemble(root);
   }
 
@@ -73,7 +76,7 @@ class LatentMap {
     });
     const keys = element("p", { className: "er-note keys", text: "Keys on the map: arrows move the pointer, Shift and arrows the map, + and − zoom, 0 shows all, Enter chooses, space sets the corners of a box, Escape clears." });
     const left = element("div", { className: "left" }, this.controls.bar, this.fitLine.box, stage, this.legend.box, this.controls.below, this.problem, this.note, keys);
-    const right = element("div", { className: "right" }, this.side.box, this.selection.box, this.arrive.box);
+    const right = element("div", { className: "right" }, this.side.box, this.sheet.box, this.selection.box, this.arrive.box);
     root.append(element("div", { className: "map" }, left, right));
   }
 
@@ -87,7 +90,7 @@ class LatentMap {
 
   update(data, component) {
     this.component = component;
-    const moved = this.data && !sameView(data.view, this.data.view) && !sameView(data.view, this.view);
+    const moved = this.data && !sameView(data.view, this.data.view) && !this.told.some((view) => sameView(view, data.view));
     const other = data.run !== this.data?.run || data.k !== this.data?.k;
     this.data = data;
     this.problem.textContent = data.problem ?? "";
@@ -102,6 +105,7 @@ class LatentMap {
     this.decoder?.close();
     Object.assign(this, { codes: null, fit: null, layout: null, chosen: null, indices: null, sha: null, others: "0" });
     this.view = { ...this.data.view };
+    this.told = [this.view];
     this.waiting.hidden = false;
     this.waiting.textContent = "Fetching the codes…";
     this.canvas.arrivals = [];
@@ -130,6 +134,7 @@ class LatentMap {
   _change(change) {
     this._go({ ...this.view, ...change });
     intoAddress(this.view);
+    this.told = [...this.told.slice(-20), this.view];
     this.component.setStateValue("view", { run: this.data.run, ...this.view });
   }
 
@@ -165,6 +170,7 @@ class LatentMap {
     const { header, logVariance } = codes;
     canvas.ellipseOf = logVariance && ((index) => logVariance.subarray(index * header.k, (index + 1) * header.k));
     this.side.start(codes, this.describe);
+    this.arrive.header = codes.header;
     if (first) {
       this.chosen = this.indices = null;
       canvas.chosen = -1;
@@ -205,6 +211,7 @@ class LatentMap {
   async _layout(fit) {
     const { view, codes } = this;
     if (!codes) return;
+    const call = (this.layoutCall = (this.layoutCall ?? 0) + 1);
     if (!FITTED.has(view.method)) {
       this.fit?.close();
       this.fit = null;
@@ -214,7 +221,7 @@ class LatentMap {
     if (view.method === "plane") return void this._place(LinearLayout.pair(2, 0, 1), fit);
     if (view.method === "dims") return void this._place(LinearLayout.pair(codes.header.k, view.i, view.j, this._base()), fit);
     const start = await this._pca();
-    if (view !== this.view || codes !== this.codes) return;
+    if (call !== this.layoutCall) return;
     if (view.method === "pca") return void (start && this._place(start, fit));
     if (this.fit?.method === view.method && this.fit.sha === this.sha && this.fit.part === view.part) return;
     if (start) this._place(new FittedLayout(start.places(codes.loc), codes.loc, codes.header.k), fit);
@@ -249,6 +256,8 @@ class LatentMap {
     if (layout.exact) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.code(x, y));
     else canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
     if (layout instanceof LineLayout) canvas.shade.clear();
+    this.sheet.box.hidden = this.view.method !== "plane";
+    if (this.view.method === "plane") this.sheet.draw(layout, this.decoder);
     this._rearrive();
     this._words();
     if (!this.side.stats.decodes) this._begin();

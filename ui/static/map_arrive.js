@@ -18,6 +18,7 @@ export class Arrive {
   /** `on`: send(blob, drawn) -> promise of the server's answer; landed(answer or null). */
   constructor(on) {
     this.on = on;
+    this.dark = true; // most data are bright on dark
     this.canvas = element("canvas", { className: "pad", width: 2 * SIDE, height: 2 * SIDE, tabindex: "0", role: "img", "aria-label": "Drawing: draw with the pointer, or choose a file beside" });
     this.file = element("input", { type: "file", accept: "image/png,image/jpeg", "aria-label": "A PNG or JPEG from your computer" });
     this.note = element("p", { className: "er-note", role: "status" });
@@ -45,7 +46,7 @@ export class Arrive {
 
   reset() {
     const context = this.canvas.getContext("2d");
-    context.fillStyle = this.dark === false ? "#fff" : "#000";
+    context.fillStyle = this.dark ? "#000" : "#fff";
     context.fillRect(0, 0, 2 * SIDE, 2 * SIDE);
     this.note.textContent = "Draw here, or drop a picture on the map: the model encodes it, and it lands where its code is.";
     this.seenBox.hidden = true;
@@ -82,7 +83,7 @@ export class Arrive {
 
   _line(from, to) {
     const context = this.canvas.getContext("2d");
-    Object.assign(context, { strokeStyle: this.dark === false ? "#000" : "#fff", lineWidth: PEN * 2 * SIDE, lineCap: "round" });
+    Object.assign(context, { strokeStyle: this.dark ? "#fff" : "#000", lineWidth: PEN * 2 * SIDE, lineCap: "round" });
     context.beginPath();
     context.moveTo(...from);
     context.lineTo(...to);

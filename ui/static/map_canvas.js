@@ -133,6 +133,12 @@ export class MapCanvas {
     this._tell();
   }
 
+  /** Point at a place as the pointer would. */
+  point(x, y) {
+    this.pointer = [this.view.toX(x), this.view.toY(y)];
+    this._tell();
+  }
+
   _tell() {
     this.telling = true;
     this.wake("over");

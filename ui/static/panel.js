@@ -4,6 +4,7 @@ import { compact, nats, whole } from "./format.js";
 import { columns, tickLabel, ticks } from "./scale.js";
 
 export const GUTTER = 52; // pixels left of the plot, for the labels of the vertical axis
+const LABEL = GUTTER - 10; // and for each of them: a longer one is set narrower, never cut
 const AXIS = 20; // pixels below the plot of the panel that carries the axis of steps
 
 export class Panel {
@@ -86,6 +87,7 @@ export class Panel {
     const { context: c, plot, scene } = this;
     const { low, high } = this.view;
     const { values, step } = ticks(low, high, (plot.bottom - plot.top) / 24);
+    const largest = Math.max(...values.map(Math.abs));
     c.lineWidth = 1;
     c.strokeStyle = scene.palette.hair;
     c.fillStyle = scene.palette.faint;
@@ -99,7 +101,7 @@ export class Panel {
       c.lineTo(plot.right, y);
       c.stroke();
       const taken = (this.above && y < plot.top + 22) || (this.below && y > plot.bottom - 20);
-      if (!taken) c.fillText(tickLabel(value, step), plot.left - 8, y);
+      if (!taken) c.fillText(tickLabel(value, step, largest), plot.left - 8, y, LABEL);
     }
     if (scene.axis) this._steps();
   }
@@ -199,8 +201,8 @@ export class Panel {
     c.fillStyle = scene.colour;
     c.textAlign = "right";
     c.textBaseline = "middle";
-    if (this.above) c.fillText(`↑ ${compact(highest)}`, plot.left - 8, plot.top + 10);
-    if (this.below) c.fillText(`↓ ${compact(lowest)}`, plot.left - 8, plot.bottom - 9);
+    if (this.above) c.fillText(`↑ ${compact(highest)}`, plot.left - 8, plot.top + 10, LABEL);
+    if (this.below) c.fillText(`↓ ${compact(lowest)}`, plot.left - 8, plot.bottom - 9, LABEL);
   }
 
   _crosshair() {

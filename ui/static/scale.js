@@ -11,8 +11,13 @@ export function ticks(low, high, count) {
   return { values, step };
 }
 
-/** A tick's label with as many decimals as the step needs. */
-export function tickLabel(value, step) {
+/** A tick's label with as many decimals as the step needs; in millions on an axis whose `largest` tick has them. */
+export function tickLabel(value, step, largest = Math.abs(value)) {
+  if (value !== 0 && largest >= 1e9) {
+    const digits = Math.floor(Math.log10(Math.abs(value)) + 1e-9) - Math.floor(Math.log10(step) + 1e-9);
+    return value.toExponential(Math.min(4, Math.max(0, digits))).replace("e+", "e").replaceAll("-", "−");
+  }
+  if (value !== 0 && largest >= 1e6) return `${tickLabel(value / 1e6, step / 1e6, 0)}M`;
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const text = value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   return (Number(text.replace(/,/g, "")) === 0 ? text.replace("-", "") : text).replace("-", "−");

@@ -5,6 +5,7 @@ import { element, renderer } from "./mount.js";
 import { follow } from "./store.js";
 
 const WORDS = { queued: "waiting for a free place", running: "training" };
+const GONE = "gone"; // what the page is told when the run was renamed or deleted
 const AGAIN = 3000; // milliseconds before a page that did not follow is told again
 
 /** The parts of the line, from a status and the number of viewers. */
@@ -73,15 +74,16 @@ class StatusLine {
   }
 
   /** Once for each new state; again only if the page, drawn since, still shows another one. */
-  _tellPython({ status, linked }) {
-    if (!status || linked !== true || status.state === this.data.state) {
-      if (status?.state === this.data.state) this.told = null;
+  _tellPython({ status, linked, error }) {
+    const state = error ? GONE : status?.state;
+    if (!state || linked !== true || state === this.data.state) {
+      if (state === this.data.state) this.told = null;
       return;
     }
     const now = performance.now();
-    if (this.told?.state === status.state && now - this.told.time < AGAIN * this.told.times) return;
-    this.told = { state: status.state, time: now, times: this.told?.state === status.state ? 2 * this.told.times : 1 };
-    this.component.setTriggerValue("state", status.state);
+    if (this.told?.state === state && now - this.told.time < AGAIN * this.told.times) return;
+    this.told = { state, time: now, times: this.told?.state === state ? 2 * this.told.times : 1 };
+    this.component.setTriggerValue("state", state);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.source.soon(), AGAIN * this.told.times + 50);
   }

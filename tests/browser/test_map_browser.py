@@ -1,0 +1,325 @@
+"""The Map page under a hand, a keyboard, a stopped server, and a fit that converges."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from vae import runs
+from vae.codes import codes_of
+from vae.files import sha256
+from vae.projecting import folder_of, read_fit
+from vae.runs import load_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
+IGNORE = shutil.ignore_patterns("projections")
+
+
+@pytest.fixture
+def plane(server: Any) -> Path:
+    """A trained run with two latent dimensions on digits, which come with the app."""
+    return Path(shutil.copytree(DEMOS / "demo-digits-2d", server.runs / "two", ignore=IGNORE))
+
+
+@pytest.fixture
+def ten(server: Any) -> Path:
+    """A trained run with ten, whose images come along where MNIST is absent."""
+    return Path(shutil.copytree(DEMOS / "demo-mnist-10d", server.runs / "ten", ignore=IGNORE))
+
+
+def open_map(page: Page, url: str, query: str) -> Locator:
+    page.goto(f"{url}/map?{query}")
+    stage = page.locator(".stage")
+    expect(stage).to_be_visible(timeout=90_000)
+    page.wait_for_function("stage => stage.stats.first > 0", arg=stage.element_handle(), timeout=90_000)
+    return stage
+
+
+def stats(stage: Locator) -> dict[str, float]:
+    return stage.evaluate("stage => ({ ...stage.stats })")
+
+
+def pixels(canvas: Locator) -> np.ndarray:
+    """What a canvas shows, (height, width, RGBA)."""
+    width, height, values = canvas.evaluate(
+        """canvas => {
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+          copy.drawImage(canvas, 0, 0);
+          return [canvas.width, canvas.height, [...copy.getImageData(0, 0, canvas.width, canvas.height).data]];
+        }"""
+    )
+    return np.array(values, np.uint8).reshape(height, width, 4)
+
+
+def middle(stage: Locator) -> tuple[float, float]:
+    box = stage.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def where(page: Page) -> list[float]:
+    """The code under the pointer, by the page's own words."""
+    text = page.locator(".where").inner_text()
+    found = re.search(r"\(([^)]*)\)", text)
+    assert found, text
+    return [float(part.replace("−", "-")) for part in found.group(1).split(", ") if part != "…"]
+
+
+def search(page: Page) -> dict[str, str]:
+    return page.evaluate("Object.fromEntries(new URL(location.href).searchParams)")
+
+
+def test_the_plane_decodes_exactly_where_the_pointer_is(
+    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    stage = open_map(page, server.url, "run=two")
+    expect(page.get_by_text("360 held-out images of digits · the true plane")).to_be_visible()
+    x, y = middle(stage)
+    page.mouse.move(x - 80, y + 50)
+    page.mouse.move(x - 60, y + 40)
+    eventually(lambda: len(where(page)) == 2)
+    z = where(page)
+    run = load_run(plane)
+    import torch
+
+    with torch.no_grad():
+        expected = run.model.decode(torch.tensor([z])).mean[0, 0].clamp(0, 1).numpy() * 255
+    shown = pixels(page.locator(".screen canvas"))[:, :, 0]
+    assert np.abs(shown - expected).max() < 6  # z is written with two decimals
+    codes = codes_of(run)
+    expect(page.locator(".neighbours figure")).to_have_count(10)
+    nearest = np.linalg.norm(codes.loc - np.array(z), axis=1).argsort()[:3]
+    labels = page.locator(".neighbours figcaption").all_inner_texts()
+    assert codes.labels is not None
+    assert set(labels[:3]) <= {
+        str(codes.labels[i]) for i in np.linalg.norm(codes.loc - np.array(z), axis=1).argsort()[:6]
+    }
+    assert len(nearest) == 3
+
+
+def test_a_drag_sends_nothing_and_goes_on_without_the_server(server: Any, window: Any, plane: Path) -> None:
+    page = window.page()
+    stage = open_map(page, server.url, "run=two")
+    page.wait_for_timeout(1500)  # images are fetched once, unasked
+    x, y = middle(stage)
+    page.mouse.move(x, y)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("frame")))
+    before = stats(stage)
+    for step in range(60):
+        page.mouse.move(x + 100 * np.cos(step / 9), y + 100 * np.sin(step / 9))
+    page.mouse.down()
+    page.mouse.move(x - 60, y - 60, steps=15)
+    page.mouse.up()
+    after = stats(stage)
+    assert after["decodes"] - before["decodes"] >= 20
+    assert after["redraws"] - before["redraws"] >= 5
+    assert sent == []
+    window.watching = False
+    server.close()
+    for step in range(60):
+        page.mouse.move(x + 100 * np.sin(step / 9), y + 100 * np.cos(step / 9))
+    assert stats(stage)["decodes"] - after["decodes"] >= 20
+
+
+def test_lasso_images_counts_and_export(server: Any, window: Any, plane: Path, eventually: Callable[..., None]) -> None:
+    page = window.page()
+    stage = open_map(page, server.url, "run=two")
+    x, y = middle(stage)
+    page.get_by_role("button", name="Lasso").click()
+    page.mouse.move(x - 100, y - 100)
+    page.mouse.down()
+    for dx, dy in ((100, -100), (100, 100), (-100, 100), (-100, -95)):
+        page.mouse.move(x + dx, y + dy, steps=8)
+    page.mouse.up()
+    heading = page.get_by_role("heading", name=re.compile("Selection:"))
+    expect(heading).to_be_visible()
+    count = int(re.sub(r"\D", "", heading.inner_text()))
+    assert 30 < count < 330
+    eventually(lambda: page.locator(".images .tile").count() == min(60, count))
+    counted = [int(text.split(" ·")[0]) for text in page.locator(".counts .value").all_inner_texts()]
+    assert sum(counted) == count
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the selection as JSON").click()
+    chosen = json.loads(Path(waiting.value.path()).read_text())
+    assert len(chosen["indices"]) == count
+    codes = codes_of(load_run(plane))
+    eventually(lambda: pixels(page.locator("canvas.mean")).shape[:2] == (8, 8))
+    expected = codes.images[chosen["indices"], 0].mean(0)
+    np.testing.assert_allclose(pixels(page.locator("canvas.mean"))[:, :, 0], expected, atol=1)
+    places = np.array([[image["x"], image["y"]] for image in chosen["images"]])
+    np.testing.assert_allclose(places, codes.loc[chosen["indices"]], atol=1e-3)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the selection as CSV").click()
+    assert len(Path(waiting.value.path()).read_text().splitlines()) == count + 1
+    page.get_by_role("button", name="Clear the selection").click()
+    expect(heading).to_have_count(0)
+
+
+def test_the_view_is_in_the_address_and_comes_back(
+    server: Any, window: Any, ten: Path, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    open_map(page, server.url, "run=ten&method=dims&i=2&j=7&colour=rate")
+    expect(page.get_by_label("Across")).to_have_value("2")
+    expect(page.get_by_label("Up", exact=True)).to_have_value("7")
+    expect(page.get_by_label("Colour by")).to_have_value("rate")
+    page.get_by_label("Colour by").select_option("z4")
+    page.get_by_role("button", name="PCA", exact=True).click()
+    eventually(lambda: search(page).get("method") == "pca" and search(page).get("colour") == "z4")
+    expect(page.get_by_text(re.compile(r"PCA: \d+ % of the codes’ variance"))).to_be_visible()
+    page.wait_for_timeout(700)
+    page.reload()
+    expect(page.get_by_label("Colour by")).to_have_value("z4", timeout=60_000)
+    expect(page.get_by_role("button", name="PCA", exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+def test_tsne_shows_itself_stops_and_is_there_again(
+    server: Any, window: Any, ten: Path, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    stage = open_map(page, server.url, "run=ten")
+    page.get_by_role("button", name="t-SNE", exact=True).click()
+    line = page.locator(".fit > span")
+    expect(line).to_contain_text("t-SNE", timeout=2000)
+    expect(line).to_contain_text("converges: step", timeout=30_000)
+    page.get_by_role("button", name="Stop").click()
+    expect(line).to_contain_text("stopped at step", timeout=10_000)
+    sha = sha256((ten / runs.WEIGHTS).read_bytes())
+    status = read_fit(folder_of(ten, "tsne", sha))
+    assert (status.state, status.n) == ("stopped", 2000)
+    assert 0 < status.iteration < 625
+    page.get_by_role("button", name="Start over").click()
+    expect(line).to_contain_text("computed in", timeout=90_000)
+    page.wait_for_timeout(500)
+    x, y = middle(stage)
+    page.mouse.move(x - 60, y)
+    page.mouse.move(x - 50, y)
+    eventually(lambda: len(where(page)) == 10)
+    expect(page.get_by_text("decodes to a blend of the codes of the 8 nearest points")).to_be_visible()
+    page.reload()
+    expect(page.locator(".fit > span")).to_contain_text("computed in", timeout=60_000)
+
+
+def test_a_dropped_image_lands_at_its_own_code(
+    server: Any, window: Any, plane: Path, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    codes = codes_of(load_run(plane))
+    Image.fromarray(codes.images[11, 0]).save(tmp_path / "eleven.png")
+    (tmp_path / "text.png").write_text("no picture")
+    page = window.page()
+    open_map(page, server.url, "run=two")
+    chooser = page.get_by_label("A PNG or JPEG from your computer")
+    chooser.set_input_files(tmp_path / "eleven.png")
+    expect(page.get_by_text("The amber mark shows where it landed")).to_be_visible()
+    np.testing.assert_allclose(where(page), codes.loc[11], atol=0.06)
+    window.watching = False  # the refusal is an answer of 409
+    chooser.set_input_files(tmp_path / "text.png")
+    expect(page.get_by_text("not a PNG or a JPEG")).to_be_visible()
+    page.locator(".pad").scroll_into_view_if_needed()
+    pad = page.locator(".pad").bounding_box()
+    assert pad
+    page.mouse.move(pad["x"] + 84, pad["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(pad["x"] + 84, pad["y"] + 140, steps=10)
+    page.mouse.up()
+    expect(page.get_by_text("The amber mark shows where it landed")).to_be_visible()
+    eventually(lambda: page.locator(".neighbours figcaption").all_inner_texts().count("1") >= 2)
+
+
+def test_by_keyboard_alone(server: Any, window: Any, plane: Path, eventually: Callable[..., None]) -> None:
+    page = window.page()
+    stage = open_map(page, server.url, "run=two")
+    stage.focus()
+    outline = stage.evaluate("stage => getComputedStyle(stage).outlineStyle")
+    page.keyboard.press("ArrowRight")
+    eventually(lambda: len(where(page)) == 2)
+    first = where(page)
+    page.keyboard.press("ArrowRight")
+    eventually(lambda: where(page)[0] > first[0])
+    assert outline != "none" or stage.evaluate("stage => getComputedStyle(stage).outlineStyle") != "none"
+    before = stats(stage)["redraws"]
+    page.keyboard.press("+")
+    eventually(lambda: stats(stage)["redraws"] > before)
+    page.keyboard.press("0")
+    page.keyboard.press("Space")
+    for _ in range(8):
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("heading", name=re.compile("Selection:"))).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name=re.compile("Selection:"))).to_have_count(0)
+    names = set()
+    stage.focus()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        names.add(
+            page.evaluate(
+                """() => { let e = document.activeElement;
+                while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+                return e?.getAttribute("aria-label") || e?.textContent?.trim() || e?.tagName; }"""
+            )
+        )
+        if "Clear" in names:
+            break
+    assert {"Lasso: select by drawing around", "Zoom in (+)", "0", "9", "Beneath", "Clear"} <= names
+
+
+def test_the_manifold_lies_beneath_and_the_legend_isolates(
+    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+) -> None:
+    page = window.page()
+    stage = open_map(page, server.url, "run=two")
+    page.get_by_label("shade far from data").uncheck()
+    page.wait_for_timeout(300)
+    under, points = stage.locator("canvas.under"), stage.locator("canvas.points")
+    bare = (pixels(under)[:, :, 3] > 60).mean()
+    for kind, share in (("window", 0.9), ("prior", 0.05)):
+        page.get_by_label("Beneath").select_option(kind)
+        eventually(lambda share=share: (pixels(under)[:, :, 3] > 60).mean() > bare + share)
+    page.get_by_label("Beneath").select_option("off")
+
+    def hues() -> int:
+        shown = pixels(points)
+        return len({tuple(colour) for colour in (shown[shown[:, :, 3] > 200][:, :3] // 32).tolist()})
+
+    everything = hues()
+    page.get_by_role("button", name="6", exact=True).click()
+    eventually(lambda: hues() < everything / 2)
+    expect(page.get_by_role("button", name="6", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="show all", exact=True).click()
+    eventually(lambda: hues() == everything)
+
+
+@pytest.mark.parametrize("tone", ["light", "dark"])
+def test_on_a_phone_nothing_is_cut_off(chromium: Any, server: Any, plane: Path, tone: str) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme=tone, has_touch=True)
+    page = context.new_page()
+    stage = open_map(page, server.url, "run=two&method=plane")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = stage.bounding_box()
+    assert box
+    assert box["width"] > 330
+    page.touchscreen.tap(*middle(stage))
+    time.sleep(0.3)
+    assert stage.evaluate("stage => stage.closest('.er').dataset.tone") == tone
+    for control in page.locator(".left button:visible, .right button:visible, .left select:visible").all():
+        place = control.bounding_box()
+        assert place
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= 391
+    context.close()

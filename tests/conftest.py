@@ -1,0 +1,20 @@
+"""`pytest --device cuda` runs the device tests on a card; by default they run on the CPU."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="device of tests/vae/test_device.py: cpu, cuda, mps")
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> torch.device:
+    name = request.config.getoption("--device")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        pytest.fail(f"--device {name}: not to be had here ({str(error).splitlines()[0]})")
+    return torch.device(name)
