@@ -74,6 +74,10 @@ def main() -> None:
                 page.goto(f"{address}/")
                 page.wait_for_timeout(3_000)
                 page.screenshot(path=HERE / f"home-{scheme}.png")
+                for name, address_of in (("explore", "explore?run=demo-mnist-10d"), ("map", "map?run=demo-digits-2d")):
+                    page.goto(f"{address}/{address_of}")
+                    page.wait_for_timeout(5_000)
+                    page.screenshot(path=HERE / f"{name}-{scheme}.png")
                 context.close()
             browser.close()
         finally:

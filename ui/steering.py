@@ -104,7 +104,7 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
                 args=(path,),
             )
         undo = _undo_value(path, config, knobs)
-        label = "Undo C" if undo is None else f"Undo C, back to {undo if undo == 'fit' else f'{undo:.3g}'}"
+        label = "Undo C" if undo is None else f"Undo C, back to {_short(undo)}"
         st.button(
             label,
             key="undo-C",
@@ -159,6 +159,11 @@ def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> 
         args=(path,),
         help="Save and end. It can be continued.",
     )
+
+
+def _short(C: float | str) -> str:
+    """As the charts write it: 36.2, 8.29e5, 1e−6."""
+    return C if isinstance(C, str) else f"{C:.3g}".replace("e+0", "e").replace("e-0", "e−").replace("e+", "e")
 
 
 def _undo_value(path: Path, config: Config, knobs: Knobs) -> float | str | None:

@@ -237,7 +237,7 @@ class Charts {
     }
     const { squared, constant } = gaussianParts(latest.C, latest.train, this.data.pixels);
     const [error, log] = addends(squared + constant, squared);
-    parts.textContent = `C·‖x − f(z)‖² ${error}   +   (D/2)·log(2πc) ${log}   at C = ${significant(latest.C)}`;
+    parts.textContent = `C·‖x − f(z)‖² ${error}   +   (D/2)·log(2πc) ${log}   at\u00a0C\u00a0=\u00a0${significant(latest.C)}`;
   }
 
   /** Keep the text for screen readers up to date, but not at every record. */
