@@ -1,0 +1,110 @@
+"""Writes the README's speed section from the files in benchmarks/results: `python benchmarks/readme.py`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- speed: written by benchmarks/readme.py -->", "<!-- end of speed -->"
+
+
+def results(name: str) -> dict[str, Any]:
+    return json.loads((HERE / "results" / f"{name}.json").read_text())
+
+
+def training() -> list[str]:
+    found = results("train_cpu")
+    rows = [row for row in found["table"] if row["threads"] == 1]
+    lines = [
+        f"**Training** ({found['task']}; one thread, {rows[0]['rounds']} interleaved rounds; in brackets the "
+        "lowest and the highest ratio of a round). `python benchmarks/train_cpu.py`, see `benchmarks/README.md`:",
+        "",
+        "| loop | images per CPU second | times the idiomatic loop |",
+        "|---|---|---|",
+    ]
+    for row in rows:
+        low, high = min(row["cpu_ratios"]), max(row["cpu_ratios"])
+        lines.append(
+            f"| {row['loop']} | {row['images_per_cpu_second']:,.0f} | {row['cpu_ratio']:.2f} ({low:.2f}–{high:.2f}) |"
+        )
+    return [
+        *lines,
+        "",
+        "`--binarize epoch` draws every binary pixel anew in each epoch, which the other loops do not do.",
+    ]
+
+
+def watching() -> list[str]:
+    rows = results("viewers")["rows"]
+    kept = [f"{row['what']}: {statistics.median(row['kept']):.0%}" for row in rows]
+    control = results("control")["rows"]
+    turned = [
+        f"{row['run']} {1000 * row['median']:.0f} / {1000 * row['max']:.0f} ms" for row in control if "C" in row["what"]
+    ]
+    first = results("first_minute")
+    return [
+        f"**Watching.** Speed that a run keeps (`benchmarks/viewers.py`): {'; '.join(kept)}. Real tabs on the same two "
+        "cores draw their charts with the time that training would have had.",
+        "",
+        f"**Turning C** takes effect after (median / worst, `benchmarks/control.py`): {'; '.join(turned)}. From the "
+        f"click on *Start training* to good reconstructions of digits (`benchmarks/first_minute.py`, median of "
+        f"{len(first['rows'])}): {first['cold']:.1f} s on a cold server, {first['warm']:.1f} s on a warm one.",
+    ]
+
+
+def exploring() -> list[str]:
+    lines = [
+        "**Exploring**, Chromium without a GPU (`benchmarks/pointer.py`; no message leaves the page in a drag):",
+        "",
+        "| decoder | pictures/s while dragging | pointer to pixels, median | load |",
+        "|---|---|---|---|",
+    ]
+    for row in results("pointer")["rows"]:
+        load = statistics.mean(row["load"])
+        lines.append(
+            f"| {row['model']} | {row['pictures_per_second']:.0f} | {row['pointer_ms']['median']:.0f} ms | {load:.1f} |"
+        )
+    return lines
+
+
+def mapping() -> list[str]:
+    found = results("map")
+    lines = [
+        "**Map**, the same browser (`benchmarks/map.py`):",
+        "",
+        "| map | first picture after the data | redraws/s while panning by mouse | hover decodes/s | load |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["maps"]:
+        points = row["points"].split(":")[0].removeprefix("Map of ")
+        lines.append(
+            f"| {points} | {row['first_picture_after_data_s']:.2f} s | {row['redraws_per_s_by_mouse']:.0f} | "
+            f"{row['hover_decodes_per_s_by_mouse']:.0f} | {row['load_before']:.1f} |"
+        )
+    tsne = found["tsne"]
+    return [
+        *lines,
+        "",
+        f"t-SNE of 10,000 points: PCA start after {tsne['start_s']:.1f} s, first optimised frame after "
+        f"{tsne['first_frame_s']:.1f} s, done after {tsne['end_s']:.0f} s.",
+    ]
+
+
+def main() -> None:
+    intro = (
+        "Measured on a shared two-core machine; other programs ran beside, so take the ratios rather than the absolute "
+        "figures, and run the scripts on yours."
+    )
+    parts = [[intro], training(), watching(), exploring(), mapping()]
+    section = "\n\n".join("\n".join(part) for part in parts)
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    README.write_text(f"{before}{BEGIN}\n\n{section}\n\n{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()
