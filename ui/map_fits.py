@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -90,8 +91,9 @@ def end_fit(path: Path, method: str, part: str = "test") -> None:
 
 def _folders(path: Path, method: str, part: str) -> list[Path]:
     """Folders of this run in which a process of ours works."""
-    stem = folder_of(path, method, "", part).name
-    return [folder for folder in _holder().living() if folder.parent.parent == path and folder.name.startswith(stem)]
+    form = re.escape(folder_of(path, method, "", part).name) + "[0-9a-f]{8}"
+    living = _holder().living()
+    return [folder for folder in living if folder.parent.parent == path and re.fullmatch(form, folder.name)]
 
 
 def _kill_later(folder: Path, patience: float) -> None:

@@ -221,7 +221,7 @@ def test_tsne_shows_itself_stops_and_is_there_again(
     expect(line).to_contain_text("stopped at step", timeout=10_000)
     sha = sha256((ten / runs.WEIGHTS).read_bytes())
     status = read_fit(folder_of(ten, "tsne", sha))
-    assert (status.state, status.n) == ("stopped", 2000)
+    assert (status.state, status.n) == ("stopped", len(codes_of(runs.load_run(ten)).loc))  # all, or those packed
     assert 0 < status.iteration < 625
     page.get_by_role("button", name="Start over").click()
     expect(line).to_contain_text("computed in", timeout=90_000)
@@ -314,12 +314,41 @@ def test_the_manifold_lies_beneath_and_the_legend_isolates(
         eventually(lambda share=share: painted(under) > bare + share)
     page.get_by_label("Beneath").select_option("off")
 
+    page.wait_for_timeout(500)
     everything = hues(points)
     page.get_by_role("button", name="6", exact=True).click()
     eventually(lambda: hues(points) < everything / 2)
     expect(page.get_by_role("button", name="6", exact=True)).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="show all", exact=True).click()
     eventually(lambda: hues(points) == everything)
+
+
+def test_newer_weights_move_the_map_and_what_it_decodes(
+    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+) -> None:
+    from safetensors.torch import load, save
+
+    page = window.page()
+    stage = open_map(page, server.url, "run=two")
+    x, y = middle(stage)
+    page.mouse.move(x - 5, y)
+    page.mouse.move(x, y)
+    eventually(lambda: len(where(page)) == 2)
+    page.wait_for_timeout(500)
+    points, image = painted(stage.locator("canvas.points")), pixels(page.locator(".screen canvas"))
+    weights = load((plane / runs.WEIGHTS).read_bytes())
+    encoder = max(name for name in weights if name.startswith("encoder") and name.endswith("bias"))
+    decoder = max(name for name in weights if name.startswith("decoder") and name.endswith("bias"))
+    weights[encoder] = weights[encoder] + 1.5
+    weights[decoder] = weights[decoder] + 0.3
+    runs.save_checked(plane, {runs.WEIGHTS: save(weights, metadata={"step": "9"})})
+
+    def decoded_anew() -> bool:
+        page.mouse.move(x + 3 * np.random.default_rng().random(), y)
+        return bool(np.abs(pixels(page.locator(".screen canvas")).astype(int) - image).max() > 30)
+
+    eventually(decoded_anew, 15)  # the decoder at once
+    eventually(lambda: painted(stage.locator("canvas.points")) != points, 30)  # the codes a little later
 
 
 @pytest.mark.parametrize("tone", ["light", "dark"])

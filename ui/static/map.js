@@ -1,26 +1,25 @@
 // Map: where the model puts the images, and what it decodes at each place. What the hand drives happens in this page;
 // Python hears of the view (it keeps the address) and starts and stops fits.
 
-import { fetchBytes, loadCodes } from "./codes.js";
+import { loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
 import { whole } from "./format.js";
 import { Arrive } from "./map_arrive.js";
 import { MapCanvas } from "./map_canvas.js";
 import { colouring } from "./map_colours.js";
 import { Controls, FitLine, TITLES } from "./map_controls.js";
-import { Fit, WORKING } from "./map_fit.js";
 import { latentNearest } from "./map_index.js";
-import { FittedLayout, LineLayout, LinearLayout } from "./map_layouts.js";
+import { LineLayout } from "./map_layouts.js";
 import { Legend } from "./map_legend.js";
 import { Selection } from "./map_selection.js";
 import { PlaneSheet } from "./map_sheet.js";
+import { FITTED, LayoutSource } from "./map_source.js";
 import { NEIGHBOURS, Side, describeImage, writeCode } from "./map_side.js";
 import { aboutLayout, aboutPicture, sameView } from "./map_words.js";
 import { element, renderer } from "./mount.js";
 
-const FITTED = new Set(["tsne", "umap", "tsne-sklearn"]);
+const CODES_EVERY = 15_000; // milliseconds between two looks at the codes of a model that trains
 const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
-const text = new TextDecoder();
 
 /** The view in the address, without a new entry in the browser's history. */
 function intoAddress(view) {
@@ -34,7 +33,6 @@ class LatentMap {
     this.root = root;
     this.view = {};
     this.told = []; // views that Python was told: it repeats them, late
-    this.planes = new Map(); // sha and part -> PCA
     this.controls = new Controls({
       method: (method) => this._change({ method }),
       colour: (colour) => this._change({ colour }),
@@ -52,7 +50,14 @@ class LatentMap {
       choose: (index) => this._choose(index),
       select: (indices) => this._select(indices),
     });
-    this.fitLine = new FitLine({ start: () => this._ask("start"), stop: () => this._ask("stop") });
+    this.source = new LayoutSource({
+      place: (layout, how) => this._place(layout, how),
+      touched: () => this.canvas.touched,
+      status: (status, outdated) => this._fitted(status, outdated),
+      start: () => this._ask("start"),
+      problem: (sentence) => (this.problem.textContent = sentence),
+    });
+    this.fitLine = new FitLine({ start: () => this._again(), stop: () => this._ask("stop") });
     this.legend = new Legend({ isolate: (classes) => this._isolate(classes) });
     this.side = new Side();
     this.side.stats = this.canvas.stats;
@@ -81,7 +86,8 @@ class LatentMap {
   }
 
   destroy() {
-    this.fit?.close();
+    clearTimeout(this.later);
+    this.source.close();
     this.decoder?.close();
     this.canvas.destroy();
   }
@@ -97,13 +103,14 @@ class LatentMap {
     if (other) this._open();
     else if (moved) this._go({ ...data.view });
     else if (this.root.dataset.tone !== this.tone && this.codes) this._colour();
-    if (data.problem) this.fit?.expect();
+    if (data.problem) this.source.expect();
   }
 
   _open() {
-    this.fit?.close();
+    clearTimeout(this.later);
+    this.source.close();
     this.decoder?.close();
-    Object.assign(this, { codes: null, fit: null, layout: null, chosen: null, indices: null, sha: null, others: "0" });
+    Object.assign(this, { codes: null, layout: null, chosen: null, indices: null, sha: null, others: "0" });
     this.view = { ...this.data.view };
     this.told = [this.view];
     this.waiting.hidden = false;
@@ -127,7 +134,11 @@ class LatentMap {
     if (!decoder.sha || decoder.sha === this.sha) return;
     this.sha = decoder.sha;
     this.canvas.tiles.forget();
-    this._load();
+    this.canvas.wake("under");
+    if (this.layout && this.view.method === "plane") this.sheet.draw(this.layout, decoder);
+    clearTimeout(this.later);
+    const wait = this.codes ? Math.max(0, this.loadedAt + CODES_EVERY - Date.now()) : 0;
+    this.later = setTimeout(() => this._load(), wait);
   }
 
   /** The user's change: shown at once, told to the address and to Python. */
@@ -154,7 +165,7 @@ class LatentMap {
       const codes = await loadCodes(this.data.run, sha, part);
       if (call !== this.call) return;
       const first = !this.codes || this.codes.header.n !== codes.header.n;
-      this.codes = codes;
+      Object.assign(this, { codes, codesSha: sha, loadedAt: Date.now() });
       this.describe = (index) => describeImage(codes, index);
       this.waiting.hidden = true;
       this._ready(first);
@@ -208,24 +219,9 @@ class LatentMap {
 
   // ---- layouts
 
-  async _layout(fit) {
-    const { view, codes } = this;
-    if (!codes) return;
-    const call = (this.layoutCall = (this.layoutCall ?? 0) + 1);
-    if (!FITTED.has(view.method)) {
-      this.fit?.close();
-      this.fit = null;
-      this.fitLine.hide();
-    }
-    if (view.method === "line") return void this._place(new LineLayout(codes.rate), fit);
-    if (view.method === "plane") return void this._place(LinearLayout.pair(2, 0, 1), fit);
-    if (view.method === "dims") return void this._place(LinearLayout.pair(codes.header.k, view.i, view.j, this._base()), fit);
-    const start = await this._pca();
-    if (call !== this.layoutCall) return;
-    if (view.method === "pca") return void (start && this._place(start, fit));
-    if (this.fit?.method === view.method && this.fit.sha === this.sha && this.fit.part === view.part) return;
-    if (start) this._place(new FittedLayout(start.places(codes.loc), codes.loc, codes.header.k), fit);
-    this._follow();
+  _layout(fit) {
+    const { view, codes, codesSha: sha } = this;
+    if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base() }, fit);
   }
 
   _base() {
@@ -233,22 +229,7 @@ class LatentMap {
     return this.others === "chosen" && this.chosen !== null ? Float64Array.from(loc.subarray(this.chosen * k, this.chosen * k + k)) : new Float64Array(k);
   }
 
-  async _pca() {
-    const key = `${this.sha} ${this.view.part}`;
-    try {
-      if (!this.planes.has(key)) {
-        const bytes = await fetchBytes(`runs/${encodeURIComponent(this.data.run)}/plane/${this.sha}?part=${this.view.part}`);
-        this.planes.set(key, JSON.parse(text.decode(bytes)));
-      }
-      this.plane = this.planes.get(key);
-      return LinearLayout.pca(this.plane);
-    } catch (error) {
-      this.problem.textContent = error.message;
-      return null;
-    }
-  }
-
-  _place(layout, fit, glide = true) {
+  _place(layout, { fit, glide = true }) {
     this.layout = layout;
     const { codes, canvas } = this;
     canvas.tiles.forget();
@@ -269,35 +250,25 @@ class LatentMap {
     this.side.decoded(this.decoder.mean(z), z, "z = 0, the prior’s mean. Move over the map.");
   }
 
-  /** A map that a process computes: its places as they come. Asked for where there are none. */
-  _follow() {
-    this.fit?.close();
-    const { run } = this.data;
-    const { method, part } = this.view;
-    let asked = false;
-    let shown = 0;
-    this.fit = new Fit({ run, sha: this.sha, part, method }, {
-      heard: (status, places) => {
-        if (places && places.length === 2 * this.codes.header.n && (status.iteration > 0 || status.state === "finished")) {
-          this._place(new FittedLayout(places, this.codes.loc, this.codes.header.k), !this.canvas.touched || shown === 0, shown > 0 || places.length < 1e6);
-          shown += 1;
-        }
-        if (status.state === "absent" && !asked) {
-          asked = true;
-          this._ask("start");
-        } else if (!(status.state === "absent" && this.data.problem === "")) this.fitLine.show(status, TITLES[method]);
-        this.status = status;
-      },
-      failed: (sentence) => (this.problem.textContent = sentence),
-    });
-    this.fit.part = part;
+  /** How far a fit is; null: this map needs none. */
+  _fitted(status, outdated) {
+    this.outdated = Boolean(status && outdated);
+    if (!status) this.fitLine.hide();
+    else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, TITLES[this.view.method], outdated);
+  }
+
+  /** Compute it once more: of the newest weights, where those of the map are older. */
+  _again() {
+    if (!this.outdated) return this._ask("start");
+    this.source.close();
+    return this._layout(true);
   }
 
   _ask(action) {
     const { method, part } = this.view;
     this.component.setTriggerValue("fit", { action, run: this.data.run, method, part });
     if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, TITLES[method]);
-    this.fit?.expect();
+    this.source.expect();
   }
 
   // ---- the hand
@@ -410,9 +381,9 @@ class LatentMap {
   }
 
   _words() {
-    const { view, codes, plane, chosen, others } = this;
+    const { view, codes, chosen, others, source: { plane } } = this;
     const { shade, tiles } = this.canvas;
-    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, base: others === "chosen" ? chosen : null, shaded: shade.on, beneath: tiles.kind, working: WORKING.has(this.status?.state) });
+    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, base: others === "chosen" ? chosen : null, shaded: shade.on, beneath: tiles.kind });
     this.canvas.stage.setAttribute("aria-label", `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`);
   }
 }

@@ -123,8 +123,8 @@ export class FitLine {
     this.box.hidden = true;
   }
 
-  /** status as the server tells it; `title` of the method. */
-  show(status, title) {
+  /** status as the server tells it; `title` of the method; `outdated`: it is of older weights. */
+  show(status, title, outdated = false) {
     const { state, iteration, total, kl, n, seconds, message } = status;
     this.working = state === "starting" || state === "fitting";
     this.box.hidden = false;
@@ -141,7 +141,8 @@ export class FitLine {
       stopped: `${title} stopped at ${step || "its start"}${objective}. ${message}`,
       failed: message || `${title} could not be computed`,
     }[state] ?? message;
+    if (outdated && !this.working) this.text.textContent += " · of older weights, decoded by the newest";
     this.button.textContent = this.working ? "Stop" : state === "absent" ? "Compute" : "Start over";
-    this.button.hidden = state === "finished";
+    this.button.hidden = state === "finished" && !outdated;
   }
 }
