@@ -19,6 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent
+VIEWS = {"home": "", "explore": "explore?run=demo-mnist-10d", "map": "map?run=demo-digits-2d"}
 
 
 def free_port() -> int:
@@ -45,8 +46,7 @@ def train_and_turn_C(page: Page, address: str) -> None:
     slider.wait_for(timeout=60_000)
     page.wait_for_timeout(12_000)
     slider.focus()
-    for _ in range(4):
-        page.keyboard.press("PageUp")
+    page.keyboard.press("PageUp")
     page.wait_for_timeout(10_000)
 
 
@@ -64,21 +64,13 @@ def main() -> None:
             wait_until_healthy(address)
             chromium = shutil.which("chromium") or shutil.which("google-chrome")
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            for scheme in ("light", "dark"):
-                context = browser.new_context(
-                    viewport={"width": 1280, "height": 860}, color_scheme=scheme, device_scale_factor=1.5
-                )
-                page = context.new_page()
-                train_and_turn_C(page, address)
-                page.screenshot(path=HERE / f"train-{scheme}.png")
-                page.goto(f"{address}/")
-                page.wait_for_timeout(3_000)
-                page.screenshot(path=HERE / f"home-{scheme}.png")
-                for name, address_of in (("explore", "explore?run=demo-mnist-10d"), ("map", "map?run=demo-digits-2d")):
-                    page.goto(f"{address}/{address_of}")
-                    page.wait_for_timeout(5_000)
-                    page.screenshot(path=HERE / f"{name}-{scheme}.png")
-                context.close()
+            page = browser.new_page(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
+            train_and_turn_C(page, address)
+            page.screenshot(path=HERE / "train.png")
+            for name, view in VIEWS.items():
+                page.goto(f"{address}/{view}")
+                page.wait_for_timeout(5_000)
+                page.screenshot(path=HERE / f"{name}.png")
             browser.close()
         finally:
             server.terminate()
