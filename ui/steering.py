@@ -118,28 +118,17 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
 
 def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> None:
     going = status.state in ("running", "paused", "starting")
-    if knobs.paused:
-        st.button(
-            "Resume",
-            type="primary",
-            icon=":material/play_arrow:",
-            key="resume",
-            disabled=not (mine and going),
-            on_click=change,
-            args=(path,),
-            kwargs={"paused": False},
-        )
-    else:
-        st.button(
-            "Pause",
-            type="primary",
-            icon=":material/pause:",
-            key="pause",
-            disabled=not (mine and going),
-            on_click=change,
-            args=(path,),
-            kwargs={"paused": True},
-        )
+    label, icon = ("Resume", ":material/play_arrow:") if knobs.paused else ("Pause", ":material/pause:")
+    st.button(
+        label,
+        type="primary",
+        icon=icon,
+        key=label.lower(),
+        disabled=not (mine and going),
+        on_click=change,
+        args=(path,),
+        kwargs={"paused": not knobs.paused},
+    )
     st.button(
         "Step",
         icon=":material/skip_next:",

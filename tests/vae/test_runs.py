@@ -8,7 +8,6 @@ import math
 import os
 import pickle
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from tests.vae.scripted_runs import largest_file
 from vae import Config, files, load_run, runs
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunDamaged
 from vae.model import build_model
@@ -66,17 +66,6 @@ def test_json_that_no_other_program_reads_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(tmp_path / "file", {"x": float("nan")})
     assert os.listdir(tmp_path) == []
-
-
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes: a disk that fills up."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_during_a_save_leaves_the_old_checkpoint_and_no_rubbish(run: Path) -> None:
