@@ -14,11 +14,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
     ["errors", "files"],
-    ["config", "kl", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
+    ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
     ["datasets", "networks", "likelihoods", "latents"],
     ["model"],
-    ["objectives", "estimators", "metrics", "preview", "decoder_export"],
-    ["completion", "evidence"],
+    ["objectives", "metrics", "preview", "decoder_export"],
+    ["estimators"],
+    ["completion", "evidence", "exact_evidence", "gradient_study"],
     ["training"],
     ["runs"],
     ["pack"],

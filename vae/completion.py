@@ -11,6 +11,7 @@ import torch
 from vae.config import Config
 from vae.datasets import DataInfo
 from vae.errors import ConfigError
+from vae.estimators import ESTIMATORS, choices
 from vae.latents import LATENTS
 from vae.likelihoods import LIKELIHOODS, contains
 from vae.model import build_model
@@ -44,6 +45,7 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
         binarize=binarize,
         hidden=tuple(hidden),
         C=_C(config, likelihood),
+        estimator=_estimator(config),
         batch_size=min(config.batch_size or BATCH_SIZE, info.train),
         device=_device(config.device),
     )
@@ -65,7 +67,7 @@ def total_steps(config: Config, images: int) -> int:
 def images_per_second(config: Config, info: DataInfo) -> float:
     """A rough guess for two ordinary cores, from the multiply-adds of a training step."""
     batch_size = config.batch_size or BATCH_SIZE
-    pixels = batch_size * info.pixels * config.samples
+    pixels = batch_size * info.pixels * _decoded(config)
     return batch_size / (0.7e-3 + _step_multiply_adds(config, info) / 40e9 + pixels * 12e-9)
 
 
@@ -73,7 +75,7 @@ def _step_multiply_adds(config: Config, info: DataInfo) -> float:
     """Forward and backward, the whole batch: a backward pass is two forward ones."""
     model = build_model(config, info.shape)
     one = multiply_adds(model.encoder, torch.zeros(1, *info.shape))
-    one += multiply_adds(model.decoder, torch.zeros(1, config.latent_dim)) * config.samples
+    one += multiply_adds(model.decoder, torch.zeros(1, config.latent_dim)) * _decoded(config)
     return 3.0 * one * (config.batch_size or BATCH_SIZE)
 
 
@@ -121,6 +123,25 @@ def _C(config: Config, likelihood: str) -> float | Literal["fit"]:
     if not OBJECTIVES[config.objective].takes_weight and C != 1:
         raise ConfigError(f"C: the {config.objective} objective is a bound on log p(x) only at C = 1, got {C:g}")
     return C
+
+
+def _estimator(config: Config) -> str:
+    """The estimator asked for, or the latent's default; refused where it does not belong to latent and objective."""
+    fitting = choices(config.latent, config.objective)
+    name = config.estimator or fitting[0]
+    if name not in fitting:
+        raise ConfigError(
+            f"estimator: expected one of {', '.join(fitting)} for a {config.latent} latent with the {config.objective} "
+            f"objective, got {name!r}"
+        )
+    ESTIMATORS[name].check(config.samples, config.latent_dim)
+    return name
+
+
+def _decoded(config: Config) -> int:
+    """Codes decoded per image in a step."""
+    name = config.estimator or choices(config.latent, config.objective)[0]
+    return ESTIMATORS[name].decoded(config.samples, config.latent_dim)
 
 
 def _device(device: str) -> str:

@@ -35,6 +35,7 @@ class Config:
     activation: str = "relu"
     objective: str = "elbo"
     samples: int = 1  # S of the ELBO, K of the importance-weighted bound
+    estimator: str | None = None  # of the gradient; None: pathwise, for bits rloo-4, or vimco with iwae
     epochs: int | None = None  # None: about a minute on two cores, 800 at most
     batch_size: int | None = None
     lr: float = 1e-3

@@ -10,9 +10,10 @@ import math
 from typing import Any, ClassVar, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Size, Tensor
 
-from vae.kl import kl_standard_normal
+from vae.kl import kl_bernoulli_half, kl_standard_normal
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -34,6 +35,8 @@ class Latent(Protocol):
     """One kind of latent variable. Stateless: what is learned sits in the encoder."""
 
     name: ClassVar[str]
+    about: ClassVar[str]  # one line for whoever chooses
+    support: ClassVar[str]  # of each z_i: "real", or "binary" for 0 and 1
     reparameterised: ClassVar[bool]  # rsample carries gradients to q's parameters
 
     @staticmethod
@@ -46,7 +49,13 @@ class Latent(Protocol):
     def prior(k: int, device: torch.device, dtype: torch.dtype) -> LatentDistribution: ...  # batch shape ()
 
     @staticmethod
+    def decoder_input(z: Tensor) -> Tensor: ...  # (..., k): what the decoder is fed for a code z
+
+    @staticmethod
     def rate_per_dim(qz_x: Any) -> Tensor | None: ...  # (B, k) nats; None where q does not factorise
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: Any) -> Tensor: ...  # (B, k) nats: KL(q(z_i|x) ‖ p(z_i)); the rate's parts or not
 
     @staticmethod
     def rate(qz_x: Any) -> Tensor: ...  # (B,) nats
@@ -94,10 +103,75 @@ class DiagonalNormal:
         return -0.5 * (LOG_2PI + self.log_variance + squared).sum(-1)
 
 
+class FullNormal:
+    """N(loc, L Lᵀ); loc (..., k), L (..., k, k) lower triangular with a positive diagonal."""
+
+    def __init__(self, loc: Tensor, L: Tensor) -> None:
+        self.loc, self.L = loc, L
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def covariance(self) -> Tensor:
+        """(..., k, k)."""
+        return self.L @ self.L.mT
+
+    @property
+    def variance(self) -> Tensor:
+        """(..., k): of each z_i alone, the covariance's diagonal."""
+        return self.L.square().sum(-1)
+
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+        """F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
+        shape = (*sample_shape, *self.loc.shape)
+        noise = torch.randn(shape, generator=generator, device=self.loc.device, dtype=self.loc.dtype)
+        return self.loc + (self.L @ noise.unsqueeze(-1)).squeeze(-1)
+
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats."""
+        white = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
+        log_det = 2 * self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
+
+
+class IndependentBernoulli:
+    """k independent bits, P(z_i = 1) = σ(l_i); logits l (..., k). Samples are 0 and 1, as floats."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+    @property
+    def mean(self) -> Tensor:
+        """(..., k): the probabilities of a 1."""
+        return self.logits.sigmoid()
+
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+        with torch.no_grad():
+            shape = (*sample_shape, *self.logits.shape)
+            u = torch.rand(shape, generator=generator, device=self.logits.device, dtype=self.logits.dtype)
+            return (u < self.mean).to(self.logits.dtype)
+
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+        """Bits have no path from their parameters; what carries the gradient is an estimator (`vae.estimators`)."""
+        raise NotImplementedError("bits cannot be reparameterised; draw with sample and use one of vae.estimators")
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats."""
+        return (z * self.logits - F.softplus(self.logits)).sum(-1)
+
+
 class NormalLatent:
     """p(z) = N(0, I); q(z|x) = N(m(x), diag v(x)), the encoder gives m and log v."""
 
     name = "normal"
+    about = "k real numbers, a posterior with a variance per dimension"
+    support = "real"
     reparameterised = True
 
     @staticmethod
@@ -115,7 +189,15 @@ class NormalLatent:
         return DiagonalNormal(zeros, zeros)
 
     @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return z
+
+    @staticmethod
     def rate_per_dim(qz_x: DiagonalNormal) -> Tensor:
+        return kl_standard_normal(qz_x.loc, qz_x.log_variance)
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: DiagonalNormal) -> Tensor:
         return kl_standard_normal(qz_x.loc, qz_x.log_variance)
 
     @staticmethod
@@ -123,4 +205,88 @@ class NormalLatent:
         return kl_standard_normal(qz_x.loc, qz_x.log_variance).sum(-1)
 
 
-LATENTS: dict[str, Any] = {latent.name: latent for latent in (NormalLatent,)}
+class FullNormalLatent:
+    """p(z) = N(0, I); q(z|x) = N(m(x), L(x) L(x)ᵀ). The encoder gives m, log L_ii² and the part of L below the
+    diagonal, row by row: k + k + k(k−1)/2 numbers. With that part at 0 it is `normal`."""
+
+    name = "full-normal"
+    about = "k real numbers, a posterior with a full covariance matrix"
+    support = "real"
+    reparameterised = True
+
+    @staticmethod
+    def parameters(k: int) -> int:
+        return 2 * k + k * (k - 1) // 2
+
+    @staticmethod
+    def posterior(parameters: Tensor) -> FullNormal:
+        n = parameters.shape[-1]
+        k = (math.isqrt(9 + 8 * n) - 3) // 2  # n = k (k + 3) / 2
+        loc, log_variance, below = parameters.split([k, k, n - 2 * k], -1)
+        rows, columns = torch.tril_indices(k, k, offset=-1, device=parameters.device)
+        L = torch.diag_embed((0.5 * log_variance).exp())
+        L[..., rows, columns] = below
+        return FullNormal(loc, L)
+
+    @staticmethod
+    def prior(k: int, device: torch.device, dtype: torch.dtype) -> DiagonalNormal:
+        return NormalLatent.prior(k, device, dtype)
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return z
+
+    @staticmethod
+    def rate_per_dim(qz_x: FullNormal) -> None:
+        return None
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: FullNormal) -> Tensor:
+        return kl_standard_normal(qz_x.loc, qz_x.variance.log())
+
+    @staticmethod
+    def rate(qz_x: FullNormal) -> Tensor:
+        """F2: ½ [−log det S − k + tr S + mᵀm] with S = L Lᵀ, so tr S = ‖L‖²."""
+        log_variance = 2 * qz_x.L.diagonal(dim1=-2, dim2=-1).log()
+        below = qz_x.L.tril(-1).square().sum((-2, -1))
+        return kl_standard_normal(qz_x.loc, log_variance).sum(-1) + 0.5 * below
+
+
+class BernoulliLatent:
+    """F12: p(z) = Ber(½)^k, q(z|x) = Π Ber(σ(l_i(x))); the decoder is fed 2z − 1, that is ±1."""
+
+    name = "bernoulli"
+    about = "k bits; the gradient needs an estimator"
+    support = "binary"
+    reparameterised = False
+
+    @staticmethod
+    def parameters(k: int) -> int:
+        return k
+
+    @staticmethod
+    def posterior(parameters: Tensor) -> IndependentBernoulli:
+        return IndependentBernoulli(parameters)
+
+    @staticmethod
+    def prior(k: int, device: torch.device, dtype: torch.dtype) -> IndependentBernoulli:
+        return IndependentBernoulli(torch.zeros(k, device=device, dtype=dtype))
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return 2 * z - 1
+
+    @staticmethod
+    def rate_per_dim(qz_x: IndependentBernoulli) -> Tensor:
+        return kl_bernoulli_half(qz_x.logits)
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: IndependentBernoulli) -> Tensor:
+        return kl_bernoulli_half(qz_x.logits)
+
+    @staticmethod
+    def rate(qz_x: IndependentBernoulli) -> Tensor:
+        return kl_bernoulli_half(qz_x.logits).sum(-1)
+
+
+LATENTS: dict[str, Any] = {latent.name: latent for latent in (NormalLatent, FullNormalLatent, BernoulliLatent)}

@@ -34,7 +34,7 @@ class PixelDistribution:
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x|z) summed over pixels, (...), nats; x broadcasts over leading sample axes."""
+        """log p(x|z) summed over pixels, (...), nats; the leading axes of x and of the distribution broadcast."""
 
     @abstractmethod
     def sample(self, generator: Generator | None = None) -> Tensor: ...
@@ -71,8 +71,8 @@ class BernoulliPixels(PixelDistribution):
         return self.logits.sigmoid()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        x = x.expand_as(self.logits)
-        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none").sum(EVENT)
+        logits, x = torch.broadcast_tensors(self.logits, x)
+        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(EVENT)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         return (_uniform(self.logits, generator) < self.mean).to(self.logits.dtype)
@@ -171,8 +171,8 @@ class ContinuousBernoulliPixels(PixelDistribution):
         return torch.where(self.near, series, far.log() - torch.tanh(0.5 * far).log())
 
     def log_prob(self, x: Tensor) -> Tensor:
-        x = x.expand_as(self.logits)
-        cross_entropy = F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
+        logits, x = torch.broadcast_tensors(self.logits, x)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return (self.log_normaliser() - cross_entropy).sum(EVENT)
 
     def sample(self, generator: Generator | None = None) -> Tensor:

@@ -42,7 +42,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator |
     """
     check_samples(samples)
     qz_x = model.encode(x)
-    px_z = model.decode(qz_x.rsample((samples,), generator))  # z (S, B, k)
+    px_z = model.decode(draw(model, qz_x, samples, generator))  # z (S, B, k)
     log_px_z, squared_error = px_z.log_prob_and_squared_error(x)  # (S, B)
     return _terms(model, qz_x, log_px_z, squared_error)
 
@@ -98,9 +98,15 @@ def log_weights(
 ) -> tuple[Tensor, Tensor, Tensor, LatentDistribution]:
     """log w (K, B) with its ingredients log p(x|z) (K, B), ‖x − E[x|z]‖² (K, B) and q(z|x)."""
     qz_x = model.encode(x)
-    z = qz_x.rsample((samples,), generator)  # (K, B, k)
+    z = draw(model, qz_x, samples, generator)  # (K, B, k)
     log_px_z, squared_error = model.decode(z).log_prob_and_squared_error(x)
     return log_px_z + model.prior().log_prob(z) - qz_x.log_prob(z), log_px_z, squared_error, qz_x
+
+
+def draw(model: Model, qz_x: LatentDistribution, samples: int, generator: Generator | None = None) -> Tensor:
+    """z (samples, B, k) from q(z|x), with a path to q's parameters where the latent has one."""
+    sample = qz_x.rsample if model.latent.reparameterised else qz_x.sample
+    return sample((samples,), generator)
 
 
 def _terms(model: Model, qz_x: LatentDistribution, log_px_z: Tensor, squared_error: Tensor) -> ElboTerms:

@@ -20,6 +20,7 @@ from vae.completion import complete, images_per_second, total_steps
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset, load_dataset
 from vae.errors import ConfigError, TrainingDiverged
+from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
 from vae.model import Model, build_model
 from vae.objectives import OBJECTIVES, ElboTerms
@@ -79,7 +80,8 @@ class Trainer:
         self.images = dataset.train.to(self.device)
         self.N, self.B = len(self.images), min(config.batch_size or 1, len(self.images))
         self.model: Model = build_model(config, dataset.info.shape).to(self.device)
-        self.objective = OBJECTIVES[config.objective]
+        estimator = config.estimator or choices(config.latent, config.objective)[0]
+        self.estimator = ESTIMATORS[estimator](OBJECTIVES[config.objective]).to(self.device)
         self.optimiser = self._optimiser()
         self.parameters = list(self.model.parameters())
         self.schedule = parse_lr_schedule(config.lr_schedule)
@@ -107,7 +109,7 @@ class Trainer:
     def take_step(self) -> None:
         """One update on the next batch; no host synchronisation."""
         x = self.dataset.to_float(self.images.index_select(0, self._next_batch()), self.noise)
-        loss, terms = self.objective.loss(self.model, x, self.config.samples, self.weight, self.noise)
+        loss, terms = self.estimator.loss(self.model, x, self.config.samples, self.weight, self.noise)
         mean_loss, log_C = loss.mean(), self._log_C()
         self._set_lr()
         for parameter in self.parameters:  # optimiser.zero_grad costs small networks 4 % of a step
@@ -178,7 +180,7 @@ class Trainer:
         if C == "fit":
             if not self.model.likelihood.learns_C:
                 raise ConfigError(f"C: only a gaussian likelihood can fit C; this run's is {self.config.likelihood}")
-        elif check_C(C) != 1 and not (self.model.likelihood.learns_C or self.objective.takes_weight):
+        elif check_C(C) != 1 and not (self.model.likelihood.learns_C or self.estimator.objective.takes_weight):
             raise ConfigError(f"C: the {self.config.objective} objective is a bound on log p(x) only at C = 1")
 
     def apply(self, knob: str, value: Any) -> None:
@@ -258,7 +260,7 @@ class Trainer:
         sums = torch.zeros_like(self.sums)
         for start in range(0, len(images), EVALUATION_ROWS):
             x = self.dataset.to_float(images[start : start + EVALUATION_ROWS].to(self.device), generator)
-            loss, terms = self.objective.loss(self.model, x, self.config.samples, self.weight, generator)
+            loss, terms = self.estimator.objective.loss(self.model, x, self.config.samples, self.weight, generator)
             sums += self._sums(loss, terms, self._log_C())
             if knobs is not None:
                 knobs.refresh()
@@ -355,6 +357,7 @@ class Trainer:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for index, values in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        tensors |= {f"estimator.{name}": value for name, value in self.estimator.state_dict().items()}
         tensors |= {
             "order": self.order,
             "order_generator": self.order_generator.get_state(),
@@ -367,6 +370,7 @@ class Trainer:
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+        self.estimator.load_state_dict({n[10:]: t for n, t in tensors.items() if n.startswith("estimator.")})
         optimiser: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimiser."):

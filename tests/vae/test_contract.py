@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from vae import Config, latents, likelihoods, networks, objectives
+from vae import Config, estimators, latents, likelihoods, networks, objectives
 from vae.completion import complete
 from vae.datasets import Dataset
+from vae.errors import ConfigError
+from vae.estimators import ESTIMATORS, choices
 from vae.latents import LATENTS
 from vae.likelihoods import LIKELIHOODS, SUPPORTS, Gaussian, Likelihood
 from vae.model import build_model
@@ -26,14 +28,25 @@ REGISTRIES = {
     "likelihood": (likelihoods, LIKELIHOODS),
     "latent": (latents, LATENTS),
     "objective": (objectives, OBJECTIVES),
+    "estimator": (estimators, ESTIMATORS),
 }
 COMBINATIONS = list(itertools.product(NETWORKS, LIKELIHOODS, LATENTS, OBJECTIVES))
+TRAININGS = [(*parts, estimator) for parts in COMBINATIONS for estimator in choices(parts[2], parts[3])]
 
 
 def variants(module: Any) -> set[type]:
     """The concrete variants that a module defines: classes with a name of their own."""
     classes = [value for _, value in inspect.getmembers(module, inspect.isclass) if value.__module__ == module.__name__]
     return {cls for cls in classes if isinstance(cls.__dict__.get("name"), str)}
+
+
+def samples_for(estimator: str) -> int:
+    """Two where the estimator takes them."""
+    try:
+        ESTIMATORS[estimator].check(2, 3)
+    except ConfigError:
+        return 1
+    return 2
 
 
 @pytest.mark.parametrize("registry", REGISTRIES)
@@ -48,18 +61,29 @@ def test_a_likelihood_without_a_name_would_be_noticed() -> None:
     assert concrete == set(LIKELIHOODS.values())
 
 
-# the whole: network x likelihood x latent x objective
+def test_every_latent_can_be_trained_with_every_objective_and_every_estimator_somewhere() -> None:
+    assert all(choices(latent, objective) for latent in LATENTS for objective in OBJECTIVES)
+    assert {training[-1] for training in TRAININGS} == {name for name, cls in ESTIMATORS.items() if cls.trains}
 
 
-@pytest.mark.parametrize(("network", "likelihood", "latent", "objective"), COMBINATIONS)
+# the whole: network x likelihood x latent x objective x estimator
+
+
+@pytest.mark.parametrize(("network", "likelihood", "latent", "objective", "estimator"), TRAININGS)
 def test_every_combination_trains(
-    network: str, likelihood: str, latent: str, objective: str, make_dataset: Callable[..., Dataset]
+    network: str,
+    likelihood: str,
+    latent: str,
+    objective: str,
+    estimator: str,
+    make_dataset: Callable[..., Dataset],
 ) -> None:
     support = LIKELIHOODS[likelihood].support
     dataset = make_dataset(support, shape=(1, 8, 8), train=40, test=10)
     hidden = () if network == "linear" else (6,)
     parts = {"network": network, "likelihood": likelihood, "latent": latent, "objective": objective, "hidden": hidden}
-    given = Config(**parts, latent_dim=3, samples=2, batch_size=20, epochs=2, record_every=2, threads=1)
+    parts |= {"estimator": estimator, "samples": samples_for(estimator)}
+    given = Config(**parts, latent_dim=3, batch_size=20, epochs=2, record_every=2, threads=1)
     config, _ = complete(given, dataset.info)
     trainer = Trainer(config, dataset)
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
@@ -239,6 +263,28 @@ def test_latents_rates_are_divergences_from_their_prior(name: str) -> None:
 def test_latents_carry_gradients_as_they_declare(name: str) -> None:
     latent = LATENTS[name]
     parameters = torch.randn(4, latent.parameters(3), generator=Generator().manual_seed(0)).requires_grad_()
-    z = latent.posterior(parameters).rsample((2,), Generator().manual_seed(1))
-    assert z.requires_grad == latent.reparameterised
-    assert not latent.posterior(parameters).sample((2,)).requires_grad
+    qz_x = latent.posterior(parameters)
+    assert not qz_x.sample((2,)).requires_grad
+    if latent.reparameterised:
+        z = qz_x.rsample((2,), Generator().manual_seed(1))
+        assert torch.equal(z, qz_x.sample((2,), Generator().manual_seed(1)))
+        torch.autograd.grad(z.square().sum(), parameters)
+    else:
+        with pytest.raises(NotImplementedError, match="estimators"):
+            qz_x.rsample((2,))
+
+
+@pytest.mark.parametrize("name", LATENTS)
+def test_latents_give_values_on_their_support_and_rates_of_their_marginals(name: str) -> None:
+    latent = LATENTS[name]
+    parameters = torch.randn(4, latent.parameters(3), generator=Generator().manual_seed(0), dtype=torch.float64)
+    qz_x = latent.posterior(parameters)
+    z = qz_x.sample((100,), Generator().manual_seed(1))
+    allowed = {"real": z.isfinite(), "binary": (z == 0) | (z == 1)}
+    assert allowed[latent.support].all()
+    assert latent.decoder_input(z).shape == z.shape
+    marginal, per_dim = latent.marginal_rate_per_dim(qz_x), latent.rate_per_dim(qz_x)
+    assert (marginal >= 0).all()
+    assert (marginal.sum(-1) <= latent.rate(qz_x) + 1e-12).all()  # the rest is what the dimensions know of one another
+    if per_dim is not None:
+        assert torch.equal(marginal, per_dim)

@@ -43,7 +43,8 @@ class Spy:
     steps: list[tuple[Tensor, ElboTerms]] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.objective, self.trainer.objective = self.trainer.objective, self  # type: ignore[assignment]
+        estimator = self.trainer.estimator
+        self.objective, estimator.objective = estimator.objective, self  # type: ignore[assignment]
         self.takes_weight = self.objective.takes_weight
 
     def loss(self, *arguments: Any) -> tuple[Tensor, ElboTerms]:
