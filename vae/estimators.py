@@ -22,7 +22,7 @@ from vae.errors import ConfigError
 from vae.latents import IndependentBernoulli
 from vae.likelihoods import PixelDistribution
 from vae.model import Model
-from vae.objectives import ElboTerms, Objective
+from vae.objectives import ElboTerms
 
 Losses = tuple[Tensor, ElboTerms]
 
@@ -38,7 +38,8 @@ class Estimator(nn.Module):
     trains: ClassVar[bool] = True  # False: known to be wrong, here to be looked at
     draws: ClassVar[int | None] = None  # codes of one estimate; None: as many as `samples` says
 
-    def __init__(self, objective: type[Objective]) -> None:
+    def __init__(self, objective: Any) -> None:
+        """`objective`: the class in OBJECTIVES whose loss is estimated."""
         super().__init__()
         self.objective = objective
 
@@ -142,7 +143,7 @@ class RunningMean(LikelihoodRatio):
     about = "likelihood ratio with the running mean of f as baseline"
     MEMORY = 0.9
 
-    def __init__(self, objective: type[Objective]) -> None:
+    def __init__(self, objective: Any) -> None:
         super().__init__(objective)
         self.register_buffer("baseline", torch.zeros(()))
         self.register_buffer("batches", torch.zeros(()))
@@ -158,7 +159,7 @@ class RunningMean(LikelihoodRatio):
 
 
 class Rloo2(LikelihoodRatio):
-    """Each code's baseline is the mean of f over the others (leave one out; Kool et al. 2019, Salimans & Knowles 2014)."""
+    """Each code's baseline is the mean of f over the others: leave one out (Salimans & Knowles 2014; Kool 2019)."""
 
     name = "rloo-2"
     about = "two codes, each the other's baseline"
@@ -237,9 +238,11 @@ class Exact(LikelihoodRatio):
     @classmethod
     def check(cls, samples: int, k: int) -> None:
         if samples != 1:
-            raise ConfigError(f"samples: {cls.name} draws none, it goes through all codes; leave it at 1, got {samples}")
+            raise ConfigError(f"samples: {cls.name} goes through all codes; leave it at 1, got {samples}")
         if k > cls.MOST_BITS:
-            raise ConfigError(f"latent_dim: {cls.name} decodes all 2^k codes in a step, k {cls.MOST_BITS} at most, got {k}")
+            raise ConfigError(
+                f"latent_dim: {cls.name} decodes 2^k codes in a step, expected {cls.MOST_BITS} bits at most, got {k}"
+            )
 
     @classmethod
     def decoded(cls, samples: int, k: int) -> int:

@@ -37,6 +37,13 @@ class PixelDistribution:
         """log p(x|z) summed over pixels, (...), nats; the leading axes of x and of the distribution broadcast."""
 
     @abstractmethod
+    def log_prob_table(self, x: Tensor) -> Tensor:
+        """log p(x_j|z_i) of every image under every code: from batch shape (n,) and x (B, ...) to (n, B), nats.
+
+        Each likelihood here is Σ x η(z) − A(z), up to a term in x alone: one matrix product.
+        """
+
+    @abstractmethod
     def sample(self, generator: Generator | None = None) -> Tensor: ...
 
     def squared_error(self, x: Tensor) -> Tensor:
@@ -74,6 +81,10 @@ class BernoulliPixels(PixelDistribution):
         logits, x = torch.broadcast_tensors(self.logits, x)
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(EVENT)
 
+    def log_prob_table(self, x: Tensor) -> Tensor:
+        logits = self.logits.flatten(1)
+        return logits @ x.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
+
     def sample(self, generator: Generator | None = None) -> Tensor:
         return (_uniform(self.logits, generator) < self.mean).to(self.logits.dtype)
 
@@ -104,6 +115,11 @@ class GaussianPixels(PixelDistribution):
         D = self.loc.shape[-3:].numel()
         log_normaliser = 0.5 * D * (self.log_C - math.log(math.pi))  # −(D/2) log(2πc)
         return log_normaliser - self.log_C.exp() * squared_error, squared_error.detach()
+
+    def log_prob_table(self, x: Tensor) -> Tensor:
+        loc, x = self.loc.flatten(1), x.flatten(1)
+        squared_error = loc.square().sum(1, keepdim=True) - 2 * loc @ x.T + x.square().sum(1)
+        return 0.5 * loc.shape[1] * (self.log_C - math.log(math.pi)) - self.log_C.exp() * squared_error
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         noise = torch.randn(self.loc.shape, generator=generator, device=self.loc.device, dtype=self.loc.dtype)
@@ -174,6 +190,11 @@ class ContinuousBernoulliPixels(PixelDistribution):
         logits, x = torch.broadcast_tensors(self.logits, x)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return (self.log_normaliser() - cross_entropy).sum(EVENT)
+
+    def log_prob_table(self, x: Tensor) -> Tensor:
+        logits = self.logits.flatten(1)
+        constant = (self.log_normaliser().flatten(1) - F.softplus(logits)).sum(1, keepdim=True)
+        return logits @ x.flatten(1).T + constant
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """By the inverse CDF of −|l|, log1p(u (e^−|l| − 1)) / −|l|, mirrored where l > 0."""

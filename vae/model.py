@@ -53,7 +53,8 @@ class Model(nn.Module):
     def decode(self, z: Tensor) -> PixelDistribution:
         """p(x|z); z (..., k), leading axes are kept."""
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            parameters = self.decoder(self.latent.decoder_input(z).reshape(-1, self.k))  # (n, P·channels, height, width)
+            fed = self.latent.decoder_input(z).reshape(-1, self.k)
+            parameters = self.decoder(fed)  # (n, P·channels, height, width)
         P = self.likelihood.parameters_per_pixel
         return self.likelihood(parameters.to(z.dtype).reshape(*z.shape[:-1], P, *self.shape))
 

@@ -1,0 +1,162 @@
+"""log p(x) exactly, by three ways, and the gap to the ELBO by two."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Generator, Tensor
+from torch.distributions import MultivariateNormal
+
+from vae import Config
+from vae.errors import ConfigError
+from vae.evidence import importance_evidence
+from vae.exact_evidence import ExactEvidence, exact_evidence, exact_method, linear_gaussian_of
+from vae.model import Model, build_model
+from vae.objectives import elbo_terms
+
+SHAPE = (1, 3, 3)
+
+
+def built(support: str = "unit", **settings: object) -> tuple[Model, Tensor]:
+    config = Config(hidden=() if settings.get("network") == "linear" else (6,), activation="tanh", **settings)  # type: ignore[arg-type]
+    model = build_model(config, SHAPE).double()
+    x = torch.rand(4, *SHAPE, generator=Generator().manual_seed(1), dtype=torch.float64)
+    return model, (x > 0.5).double() if support == "binary" else x
+
+
+def agrees(evidence: ExactEvidence, tolerance: float) -> None:
+    torch.testing.assert_close(evidence.log_px - evidence.elbo, evidence.kl_to_posterior, rtol=0, atol=tolerance)
+    assert (evidence.kl_to_posterior >= -tolerance).all()
+
+
+@pytest.mark.parametrize("latent", ["normal", "full-normal"])
+def test_a_linear_decoder_in_closed_form(latent: str) -> None:
+    model, x = built(network="linear", likelihood="gaussian", latent=latent, latent_dim=4, C=3.0)
+    evidence = exact_evidence(model, x)
+    assert evidence.method == exact_method(model) == "closed form"
+    W, b, c = model.decoder[0].weight, model.decoder[0].bias, 0.5 / model.likelihood.C  # type: ignore[operator, attr-defined]
+    marginal = MultivariateNormal(b, W @ W.T + c * torch.eye(9).double())
+    torch.testing.assert_close(evidence.log_px, marginal.log_prob(x.flatten(1)).detach(), rtol=1e-12, atol=1e-12)
+    agrees(evidence, 1e-12)
+    terms = elbo_terms(model, x, 200_000, Generator().manual_seed(0))
+    torch.testing.assert_close(evidence.distortion, terms.distortion.detach(), rtol=5e-3, atol=0)
+
+
+def test_the_closed_forms_posterior_is_bayes() -> None:
+    model, x = built(network="linear", likelihood="gaussian", latent_dim=3, C=3.0)
+    exact = linear_gaussian_of(model)
+    mean, cov = exact.posterior(x.flatten(1))
+    z = torch.randn(len(x), 3, generator=Generator().manual_seed(0)).double()
+    posterior = MultivariateNormal(mean, cov.expand(len(x), -1, -1)).log_prob(z)
+    joint = model.decode(z).log_prob(x) + model.prior().log_prob(z)
+    torch.testing.assert_close(posterior, (joint - exact.log_px(x.flatten(1))).detach(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "continuous-bernoulli"])
+def test_bits_by_all_their_codes(likelihood: str) -> None:
+    """Against a loop over the codes, one image at a time."""
+    support = "binary" if likelihood == "bernoulli" else "unit"
+    model, x = built(support, likelihood=likelihood, latent="bernoulli", latent_dim=5, C=3.0)
+    evidence = exact_evidence(model, x)
+    assert evidence.method == "all codes"
+    agrees(evidence, 1e-10)
+    q = model.encode(x).mean
+    log_px, kl = torch.zeros(4).double(), torch.zeros(4).double()
+    for n in range(4):
+        log_joint, probability = [], []
+        for code in range(32):
+            bits = torch.tensor([[code >> place & 1 for place in (4, 3, 2, 1, 0)]]).double()
+            log_joint.append(model.decode(bits).log_prob(x[n : n + 1])[0] - 5 * math.log(2))
+            probability.append(torch.where(bits[0] == 1, q[n], 1 - q[n]).prod())
+        posterior = torch.softmax(torch.stack(log_joint), 0)
+        log_px[n] = torch.stack(log_joint).exp().sum().log().detach()
+        kl[n] = sum(p * (p / r).log() for p, r in zip(probability, posterior, strict=True)).detach()  # type: ignore[union-attr]
+    torch.testing.assert_close(evidence.log_px, log_px, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(evidence.kl_to_posterior, kl, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("latent", ["normal", "full-normal"])
+def test_one_and_two_dimensions_by_a_grid_that_converges(k: int, latent: str) -> None:
+    """A linear decoder has a closed form to compare with; hiding it makes the grid do the work."""
+    model, x = built(network="linear", likelihood="gaussian", latent=latent, latent_dim=k, C=3.0)
+    exact = exact_evidence(model, x)
+    model.decoder.append(torch.nn.Identity())
+    grid = exact_evidence(model, x)
+    assert grid.method == "quadrature"
+    assert grid.grid_difference is not None
+    assert float(grid.grid_difference.max()) < 1e-3
+    for name in ("log_px", "distortion", "rate", "kl_to_posterior"):
+        torch.testing.assert_close(getattr(grid, name), getattr(exact, name), rtol=0, atol=1e-6)
+    agrees(grid, 1e-6)
+
+
+def test_a_grid_too_coarse_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With C = 1e5 the posterior is far narrower than a cell of an 9 x 9 grid."""
+    monkeypatch.setattr("vae.exact_evidence.GRID", {2: (5, 9)})
+    model, x = built(likelihood="gaussian", latent_dim=2, C=1e5)
+    grid = exact_evidence(model, x)
+    assert grid.grid_difference is not None
+    assert float(grid.grid_difference.max()) > 1
+
+
+def test_the_importance_bound_meets_the_exact_value_within_its_error() -> None:
+    model, x = built("binary", likelihood="bernoulli", latent_dim=2)
+    exact = exact_evidence(model, x).log_px
+    bound = importance_evidence(model, x, 20_000, Generator().manual_seed(0))
+    assert ((bound.iw_bound - exact).abs() < 5 * bound.standard_error).all()
+
+
+def test_the_exact_posterior_as_proposal_has_weights_without_variance_and_the_prior_gains_with_samples() -> None:
+    model, x = built(network="linear", likelihood="gaussian", latent="full-normal", latent_dim=2, C=3.0)
+    exact = linear_gaussian_of(model)
+    mean, cov = exact.posterior(x.flatten(1))
+    W, b = exact.W, exact.b
+    encoder = model.encoder[1]
+    with torch.no_grad():  # m = M⁻¹ Wᵀ (x − b); L = cholesky(c M⁻¹)
+        shrink = cov @ W.T / exact.c
+        L = torch.linalg.cholesky(cov)
+        encoder.weight.zero_()
+        encoder.weight[:2] = shrink
+        encoder.bias[:2] = -shrink @ b
+        encoder.bias[2:4] = 2 * L.diagonal().log()
+        encoder.bias[4:] = L[1, 0]
+    one = importance_evidence(model, x, 1, Generator().manual_seed(0))
+    torch.testing.assert_close(one.iw_bound, exact.log_px(x.flatten(1)), rtol=0, atol=1e-10)
+    assert float(importance_evidence(model, x, 50, Generator().manual_seed(0)).standard_error.max()) < 1e-6
+    agrees(exact_evidence(model, x), 1e-12)
+    assert float(exact_evidence(model, x).kl_to_posterior.abs().max()) < 1e-10
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.zero_()
+    bounds = [float(importance_evidence(model, x, K, Generator().manual_seed(0)).iw_bound.mean()) for K in (1, 10, 100, 1000)]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] < float(exact.log_px(x.flatten(1)).mean()) + 0.05
+
+
+def test_chunks_change_nothing_and_progress_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = built("binary", likelihood="bernoulli", latent="bernoulli", latent_dim=6)
+    whole = exact_evidence(model, x)
+    monkeypatch.setattr("vae.exact_evidence.NUMBERS_AT_ONCE", 200)
+    heard: list[float] = []
+    parts = exact_evidence(model, x, heard.append)
+    torch.testing.assert_close(parts.log_px, whole.log_px, rtol=1e-13, atol=1e-13)
+    assert len(heard) > 5
+    assert heard == sorted(heard)
+    assert heard[-1] == 1
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exact_evidence(model, x, stop)
+
+
+def test_a_model_without_an_exact_way_is_refused_in_a_sentence() -> None:
+    for settings in ({"latent_dim": 3}, {"latent": "bernoulli", "latent_dim": 15}):
+        model, x = built("binary", likelihood="bernoulli", **settings)
+        assert exact_method(model) is None
+        with pytest.raises(ConfigError, match="use an importance bound"):
+            exact_evidence(model, x)

@@ -1,0 +1,166 @@
+"""log p(x) without sampling, where the model allows it, and the gap between it and the ELBO computed twice.
+
+F6    log p(x) = ELBO + KL(q(z|x) ‖ p(z|x))
+F15   a linear decoder with Gaussian noise: closed form. Bits: the sum over all 2^k codes. One or two real dimensions:
+      the sum over a grid of z, log p(x) ≈ log Σ_z p(x|z) p(z) h^k, with a grid twice as fine to show that it converged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vae.codebook import MOST_BITS, all_codes
+from vae.errors import ConfigError
+from vae.kl import kl_normal
+from vae.likelihoods import Gaussian
+from vae.linear_gaussian import LinearGaussian
+from vae.model import Model
+
+NUMBERS_AT_ONCE = 4_000_000  # of a chunk's largest array: 32 MB in float64
+GRID = {1: (513, 8193), 2: (65, 513)}  # nodes per axis: of the first grid, and of the finest
+CONVERGED = 1e-3  # nats between two grids
+REACH = 6.0  # of the grid, in standard deviations of the prior and of q
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class ExactEvidence:
+    """Per image, (n,) float64, nats. `log_px − elbo` and `kl_to_posterior` are one number computed in two ways."""
+
+    log_px: Tensor
+    distortion: Tensor  # −E_q log p(x|z), the expectation taken exactly
+    rate: Tensor  # KL(q(z|x) ‖ p(z)), closed form
+    kl_to_posterior: Tensor  # KL(q(z|x) ‖ p(z|x))
+    method: str
+    grid_difference: Tensor | None  # quadrature: how far log p(x) or the ELBO moved when the grid was last halved
+
+    @property
+    def elbo(self) -> Tensor:
+        return -(self.distortion + self.rate)
+
+
+def exact_method(model: Model) -> str | None:
+    """How log p(x) of this model is had exactly, or None: then an importance bound is what there is."""
+    if model.latent.support == "binary":
+        return "all codes" if model.k <= MOST_BITS else None
+    if _linear_layer(model) is not None and isinstance(model.likelihood, Gaussian):
+        return "closed form"
+    return "quadrature" if model.k in GRID else None
+
+
+@torch.no_grad()
+def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) -> ExactEvidence:
+    """Of images x (n, channels, height, width) on the support. Memory does not grow with codes or grid nodes.
+
+    `progress` hears fractions; what it raises ends the work. Raises ConfigError where the model has no exact way.
+    """
+    method = exact_method(model)
+    if method == "closed form":
+        return _closed_form(model, x)
+    if method == "all codes":
+        device, dtype = x.device, x.dtype
+        sums = _sum_over(model, x, all_codes(model.k, device, dtype), 1.0, progress)
+        return _evidence(model, x, sums, method, None)
+    if method == "quadrature":
+        return _quadrature(model, x, progress or (lambda _: None))
+    raise ConfigError(
+        f"evidence: log p(x) is exact for a linear decoder with a gaussian likelihood, {MOST_BITS} bits at most, "
+        f"or 1 or 2 real dimensions; this model has {model.k} {model.latent.name} dimensions: use an importance bound"
+    )
+
+
+def linear_gaussian_of(model: Model) -> LinearGaussian:
+    """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64."""
+    layer = _linear_layer(model)
+    if layer is None or not isinstance(model.likelihood, Gaussian):
+        raise ConfigError("model: expected a linear decoder and a gaussian likelihood")
+    c = 0.5 * (-model.likelihood.log_C.detach().double()).exp()
+    return LinearGaussian(layer.weight.detach().double(), layer.bias.detach().double(), c)
+
+
+def _linear_layer(model: Model) -> nn.Linear | None:
+    """The decoder's only layer, where it is one matrix."""
+    layers = [layer for layer in model.decoder if not isinstance(layer, (nn.Flatten, nn.Unflatten))]
+    return layers[0] if len(layers) == 1 and isinstance(layers[0], nn.Linear) else None
+
+
+def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
+    exact, qz_x, flat = linear_gaussian_of(model), model.encode(x), x.flatten(1).double()
+    loc = qz_x.mean.double()
+    cov = (qz_x.covariance if hasattr(qz_x, "covariance") else qz_x.variance).double()  # type: ignore[attr-defined]
+    mean, posterior_cov = exact.posterior(flat)
+    return ExactEvidence(
+        log_px=exact.log_px(flat),
+        distortion=-exact.expected_log_px_z(flat, loc, cov),
+        rate=model.latent.rate(qz_x).double(),
+        kl_to_posterior=kl_normal(loc, cov, mean, posterior_cov.expand(len(x), -1, -1)),
+        method="closed form",
+        grid_difference=None,
+    )
+
+
+@dataclass
+class _Sums:
+    """Over nodes z of cell size h^k, per image: log Σ p(x, z) h^k and the expectations under q, all (n,) float64."""
+
+    log_px: Tensor
+    log_likelihood: Tensor  # Σ q log p(x|z) h^k
+    log_ratio: Tensor  # Σ q [log q − log p(z)] h^k
+    mass: Tensor  # Σ q h^k: 1, but for what a grid leaves out
+
+
+def _sum_over(model: Model, x: Tensor, nodes: Tensor, cell: float, progress: Progress | None) -> _Sums:
+    qz_x, pz, n = model.encode(x), model.prior(), len(x)
+    zeros = torch.zeros(n, dtype=torch.float64, device=x.device)
+    sums = _Sums(torch.full_like(zeros, -math.inf), zeros, zeros.clone(), zeros.clone())
+    done = 0
+    for z in _chunks(nodes, x[0].numel(), n * model.k):
+        log_px_z = model.decode(z).log_prob_table(x).double()  # (c, n)
+        log_pz, log_q = pz.log_prob(z).double().unsqueeze(1), qz_x.log_prob(z.unsqueeze(1)).double()
+        q = log_q.exp() * cell
+        sums.log_px = torch.logaddexp(sums.log_px, torch.logsumexp(log_px_z + log_pz, 0) + math.log(cell))
+        sums.log_likelihood = sums.log_likelihood + (q * log_px_z).sum(0)
+        sums.log_ratio = sums.log_ratio + (q * (log_q - log_pz)).sum(0)
+        sums.mass = sums.mass + q.sum(0)
+        done += len(z)
+        if progress:
+            progress(done / len(nodes))
+    return sums
+
+
+def _chunks(nodes: Tensor, *row_sizes: int) -> Iterator[Tensor]:
+    yield from nodes.split(max(1, NUMBERS_AT_ONCE // max(row_sizes)))
+
+
+def _evidence(model: Model, x: Tensor, sums: _Sums, method: str, difference: Tensor | None) -> ExactEvidence:
+    return ExactEvidence(
+        log_px=sums.log_px,
+        distortion=-sums.log_likelihood,
+        rate=model.latent.rate(model.encode(x)).double(),
+        kl_to_posterior=sums.log_ratio - sums.log_likelihood + sums.mass * sums.log_px,
+        method=method,
+        grid_difference=difference,
+    )
+
+
+def _quadrature(model: Model, x: Tensor, progress: Progress) -> ExactEvidence:
+    """Grids that halve their spacing until log p(x) and the ELBO stay, or the finest is reached."""
+    qz_x, k = model.encode(x), model.k
+    reach = max(REACH, float((qz_x.mean.abs() + REACH * qz_x.variance.sqrt()).max()))  # type: ignore[attr-defined]
+    per_axis, finest = GRID[k]
+    before: _Sums | None = None
+    while True:
+        axis = torch.linspace(-reach, reach, per_axis, dtype=x.dtype, device=x.device)
+        nodes = torch.cartesian_prod(*[axis] * k).reshape(-1, k)
+        sums = _sum_over(model, x, nodes, (2 * reach / (per_axis - 1)) ** k, progress)
+        if before is not None:
+            moved = (sums.log_px - before.log_px).abs()
+            difference = torch.maximum(moved, (sums.log_likelihood - before.log_likelihood).abs())
+            if per_axis >= finest or float(difference.max()) < CONVERGED:
+                return _evidence(model, x, sums, "quadrature", difference)
+        before, per_axis = sums, 2 * per_axis - 1

@@ -1,0 +1,99 @@
+"""How noisy and how biased a gradient estimator is, measured against the gradient by enumeration.
+
+The gradient looked at is ∂ loss / ∂ logits of q(z|x), (B, k) in nats: what an estimator hands to the encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from vae.estimators import ESTIMATORS, Estimator, Exact
+from vae.latents import IndependentBernoulli
+from vae.model import Model
+from vae.objectives import OBJECTIVES
+
+ROWS_AT_ONCE = 20_000  # images times draws times codes
+
+
+@dataclass(frozen=True)
+class GradientStudy:
+    """From `draws` independent estimates."""
+
+    exact: Tensor  # (B, k) by enumeration
+    mean: Tensor  # (B, k)
+    variance: Tensor  # (B, k) of one estimate
+    draws: int
+
+    @property
+    def total_variance(self) -> float:
+        """Summed over the k logits, mean over images: E‖g − E g‖²."""
+        return float(self.variance.sum(-1).mean())
+
+    @property
+    def relative_bias(self) -> float:
+        """‖E g − exact‖ / ‖exact‖ over all images, what noise alone would leave taken out; 0 where noise covers it."""
+        noise = self.variance.sum() / self.draws
+        return float(((self.mean - self.exact).square().sum() - noise).clamp(min=0).sqrt() / self.exact.norm())
+
+    @property
+    def relative_noise(self) -> float:
+        """What noise alone leaves of ‖mean − exact‖ / ‖exact‖: a bias below it cannot be told from none."""
+        return float((self.variance.sum() / self.draws).sqrt() / self.exact.norm())
+
+
+@torch.no_grad()
+def enumerated_gradient(model: Model, x: Tensor, weight: float = 1.0) -> Tensor:
+    """∂ E_q[f] / ∂ logits by the sum over all codes, (B, k), nats; see `vae.estimators` for f."""
+    return estimates(make("exact"), model, x, 1, weight)[0]
+
+
+def make(name: str) -> Estimator:
+    """An estimator for looking at: for its own objective, with nothing remembered from training."""
+    kind = ESTIMATORS[name]
+    return kind(OBJECTIVES[kind.objectives[0]]).eval()
+
+
+def estimates(
+    estimator: Estimator,
+    model: Model,
+    x: Tensor,
+    draws: int,
+    weight: float = 1.0,
+    samples: int = 1,
+    generator: Generator | None = None,
+) -> Tensor:
+    """`draws` independent estimates of the gradient, (draws, B, k). The model's own gradients are left alone."""
+    with torch.no_grad():
+        logits = model.encode(x).logits  # type: ignore[attr-defined]
+    per_draw = len(x) * estimator.decoded(samples, model.k)
+    C = torch.tensor(weight, dtype=x.dtype, device=x.device)
+    parts = []
+    for at_once in _portions(draws, 1 if isinstance(estimator, Exact) else max(1, ROWS_AT_ONCE // per_draw)):
+        leaf = logits.repeat(at_once, 1).requires_grad_()
+        with torch.enable_grad():
+            many = x.repeat(at_once, 1, 1, 1)
+            loss, _ = estimator.loss_at(model, IndependentBernoulli(leaf), many, samples, C, generator)
+            (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+        parts.append(gradient.reshape(at_once, *logits.shape))
+    return torch.cat(parts)
+
+
+def study(
+    estimator: Estimator,
+    model: Model,
+    x: Tensor,
+    draws: int,
+    weight: float = 1.0,
+    samples: int = 1,
+    generator: Generator | None = None,
+) -> GradientStudy:
+    """Mean and variance of `draws` estimates beside the exact gradient; x: images, the model's latent is binary."""
+    g = estimates(estimator, model, x, draws, weight, samples, generator)
+    return GradientStudy(enumerated_gradient(model, x, weight), g.mean(0), g.var(0), draws)
+
+
+def _portions(total: int, most: int) -> list[int]:
+    return [min(most, total - done) for done in range(0, total, most)]
