@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "activation": "relu",
     "objective": "elbo",
     "samples": 1,
+    "estimator": AUTOMATIC,
     "epochs": None,
     "batch_size": None,
     "lr": 1e-3,
@@ -123,6 +124,7 @@ def _in_front() -> None:
 
 
 def _behind() -> None:
+    from vae.estimators import ESTIMATORS, choices
     from vae.latents import LATENTS
     from vae.networks import ACTIVATIONS, NETWORKS
     from vae.objectives import OBJECTIVES
@@ -147,6 +149,7 @@ def _behind() -> None:
         )
         st.selectbox("Activation", list(ACTIVATIONS), key=_key("activation"), **keep)
         st.selectbox("Latent", list(LATENTS), key=_key("latent"), **keep)
+        look.note(f"{LATENTS[_value('latent')].about}.".capitalize())
     with second:
         look.label("What is minimised")
         st.selectbox(
@@ -157,6 +160,20 @@ def _behind() -> None:
             **keep,
         )
         st.number_input("Samples of z per image", 1, 512, key=_key("samples"), **keep)
+        fitting = choices(_value("latent"), _value("objective"))
+        options = [AUTOMATIC, *fitting] if len(fitting) > 1 else [AUTOMATIC]
+        if _value("estimator") not in options:
+            st.session_state[_key("estimator")] = AUTOMATIC
+        chosen = fitting[0] if _value("estimator") == AUTOMATIC else _value("estimator")
+        st.selectbox(
+            "Gradient estimator",
+            options,
+            key=_key("estimator"),
+            help="How the gradient passes through z. A normal latent has a path through its sample; bits need one of "
+            "several estimators, whose noise and bias the Binary laboratory measures.",
+            **keep,
+        )
+        look.note(f"{chosen}: {ESTIMATORS[chosen].about}.")
         st.text_input(
             "C at the start",
             key=_key("C"),
@@ -201,7 +218,7 @@ def _summary() -> None:
     look.facts(
         {
             "Images": f"{info.train:,} to train, {info.test:,} held out, {_size(info.shape)}",
-            "Model": f"{config.network} ({widths}), {config.latent_dim} latent dimensions",
+            "Model": f"{config.network} ({widths}), {_latent(config)}",
             "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
             "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
             "Pace": f"{pace:g} steps a second, to watch it learn" if pace else "full speed",
@@ -252,6 +269,7 @@ def asked_config() -> Config:
         binarize=None if value["binarize"] == AUTOMATIC else value["binarize"],
         C=parse_C(value["C"]),
         hidden=parse_widths(value["hidden"]),
+        estimator=None if value["estimator"] == AUTOMATIC else value["estimator"],
         **{
             f: value[f]
             for f in (
@@ -319,6 +337,14 @@ def _about_data() -> str:
     ]
     about = ABOUT.get(_value("dataset"), "")
     return f"{about} {info.train + info.test:,} images, {_size(info.shape)}, {kind}.".strip()
+
+
+def _latent(config: Config) -> str:
+    """`2 latent dimensions`, and for bits the way their gradient is estimated."""
+    k, plural = config.latent_dim, "" if config.latent_dim == 1 else "s"
+    if config.latent == "bernoulli":
+        return f"{k} bit{plural}, gradient by {config.estimator}"
+    return f"{k} latent dimension{plural}" + (", full covariance" if config.latent == "full-normal" else "")
 
 
 def _size(shape: tuple[int, int, int]) -> str:

@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("name", metavar="RUN")
     evaluate.add_argument("--samples", type=int, default=5000, help="importance samples per image (default 5000)")
     evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
+    evaluate.add_argument("--exact", action="store_true", help="log p(x) without sampling, where the model allows it")
     evaluate.set_defaults(run=evaluate_command)
 
     project = commands.add_parser("project", help="lay the codes of a run's images out in two dimensions")
@@ -88,13 +89,18 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     )
     add("--likelihood", help="bernoulli, gaussian or continuous-bernoulli (default: gaussian for grey data)")
     add("--C", type=_C, metavar="VALUE|fit", help="Gaussian: 1/(2c), or fit; others: weight of the distortion")
-    add("--latent", help="kind of latent variable (default normal)")
+    add("--latent", help="normal, full-normal or bernoulli (default normal)")
     add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
     add("--network", help="linear, mlp or conv (default mlp)")
     add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
     add("--activation", help="relu or tanh (default relu)")
     add("--objective", help="elbo or iwae (default elbo)")
     add("--samples", type=int, help="samples of z per image in a step: S of the ELBO, K of iwae (default 1)")
+    add(
+        "--estimator",
+        help="of the gradient, for bits: rloo-4, rloo-2, disarm, running-mean, score, straight-through, concrete, "
+        "exact; vimco with iwae (default: the first that fits)",
+    )
     add("--epochs", type=int, help="default: about a minute on two cores, 800 at most")
     add("--batch-size", type=_auto, metavar="N|auto", help="images per step (default auto)")
     add("--lr", type=float, help="Adam's learning rate (default 1e-3)")
@@ -197,6 +203,7 @@ def list_command(options: argparse.Namespace) -> int:
 
 def evaluate_command(options: argparse.Namespace) -> int:
     from vae.evidence import evaluate
+    from vae.exact_evidence import evaluate_exactly
 
     for name in ("samples", "limit"):
         value = getattr(options, name)
@@ -208,9 +215,16 @@ def evaluate_command(options: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r{fraction:4.0%}", end="", file=sys.stderr, flush=True)
 
-    result = evaluate(run.model, run.dataset(), options.samples, options.limit, progress=progress)
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())  # what has been looked at so far is still an estimate
+    dataset = run.dataset()
+    result = evaluate(run.model, dataset, options.samples, options.limit, progress=progress, stop=stop.is_set)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    exact: dict[str, Any] = {}
+    if options.exact:
+        exact = evaluate_exactly(run.model, dataset, result["n"], progress)
     if options.json:
-        print(json.dumps(result))
+        print(json.dumps(result | exact))
         return 0
     error = f" ± {result['iw_standard_error']:.3f}" if result["iw_standard_error"] is not None else ""
     print(f"\rheld-out images {result['n']:,}, means in nats")
@@ -219,6 +233,13 @@ def evaluate_command(options: argparse.Namespace) -> int:
     print(
         f"log p(x) ≥    {result['iw_bound']:10.3f}{error}  in expectation, K = {result['samples']:,} importance samples"
     )
+    if exact:
+        difference = exact["grid_difference"]
+        told = exact["log_px_method"] + (
+            "" if difference is None else f", finer grid moved it by {difference:.1e} at most"
+        )
+        print(f"log p(x) =    {exact['log_px']:10.3f}  by {told}")
+        print(f"gap           {exact['gap']:10.3f}  = log p(x) − ELBO; KL(q‖p(z|x)) = {exact['kl_to_posterior']:.3f}")
     print(f"effective samples {result['iw_ess']:.1f}; active units {result['active_units']}")
     return 0
 

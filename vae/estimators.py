@@ -22,7 +22,7 @@ from vae.errors import ConfigError
 from vae.latents import IndependentBernoulli
 from vae.likelihoods import PixelDistribution
 from vae.model import Model
-from vae.objectives import ElboTerms
+from vae.objectives import ElboTerms, with_rate
 
 Losses = tuple[Tensor, ElboTerms]
 
@@ -123,9 +123,7 @@ class LikelihoodRatio(Estimator):
             log_q = q.log_prob(z)
             f = log_q - model.prior().log_prob(z) - weight * log_px_z
             weights = self.weights(q, z)
-            rate_per_dim = model.latent.rate_per_dim(q)
-            distortion = -(weights * log_px_z).sum(0)
-            terms = ElboTerms(distortion, rate_per_dim.sum(-1), rate_per_dim, (weights * squared_error).sum(0))
+            terms = with_rate(model, q, -(weights * log_px_z).sum(0), (weights * squared_error).sum(0))
             taught = weight * self.decoder_weights(q, z, f)
             gradient = self.gradient(q, z, f, log_q)
         surrogate = (qz_x.logits * gradient).sum(-1) - (taught * log_px_z).sum(0)  # its gradient is the estimate
@@ -300,8 +298,7 @@ class StraightThrough(Estimator):
         p = qz_x.mean
         z = qz_x.sample((samples,), generator) + (p - p.detach())
         log_px_z, squared_error = model.decode(z).log_prob_and_squared_error(x)
-        rate_per_dim = model.latent.rate_per_dim(qz_x)
-        terms = ElboTerms(-log_px_z.mean(0), rate_per_dim.sum(-1), rate_per_dim, squared_error.mean(0))
+        terms = with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
         return weight * terms.distortion + terms.rate, terms
 
 
@@ -331,11 +328,9 @@ class Concrete(Estimator):
         relaxed = -model.decode((noisy / self.TEMPERATURE).sigmoid()).log_prob(x).mean(0)
         with torch.no_grad():
             log_px_z, squared_error = model.decode((noisy > 0).to(logits.dtype)).log_prob_and_squared_error(x)
-        rate_per_dim = model.latent.rate_per_dim(qz_x)
-        rate = rate_per_dim.sum(-1)
-        terms = ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
+        terms = with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
         moved = weight * (relaxed - relaxed.detach())
-        return weight * terms.distortion + rate + moved, terms
+        return weight * terms.distortion + terms.rate + moved, terms
 
 
 ESTIMATORS: dict[str, type[Estimator]] = {

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vae.codebook import MOST_BITS, all_codes
+from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.kl import kl_normal
 from vae.likelihoods import Gaussian
@@ -72,6 +73,23 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
         f"evidence: log p(x) is exact for a linear decoder with a gaussian likelihood, {MOST_BITS} bits at most, "
         f"or 1 or 2 real dimensions; this model has {model.k} {model.latent.name} dimensions: use an importance bound"
     )
+
+
+def evaluate_exactly(
+    model: Model, dataset: Dataset, limit: int | None = None, progress: Progress | None = None
+) -> dict[str, float | int | str | None]:
+    """Means over the first `limit` held-out images, nats; `gap` = log p(x) − ELBO is also `kl_to_posterior`."""
+    images = dataset.test[:limit].to(next(model.parameters()).device)
+    evidence = exact_evidence(model, dataset.to_float(images), progress)  # held-out pixels are drawn once for all
+    difference = evidence.grid_difference
+    return {
+        "log_px": float(evidence.log_px.mean()),
+        "log_px_method": evidence.method,
+        "exact_elbo": float(evidence.elbo.mean()),
+        "gap": float((evidence.log_px - evidence.elbo).mean()),
+        "kl_to_posterior": float(evidence.kl_to_posterior.mean()),
+        "grid_difference": None if difference is None else float(difference.max()),
+    }
 
 
 def linear_gaussian_of(model: Model) -> LinearGaussian:

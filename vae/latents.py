@@ -37,6 +37,7 @@ class Latent(Protocol):
     name: ClassVar[str]
     about: ClassVar[str]  # one line for whoever chooses
     support: ClassVar[str]  # of each z_i: "real", or "binary" for 0 and 1
+    factorises: ClassVar[bool]  # q(z|x) = Π q(z_i|x)
     reparameterised: ClassVar[bool]  # rsample carries gradients to q's parameters
 
     @staticmethod
@@ -172,6 +173,7 @@ class NormalLatent:
     name = "normal"
     about = "k real numbers, a posterior with a variance per dimension"
     support = "real"
+    factorises = True
     reparameterised = True
 
     @staticmethod
@@ -212,6 +214,7 @@ class FullNormalLatent:
     name = "full-normal"
     about = "k real numbers, a posterior with a full covariance matrix"
     support = "real"
+    factorises = False
     reparameterised = True
 
     @staticmethod
@@ -258,6 +261,7 @@ class BernoulliLatent:
     name = "bernoulli"
     about = "k bits; the gradient needs an estimator"
     support = "binary"
+    factorises = True
     reparameterised = False
 
     @staticmethod

@@ -28,6 +28,7 @@ class ElboTerms:
     rate: Tensor  # (B,) KL(q(z|x) ‖ p(z)), nats
     rate_per_dim: Tensor | None  # (B, k) nats; None where q does not factorise
     squared_error: Tensor  # (B,) E_q ‖x − E[x|z]‖², pixel²
+    marginal_rate_per_dim: Tensor  # (B, k) nats, KL(q(z_i|x) ‖ p(z_i)): rate_per_dim where there is one; for reading
 
     @property
     def elbo(self) -> Tensor:
@@ -44,7 +45,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator |
     qz_x = model.encode(x)
     px_z = model.decode(draw(model, qz_x, samples, generator))  # z (S, B, k)
     log_px_z, squared_error = px_z.log_prob_and_squared_error(x)  # (S, B)
-    return _terms(model, qz_x, log_px_z, squared_error)
+    return with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
 
 
 def iw_bound(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
@@ -90,7 +91,8 @@ class ImportanceWeighted:
         model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
     ) -> tuple[Tensor, ElboTerms]:
         log_w, log_px_z, squared_error, qz_x = log_weights(model, x, samples, generator)
-        return math.log(samples) - torch.logsumexp(log_w, 0), _terms(model, qz_x, log_px_z, squared_error)
+        terms = with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
+        return math.log(samples) - torch.logsumexp(log_w, 0), terms
 
 
 def log_weights(
@@ -109,11 +111,14 @@ def draw(model: Model, qz_x: LatentDistribution, samples: int, generator: Genera
     return sample((samples,), generator)
 
 
-def _terms(model: Model, qz_x: LatentDistribution, log_px_z: Tensor, squared_error: Tensor) -> ElboTerms:
-    """From log p(x|z) and the squared error, both (S, B)."""
+def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, squared_error: Tensor) -> ElboTerms:
+    """The terms with the closed-form rate of q(z|x) beside a distortion and a squared error, both (B,)."""
     rate_per_dim = model.latent.rate_per_dim(qz_x)
-    rate = rate_per_dim.sum(-1) if rate_per_dim is not None else model.latent.rate(qz_x)
-    return ElboTerms(-log_px_z.mean(0), rate, rate_per_dim, squared_error.mean(0))
+    if rate_per_dim is not None:
+        return ElboTerms(distortion, rate_per_dim.sum(-1), rate_per_dim, squared_error, rate_per_dim)
+    with torch.no_grad():
+        marginal = model.latent.marginal_rate_per_dim(qz_x)
+    return ElboTerms(distortion, model.latent.rate(qz_x), None, squared_error, marginal)
 
 
 def check_samples(samples: int) -> None:

@@ -45,6 +45,7 @@ class Means:
     loss: float
     rate_per_dim: list[float] | None
     images: int
+    marginal_rate_per_dim: list[float] | None = None  # KL(q(z_i|x) ‖ p(z_i)), where q does not factorise
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class Trainer:
         if evaluate and test is None:
             return None
         sums = (self.sums / (self.steps_summed * self.B)).tolist()
-        train = _means(sums, self.steps_summed * self.B)
+        train = self._means(sums, self.steps_summed * self.B)
         self.sums.zero_()
         self.steps_summed = 0
         self.record_due = self.single = False
@@ -266,7 +267,7 @@ class Trainer:
                 knobs.refresh()
                 if knobs.stop:
                     return None
-        return _means((sums / len(images)).tolist(), len(images))
+        return self._means((sums / len(images)).tolist(), len(images))
 
     def _log_C(self) -> Tensor | None:
         """A Gaussian's log C at this step."""
@@ -274,14 +275,29 @@ class Trainer:
         return likelihood.log_C.detach().clone() if isinstance(likelihood, Gaussian) else None
 
     def _sums(self, loss: Tensor, terms: ElboTerms, log_C: Tensor | None) -> Tensor:
-        """(5 + k,): distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per dimension, summed over the
-        batch; NaN where the model has no such term."""
+        """(5 + k,): distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per dimension (of
+        the marginals), summed over the batch; NaN where the model has no such term."""
         D, B = self.dataset.info.pixels, len(loss)
         columns = torch.stack([terms.distortion.detach(), terms.rate.detach(), terms.squared_error, loss]).sum(1)
         unknown = columns.new_full((1,), math.nan)
         normaliser = unknown if log_C is None else (0.5 * D * B * (math.log(math.pi) - log_C)).reshape(1)
-        per_dim = unknown.expand(self.model.k) if terms.rate_per_dim is None else terms.rate_per_dim.detach().sum(0)
-        return torch.cat([columns, normaliser, per_dim])
+        return torch.cat([columns, normaliser, terms.marginal_rate_per_dim.detach().sum(0)])
+
+    def _means(self, values: list[float], images: int) -> Means:
+        """From what `_sums` sums, divided by the images."""
+        distortion, rate, squared_error, loss, normaliser, *per_dim = values
+        factorises = self.model.latent.factorises
+        return Means(
+            distortion=distortion,
+            rate=rate,
+            elbo=-(distortion + rate),
+            squared_error=squared_error,
+            normaliser=None if math.isnan(normaliser) else normaliser,
+            loss=loss,
+            rate_per_dim=per_dim if factorises else None,
+            images=images,
+            marginal_rate_per_dim=None if factorises else per_dim,
+        )
 
     @property
     def evaluate_every(self) -> int:
@@ -408,17 +424,3 @@ def train(config: Config, knobs: Knobs | None = None, dataset: Dataset | None = 
     for event in Trainer(completed, dataset).run(knobs):
         if isinstance(event, Record):
             yield event
-
-
-def _means(values: list[float], images: int) -> Means:
-    distortion, rate, squared_error, loss, normaliser, *rate_per_dim = values
-    return Means(
-        distortion,
-        rate,
-        -(distortion + rate),
-        squared_error,
-        None if math.isnan(normaliser) else normaliser,
-        loss,
-        None if any(math.isnan(value) for value in rate_per_dim) else rate_per_dim,
-        images,
-    )

@@ -70,6 +70,11 @@ test("rates per dimension are those of the newest record, so that they add up to
   assert.equal(history.ratePerDim, null);
   history.append([record(4, { rates: [1, 2, 3] })]);
   assert.deepEqual(history.ratePerDim, [1, 2, 3]);
+  assert.equal(history.marginal, false);
+  const full = record(5, { rates: null });
+  full.train.marginal_rate_per_dim = [3, 1];
+  history.append([full]);
+  assert.deepEqual([history.ratePerDim, history.marginal], [[3, 1], true]);
 });
 
 test("a held-out measurement is current until C changes", () => {

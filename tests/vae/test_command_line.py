@@ -142,3 +142,15 @@ def test_doctor_names_versions_and_places(tmp_path: Path) -> None:
     assert facts["runs"] == str(tmp_path)
     assert facts["torch"][0].isdigit()
     assert facts["free disk"].endswith("GB")
+
+
+def test_evaluate_exact_adds_log_px_and_the_gap_in_two_ways(tmp_path: Path) -> None:
+    bits = "--latent bernoulli --latent-dim 3 --binarize threshold --name bits --threads 1"
+    assert vae("train", *SHORT, *bits.split(), runs=tmp_path).returncode == 0
+    answer = vae("evaluate", "bits", "--samples", "50", "--limit", "40", "--exact", "--json", runs=tmp_path)
+    told = json.loads(answer.stdout)
+    assert told["log_px_method"] == "all codes"
+    assert told["gap"] == pytest.approx(told["kl_to_posterior"], abs=1e-4)
+    assert told["gap"] == pytest.approx(told["log_px"] - told["exact_elbo"], abs=1e-9)
+    assert told["iw_bound"] == pytest.approx(told["log_px"], abs=5 * told["iw_standard_error"] + 0.01)
+    assert told["n"] == 40

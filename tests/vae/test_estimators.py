@@ -1,4 +1,4 @@
-"""Gradient estimators for bits, by enumeration of everything that they can draw; nothing here is sampled to be judged."""
+"""Gradient estimators for bits, judged by enumeration of everything that they can draw."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def fed(estimator: LikelihoodRatio, z: Tensor, model: Model, qz_x: IndependentBe
     return estimator.loss_at(model, qz_x, x, len(z), torch.tensor(weight_of(estimator), dtype=x.dtype), None)
 
 
-def expected_gradients(estimator: LikelihoodRatio, K: int, model: Model, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+def expected_gradients(
+    estimator: LikelihoodRatio, K: int, model: Model, x: Tensor
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """E[g] and E[‖g‖²] of the logits' gradient g, (B, k) and (B,), and the decoder's expected gradient."""
     logits = model.encode(x).logits.detach().requires_grad_()
     decoder = list(model.decoder.parameters())

@@ -112,7 +112,7 @@ def test_the_importance_bound_meets_the_exact_value_within_its_error() -> None:
 def test_the_exact_posterior_as_proposal_has_weights_without_variance_and_the_prior_gains_with_samples() -> None:
     model, x = built(network="linear", likelihood="gaussian", latent="full-normal", latent_dim=2, C=3.0)
     exact = linear_gaussian_of(model)
-    mean, cov = exact.posterior(x.flatten(1))
+    _, cov = exact.posterior(x.flatten(1))
     W, b = exact.W, exact.b
     encoder = model.encoder[1]
     with torch.no_grad():  # m = M⁻¹ Wᵀ (x − b); L = cholesky(c M⁻¹)
@@ -131,7 +131,9 @@ def test_the_exact_posterior_as_proposal_has_weights_without_variance_and_the_pr
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.zero_()
-    bounds = [float(importance_evidence(model, x, K, Generator().manual_seed(0)).iw_bound.mean()) for K in (1, 10, 100, 1000)]
+    bounds = [
+        float(importance_evidence(model, x, K, Generator().manual_seed(0)).iw_bound.mean()) for K in (1, 10, 100, 1000)
+    ]
     assert bounds == sorted(bounds)
     assert bounds[-1] < float(exact.log_px(x.flatten(1)).mean()) + 0.05
 

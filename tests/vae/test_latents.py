@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal, kl_divergence
 
-from vae.latents import DiagonalNormal, NormalLatent
+from vae.kl import kl_bernoulli_half, kl_normal
+from vae.latents import BernoulliLatent, DiagonalNormal, FullNormal, FullNormalLatent, NormalLatent
 
 
 def parameters(seed: int, *shape: int) -> Tensor:
@@ -88,3 +91,94 @@ def test_rate_is_the_mean_of_log_q_minus_log_p(qz_x: DiagonalNormal) -> None:
     difference = qz_x.log_prob(z) - prior.log_prob(z)
     error = difference.std(0) / 100_000**0.5
     assert ((difference.mean(0) - NormalLatent.rate(qz_x)).abs() < 5 * error).all()
+
+
+# a full covariance
+
+
+@pytest.fixture
+def full() -> FullNormal:
+    return FullNormalLatent.posterior(parameters(0, 5, FullNormalLatent.parameters(3)))
+
+
+def full_reference(q: FullNormal) -> MultivariateNormal:
+    return MultivariateNormal(q.loc, scale_tril=q.L)
+
+
+def test_the_encoders_output_fills_the_factor_row_by_row() -> None:
+    row = torch.tensor([[1.0, 2.0, 3.0, 0.0, 2.0, 4.0, 0.1, 0.2, 0.3]])
+    q = FullNormalLatent.posterior(row)
+    e = math.e
+    assert q.mean.tolist() == [[1, 2, 3]]
+    torch.testing.assert_close(q.L, torch.tensor([[[1, 0, 0], [0.1, e, 0], [0.2, 0.3, e**2]]]), rtol=1e-6, atol=0)
+    torch.testing.assert_close(q.variance, q.covariance.diagonal(dim1=-2, dim2=-1), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("k", range(1, 9))
+def test_every_number_of_dimensions_finds_its_own_parameters(k: int) -> None:
+    q = FullNormalLatent.posterior(parameters(k, 2, FullNormalLatent.parameters(k)))
+    assert q.L.shape == (2, k, k)
+    assert len(set(q.L[0].tril()[q.L[0].tril() != 0].tolist())) == k * (k + 1) // 2
+
+
+def test_full_log_prob_and_F2_equal_torch(full: FullNormal) -> None:
+    z = parameters(1, 7, 5, 3)
+    torch.testing.assert_close(full.log_prob(z), full_reference(full).log_prob(z), rtol=1e-12, atol=1e-12)
+    prior = MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
+    rate = FullNormalLatent.rate(full)
+    torch.testing.assert_close(rate, kl_divergence(full_reference(full), prior), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(rate, kl_normal(full.loc, full.covariance, torch.zeros(5, 3).double(),
+                                               torch.ones(5, 3).double()), rtol=1e-10, atol=1e-12)  # fmt: skip
+    marginals = kl_divergence(Normal(full.loc, full.variance.sqrt()), Normal(0.0, 1.0))
+    torch.testing.assert_close(FullNormalLatent.marginal_rate_per_dim(full), marginals, rtol=1e-12, atol=1e-12)
+
+
+def test_F9_is_a_matrix_product(full: FullNormal) -> None:
+    z = full.rsample((4,), Generator().manual_seed(3))
+    noise = torch.randn(4, 5, 3, generator=Generator().manual_seed(3), dtype=torch.float64)
+    by_hand = torch.stack([torch.stack([full.loc[b] + full.L[b] @ noise[s, b] for b in range(5)]) for s in range(4)])
+    torch.testing.assert_close(z, by_hand, rtol=1e-12, atol=1e-12)
+
+
+def test_without_its_lower_part_a_full_normal_is_the_diagonal_one() -> None:
+    row = parameters(4, 5, FullNormalLatent.parameters(3))
+    row[:, 6:] = 0
+    full, diagonal = FullNormalLatent.posterior(row), NormalLatent.posterior(row[:, :6])
+    z = parameters(5, 5, 3)
+    torch.testing.assert_close(full.log_prob(z), diagonal.log_prob(z), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(FullNormalLatent.rate(full), NormalLatent.rate(diagonal), rtol=1e-12, atol=1e-12)
+
+
+# bits
+
+
+def test_bits_equal_torch() -> None:
+    q = BernoulliLatent.posterior(parameters(0, 5, 3))
+    reference = Independent(Bernoulli(logits=q.logits), 1)
+    z = (parameters(1, 7, 5, 3) > 0).double()
+    torch.testing.assert_close(q.log_prob(z), reference.log_prob(z), rtol=1e-12, atol=1e-12)
+    fair = Bernoulli(probs=torch.tensor(0.5).double())
+    expected = kl_divergence(Bernoulli(logits=q.logits), fair)
+    torch.testing.assert_close(BernoulliLatent.rate_per_dim(q), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(BernoulliLatent.rate(q), expected.sum(-1), rtol=1e-12, atol=1e-12)
+    assert BernoulliLatent.decoder_input(z).unique().tolist() == [-1, 1]
+
+
+def test_the_rate_of_bits_keeps_its_digits_from_fair_to_certain() -> None:
+    """float32 against float64 of the plain formula; below |l| = 0.1 against its series, where the plain one cancels."""
+    logits = torch.tensor([0.0, 1e-4, 0.01, 0.099, 0.101, 1.0, 10.0, 80.0, 1e4])
+    rate = kl_bernoulli_half(logits)
+    l = logits.double()  # noqa: E741  the letter of the formula
+    plain = torch.sigmoid(l) * l - torch.nn.functional.softplus(l) + math.log(2)
+    wanted = torch.where(l < 0.05, l**2 / 8 - l**4 / 64, plain)
+    torch.testing.assert_close(rate.double(), wanted, rtol=1e-4, atol=0)
+    torch.testing.assert_close(kl_bernoulli_half(-logits), rate, rtol=0, atol=0)
+    assert float(rate[-1]) == pytest.approx(math.log(2))
+    assert float(rate[0]) == 0
+
+
+def test_the_slope_of_the_rate_of_bits_is_finite_and_right_everywhere() -> None:
+    logits = torch.tensor([-200.0, -3.0, -0.1001, -0.0999, 0.0, 0.05, 0.5, 200.0], dtype=torch.float64).requires_grad_()
+    (slope,) = torch.autograd.grad(kl_bernoulli_half(logits).sum(), logits)
+    p = logits.detach().sigmoid()
+    torch.testing.assert_close(slope, logits.detach() * p * (1 - p), rtol=1e-9, atol=1e-15)

@@ -106,7 +106,8 @@ export class History {
       }
     }
     this.latest = record;
-    this.ratePerDim = Array.isArray(train.rate_per_dim) ? train.rate_per_dim : null;
+    this.marginal = !Array.isArray(train.rate_per_dim) && Array.isArray(train.marginal_rate_per_dim);
+    this.ratePerDim = this.marginal ? train.marginal_rate_per_dim : train.rate_per_dim ?? null;
     if (Number.isFinite(train.squared_error)) this._appendError(train.images ?? ENOUGH, train.squared_error);
   }
 

@@ -14,12 +14,13 @@ export function largest(rates, most = MOST) {
   return rates.map((_, i) => i).sort((a, b) => rates[b] - rates[a] || a - b).slice(0, most);
 }
 
-/** What the bars say in words. */
-export function caption(rates) {
+/** What the bars say in words; `marginal`: of a posterior that does not factorise. */
+export function caption(rates, marginal = false) {
   const alive = rates.filter((rate) => rate > ALIVE).length;
   const more = rates.length - MOST;
   const hidden = more > 0 ? `; the ${MOST} largest are shown, ${whole(more)} more are not` : "";
-  return `${whole(alive)} of ${whole(rates.length)} dimension${rates.length === 1 ? "" : "s"} above ${ALIVE} nats${hidden}.`;
+  return `${whole(alive)} of ${whole(rates.length)} dimension${rates.length === 1 ? "" : "s"} above ${ALIVE} nats${hidden}.` +
+    (marginal ? " Each bar is KL(q(zᵢ|x)‖p(zᵢ)) of one dimension alone: the covariance comes on top in the rate." : "");
 }
 
 /** The end of the axis, a round number that is above `value` and seldom changes. */
@@ -78,12 +79,12 @@ class Bars {
       value.textContent = nats(rate);
       row.classList.toggle("dead", rate <= ALIVE);
     }
-    this.note.textContent = caption(rates);
+    this.note.textContent = caption(rates, history.marginal);
   }
 
   _absent(history, error, ended) {
     if (error) return "Nothing to show.";
-    if (history.latest) return "The rate of this posterior does not split into dimensions.";
+    if (history.latest) return "This run's records hold no rate per dimension.";
     return ended ? "This run has no records." : "The bars appear with the first record.";
   }
 
