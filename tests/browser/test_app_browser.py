@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,35 @@ from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NUMBER = r"(−?[\d,.]+)"
+FACTS = {"C at the start": "C = {}$", "Epochs": "^{} epochs,"}  # how the form's summary says what was filled in
 
 
-def start(page: Page, url: str, **settings: str) -> str:
-    """Start a run on digits from the form; its name."""
-    page.goto(f"{url}/train")
+def start(page: Page, server: Any, pace: float | None = None, **settings: str) -> str:
+    """Start a run on digits from the form; its name. A slow pace keeps it from ending before its test does: 9,000
+    steps are a minute at the form's own."""
+    page.goto(f"{server.url}/train")
     button = page.get_by_role("button", name="Start training")
-    expect(button).to_be_enabled(timeout=60_000)
+    expect(button).to_be_enabled(timeout=120_000)
     if settings:
         page.get_by_text("More settings").click()
     for label, value in settings.items():
         field = page.get_by_label(label, exact=True)
         field.fill(value)
         field.press("Enter")
+        if label in FACTS:  # the button starts what the form said when it was last drawn
+            expect(page.get_by_text(re.compile(FACTS[label].format(value)))).to_be_visible()
     button.click()
     page.wait_for_url(re.compile(r"run="))
-    return page.url.rsplit("run=", 1)[1]
+    name = page.url.rsplit("run=", 1)[1]
+    if pace is not None:
+        runs.change_knobs(server.runs / name, pace=pace)
+    return name
 
 
 def curves(page: Page) -> dict[str, float]:
-    """The newest values by the charts' own words."""
-    words = page.get_by_label(re.compile("^Training curves of .* at step")).get_attribute("aria-label") or ""
+    """The newest values by the charts' own words, which lag behind them by seconds."""
+    charts = page.get_by_label(re.compile("^Training curves of .* at step"))
+    words = charts.evaluate_all("all => all.map(one => one.getAttribute('aria-label')).join()")
     found = re.search(rf"at step {NUMBER}: distortion {NUMBER} nats, rate {NUMBER} nats.* C {NUMBER}\.$", words)
     assert found, words
     values = (float(text.replace(",", "").replace("−", "-")) for text in found.groups())
@@ -44,30 +51,43 @@ def curves(page: Page) -> dict[str, float]:
 
 
 def step_shown(page: Page) -> int:
-    text = page.get_by_text(re.compile(r"^step [\d,]+$")).first.inner_text()
-    return int(text.removeprefix("step ").replace(",", ""))
+    """0 while the page names none."""
+    texts = page.get_by_text(re.compile(r"^step [\d,]+$")).all_inner_texts()
+    return int(texts[0].removeprefix("step ").replace(",", "")) if texts else 0
 
 
 def state(page: Page, word: str) -> None:
-    expect(page.locator(".status .state").first).to_have_text(word, timeout=30_000)
+    expect(page.locator(".status .state").first).to_have_text(word, timeout=120_000)
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [line for line in runs.read_history(path) if "train" in line]
+
+
+def turned(path: Path, knob: str) -> list[tuple[int, Any]]:
+    """Step and value of each change of a knob."""
+    return [(line["step"], line["value"]) for line in runs.read_history(path) if line.get("knob") == knob]
 
 
 def markers(page: Page) -> int:
-    """Dotted vertical lines in the distortion's chart: columns of pixels that are painted and empty by turns."""
+    """Dotted vertical lines in the distortion's chart: columns right of the axis' labels that are painted and empty by
+    turns from top to bottom. A line has a dot every 4.5 pixels, two turns each; the grid and the curves are far from
+    half as many."""
     return page.locator(".panel.distortion canvas").evaluate(
         """canvas => {
-          const { width, height } = canvas;
+          const { width, height, clientWidth } = canvas;
           const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
           copy.drawImage(canvas, 0, 0);
           const data = copy.getImageData(0, 0, width, height).data;
+          const pixel = width / clientWidth, gutter = 52 * pixel, many = height / (4.5 * pixel);
           let found = 0, last = -9;
-          for (let x = 0; x < width; x++) {
+          for (let x = Math.ceil(gutter) + 1; x < width; x++) {
             let turns = 0, before = false;
             for (let y = 0; y < height; y++) {
               const painted = data[4 * (y * width + x) + 3] > 40;
               turns += painted !== before; before = painted;
             }
-            if (turns > 24) { found += x - last > 4; last = x; }
+            if (turns > many) { found += x - last > 4; last = x; }
           }
           return found;
         }"""
@@ -81,50 +101,50 @@ def test_a_newcomer_trains_turns_C_pauses_steps_stops_and_comes_back(
     page.goto(server.url)
     expect(page).to_have_title("ELBO Room")
     page.get_by_role("button", name="Train your first VAE").click()
-    name = start(page, server.url, **{"C at the start": "10", "Name (optional)": "first"})
+    name = start(page, server, 20, **{"C at the start": "10", "Name (optional)": "first"})
     assert name == "first"
+    path = server.runs / name
 
     state(page, "training")
-    eventually(lambda: curves(page)["step"] > 0)
-    early = curves(page)
-    eventually(lambda: curves(page)["step"] >= early["step"] + 60, 60)
-    late = curves(page)
-    assert early["C"] == late["C"] == 10
-    assert late["distortion"] < early["distortion"] - 1
-    assert late["rate"] > early["rate"] + 0.5
-    expect(page.get_by_role("img", name=re.compile("reconstruction", re.IGNORECASE))).to_be_visible()
+    eventually(lambda: curves(page)["step"] >= 200, 120)
+    shown = curves(page)
+    first, *others = records(path)  # what was learned is the history's to say: the page shows it from somewhere on
+    (record,) = [record for record in others if record["step"] == shown["step"]]
+    for quantity in ("distortion", "rate"):
+        assert shown[quantity] == pytest.approx(record["train"][quantity], abs=0.051)  # as it is rounded
+    assert shown["C"] == pytest.approx(10)
+    assert {round(record["C"], 4) for record in (first, *others)} == {10}
+    assert record["train"]["distortion"] < first["train"]["distortion"] - 10
+    assert record["train"]["rate"] > first["train"]["rate"] + 1
+    expect(page.get_by_role("img", name=re.compile("below each its reconstruction"))).to_be_visible()
 
-    assert markers(page) == 0
+    eventually(lambda: markers(page) == 0)
     slider = page.get_by_role("slider", name="Reconstruction weight C")
-    slider.focus()
     slider.press("PageUp")
-    slider.press("PageUp")
-    eventually(lambda: float(slider.get_attribute("aria-valuenow") or 0) > 12)
-    path = server.runs / name
-    eventually(lambda: (runs.read_knobs(path).C or 0) > 12)
+    eventually(lambda: [C for _, C in turned(path, "C")] == [31.6])
+    eventually(lambda: slider.get_attribute("aria-valuenow") == "31.6")
     eventually(lambda: markers(page) == 1)
     expect(page.get_by_role("button", name="Undo C, back to 10")).to_be_enabled()
 
     page.get_by_role("button", name="Pause").click()
     state(page, "paused")
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
-    stands = step_shown(page)
-    time.sleep(1.0)
-    assert step_shown(page) == stands
+    stands = runs.read_status(path).step
+    eventually(lambda: step_shown(page) == stands)
     page.get_by_role("button", name="Step", exact=True).click()
     eventually(lambda: step_shown(page) == stands + 1)
-    time.sleep(0.5)
-    assert step_shown(page) == stands + 1
+    assert turned(path, "step") == [(stands + 1, 1)]  # no other step since the pause
 
     page.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
+    assert runs.read_status(path).step == stands + 1  # nor since that one
     expect(page.get_by_role("button", name="Continue")).to_be_enabled()
     page.reload()
     state(page, "stopped")
     expect(page.get_by_role("heading", name="first")).to_be_visible()
-    assert step_shown(page) == stands + 1
+    eventually(lambda: step_shown(page) == stands + 1)
     page.get_by_role("button", name="Continue").click()
-    eventually(lambda: step_shown(page) > stands + 1)
+    eventually(lambda: step_shown(page) > stands + 1, 120)
     page.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
 
@@ -132,7 +152,7 @@ def test_a_newcomer_trains_turns_C_pauses_steps_stops_and_comes_back(
 def test_a_cold_deep_link_shows_the_run_inside_the_frame(server: Any, window: Any) -> None:
     page = window.page()
     page.goto(f"{server.url}/train?run=no-such-run")
-    expect(page.get_by_text("There is no run named “no-such-run”")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("There is no run named “no-such-run”")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("link", name="Home")).to_be_visible()  # the frame ran
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -141,20 +161,20 @@ def test_another_tab_shows_the_same_run_and_another_browser_cannot_steer_it(
     server: Any, window: Any, chromium: Browser
 ) -> None:
     page = window.page()
-    name = start(page, server.url)
+    name = start(page, server, 10)
     state(page, "training")
     second = window.page()
     second.goto(f"{server.url}/train?run={name}")
     state(second, "training")
     expect(second.get_by_role("button", name="Pause")).to_be_enabled()
-    stranger = chromium.new_context().new_page()
-    stranger.goto(f"{server.url}/train?run={name}")
-    expect(stranger.get_by_text("Another browser started this run")).to_be_visible(timeout=30_000)
-    expect(stranger.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
-    stranger.goto(server.url)
-    expect(stranger.get_by_role("link", name="Open")).to_be_visible()
-    expect(stranger.get_by_role("button", name="More")).to_have_count(0)
-    stranger.context.close()
+    with chromium.new_context() as elsewhere:
+        stranger = elsewhere.new_page()
+        stranger.goto(f"{server.url}/train?run={name}")
+        expect(stranger.get_by_text("Another browser started this run")).to_be_visible()
+        expect(stranger.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
+        stranger.goto(server.url)
+        expect(stranger.get_by_role("link", name="Open")).to_be_visible()
+        expect(stranger.get_by_role("button", name="More")).to_have_count(0)
     second.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
     expect(page.get_by_role("button", name="Continue")).to_be_visible()  # the first tab's page follows
@@ -164,8 +184,9 @@ def test_the_gallery_follows_renames_deletes_and_undoes(
     server: Any, window: Any, eventually: Callable[..., None]
 ) -> None:
     page = window.page()
-    start(page, server.url, Epochs="2")
+    name = start(page, server, 1000, Epochs="2")
     state(page, "finished")
+    eventually(lambda: not runs.is_locked(server.runs / name))  # its process has ended, too
     page.get_by_role("link", name="Home").click()
     page.get_by_role("button", name="More").click()
     page.get_by_role("menuitem", name="Rename").click()
@@ -178,8 +199,8 @@ def test_the_gallery_follows_renames_deletes_and_undoes(
     expect(page.get_by_text("Deleted a-better-name")).to_be_visible()
     assert not (server.runs / "a-better-name").exists()
     page.get_by_role("button", name="Undo").click()
-    page.get_by_role("link", name="Open").focus()
-    page.keyboard.press("Enter")
+    expect(page.get_by_text("Deleted a-better-name")).to_have_count(0)
+    page.get_by_role("link", name="Open").press("Enter")
     expect(page.get_by_role("heading", name="a-better-name")).to_be_visible()
 
 
@@ -201,7 +222,7 @@ def test_hostile_names_stay_text_and_fetch_nothing(server: Any, window: Any) -> 
     runs.write_status(path, runs.Status(state="failed", message=evil))
     page = window.page()
     page.goto(server.url)
-    expect(page.get_by_text(evil)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(evil)).to_be_visible(timeout=120_000)
     assert page.locator("a[href*='evil']:not([href*='run='])").count() == 0
     page.goto(f"{server.url}/train?run=www.evil.example")
     expect(page.get_by_role("heading", name="www.evil.example")).to_be_visible()
@@ -210,7 +231,7 @@ def test_hostile_names_stay_text_and_fetch_nothing(server: Any, window: Any) -> 
 
 def test_ten_tabs_at_once_stay_alive(server: Any, window: Any) -> None:
     page = window.page()
-    name = start(page, server.url)
+    name = start(page, server, 10)
     tabs = [window.page() for _ in range(9)]
     for number, tab in enumerate(tabs):
         tab.goto(f"{server.url}/train?run={name}" if number % 3 else server.url, wait_until="commit")
@@ -218,7 +239,7 @@ def test_ten_tabs_at_once_stay_alive(server: Any, window: Any) -> None:
         if number % 3:
             state(tab, "training")
         else:
-            expect(tab.get_by_role("link", name="Open")).to_be_visible(timeout=60_000)
+            expect(tab.get_by_role("link", name="Open")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_enabled()
     page.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
@@ -228,19 +249,19 @@ def test_ctrl_c_with_five_tabs_on_a_live_run_ends_everything(
     server: Any, window: Any, eventually: Callable[..., None]
 ) -> None:
     page = window.page()
-    name = start(page, server.url)
-    state(page, "training")
-    tabs = [window.page() for _ in range(4)]
-    for tab in tabs:
+    name = start(page, server, 10)
+    tabs = [page, *(window.page() for _ in range(4))]
+    for tab in tabs[1:]:
         tab.goto(f"{server.url}/train?run={name}")
     for tab in tabs:
         state(tab, "training")
+    eventually(lambda: step_shown(page) > 0)
     assert server.workers()
     assert window.complaints == []
     window.watching = False  # from here on the pages complain that the server is gone
     seconds = server.interrupt()
-    assert seconds < 5
-    eventually(lambda: not server.workers(), 5)
+    assert seconds < 20  # under five where nothing else runs; the pages, which stay open, must not hold it up
+    eventually(lambda: not server.workers())
     status = runs.read_status(Path(server.runs) / name)
     assert status.state == "interrupted"
     assert status.step > 0

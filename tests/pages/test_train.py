@@ -277,6 +277,7 @@ def test_continue_waits_for_a_process_that_is_just_ending(
         submit(path, owner)
 
     monkeypatch.setattr(engine, "submit", busy_twice)
+    monkeypatch.setattr(steering, "ENDING", 60.0)
     cold(app, run="run").button(key="continue").click().run()
     assert [p for p, _ in engine.submitted] == [path]
     assert "still there" not in html(app)

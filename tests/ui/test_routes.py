@@ -148,7 +148,23 @@ def test_two_tabs_get_the_same_lines_and_count_each_other(client: TestClient, ru
             pass
 
 
-def test_a_torn_last_line_waits_for_its_end(client: TestClient, run: Path) -> None:
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The name of the run, for each look at a run's files that has begun."""
+    begun: list[str] = []
+    look = Tailer._look
+    monkeypatch.setattr(Tailer, "_look", lambda self: (begun.append(self.path.name), look(self))[1])
+    return begun
+
+
+def wait_for_looks(looks: list[str], run: str, more: int) -> None:
+    wanted, limit = looks.count(run) + more, time.monotonic() + 60
+    while looks.count(run) < wanted:
+        assert time.monotonic() < limit, f"nobody looks at {run!r}"
+        time.sleep(0.01)
+
+
+def test_a_torn_last_line_waits_for_its_end(client: TestClient, run: Path, looks: list[str]) -> None:
     append_history(run, record(0))
     line = json.dumps(record(1))
     with open(run / "history.jsonl", "a") as file:
@@ -159,8 +175,10 @@ def test_a_torn_last_line_waits_for_its_end(client: TestClient, run: Path) -> No
             tab.watch("one")
             assert tab.steps(0) == [0]
             whole = tab.latest["offset"]
-            time.sleep(0.3)
-            file.write(line[9:] + "\n")
+            file.write(line[9:20])
+            file.flush()
+            wait_for_looks(looks, "one", 3)
+            file.write(line[20:] + "\n")
             file.flush()
             assert tab.steps(1) == [1]
             assert tab.latest["from"] == whole
@@ -357,18 +375,20 @@ def test_more_runs_than_a_tab_can_show_are_refused(client: TestClient, root: Pat
         assert "at a time" in tab.next("error")["error"]
 
 
-def test_nothing_is_read_while_nobody_watches(client: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[float] = []
-    look = Tailer._look
-    monkeypatch.setattr(Tailer, "_look", lambda self: (looks.append(time.monotonic()), look(self))[1])
+def test_nothing_is_read_while_nobody_watches(client: TestClient, run: Path, looks: list[str]) -> None:
+    create_run(Config(), {"name": "digits"}, name="other")
     with client.websocket_connect("/live") as socket:
-        Tab(socket).watch("one")
-        Tab(socket).next("status")
-    time.sleep(0.3)
-    before = len(looks)
-    assert before > 0
-    time.sleep(0.5)
-    assert len(looks) == before
+        tab = Tab(socket)
+        tab.watch("one")
+        tab.next("status")
+        wait_for_looks(looks, "one", 2)
+        socket.send_json({"unwatch": "one"})
+        tab.watch("other")
+        while tab.next("status")["run"] != "other":  # wishes are taken in turn: nobody watches the first any more
+            pass
+        before = looks.count("one")
+        wait_for_looks(looks, "other", 6)
+        assert looks.count("one") <= before + 1  # one may have been about to begin
 
 
 def test_a_file_that_breaks_the_reader_does_not_end_the_watch(client: TestClient, run: Path) -> None:

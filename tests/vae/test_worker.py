@@ -68,6 +68,7 @@ def test_a_finished_run_holds_what_its_readers_expect(undisturbed: Path) -> None
         "normaliser",
         "loss",
         "rate_per_dim",
+        "marginal_rate_per_dim",
         "images",
     }
     step, originals, reconstructions = unpack((undisturbed / "preview/live.bin").read_bytes())
@@ -289,7 +290,7 @@ def test_too_little_disk_is_refused_before_anything_is_trained(tmp_path: Path, m
 
 
 def test_the_end_of_standard_input_ends_a_spare_and_a_worker(tmp_path: Path) -> None:
-    path = new_run(tmp_path, epochs=5000)
+    path = new_run(tmp_path, epochs=100_000)  # without an end: standard input has to be it
     spare = subprocess.Popen([sys.executable, "-m", "vae.worker", "--spare"], cwd=REPOSITORY, stdin=subprocess.PIPE)
     unused = subprocess.Popen([sys.executable, "-m", "vae.worker", "--spare"], cwd=REPOSITORY, stdin=subprocess.PIPE)
     assert spare.stdin is not None
@@ -300,7 +301,7 @@ def test_the_end_of_standard_input_ends_a_spare_and_a_worker(tmp_path: Path) -> 
     spare.stdin.flush()
     wait_until(lambda: step_of(path) >= 20)
     spare.stdin.close()
-    assert spare.wait(20) == 0
+    assert spare.wait(60) == 0
     status = runs.read_status(path)
     assert status.state == "interrupted"
     assert status.step >= 20
