@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -13,6 +13,9 @@ from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, Config
 from vae.errors import ConfigError, ElboRoomError
+
+if TYPE_CHECKING:
+    from vae.datasets import DataInfo
 
 OWN_FILE = "your own file"
 AUTOMATIC = "automatic"
@@ -201,14 +204,11 @@ def _behind() -> None:
 def _summary() -> None:
     """What will be trained, the button, and the command that does the same."""
     from ui.plan import command_line, default_pace
-    from vae.completion import complete, total_steps
-    from vae.datasets import describe
+    from vae.completion import total_steps
 
     look.label("This run")
     try:
-        asked = asked_config()
-        info = describe(asked.dataset)
-        config, notes = complete(asked, info)
+        asked, info, config, notes = _asked()
     except (ElboRoomError, OSError) as error:
         look.problem(str(error))
         st.button("Start training", type="primary", disabled=True, width="stretch", key="start")
@@ -226,11 +226,9 @@ def _summary() -> None:
     )
     for sentence in notes:
         look.note(sentence)
-    data = info.binarized(config.binarize or "none").to_json()
     st.button(
-        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start",
-        on_click=_start, args=(config, data, pace),
-    )  # fmt: skip
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start", on_click=_start
+    )
     with st.expander("The same from a terminal", key="command"):
         st.code(
             command_line(asked, runs.clean_name(_value("name")) if _value("name") else ""),
@@ -239,16 +237,33 @@ def _summary() -> None:
         )
 
 
-def _start(config: Config, data: dict[str, Any], pace: float | None) -> None:
-    """Create the run, hand it to the engine, go to its page. Nothing here waits for training."""
+def _asked() -> tuple[Config, DataInfo, Config, list[str]]:
+    """What the form says, its data, and the same completed, with notes. ElboRoomError or OSError where it cannot be."""
+    from vae.completion import complete
+    from vae.datasets import describe
+
+    asked = asked_config()
+    info = describe(asked.dataset)
+    return asked, info, *complete(asked, info)
+
+
+def _start() -> None:
+    """Create the run, hand it to the engine, go to its page. Nothing here waits for training.
+
+    The form is read here and now: a press right after typing comes before the page was drawn with what was typed.
+    """
+    from ui.plan import default_pace
+
     try:
+        _, info, config, _ = _asked()
+        data, pace = info.binarized(config.binarize or "none").to_json(), default_pace(config, info)
         path = runs.create_run(config, data, _value("name") or None)
         owner = current_owner()
         record_owner(path, owner)
         if pace is not None:
             runs.change_knobs(path, pace=pace)
         server.engine().submit(path, owner)
-    except ElboRoomError as error:
+    except (ElboRoomError, OSError) as error:
         st.session_state["notice"] = str(error)
         return
     st.session_state[_key("name")] = ""

@@ -96,6 +96,14 @@ def test_a_bernoulli_on_grey_data_says_that_it_binarises(app: AppTest, runs_fold
     assert (config.binarize, data["support"]) == ("epoch", "binary")
 
 
+def test_a_press_right_after_typing_starts_what_was_typed(app: AppTest, runs_folder: Path) -> None:
+    cold(app).text_input(key="train-C").set_value("10")
+    app.number_input(key="train-latent_dim").set_value(7)
+    app.button(key="start").click().run()  # one message with all three, as a browser sends what comes in a hurry
+    config, _ = runs.read_config(only_run(runs_folder))
+    assert (config.C, config.latent_dim) == (10, 7)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"), [("hidden", "4x4", "expected widths"), ("C", "nan", "expected a positive")]
 )

@@ -124,7 +124,7 @@ def test_ctrl_c_saves_and_stops(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "no record within a minute"
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=60)
     assert process.returncode == 0, error
     assert b"stopped" in out
     assert (tmp_path / "long/resume/state.safetensors").is_file()

@@ -75,7 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.server.mode == "break":
             return
         if self.server.mode == "stall":
-            self.server.released.wait(30)
+            self.server.released.wait(120)
         with contextlib.suppress(OSError):  # the client was killed
             self.wfile.write(content[half:])
 
@@ -297,7 +297,7 @@ def test_five_at_once_download_once(
             pool.submit(load_dataset, "kmnist", tmp_path, progress=lambda fraction, text: waiting.append(text))
             for _ in range(3)
         ]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not any("waiting" in text for text in waiting) and time.monotonic() < deadline:
             time.sleep(0.02)
         small.released.set()
