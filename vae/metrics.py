@@ -32,7 +32,8 @@ def active_units(model: Model, dataset: Dataset, threshold: float = ACTIVE_THRES
 
 @torch.no_grad()
 def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> float:
-    """I(x; z) under q over the first ROWS held-out images, nats: E[log q(z|x) − log (1/n) Σ_j q(z|x_j)], one z an image.
+    """I(x; z) under q over the first ROWS held-out images, in nats:
+    E[log q(z|x) − log (1/n) Σ_j q(z|x_j)], one z an image.
 
     The mean rate is I(x; z) + KL(aggregate posterior ‖ p(z)) (Hoffman & Johnson 2016). It cannot exceed log n.
     """
