@@ -1,4 +1,4 @@
-"""Writes the README's speed section from the files in benchmarks/results: `python benchmarks/readme.py`."""
+"""Writes the README's measured sections from the files in benchmarks/results: `python benchmarks/readme.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-BEGIN, END = "<!-- speed: written by benchmarks/readme.py -->", "<!-- end of speed -->"
 
 
 def results(name: str) -> dict[str, Any]:
@@ -94,16 +93,42 @@ def mapping() -> list[str]:
     ]
 
 
+def estimators() -> list[str]:
+    found = results("estimators")
+    lines = [
+        f"{found['task'].capitalize()}; {found['seeds']} seeds. −ELBO is exact, over all 256 codes, nats per image; "
+        "variance and bias are those of the trained model's gradient in the logits.",
+        "",
+        "| estimator | −ELBO, training (range) | held out | variance | relative bias | CPU seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found["table"]:
+        low, high = row["train_range"]
+        noise, bias = row["gradient_relative_noise"], row["gradient_relative_bias"]
+        told = f"{bias:.2f}" if bias > 2 * noise else "none found" if noise > 0 else "0"
+        variance = f"{row['gradient_variance']:.2g}" if noise > 1e-9 else "0"
+        lines.append(
+            f"| {row['estimator']} | {row['train']:.2f} ({low:.2f}–{high:.2f}) | {row['test']:.2f} | {variance} | {told} | "
+            f"{row['cpu_seconds']:.0f} |"
+        )
+    return lines
+
+
+def replaced(text: str, name: str, parts: list[list[str]]) -> str:
+    """The README with the section between the two comments of that name written anew."""
+    begin, end = f"<!-- {name}: written by benchmarks/readme.py -->", f"<!-- end of {name} -->"
+    before, rest = text.split(begin)
+    section = "\n\n".join("\n".join(part) for part in parts)
+    return f"{before}{begin}\n\n{section}\n\n{end}{rest.split(end)[1]}"
+
+
 def main() -> None:
     intro = (
         "Measured on a shared two-core machine; other programs ran beside, so take the ratios rather than the absolute "
         "figures, and run the scripts on yours."
     )
-    parts = [[intro], training(), watching(), exploring(), mapping()]
-    section = "\n\n".join("\n".join(part) for part in parts)
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n\n{section}\n\n{END}{rest.split(END)[1]}")
+    text = replaced(README.read_text(), "speed", [[intro], training(), watching(), exploring(), mapping()])
+    README.write_text(replaced(text, "estimators", [estimators()]))
 
 
 if __name__ == "__main__":
