@@ -108,8 +108,8 @@ def estimators() -> list[str]:
         told = f"{bias:.2f}" if bias > 2 * noise else "none found" if noise > 0 else "0"
         variance = f"{row['gradient_variance']:.2g}" if noise > 1e-9 else "0"
         lines.append(
-            f"| {row['estimator']} | {row['train']:.2f} ({low:.2f}–{high:.2f}) | {row['test']:.2f} | {variance} | {told} | "
-            f"{row['cpu_seconds']:.0f} |"
+            f"| {row['estimator']} | {row['train']:.2f} ({low:.2f}–{high:.2f}) | {row['test']:.2f} | {variance} | "
+            f"{told} | {row['cpu_seconds']:.0f} |"
         )
     return lines
 
