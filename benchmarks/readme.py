@@ -96,7 +96,7 @@ def mapping() -> list[str]:
 def estimators() -> list[str]:
     found = results("estimators")
     lines = [
-        f"{found['task'].capitalize()}; {found['seeds']} seeds. −ELBO is exact, over all 256 codes, nats per image; "
+        f"{found['task'][0].upper() + found['task'][1:]}; {found['seeds']} seeds. −ELBO is exact, over all 256 codes, nats per image; "
         "variance and bias are those of the trained model's gradient in the logits.",
         "",
         "| estimator | −ELBO, training (range) | held out | variance | relative bias | CPU seconds |",
