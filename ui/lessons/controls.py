@@ -1,0 +1,64 @@
+"""Sliders that keep their place when another step is opened, and new random numbers at a press."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+
+
+def key_of(name: str) -> str:
+    """The key of a control; steps that share a name share its value."""
+    return f"learn-{name}"
+
+
+def slider(label: str, low: float, high: float, value: float, step: float, name: str) -> float:
+    _default(name, value)
+    return float(st.slider(label, low, high, step=step, key=key_of(name), persist_state="session"))
+
+
+def whole(label: str, low: int, high: int, value: int, name: str) -> int:
+    _default(name, value)
+    return int(st.slider(label, low, high, step=1, key=key_of(name), persist_state="session"))
+
+
+def choice(label: str, options: Sequence[Any], value: Any, name: str, words: Any = str) -> Any:
+    """One of a few in a row."""
+    _default(name, value)
+    return st.segmented_control(
+        label, options, key=key_of(name), format_func=words, required=True, persist_state="session"
+    )
+
+
+def along(label: str, options: Sequence[float], value: float, name: str) -> float:
+    """A slider over given numbers, for what varies by factors."""
+    _default(name, value)
+    return float(
+        st.select_slider(label, options, key=key_of(name), format_func=lambda v: f"{v:,g}", persist_state="session")
+    )
+
+
+def by_factors(low: float, high: float) -> list[float]:
+    """Round numbers of every decade from low to high."""
+    powers = range(-6, 7)
+    values = [float(f"{nice * 10.0**power:.6g}") for power in powers for nice in NICE]
+    return [value for value in values if low <= value <= high]
+
+
+def seed(name: str) -> int:
+    """The number of the sample, raised by the button."""
+    key = key_of(f"{name}-seed")
+    st.session_state.setdefault(key, 0)
+
+    def again() -> None:
+        st.session_state[key] += 1
+
+    st.button("New sample", icon=":material/casino:", key=key_of(f"{name}-again"), on_click=again)
+    return int(st.session_state[key])
+
+
+def _default(name: str, value: Any) -> None:
+    st.session_state.setdefault(key_of(name), value)

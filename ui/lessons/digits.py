@@ -1,0 +1,12 @@
+"""The digits behind two lessons, read once per server."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from vae.derivation import collapse
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def spectrum() -> collapse.Spectrum:
+    return collapse.spectrum(collapse.digits())

@@ -1,0 +1,69 @@
+"""What four public notes print, beside what is right, with the difference recomputed."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from ui import look
+from ui.lessons.checks import digits_for, small
+from vae.derivation.errata import ERRATA, Erratum, Measured
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def measured(name: str) -> list[Measured]:
+    """The numbers of one erratum: the same for everybody, since each example has its own fixed seed."""
+    return ERRATA[name].measure()
+
+
+def everything() -> None:
+    """All errata, note by note."""
+    notes: dict[str, list[Erratum]] = {}
+    for erratum in ERRATA.values():
+        notes.setdefault(erratum.note, []).append(erratum)
+    for note, errata in notes.items():
+        st.subheader(note, anchor=False)
+        for erratum in errata:
+            box(erratum, f"misprint-{erratum.name}")
+
+
+def of_step(step: str) -> None:
+    """The errata that belong to one step, closed until somebody asks."""
+    here = [erratum for erratum in ERRATA.values() if erratum.step == step]
+    if not here:
+        return
+    words = "A misprint at this step" if len(here) == 1 else f"{len(here)} misprints at this step"
+    with st.expander(words, icon=":material/edit_note:"):
+        for erratum in here:
+            look.note(erratum.note)
+            box(erratum, f"here-{erratum.name}")
+
+
+def box(erratum: Erratum, key: str) -> None:
+    with st.container(key=f"panel-{key}"):
+        printed, right = st.columns(2, gap="medium")
+        with printed:
+            look.label("Printed")
+            st.markdown(erratum.printed)
+        with right:
+            look.label("Right")
+            st.markdown(erratum.right)
+        st.markdown(erratum.example)
+        st.html(f'<div class="er-measured">{"".join(row(number) for number in measured(erratum.name))}</div>')
+
+
+def row(number: Measured) -> str:
+    """One measured difference."""
+    check = number.check
+    whole = float(number.printed).is_integer() and float(number.right).is_integer() and check is None
+    digits = digits_for(check.error) if check else 0 if whole else 3
+    tiny = 0 < abs(number.printed) < 0.5 * 10.0**-digits
+    printed = small(number.printed) if tiny and check is None else look.number(number.printed, digits)
+    unit = f" {number.unit}" if number.unit else ""
+    sampling = f", sampled {look.number(check.estimate, digits)} ± {small(check.error)}" if check else ""
+    return (
+        f"<dl><dt>{escape(number.what)}</dt>"
+        f'<dd class="er-bad">{printed}{escape(unit)}</dd>'
+        f"<dd>right: {look.number(number.right, digits)}{sampling}{escape(unit)}</dd></dl>"
+    )
