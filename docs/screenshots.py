@@ -19,7 +19,13 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent
-VIEWS = {"home": "", "explore": "explore?run=demo-mnist-10d", "map": "map?run=demo-digits-2d"}
+VIEWS = {
+    "home": "",
+    "explore": "explore?run=demo-mnist-10d",
+    "map": "map?run=demo-digits-2d",
+    "learn": "learn?step=identity",
+    "binary": "binary?run=demo-digits-8bits",
+}
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui import look, server
 from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
+from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.owners import may_change
 from ui.plan import overfitting
@@ -99,6 +100,7 @@ def watch(path: Path) -> None:
         live_preview(path.name, key="preview")
         rate_bars(path.name, key="rates")
         knob_panel(path, config, knobs, mine)
+        evidence_panel(path)
 
 
 def drop_unknown_parameters() -> None:

@@ -8,7 +8,7 @@ if path is None:
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -23,12 +23,15 @@ HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
 
-def choose_run(keep: Iterable[str] = (), key: str = "chosen-run") -> Path | None:
+def choose_run(
+    keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
+) -> Path | None:
     """Draw the list; the run to show, or None where there is none, after a sentence and a way on.
 
-    `keep` names the parameters of the address that stay when another run is chosen.
+    `keep` names the parameters of the address that stay when another run is chosen; `offer` says which runs are listed
+    besides the address's own.
     """
-    found = [path for path in runs.list_runs() if has_weights(path)]
+    found = [path for path in runs.list_runs() if has_weights(path) and offer(path)]
     name = st.query_params.get("run")
     if name is None and not found:
         _nothing_yet()

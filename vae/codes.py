@@ -40,6 +40,7 @@ class Codes:
     images: NDArray[np.uint8]  # (n, channels, height, width) as they were encoded, [0, 1] as 0..255
     classes: tuple[str, ...] | None
     source: str  # a phrase: "10,000 held-out images of mnist"
+    marginal_rate_per_dim: NDArray[np.float32] | None = None  # (k,) of each z_i alone, where q does not factorise
 
     def __len__(self) -> int:
         return len(self.loc)
@@ -54,7 +55,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
         raise ConfigError(f"part: expected test or train, got {part!r}")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more, got {limit}")
-    images, labels, to_float, source = _images(run, part)
+    images, labels, to_float, source = images_of(run, part)
     images = images[:limit]
     classes = run.data.get("classes")
     return Codes(
@@ -76,7 +77,7 @@ def parts_here(run: Run) -> tuple[Part, ...]:
     return ("test",) if (run.path / HELD_OUT).is_file() else ()
 
 
-def _images(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str]:
+def images_of(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str]:
     """Stored images (n, c, h, w), labels or None, the way to floats on the support, and what they are called."""
     name = str(run.data.get("name", run.config.dataset))
     kind = "held-out" if part == "test" else "training"
@@ -103,25 +104,25 @@ def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
     loc, log_variance = np.empty((n, model.k), np.float32), np.empty((n, model.k), np.float32)
     rate, distortion = np.empty(n, np.float32), np.empty(n, np.float32)
     shown = np.empty((n, *model.shape), np.uint8)
-    rate_per_dim, diagonal, factorises = np.zeros(model.k), True, True
+    rate_per_dim, diagonal = np.zeros(model.k), True
     for start in range(0, n, ROWS):
         rows = slice(start, start + ROWS)
         x = to_float(images[rows], generator)
         qz_x = model.encode(x)
-        per_dim, variance = latent.rate_per_dim(qz_x), getattr(qz_x, "log_variance", None)
-        diagonal, factorises = variance is not None, per_dim is not None
+        variance = getattr(qz_x, "log_variance", None)
+        diagonal = variance is not None
         loc[rows], rate[rows] = qz_x.mean, latent.rate(qz_x)
         distortion[rows] = -model.decode(qz_x.sample((), generator)).log_prob(x)
         if variance is not None:
             log_variance[rows] = variance
-        if per_dim is not None:
-            rate_per_dim += per_dim.double().sum(0).numpy() / n
+        rate_per_dim += latent.marginal_rate_per_dim(qz_x).double().sum(0).numpy() / n
         shown[rows] = (x.clamp(0, 1) * 255).round().to(torch.uint8)
     return {
         "loc": loc,
         "log_variance": log_variance if diagonal else None,
         "rate": rate,
-        "rate_per_dim": rate_per_dim.astype(np.float32) if factorises else None,
+        "rate_per_dim": rate_per_dim.astype(np.float32) if latent.factorises else None,
+        "marginal_rate_per_dim": None if latent.factorises else rate_per_dim.astype(np.float32),
         "distortion": distortion,
         "images": shown,
     }

@@ -1,0 +1,192 @@
+"""The evidence panel: its numbers are those of the core, and it looks only at weights that are new."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+
+from ui import evidence_track
+from ui.evidence_panel import bars, curve, facts, how, what_moved
+from ui.evidence_track import Point, Track, measure, part_at, parts, plan
+from vae import runs
+from vae.config import Config
+from vae.evidence import importance_evidence
+from vae.exact_evidence import exact_evidence
+from vae.model import Model, build_model
+from vae.runs import load_run
+
+DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-8bits"
+SCRIPT = """
+from ui.evidence_panel import evidence_panel
+from vae import runs
+evidence_panel(runs.run_path("bits"))
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    yield
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def bits(runs_folder: Path) -> Path:
+    return Path(shutil.copytree(DEMO, runs_folder / "bits"))
+
+
+def small(latent: str, k: int, network: str = "mlp", likelihood: str = "gaussian") -> Model:
+    hidden = None if network == "linear" else (8,)
+    config = Config(likelihood=likelihood, C=2.0, latent=latent, latent_dim=k, network=network, hidden=hidden)
+    return build_model(config, (1, 8, 8)).eval()
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(e.proto.body for e in app.get("html"))
+
+
+def test_off_it_computes_nothing(bits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Track, "look", lambda self: pytest.fail("nobody asked"))
+    app = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    assert not app.exception
+    assert [toggle.value for toggle in app.toggle] == [False]
+
+
+@pytest.mark.parametrize("part", ["test", "train"])
+def test_on_it_shows_the_exact_numbers_of_the_saved_weights(
+    bits: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr("ui.evidence_panel.SOON", 60.0)
+    app = AppTest.from_string(SCRIPT, default_timeout=120).run()
+    app.toggle[0].set_value(True).run()
+    app.segmented_control[0].set_value(part).run()
+    assert not app.exception
+    run = load_run(DEMO)
+    dataset = run.dataset()
+    exact = exact_evidence(run.model, dataset.to_float((dataset.test if part == "test" else dataset.train)[:100]))
+    said = html(app)
+    for number, digits in ((exact.log_px, 3), (exact.elbo, 3), (exact.kl_to_posterior, 4)):
+        assert f"{float(number.mean()):.{digits}f}".replace("-", "−") in said
+    assert f"first 100 {'held-out' if part == 'test' else 'training'} images" in said
+    assert "the sum over all codes" in said
+
+
+def test_a_track_measures_each_weights_once_and_not_too_often(bits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import load, save
+
+    def save_step(step: int) -> None:
+        weights = load(runs.read_checked(bits, runs.WEIGHTS))
+        weights = {name: value * 1.01 for name, value in weights.items()}
+        runs.save_checked(bits, {runs.WEIGHTS: save(weights, metadata={"step": str(step)})})
+
+    clock = [1000.0]
+    monkeypatch.setattr(evidence_track.time, "monotonic", lambda: clock[0])
+    track = Track(bits, "test")
+    track.look()
+    track.wait(60)
+    clock[0] += 100
+    track.look()
+    assert not track.busy
+    assert len(track.points) == 1
+    save_step(5000)
+    track.look()
+    track.wait(60)
+    assert [point.step for point in track.points] == [3368, 5000]
+    save_step(6000)
+    clock[0] += 0.9 * evidence_track.EVERY
+    track.look()
+    assert not track.busy
+    clock[0] += evidence_track.EVERY
+    track.look()
+    track.wait(60)
+    assert [point.step for point in track.points] == [3368, 5000, 6000]
+    save_step(4000)  # the run went back
+    clock[0] += 100
+    track.look()
+    track.wait(60)
+    assert [point.step for point in track.points] == [3368, 4000]
+
+
+def test_what_cannot_be_read_is_said(bits: Path) -> None:
+    (bits / runs.WEIGHTS).write_bytes(b"no weights")
+    track = Track(bits, "test")
+    track.look()
+    track.wait(60)
+    assert track.points == []
+    assert "damaged" in track.problem
+
+
+def test_the_way_is_planned_by_what_it_costs() -> None:
+    assert plan(small("bernoulli", 8)) == ("all codes", 100)
+    assert plan(small("normal", 10, "linear")) == ("closed form", 100)
+    assert plan(small("normal", 2)) == ("quadrature", 25)
+    assert plan(small("normal", 10)) == ("importance bound", 100)
+    wide = build_model(Config(likelihood="bernoulli", latent_dim=2, hidden=(400,)), (1, 28, 28)).eval()
+    assert plan(wide) == ("importance bound", 100)
+    wider = build_model(Config(likelihood="bernoulli", latent_dim=2, hidden=(2000, 2000)), (1, 28, 28)).eval()
+    method, images = plan(wider)
+    assert method == "importance bound"
+    assert 1 <= images < 20
+
+
+def test_an_estimate_is_named_as_one_and_has_its_error() -> None:
+    model = small("normal", 10)
+    x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    heard: list[float] = []
+    point = measure(model, x, 7, "importance bound", heard.append)
+    again = importance_evidence(model, x, 200, torch.Generator().manual_seed(5))
+    error = float(again.standard_error.square().sum().sqrt() / 20)
+    assert heard == [0.5, 1.0]
+    assert abs(point.log_px - float(again.iw_bound.mean())) < 6 * (error + point.error)
+    assert point.kl is None
+    assert point.error > 0
+    assert "±" in facts(point)["log p(x)"]
+    assert "importance bound with 200 samples" in how(point)
+
+
+def test_the_exact_gap_is_there_twice() -> None:
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    point = measure(small("normal", 3, "linear"), x, 7, "closed form", lambda _: None)
+    assert point.kl == pytest.approx(point.gap, abs=1e-4)
+    rows = facts(point)
+    assert rows["gap: log p(x) − ELBO"] == rows["gap: KL(q ‖ posterior)"]
+    assert f"ELBO {point.elbo:.2f} + gap {point.gap:.2f}" in bars(point)
+
+
+def at(step: int, log_px: float, elbo: float) -> Point:
+    return Point(step, log_px, elbo, 0.0, log_px - elbo, "all codes", 100)
+
+
+LINES: list[dict[str, Any]] = [
+    {"step": 50, "knob": "C", "value": 2.0}, {"step": 100, "knob": "part", "value": "encoder"},
+    {"step": 100, "train": None}, {"step": 300, "knob": "part", "value": "decoder"},
+]  # fmt: skip
+
+
+def test_which_half_trained_is_read_from_the_history() -> None:
+    changes = parts(LINES)
+    assert changes == [(0, "both"), (100, "encoder"), (300, "decoder")]
+    assert [part_at(changes, step) for step in (0, 100, 101, 300, 301)] == [
+        "both", "both", "encoder", "encoder", "decoder",
+    ]  # fmt: skip
+
+
+def test_what_a_stretch_did_is_said_with_its_numbers() -> None:
+    points = [at(90, -20, -23), at(120, -19, -22), at(200, -19, -20.5)]
+    changes = parts(LINES[:2])
+    assert what_moved(points, changes) == (
+        "Only the encoder trains since step 120: log p(x) moved by +0.000 nats, the gap by −1.500."
+    )
+    assert what_moved(points[:2], changes) == ""
+    grown = [*points[:2], at(200, -19, -23)]
+    assert "while it closes on training images" in what_moved(grown, changes)
+    assert "while it closes" not in what_moved(grown, changes, "train")
+    svg = curve([*points, at(400, -18, -21)], parts(LINES))
+    assert all(word in svg for word in ("encoder only", "decoder only"))
+    assert "both halves" not in svg  # too short a stretch for words

@@ -1,0 +1,82 @@
+"""The table of estimators beside sums over all codes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vae.codebook import all_codes
+from vae.config import Config
+from vae.gradient_study import enumerated_gradient
+from vae.gradient_table import STUDIED, Row, rows
+from vae.latents import IndependentBernoulli
+from vae.model import Model, build_model
+
+K = 3
+
+
+@pytest.fixture
+def model() -> Model:
+    config = Config(likelihood="bernoulli", latent="bernoulli", latent_dim=K, network="mlp", hidden=(8,), seed=2)
+    made = build_model(config, (1, 2, 2)).double().eval().requires_grad_(False)
+    made.encoder[-1].bias.copy_(torch.tensor([1.5, -0.7, 0.4]))  # type: ignore[index, operator, union-attr]
+    return made
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return (torch.rand(3, 1, 2, 2, generator=torch.Generator().manual_seed(0)) > 0.5).double()
+
+
+def table(model: Model, x: torch.Tensor, *names: str, draws: int = 4000) -> dict[str, Row]:
+    return {row.name: row for row in rows(model, x, names, draws, seed=1)}
+
+
+def test_every_estimator_of_the_elbo_has_a_row(model: Model, x: torch.Tensor) -> None:
+    found = table(model, x, *STUDIED, draws=50)
+    assert set(found) == {
+        "exact",
+        "score",
+        "running-mean",
+        "rloo-2",
+        "rloo-4",
+        "disarm",
+        "straight-through",
+        "concrete",
+        "printed",
+    }
+    assert (found["exact"].codes, found["rloo-4"].codes, found["score"].codes) == (8, 4, 1)
+    assert found["exact"].variance == found["exact"].bias == found["exact"].noise == 0
+
+
+def test_the_variance_is_that_of_the_sum_over_all_codes(model: Model, x: torch.Tensor) -> None:
+    """E‖g‖² − ‖E g‖² of the score function, g = f(z) (z − σ(l)), mean over images."""
+    codes = all_codes(K, dtype=torch.float64)
+    q = IndependentBernoulli(model.encode(x).logits)  # type: ignore[attr-defined]
+    log_q = q.log_prob(codes.unsqueeze(1))  # (8, B)
+    f = log_q - model.prior().log_prob(codes).unsqueeze(1) - model.decode(codes.unsqueeze(1)).log_prob(x)
+    g = f.unsqueeze(-1) * (codes.unsqueeze(1) - q.mean)
+    p = log_q.exp().unsqueeze(-1)
+    exact = ((p * g.square()).sum(0) - (p * g).sum(0).square()).sum(-1).mean()
+    found = table(model, x, "score", draws=20_000)["score"]
+    assert found.variance == pytest.approx(float(exact), rel=0.05)
+
+
+def test_the_printed_rule_is_off_by_the_gradient_of_the_rate(model: Model, x: torch.Tensor) -> None:
+    logits = model.encode(x).logits.requires_grad_()  # type: ignore[attr-defined]
+    (missing,) = torch.autograd.grad(model.latent.rate(IndependentBernoulli(logits)).sum(), logits)
+    exact = enumerated_gradient(model, x)
+    found = table(model, x, "printed", draws=10)["printed"]
+    assert found.bias == pytest.approx(float(missing.norm() / exact.norm()), rel=1e-12)
+    assert found.noise == 0
+    assert found.bias > 0.05
+
+
+def test_bias_is_told_from_noise(model: Model, x: torch.Tensor) -> None:
+    found = table(model, x, "rloo-4", "straight-through")
+    assert found["rloo-4"].bias < 4 * found["rloo-4"].noise
+    assert found["straight-through"].bias > 4 * found["straight-through"].noise
+
+
+def test_one_seed_one_table(model: Model, x: torch.Tensor) -> None:
+    assert table(model, x, "rloo-2", "running-mean", draws=100) == table(model, x, "rloo-2", "running-mean", draws=100)

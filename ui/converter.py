@@ -1,0 +1,213 @@
+"""The converter's questions: widgets whose answers stand in the address, so that a link brings them back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from ui import look
+from ui.converter_code import Shape
+from vae.reductions import ERRORS, MOST, WrittenLoss
+
+KEY = "converter-"
+PRESETS: dict[str, Shape] = {
+    "8 × 8": (1, 8, 8),
+    "28 × 28": (1, 28, 28),
+    "64 × 64": (1, 64, 64),
+    "32 × 32 × 3": (3, 32, 32),
+    "64 × 64 × 3": (3, 64, 64),
+}
+LARGEST = 4096  # pixels of a side
+LEARNED = "learned"
+YES_NO = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One answer: how the address has it, what stands there usually. `read` answers None for what cannot be meant."""
+
+    usual: Any
+    read: Callable[[str], Any]
+    expected: str
+    write: Callable[[Any], str] = str
+
+
+def _one_of(*words: str) -> Callable[[str], str | None]:
+    return lambda text: text if text in words else None
+
+
+def _whole(most: int) -> Callable[[str], int | None]:
+    return lambda text: int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= most else None
+
+
+def _positive(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 1 / MOST <= value <= MOST else None
+
+
+def _reduction(usual: str) -> Field:
+    return Field(usual, _one_of("sum", "mean"), "sum or mean")
+
+
+def _flag(usual: bool) -> Field:
+    return Field(usual, YES_NO.get, "yes or no", lambda value: "yes" if value else "no")
+
+
+def _weight(usual: float) -> Field:
+    return Field(usual, _positive, f"a number from {1 / MOST:g} to {MOST:g}", lambda value: f"{value:.12g}")
+
+
+def _size(usual: int, most: int) -> Field:
+    return Field(usual, _whole(most), f"a whole number from 1 to {most:,}")
+
+
+FIELDS: dict[str, Field] = {
+    "error": Field("squared", _one_of(*ERRORS), "one of " + ", ".join(ERRORS)),
+    "pixels": _reduction("mean"),
+    "batch": _reduction("mean"),
+    "half": _flag(False),
+    "weight": _weight(1.0),
+    "noise": Field("fixed", _one_of("fixed", LEARNED), "fixed or learned"),
+    "variance": _weight(1.0),
+    "full": _flag(False),
+    "latents": _reduction("sum"),
+    "kl_batch": _reduction("mean"),
+    "kl_half": _flag(True),
+    "kl_weight": _weight(1.0),
+    "height": _size(28, LARGEST),
+    "width": _size(28, LARGEST),
+    "channels": _size(1, 16),
+    "k": _size(20, 1_000_000),
+    "batch_size": _size(128, 1_000_000),
+    "C": _weight(1.0),
+}
+
+
+def take_from_address(query: Mapping[str, str]) -> list[str]:
+    """Put what the address says into the widgets; a sentence for each value that cannot be meant."""
+    refused = []
+    for name, field in FIELDS.items():
+        value = field.usual
+        if name in query:
+            read = field.read(query[name])
+            if read is None:
+                refused.append(f"{name} “{query[name][:24]}” (expected {field.expected})")
+            else:
+                value = read
+        if st.session_state.get(KEY + name) != value:
+            st.session_state[KEY + name] = value
+    return refused
+
+
+def into_address() -> None:
+    """What differs from the usual; called by every change, before the page is drawn."""
+    answers = {name: st.session_state[KEY + name] for name in FIELDS if KEY + name in st.session_state}
+    kept = dict(st.query_params.items())
+    for name, value in answers.items():
+        if value is None or value == FIELDS[name].usual:
+            kept.pop(name, None)
+        else:
+            kept[name] = FIELDS[name].write(value)
+    st.query_params.from_dict(kept)
+
+
+def answer(name: str) -> Any:
+    value = st.session_state.get(KEY + name)
+    return FIELDS[name].usual if value is None else value
+
+
+def image_shape() -> Shape:
+    return answer("channels"), answer("height"), answer("width")
+
+
+def written_loss() -> WrittenLoss:
+    same = ("error", "pixels", "batch", "half", "weight", "full", "latents", "kl_batch", "kl_half", "kl_weight", "k")
+    return WrittenLoss(
+        **{name: answer(name) for name in same},
+        variance=None if answer("noise") == LEARNED else answer("variance"),
+        D=math.prod(image_shape()),
+        batch_size=answer("batch_size"),
+    )
+
+
+def questions() -> None:
+    """Three groups: the reconstruction, the KL, the sizes."""
+    with st.container(key="panel-converter"):
+        look.label("Reconstruction")
+        st.selectbox("Error", list(ERRORS), format_func=lambda name: ERRORS[name].label, **_widget("error"))
+        with _row():
+            _sum_or_mean("Over pixels", "pixels")
+            _sum_or_mean("Over the batch", "batch")
+        with _row():
+            if answer("error") == "squared":
+                st.toggle("Factor ½", **_widget("half"))
+            if answer("error") == "gaussian-nll":
+                _noise()
+            _number("Weight of the error", "weight")
+        look.label("KL")
+        with _row():
+            _sum_or_mean("Over latents", "latents")
+            _sum_or_mean("Over the batch", "kl_batch")
+        with _row():
+            st.toggle("Factor ½ of its closed form", **_widget("kl_half"))
+            _number("Weight of the KL, β", "kl_weight")
+        look.label("Sizes")
+        _sizes()
+
+
+def _noise() -> None:
+    st.segmented_control("Variance", ["fixed", LEARNED], required=True, **_widget("noise"))
+    if answer("noise") == "fixed":
+        _number("Variance v", "variance")
+    st.toggle("full=True", **_widget("full"))
+
+
+def _sizes() -> None:
+    shape = image_shape()
+    preset = next((name for name, one in PRESETS.items() if one == shape), None)
+    st.session_state[f"{KEY}preset"] = preset
+    st.pills("Images", list(PRESETS), key=f"{KEY}preset", on_change=_take_preset)
+    with _row():
+        for label, name in (("Height", "height"), ("Width", "width"), ("Channels", "channels")):
+            _number(label, name)
+    with _row():
+        _number("Latents k", "k")
+        _number("Batch size B", "batch_size")
+
+
+def _take_preset() -> None:
+    if preset := st.session_state.get(f"{KEY}preset"):
+        channels, height, width = PRESETS[preset]
+        st.session_state.update({KEY + "channels": channels, KEY + "height": height, KEY + "width": width})
+        into_address()
+
+
+def reverse_question(label: str) -> float:
+    return float(_number(label, "C") or 1.0)
+
+
+def _row() -> Any:
+    return st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+
+
+def _sum_or_mean(label: str, name: str) -> None:
+    st.segmented_control(label, ["sum", "mean"], required=True, **_widget(name))
+
+
+def _number(label: str, name: str) -> float | int | None:
+    field = FIELDS[name]
+    if isinstance(field.usual, int):
+        most = next(m for m in (16, LARGEST, 1_000_000) if field.read(str(m)) and not field.read(str(m + 1)))
+        return st.number_input(label, 1, most, step=1, width=130, **_widget(name))
+    return st.number_input(label, 1 / MOST, MOST, step=0.1, format="%g", width=170, **_widget(name))
+
+
+def _widget(name: str) -> dict[str, Any]:
+    return {"key": KEY + name, "on_change": into_address}
