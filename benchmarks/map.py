@@ -114,8 +114,9 @@ def open_map(page: Page, url: str, method: str) -> Locator:
     return stage
 
 
-def rate(stage: Locator, page: Page, what: str, held: bool) -> float:
-    """How often per second `what` happens while the mouse moves in circles."""
+def rate(stage: Locator, page: Page, what: str, held: bool) -> tuple[float, float]:
+    """How often per second `what` happens while the mouse moves in circles, and how many moves it was made to take:
+    the tool waits for the page after each, so a page that keeps up with all of them shows equal numbers."""
     box = stage.bounding_box()
     assert box
     x, y, radius = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, box["width"] / 5
@@ -130,7 +131,7 @@ def rate(stage: Locator, page: Page, what: str, held: bool) -> float:
     after = stage.evaluate(f"stage => stage.stats.{what}")
     if held:
         page.mouse.up()
-    return round((after - before) / seconds, 1)
+    return round((after - before) / seconds, 1), round(step / seconds, 1)
 
 
 DRIVE = """([stage, held, seconds, what]) => new Promise((done) => {
@@ -166,13 +167,17 @@ def measure(page: Page, url: str, n: int) -> dict[str, Any]:
     arrived = page.evaluate(ARRIVAL)
     page.wait_for_timeout(2500)
     load = os.getloadavg()[0]
+    redraws, pans = rate(stage, page, "redraws", True)
+    decodes, moves = rate(stage, page, "decodes", False)
     result = {
         "points": stage.get_attribute("aria-label"),
         "first_picture_after_data_s": round((first - arrived) / 1000, 3),
         "redraws_per_s": driven(stage, page, "redraws", True),
-        "redraws_per_s_by_mouse": rate(stage, page, "redraws", True),
+        "redraws_per_s_by_mouse": redraws,
+        "mouse_moves_per_s_while_panning": pans,
         "hover_decodes_per_s": driven(stage, page, "decodes", False),
-        "hover_decodes_per_s_by_mouse": rate(stage, page, "decodes", False),
+        "hover_decodes_per_s_by_mouse": decodes,
+        "mouse_moves_per_s_while_hovering": moves,
         "load_before": round(load, 2),
         "load_after": round(os.getloadavg()[0], 2),
     }

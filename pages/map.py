@@ -14,30 +14,37 @@ from vae import runs
 from vae.errors import ElboRoomError
 
 KNOWN = ("run", *FIELDS)
+WIDTH = 760  # pixels of a figure, where there is room
+FIGURES = {
+    "map": "Map",
+    "rate": "Rate per image",
+    "distortion": "Distortion per image",
+    "codes": "Codes against the prior",
+}
 
 
-def the_map(path: Path, k: int) -> None:
-    _, refused = read_view(st.query_params, k)
+def the_map(path: Path, k: int, support: str) -> None:
+    _, refused = read_view(st.query_params, k, support)
     if refused:
         look.notice(f"The address asks for what this run does not have ({', '.join(refused)}); that was left out.")
         for name in refused:
             del st.query_params[name]
-    _the_map(path, k)
+    _the_map(path, k, support)
 
 
 @st.fragment
-def _the_map(path: Path, k: int) -> None:
+def _the_map(path: Path, k: int, support: str) -> None:
     """A fragment: a change of the view draws nothing else anew."""
-    view, _ = read_view(st.query_params, k)
+    view, _ = read_view(st.query_params, k, support)
     told = st.session_state.get("map-problem", ("", ""))
     problem = told[1] if told[0] == path.name else ""
-    changed, wish = latent_map(path.name, k, view, problem, key="latent-map")
+    changed, wish = latent_map(path.name, k, view, problem, support, key="latent-map")
     if changed is not None and changed != view and changed != st.session_state.get("map-view"):
         st.session_state["map-view"] = view = changed
         st.query_params.update(changed.to_query())
     if wish is not None:
         fulfil(path, wish)
-    static_figure(path, view)
+    static_figure(path, view, k, support)
 
 
 def fulfil(path: Path, wish: FitWish) -> None:
@@ -52,25 +59,51 @@ def fulfil(path: Path, wish: FitWish) -> None:
         st.rerun()
 
 
-def static_figure(path: Path, view: MapView) -> None:
+def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
     """For print: made only when somebody asks, with downloads."""
-    with st.container(key="map-figure"):
-        if not st.toggle("Static figure and table", key="map-static", help="A Plotly figure of this map, to download."):
+    with st.container(key="map-figure", width=WIDTH):
+        if not st.toggle("Figures and tables", key="map-static", help="The map and histograms, to read and download."):
             return
-        from ui.map_figures import map_figure, map_table  # plotly takes its time
+        from ui.map_figures import map_figure  # plotly takes its time
+        from ui.map_histograms import histogram
+        from ui.map_tables import histogram_table, map_table
 
+        quantity, picture = choose_figure(k)
+        tone = st.context.theme.type or "light"
         try:
-            figure = map_figure(path, view)
-            table = map_table(path, view)
+            figure = histogram(path, quantity, view.part, tone) if quantity else map_figure(path, view, tone)
+            table = histogram_table(path, quantity, view.part) if quantity else map_table(path, view)
         except ElboRoomError as error:
             look.problem(str(error))
             return
-        st.plotly_chart(figure, width="content", key="map-plotly", config={"displaylogo": False})
-        name = f"{path.name}-{view.method}"
+        name = f"{path.name}-{quantity or view.method}"
+        image = {"format": picture.lower(), "filename": name, "scale": 2}
+        config = {"displaylogo": False, "displayModeBar": True, "toImageButtonOptions": image}
+        st.plotly_chart(figure, theme=None, key="map-plotly", config=config)
+        spread = " Each bar counts means of q(z|x): beside them the prior is wider by what each q(z|x) spreads itself."
+        coded = quantity.startswith("z") and support == "real"
+        look.note(f"The camera above the figure saves it as {picture}.{spread if coded else ''}")
         with st.container(horizontal=True):
             page = figure.to_html(include_plotlyjs=True)
             st.download_button("Figure as a page (HTML)", page, f"{name}.html", "text/html", on_click="ignore")
-            st.download_button("Places as a table (CSV)", table, f"{name}.csv", "text/csv", on_click="ignore")
+            st.download_button("Values as a table (CSV)", table, f"{name}.csv", "text/csv", on_click="ignore")
+
+
+def choose_figure(k: int) -> tuple[str, str]:
+    """What to draw, "" for the map, else rate, distortion or z3; and the format of its picture."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kinds = ["map", "rate", "distortion", "codes"]
+        kind = st.segmented_control(
+            "Figure", kinds, default="map", required=True, format_func=lambda kind: FIGURES[kind], key="map-kind"
+        )
+        if kind == "codes" and k > 1:
+            names = [f"z{d}" for d in range(k)]
+            chosen = st.selectbox("Dimension", names, key="map-dimension", width=110)
+            kind = chosen if chosen in names else names[0]
+        elif kind == "codes":
+            kind = "z0"
+        picture = st.segmented_control("Picture", ["PNG", "SVG"], default="PNG", required=True, key="map-picture")
+    return "" if kind in (None, "map") else kind, picture or "PNG"
 
 
 def drop_unknown_parameters() -> None:
@@ -88,4 +121,7 @@ path = choose_run(keep=("colour",))
 if path is not None:
     st.set_page_config(page_title=f"{path.name} · Map · ELBO Room")
     map_fits.warm()
-    the_map(path, runs.read_config(path)[0].latent_dim)
+    from vae.latents import LATENTS  # torch takes its time
+
+    config = runs.read_config(path)[0]
+    the_map(path, config.latent_dim, LATENTS[config.latent].support)

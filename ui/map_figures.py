@@ -1,7 +1,8 @@
-"""The map as a figure for print, and as a table: what is on the page at the moment, without the hand."""
+"""The map as a figure for print: what is on the page at the moment, without the hand."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,20 @@ from vae.projecting import folder_of, unpack_frame
 from vae.projections import PROJECTIONS, Pca
 
 MOST = 6000  # points in a figure, which is made of shapes so that it prints sharply; every so-many-th of more
-CLASSES = [  # as in map_colours.js
-    "#8b53f7", "#fa8e45", "#218f90", "#9b2b42", "#789eff", "#b06a02", "#3f1772", "#68c5b1", "#5a5590", "#5a1b08",
-]  # fmt: skip
+CLASSES = {  # as in map_colours.js
+    "light": (
+        "#8b53f7", "#fa8e45", "#218f90", "#9b2b42", "#789eff",
+        "#b06a02", "#3f1772", "#68c5b1", "#5a5590", "#5a1b08",
+    ),
+    "dark": (
+        "#655be8", "#e89e8f", "#2a9ad2", "#d2638c", "#b4c5ff",
+        "#9e9c1e", "#993f9c", "#a1eecb", "#9a5d27", "#dde22b",
+    ),
+}  # fmt: skip
+INKS = {  # ground, text, lines, prior; as in .streamlit/config.toml
+    "light": ("#FBFAF6", "#20242C", "#E2DDD2", "#1F7F37"),
+    "dark": ("#15171C", "#ECE8DF", "#32363F", "#5BBD72"),
+}
 LEGEND_MOST = 30
 
 
@@ -47,22 +59,49 @@ def places_of(path: Path, view: MapView) -> tuple[NDArray[Any], Any, tuple[str, 
     return np.array(frame.places), codes, ("", "")
 
 
-def map_figure(path: Path, view: MapView) -> go.Figure:
-    """A scatter plot with equal axes, coloured as on the page."""
+def title_of(view: MapView) -> str:
+    """The kind of map in words."""
+    pair = f"z{view.i} and z{view.j}"
+    return {"plane": "latent plane", "line": "latent line", "dims": pair}.get(view.method) or PROJECTIONS[
+        view.method
+    ].title
+
+
+def map_figure(path: Path, view: MapView, tone: str = "light") -> go.Figure:
+    """A scatter plot with equal axes, coloured as on the page; its title names run, method and colouring."""
     places, codes, (across, upwards) = places_of(path, view)
     step = max(1, -(-len(places) // MOST))
     thin = slice(None, None, step)
-    places, every = places[thin], f", every {step}." if step > 1 else ""
-    traces = _by_class(places, codes, thin) if view.colour == "label" and codes.labels is not None else None
-    figure = go.Figure(traces or _by_number(places, codes, view.colour, thin))
-    figure.update_layout(
-        template="simple_white", width=760, height=720, margin={"l": 50, "r": 10, "t": 50, "b": 50},
-        title={"text": f"{codes.source}{every}, {view.method}", "font": {"size": 14}},
-        legend={"itemsizing": "constant"}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-    )  # fmt: skip
+    places, every = places[thin], f", one in {step} drawn" if step > 1 else ""
+    by = view.colour if view.colour != "label" or codes.labels is not None else "rate"
+    traces = _by_class(places, codes, thin, tone) if by == "label" else [_by_number(places, codes, by, thin)]
+    figure = go.Figure(traces)
+    dress(figure, f"{path.name} · {title_of(view)} · coloured by {by}", codes.source + every, tone, 760)
     figure.update_xaxes(title=across, visible=bool(across))
     figure.update_yaxes(title=upwards, visible=bool(upwards), scaleanchor=None if view.method == "line" else "x")
     return figure
+
+
+def dress(figure: go.Figure, title: str, about: str, tone: str, height: int) -> None:
+    """Ground, inks and titles, opaque: a downloaded picture looks like the page. The legend lies below the axis."""
+    ground, text, lines, _ = INKS[tone]
+    figure.update_layout(
+        template="none", margin={"l": 64, "r": 12, "t": 76, "b": 64}, paper_bgcolor=ground, plot_bgcolor=ground,
+        font={"color": text, "family": "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"},
+        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "subtitle": {"text": about}},
+        legend={"itemsizing": "constant", "traceorder": "normal", "orientation": "h", "y": -64 / (height - 220)},
+        height=height,
+    )  # fmt: skip
+    axis = {"showgrid": False, "zeroline": False, "showline": True, "linecolor": lines, "ticks": "outside"}
+    figure.update_xaxes(**axis, tickcolor=lines)
+    figure.update_yaxes(**axis, tickcolor=lines)
+
+
+def classes_of(codes: Any, tone: str) -> Iterator[tuple[str, str, int]]:
+    """Name, colour and label of each class, in order of the labels."""
+    colours = CLASSES[tone]
+    for position, label in enumerate(np.unique(codes.labels)):
+        yield (codes.classes[label] if codes.classes else str(label)), colours[position % len(colours)], int(label)
 
 
 def _scatter(places: NDArray[Any], marker: dict[str, Any], **more: Any) -> go.Scatter:
@@ -71,39 +110,18 @@ def _scatter(places: NDArray[Any], marker: dict[str, Any], **more: Any) -> go.Sc
     return go.Scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=marker, **more)
 
 
-def _by_class(places: NDArray[Any], codes: Any, thin: slice) -> list[go.Scatter]:
-    labels = codes.labels[thin]
-    found = np.unique(codes.labels)
-    name = {int(label): codes.classes[label] if codes.classes else str(label) for label in found}
+def _by_class(places: NDArray[Any], codes: Any, thin: slice, tone: str) -> list[go.Scatter]:
+    labels, found = codes.labels[thin], list(classes_of(codes, tone))
     return [
-        _scatter(
-            places[labels == label],
-            {"color": CLASSES[position % len(CLASSES)]},
-            name=name[int(label)],
-            showlegend=len(found) <= LEGEND_MOST,
-        )
-        for position, label in enumerate(found)
+        _scatter(places[labels == label], {"color": colour}, name=name, showlegend=len(found) <= LEGEND_MOST)
+        for name, colour, label in found
     ]
 
 
-def _by_number(places: NDArray[Any], codes: Any, colour: str, thin: slice) -> go.Scatter:
-    by = "rate" if colour == "label" else colour
+def _by_number(places: NDArray[Any], codes: Any, by: str, thin: slice) -> go.Scatter:
     values = codes.loc[:, int(by[1:])] if by.startswith("z") else getattr(codes, by)
     low, high = np.percentile(values, [1, 99])
     unit = "" if by.startswith("z") else ", nats"
     bar = {"title": f"{by}{unit}", "thickness": 12, "outlinewidth": 0}
     marker = {"color": values[thin], "colorscale": "Viridis", "cmin": low, "cmax": high, "colorbar": bar}
     return _scatter(places, marker)
-
-
-def map_table(path: Path, view: MapView) -> str:
-    """index, x, y, label, rate, distortion of every image, as CSV."""
-    places, codes, _ = places_of(path, view)
-    names = None
-    if codes.labels is not None:
-        names = [codes.classes[label] if codes.classes else str(label) for label in codes.labels]
-    lines = ["index,x,y,rate,distortion" + (",label" if names else "")]
-    for index, (x, y) in enumerate(places):
-        label = f',"{names[index].replace(chr(34), chr(34) * 2)}"' if names else ""
-        lines.append(f"{index},{x:.6g},{y:.6g},{codes.rate[index]:.6g},{codes.distortion[index]:.6g}{label}")
-    return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
     GET  /runs/{name}/plane/{sha}                the PCA of the codes: {"mean", "components", "explained"}
     GET  /runs/{name}/layout/{sha}?method=tsne   a fit's status and newest places; &seen=TAG: places only if changed
+    GET  /runs/{name}/posterior/{sha}?index=5    the spread of q(z|x) of one image: {"log_variance", "covariance"}
     POST /runs/{name}/encode/{sha}               a PNG or JPEG as the body -> where the model puts it
                                                  (&drawn=1: a drawing; &method=tsne: also its place on that map)
 
@@ -26,8 +27,8 @@ from starlette.routing import BaseRoute, Route
 
 from ui.codes_routes import IMMUTABLE, current_codes, in_thread, in_words
 from ui.decoder_routes import model_of
-from vae.arrivals import MOST_BYTES, fit_frame, layout_of, read_picture
-from vae.errors import ConfigError, RunDamaged, RunNotFound
+from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, read_picture
+from vae.errors import ConfigError, DataError, RunDamaged, RunNotFound
 from vae.projecting import folder_of, read_fit, read_projection
 from vae.projections import PROJECTIONS, Pca
 from vae.runs import run_path
@@ -88,8 +89,30 @@ def layout(request: Request) -> Response:
     return Response(data, media_type="application/octet-stream", headers=FRESH)
 
 
+def posterior(request: Request) -> Response:
+    import torch
+
+    path, sha, part = _asked(request)
+    images = current_codes(path, sha, part).codes.images
+    index = request.query_params.get("index", "")
+    if not (index.isascii() and index.isdigit() and len(index) < 10 and int(index) < len(images)):
+        raise ConfigError(f"index: expected 0 to {len(images) - 1:,}, got {index[:20]!r}")
+    model = model_of(path, sha)
+    with torch.no_grad():
+        x = torch.from_numpy(images[int(index)][None] / 255).to(next(model.parameters()).dtype)
+        return JSONResponse(_spread(model.encode(x)), headers=IMMUTABLE)
+
+
+def _spread(qz_x: Any) -> dict[str, list[float] | None]:
+    """Of the first of a batch: the log-variances where z's parts are independent, the covariance row by row where they
+    are not, neither where z is made of bits."""
+    found = {name: getattr(qz_x, name, None) for name in ("log_variance", "covariance")}
+    return {name: None if values is None else values[0].ravel().tolist() for name, values in found.items()}
+
+
 async def encode(request: Request) -> Response:
-    """Where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it."""
+    """Where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it. 413: too large,
+    415: neither a PNG nor a JPEG, 422: empty, broken or of too many pixels."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -104,7 +127,10 @@ def _encode(request: Request, body: bytes) -> Response:
     path, sha, part = _asked(request)
     model, codes = model_of(path, sha), current_codes(path, sha, part).codes
     channels, height, width = model.shape
-    picture = read_picture(body, channels)
+    try:
+        picture = read_picture(body, channels)
+    except DataError as error:
+        return PlainTextResponse(str(error), 422 if is_picture(body) or not body else 415, FRESH)
     seen = fit_frame(picture, height, width, layout_of(codes.images), request.query_params.get("drawn") == "1")
     if model.likelihood.support == "binary":
         seen = (seen >= 0.5).astype(np.float32)
@@ -112,10 +138,10 @@ def _encode(request: Request, body: bytes) -> Response:
         x = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None]
         qz_x = model.encode(x.to(next(model.parameters()).dtype))
         rate = model.latent.rate(qz_x)
-    loc, variance = qz_x.mean[0], getattr(qz_x, "log_variance", None)
+    loc = qz_x.mean[0]
     result: dict[str, Any] = {
         "z": loc.tolist(),
-        "log_variance": None if variance is None else variance[0].tolist(),
+        **_spread(qz_x),
         "rate": float(rate[0]),
         "image": (seen * 255).round().astype(int).ravel().tolist(),
         "place": None,
@@ -146,6 +172,7 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     return [
         Route(f"{base}/runs/{{name}}/plane/{{sha}}", in_thread(plane), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/posterior/{{sha}}", in_thread(posterior), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/encode/{{sha}}", encode, methods=["POST"]),
     ]
 

@@ -30,19 +30,18 @@ class MapView:
         return {name: str(value) for name, value in asdict(self).items()}
 
 
-def methods_for(k: int) -> list[str]:
-    """The kinds of map for k latent dimensions, the first one first."""
+def methods_for(k: int, support: str = "real") -> list[str]:
+    """The kinds of map for k latent dimensions, the first one first. Bits have no plane: their codes are corners."""
     if k == 1:
         return ["line"]
     fitted = [name for name in installed() if name != "pca"]
     fitted.sort(key=list(PROJECTIONS).index)
-    shown = [name for name in fitted if name != "tsne-sklearn"]
-    return ["plane", *shown] if k == 2 else ["pca", *shown, "dims"]
+    return ["plane", *fitted] if k == 2 and support == "real" else ["pca", *fitted, "dims"]
 
 
-def read_view(values: Mapping[str, Any], k: int) -> tuple[MapView, list[str]]:
+def read_view(values: Mapping[str, Any], k: int, support: str = "real") -> tuple[MapView, list[str]]:
     """The view that these values ask for, and the names of those that cannot be and were left out."""
-    methods = methods_for(k)
+    methods = methods_for(k, support)
     refused = []
 
     def choice(name: str, allowed: list[str], usual: str) -> str:
@@ -55,7 +54,7 @@ def read_view(values: Mapping[str, Any], k: int) -> tuple[MapView, list[str]]:
     def dimension(name: str, usual: int) -> int:
         return int(choice(name, [str(d) for d in range(k)], str(usual)))
 
-    method = choice("method", [*methods, *(["tsne-sklearn"] if k > 1 else [])], methods[0])
+    method = choice("method", methods, methods[0])
     i, j = dimension("i", 0), dimension("j", min(1, k - 1))
     if i == j and k > 1:
         refused += [name for name in ("j",) if name in values]

@@ -54,6 +54,11 @@ def ink_box(grey: NDArray[Any]) -> tuple[int, int, int, int] | None:
     return (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1) if len(rows) else None
 
 
+def is_picture(data: bytes) -> bool:
+    """Whether the bytes begin as a PNG or a JPEG does."""
+    return data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+
+
 def read_picture(data: bytes, channels: int) -> Array:
     """(height, width, channels) in [0, 1]. Raises DataError with a sentence for what is no such picture."""
     from PIL import Image, ImageOps, UnidentifiedImageError

@@ -37,11 +37,38 @@ test("PCA's plane: codes on it come back, others come back to their foot on it",
 
 test("the posterior's ellipse has the variances of the directions on the map", () => {
   const tilted = new LinearLayout({ rows: [[Math.SQRT1_2, Math.SQRT1_2], [-Math.SQRT1_2, Math.SQRT1_2]], base: new Float64Array(2), axes: ["", ""] });
-  const e = tilted.ellipse([Math.log(4), Math.log(1)]);
+  const e = tilted.ellipse({ log_variance: [Math.log(4), Math.log(1)] });
   close([e.major, e.minor], [2, 1]);
   close([Math.abs(e.angle)], [Math.PI / 4]);
-  const plain = LinearLayout.pair(2, 0, 1).ellipse([Math.log(0.25), Math.log(9)]);
+  const plain = LinearLayout.pair(2, 0, 1).ellipse({ log_variance: [Math.log(0.25), Math.log(9)] });
   close([plain.major, plain.minor, Math.abs(plain.angle)], [3, 0.5, Math.PI / 2]);
+});
+
+test("of a full covariance the ellipse is the marginal of the two directions shown", () => {
+  const covariance = [4, 0.3, 1.2, 0.3, 2, -0.7, 1.2, -0.7, 1]; // of z0 and z2: 4, 1.2, 1
+  const e = LinearLayout.pair(3, 0, 2).ellipse({ log_variance: null, covariance });
+  const [middle, spread] = [2.5, Math.hypot(1.5, 1.2)];
+  close([e.major ** 2, e.minor ** 2, e.angle], [middle + spread, middle - spread, 0.5 * Math.atan2(2.4, 3)]);
+  const swapped = LinearLayout.pair(3, 2, 0).ellipse({ covariance });
+  close([swapped.major, swapped.minor, swapped.angle], [e.major, e.minor, Math.PI / 2 - e.angle]);
+  const diagonal = [Math.log(3), Math.log(0.2), Math.log(0.7)];
+  const pca = LinearLayout.pca({ mean: [0, 0, 0], components: [[0.6, 0.8, 0], [0, 0, 1]] });
+  const full = pca.ellipse({ covariance: [3, 0, 0, 0, 0.2, 0, 0, 0, 0.7] });
+  const same = pca.ellipse({ log_variance: diagonal });
+  close([full.major, full.minor, full.angle], [same.major, same.minor, same.angle]);
+});
+
+test("a latent of bits has no rings, and a place stands for its nearest code", () => {
+  const pair = LinearLayout.pair(3, 0, 2, Float64Array.of(0.1, 0.9, 0.2), true);
+  assert.equal(pair.priorCentre, null);
+  assert.deepEqual([...pair.code(0.7, 0.3)], [1, 1, 0]);
+  assert.deepEqual([...pair.code(-4, 0.5)], [0, 1, 1]);
+  close(pair.point(0.7, 0.3), [0.7, 0.9, 0.3]); // what shading measures from
+  const pca = LinearLayout.pca({ mean: [0.5, 0.5], components: [[1, 0], [0, 1]] }, true);
+  assert.deepEqual([...pca.code(-0.2, 0.2)], [0, 1]);
+  const map = new FittedLayout(Float32Array.of(0, 0, 10, 10), Float32Array.of(0.8, 0.4, 0.1, 0.1), 2, true);
+  assert.deepEqual([...map.code(0.1, 0)], [1, 0]);
+  assert.deepEqual([...new LineLayout(Float32Array.of(1), true).code(0.6)], [1]);
 });
 
 test("one dimension lies along the rate", () => {
@@ -70,6 +97,13 @@ test("the page says what each kind of map is, and that neighbours are latent one
   assert.match(about("tsne"), /no inverse.*8 nearest points, weighted by 1\/distance²/);
   assert.match(about("dims", { base: 7 }), /z2 × z5, the other 8 held at the code of #7/);
   assert.doesNotMatch(about("plane", { shaded: false }), /shaded/);
+  assert.match(about("tsne-sklearn"), /openTSNE .*several times faster; this one cannot place new points/);
+  for (const method of ["pca", "dims", "tsne", "line"]) {
+    const bits = about(method, { bits: true });
+    assert.match(bits, /probabilit.*no plane between them and no prior ring; a place decodes to its nearest code/);
+    assert.doesNotMatch(bits, /dashed|ellipse/);
+  }
+  assert.doesNotMatch(aboutPicture({ rate: 1, z: [0.2] }, null, true), /‖z‖/);
   assert.match(aboutPicture({ rate: 18.7, z: [3, 4] }, null), /not finished.*‖z‖ = 5\.00/);
   assert.ok(sameView({ method: "pca", i: 0 }, { method: "pca", i: 0 }));
   assert.ok(!sameView({ method: "pca" }, { method: "tsne" }));

@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { readCodes } from "../../ui/static/codes.js";
-import { refusal } from "../../ui/static/map_arrive.js";
+import { brightOnDark, refusal } from "../../ui/static/map_arrive.js";
 import { Fit, readLayout } from "../../ui/static/map_fit.js";
 import { Input, corners } from "../../ui/static/map_input.js";
-import { countLabels, exportFile, spread } from "../../ui/static/map_selection.js";
-import { shadeOf, thinned } from "../../ui/static/map_shade.js";
-import { writeCode } from "../../ui/static/map_side.js";
-import { normalQuantile, quantileTiles, windowTiles } from "../../ui/static/map_tiles.js";
+import { countLabels, exportFile, placeNames, spread } from "../../ui/static/map_selection.js";
+import { writeBits, writeCode } from "../../ui/static/map_side.js";
+import { BENEATH, normalQuantile, quantileTiles, windowTiles } from "../../ui/static/map_tiles.js";
 import { View } from "../../ui/static/map_view.js";
+import { classColour } from "../../ui/static/map_colours.js";
+import { luminance } from "../../ui/static/palette.js";
 
 const headed = (header, ...parts) => {
   const json = new TextEncoder().encode(JSON.stringify(header));
@@ -104,13 +105,17 @@ test("pictures in the window cover it, and stay where they are while it moves", 
   for (const t of kept) assert.deepEqual([t.x, t.y], [before.get(t.key).x, before.get(t.key).y]);
 });
 
-test("shade begins beyond the usual gap and is full at three times that", () => {
-  assert.equal(shadeOf(0.9, 1), 0);
-  assert.equal(shadeOf(2, 1), 0.5);
-  assert.equal(shadeOf(9, 1), 1);
-  const loc = Float32Array.from({ length: 30 }, (_, i) => i);
-  assert.equal(thinned(loc, 3, 10), loc);
-  assert.deepEqual([...thinned(loc, 3, 4)], [0, 1, 2, 9, 10, 11, 18, 19, 20, 27, 28, 29]);
+test("each colour of a point stands out from black and from white pictures beneath", () => {
+  const card = { light: [0xf3, 0xf0, 0xe9], dark: [0x1e, 0x21, 0x28] };
+  for (const tone of ["light", "dark"]) {
+    for (const extreme of [0, 255]) {
+      const ground = luminance(`rgb(${card[tone].map((v) => v + (extreme - v) * BENEATH[tone]).join()})`);
+      for (let i = 0; i < 10; i++) {
+        const [a, b] = [ground, luminance(classColour(i, tone))].sort((x, y) => x - y);
+        assert.ok((b + 0.05) / (a + 0.05) > 1.3, `${classColour(i, tone)} on ${extreme} ${tone}: ${(b + 0.05) / (a + 0.05)}`);
+      }
+    }
+  }
 });
 
 test("a selection is counted, thinned and written out", () => {
@@ -118,20 +123,31 @@ test("a selection is counted, thinned and written out", () => {
   assert.deepEqual(countLabels(Uint32Array.of(0, 1, 2, 4), labels), [{ label: 7, count: 2, share: 0.5 }, { label: 4, count: 1, share: 0.25 }, { label: 9, count: 1, share: 0.25 }]);
   assert.deepEqual(spread(Uint32Array.of(1, 2, 3, 4, 5, 6), 3), [1, 3, 5]);
   assert.deepEqual(spread(Uint32Array.of(8), 60), [8]);
-  const codes = { labels: Uint8Array.of(0, 1), header: { classes: ['a "b"', "c"], source: "2 images" }, rate: Float32Array.of(1.5, 2.5), distortion: Float32Array.of(-3, -4) };
-  const xy = Float32Array.of(0.5, 1, -2, 3);
-  const csv = exportFile("csv", "run", Uint32Array.of(0, 1), codes, xy);
-  assert.equal(csv.text, 'index,label,rate,distortion,x,y\n0,"a ""b""",1.5,-3,0.5,1\n1,"c",2.5,-4,-2,3\n');
-  const json = JSON.parse(exportFile("json", "run", Uint32Array.of(1), codes, xy).text);
-  assert.deepEqual(json.indices, [1]);
-  assert.equal(json.images[0].label, "c");
-  assert.equal(csv.name, "run-2-images.csv");
+  const codes = { labels: Uint8Array.of(0, 1), header: { k: 3, classes: ['a "b"', "c"], source: "2 images" }, rate: Float32Array.of(1.5, 2.5), distortion: Float32Array.of(-3, -4), loc: Float32Array.of(1, 2, 3, 4, 5, -6) };
+  const placed = { xy: Float32Array.of(0.5, 1, -2, 3), method: "pca", names: placeNames("pca", ["first component", "second component"]) };
+  const csv = exportFile("csv", "run", Uint32Array.of(0, 1), codes, placed);
+  assert.equal(csv.text, 'run,index,label,rate,distortion,z0,z1,z2,pca_1,pca_2\n"run",0,"a ""b""",1.5,-3,1,2,3,0.5,1\n"run",1,"c",2.5,-4,4,5,-6,-2,3\n');
+  const json = JSON.parse(exportFile("json", "run", Uint32Array.of(1), codes, placed).text);
+  assert.deepEqual([json.run, json.map, json.indices], ["run", { method: "pca", places: ["pca_1", "pca_2"] }, [1]]);
+  assert.deepEqual(json.images[0], { index: 1, label: "c", rate: 2.5, distortion: -4, z0: 4, z1: 5, z2: -6, pca_1: -2, pca_2: 3 });
+  assert.equal(csv.name, "run-pca-2-images.csv");
+  assert.deepEqual(placeNames("dims", ["z3", "z7"]), ["dims_z3", "dims_z7"]);
+  assert.deepEqual(placeNames("line", ["z0", "rate in nats"]), ["line_z0", "line_rate"]);
+  assert.deepEqual(placeNames("tsne", ["", ""]), ["tsne_1", "tsne_2"]);
 });
 
 test("z is written as people read it", () => {
   assert.equal(writeCode(Float32Array.of(0.9, -1.1)), "(0.90, −1.10)");
   assert.equal(writeCode(Float32Array.of(-0.001)), "(0.00)");
   assert.equal(writeCode(new Float32Array(12)), `(${Array(10).fill("0.00").join(", ")}, …)`);
+  assert.equal(writeCode([0.123456, -2], 5), "(0.12346, −2.00000)");
+  assert.equal(writeBits([0.2, 0.5, 1, 0]), "0110");
+});
+
+test("the drawing's ground is that of the data", () => {
+  const shape = { height: 3, width: 2, channels: 1 };
+  assert.ok(brightOnDark(Uint8Array.of(0, 20, 255, 255, 0, 0), shape));
+  assert.ok(!brightOnDark(Uint8Array.of(255, 250, 0, 0, 255, 255), shape));
 });
 
 test("files that cannot be pictures are refused before they are sent", () => {
@@ -170,6 +186,8 @@ test("a drag pans, a click chooses, a move hovers", () => {
   send("pointermove", { clientX: 60, clientY: 90 });
   send("pointerup", { clientX: 60, clientY: 90 });
   assert.deepEqual(take(), [["pan", 30, 40]]);
+  send("keydown", { key: "Enter" });
+  assert.deepEqual(take(), [["choose", 50, 70]]); // keys go on from where the drag ended
 });
 
 test("Shift and drag is a lasso in any mode; the box has corners; a click alone clears the shape", () => {

@@ -17,6 +17,13 @@ test("pixels and places are each other's inverse, y grows upwards", () => {
   }
 });
 
+test("coordinates gain digits with the zoom, so that neighbouring pixels differ", () => {
+  for (const [scale, digits] of [[0.5, 0], [10, 1], [99, 2], [2500, 4], [4e5, 6]]) {
+    assert.equal(view(scale).digits, digits);
+    if (digits) assert.notEqual(view(scale).fromX(200).toFixed(digits), view(scale).fromX(201).toFixed(digits));
+  }
+});
+
 test("zooming keeps what is under the pointer, within limits", () => {
   const v = view();
   const [x, y] = [v.fromX(320), v.fromY(40)];

@@ -11,16 +11,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from ui import codes_routes, map_fits
 from ui.components import map as map_component
 from ui.components.map import FitWish, read_changed, read_wish
 from ui.decoder_routes import weights_sha
-from ui.map_figures import map_figure, map_table, places_of
+from ui.map_figures import CLASSES, map_figure, places_of
+from ui.map_histograms import histogram
+from ui.map_tables import histogram_table, map_table
 from ui.map_view import MapView, methods_for, read_view
+from vae import runs
 from vae.codes import codes_of
+from vae.completion import complete
+from vae.config import Config
+from vae.datasets import describe
 from vae.errors import RunError
+from vae.model import build_model
 from vae.projecting import fit, request_fit
 from vae.runs import load_run
 
@@ -80,7 +88,8 @@ def given(app: AppTest) -> dict[str, Any]:
 def test_a_plane_for_two_dimensions_pca_for_more(app: AppTest, demo: Path, wide: Path) -> None:
     two = given(show(app, run="two"))
     assert (two["run"], two["k"], two["problem"]) == ("two", 2, "")
-    assert two["methods"][:2] == ["plane", "tsne"]
+    assert two["methods"][:3] == ["plane", "tsne", "tsne-sklearn"]
+    assert two["support"] == "real"
     assert two["view"] == {"method": "plane", "i": 0, "j": 1, "colour": "label", "part": "test"}
     app.query_params["run"] = "ten"
     ten = given(app.run())
@@ -169,7 +178,10 @@ def test_only_wishes_that_can_be_met_are_taken_from_a_browser() -> None:
     for name, value in (("run", "two"), ("action", "rm"), ("method", "pca"), ("method", "../x"), ("part", "all")):
         assert read_wish({**good, name: value}, "ten", 10) is None
     assert read_wish(good, "ten", 1) is None  # one dimension needs no t-SNE
+    assert read_wish({**good, "method": "tsne-sklearn"}, "ten", 10) == FitWish("start", "tsne-sklearn", "train")
     assert methods_for(1) == ["line"]
+    assert methods_for(2, "binary") == methods_for(10)  # bits have no plane
+    assert read_view({"method": "plane"}, 2, "binary")[0].method == "pca"
     assert read_view({"method": "tsne"}, 1) == (MapView("line", 0, 0), ["method"])
 
 
@@ -199,6 +211,9 @@ def test_places_are_those_of_the_page(fresh: None, demo: Path, wide: Path) -> No
 
 def test_the_figure_shows_every_class_or_a_scale(fresh: None, demo: Path, wide: Path) -> None:
     figure = map_figure(demo, MapView("plane"))
+    assert figure.layout.title.text == "two · latent plane · coloured by label"
+    assert figure.layout.title.subtitle.text == "360 held-out images of digits"
+    assert map_figure(wide, MapView("dims", 7, 2, "z3")).layout.title.text == "ten · z7 and z2 · coloured by z3"
     assert [trace.name for trace in figure.data] == list("0123456789")
     assert sum(len(trace.x) for trace in figure.data) == 360
     assert len({trace.marker.color for trace in figure.data}) == 10
@@ -207,8 +222,72 @@ def test_the_figure_shows_every_class_or_a_scale(fresh: None, demo: Path, wide: 
     assert len(trace.x) == 2000
     assert trace.marker.colorbar.title.text == "rate, nats"
     assert "of the variance" in by_rate.layout.xaxis.title.text
+    assert by_rate.layout.title.text == "ten · PCA · coloured by rate"
     (by_z,) = map_figure(wide, MapView("pca", colour="z3")).data
     np.testing.assert_array_equal(by_z.marker.color, codes_of(load_run(wide)).loc[:, 3])
+
+
+def test_colours_of_the_figures_are_those_of_the_page() -> None:
+    module = (Path(map_component.__file__).parents[1] / "static" / "map_colours.js").read_text()
+    for tone, colours in CLASSES.items():
+        assert f"{tone}: {json.dumps(list(colours))}" in module
+
+
+@pytest.mark.parametrize("quantity", ["rate", "distortion", "z1"])
+def test_a_histogram_counts_every_image_by_label(fresh: None, demo: Path, quantity: str) -> None:
+    codes = codes_of(load_run(demo))
+    values = codes.loc[:, 1] if quantity == "z1" else getattr(codes, quantity)
+    figure = histogram(demo, quantity, tone="dark")
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [bar.name for bar in bars] == list("0123456789")
+    assert tuple(bar.marker.color for bar in bars) == CLASSES["dark"]
+    assert figure.layout.barmode == "stack"
+    area = 360 if quantity == "z1" else 1 / bars[0].width[0]  # a density's is 1, that of counts their number
+    for label, bar in enumerate(bars):
+        assert np.sum(bar.y * bar.width) * area == pytest.approx(np.sum(codes.labels == label))
+        middle = np.sum(bar.x * bar.y) / np.sum(bar.y)
+        assert middle == pytest.approx(values[codes.labels == label].mean(), abs=bar.width[0] / 2)
+    assert figure.layout.title.text.startswith("two · " + {"z1": "z1 against the prior"}.get(quantity, quantity))
+    assert figure.layout.paper_bgcolor == "#15171C"
+    if quantity == "z1":
+        (prior,) = (trace for trace in figure.data if trace.type == "scatter")
+        np.testing.assert_allclose(prior.y, np.exp(-np.square(prior.x) / 2) / np.sqrt(2 * np.pi))
+        assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("E_q[z1] of each image", "density")
+    else:
+        assert figure.layout.xaxis.title.text.endswith("nats per image")
+        assert figure.layout.yaxis.title.text == "images"
+    rows = list(csv.DictReader(io.StringIO(histogram_table(demo, quantity))))
+    np.testing.assert_allclose([float(row[quantity]) for row in rows], values, rtol=1e-4, atol=1e-6)
+    assert set(rows[0]) == {"run", "index", "label", quantity}
+
+
+def test_a_histogram_leaves_out_what_is_not_finite_and_says_so(
+    fresh: None, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = codes_of(load_run(demo))
+    codes.rate[:3] = np.nan
+    monkeypatch.setattr("ui.map_histograms.current_codes", lambda *_: codes_routes.Kept(codes, b""))
+    figure = histogram(demo, "rate")
+    assert sum(int(np.sum(bar.y)) for bar in figure.data) == 357
+    assert "3 not finite, left out" in figure.layout.title.subtitle.text
+    codes.rate[:] = np.nan
+    with pytest.raises(RunError, match="diverged"):
+        histogram(demo, "rate")
+
+
+def test_bits_are_shown_as_probabilities_beside_their_prior(fresh: None, app: AppTest, runs_folder: Path) -> None:
+    info = describe("digits")
+    config, _ = complete(Config(latent="bernoulli", latent_dim=2, hidden=(12,)), info)
+    path = runs.create_run(config, info.to_json(), "bits", runs_folder)
+    weights = save(build_model(config, info.shape).state_dict(), metadata={"step": "1"})
+    runs.save_checked(path, {runs.WEIGHTS: weights})
+    given_map = given(show(app, run="bits", method="plane"))
+    assert (given_map["support"], given_map["view"]["method"]) == ("binary", "pca")
+    assert "plane" not in given_map["methods"]
+    figure = histogram(path, "z1")
+    assert figure.layout.xaxis.title.text == "q(z1 = 1|x) of each image"
+    assert [shape.x0 for shape in figure.layout.shapes] == [0.5]
+    assert not [trace for trace in figure.data if trace.type == "scatter"]
 
 
 def test_the_table_holds_every_image(fresh: None, demo: Path) -> None:
@@ -216,7 +295,9 @@ def test_the_table_holds_every_image(fresh: None, demo: Path) -> None:
     codes = codes_of(load_run(demo))
     assert len(rows) == 360
     assert [row["label"] for row in rows] == [str(label) for label in codes.labels]
-    assert float(rows[5]["y"]) == pytest.approx(float(codes.loc[5, 1]), rel=1e-4)
+    assert list(rows[5]) == ["run", "index", "label", "rate", "distortion", "z0", "z1", "plane_z0", "plane_z1"]
+    assert (rows[5]["run"], rows[5]["index"]) == ("two", "5")
+    assert float(rows[5]["z1"]) == float(rows[5]["plane_z1"]) == pytest.approx(float(codes.loc[5, 1]), rel=1e-4)
     assert float(rows[5]["distortion"]) == pytest.approx(float(codes.distortion[5]), rel=1e-4)
 
 
@@ -225,5 +306,20 @@ def test_the_static_figure_is_on_the_page_when_asked_for(fresh: None, app: AppTe
     assert not app.get("plotly_chart")
     app.toggle(key="map-static").set_value(True).run()
     assert not app.exception
-    assert len(app.get("plotly_chart")) == 1
-    assert len(app.get("download_button")) == 2
+    for kind, title in (
+        ("map", "two · latent plane"),
+        ("rate", "two · rate per image"),
+        ("distortion", "two · distortion per image"),
+        ("codes", "two · z0 against the prior"),
+    ):
+        app.button_group(key="map-kind").set_value(kind).run()
+        assert not app.exception
+        (chart,) = app.get("plotly_chart")
+        assert title in json.loads(chart.proto.spec)["layout"]["title"]["text"]
+        assert len(app.get("download_button")) == 2
+    app.selectbox(key="map-dimension").set_value("z1").run()
+    app.button_group(key="map-picture").set_value("SVG").run()
+    (chart,) = app.get("plotly_chart")
+    assert "z1 against the prior" in chart.proto.spec
+    image = json.loads(chart.proto.config)["toImageButtonOptions"]
+    assert (image["format"], image["filename"]) == ("svg", "two-z1")

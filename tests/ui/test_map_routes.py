@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -21,7 +23,12 @@ from ui import codes_routes as codes_module
 from ui import map_fits
 from ui.decoder_routes import weights_sha
 from ui.map_routes import map_routes
+from vae import runs
 from vae.codes import codes_of
+from vae.completion import complete
+from vae.config import Config
+from vae.datasets import describe
+from vae.model import build_model
 from vae.projecting import fit, folder_of, read_fit, request_fit
 from vae.projections import Pca
 from vae.runs import load_run
@@ -114,6 +121,33 @@ def test_an_image_of_the_data_lands_on_its_own_code(client: TestClient, run: Pat
         assert answer["place"] is None
 
 
+@pytest.mark.parametrize("latent", ["normal", "full-normal", "bernoulli"])
+def test_the_spread_of_one_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latent: str) -> None:
+    monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
+    config, _ = complete(Config(latent=latent, latent_dim=3, hidden=(12,)), info := describe("digits"))
+    path = runs.create_run(config, info.to_json(), "one", tmp_path)
+    model = build_model(config, info.shape)
+    runs.save_checked(path, {runs.WEIGHTS: save(model.state_dict(), metadata={"step": "1"})})
+    client, codes = TestClient(Starlette(routes=map_routes)), codes_of(load_run(path))
+    with torch.no_grad():
+        qz_x = load_run(path).model.encode(torch.from_numpy(codes.images[7:8] / np.float32(255)))
+    address = f"/runs/one/posterior/{weights_sha(path)}"
+    spread = client.get(f"{address}?index=7").json()
+    arrived = client.post(address.replace("posterior", "encode"), content=png(codes.images[7, 0])).json()
+    for found in (spread, arrived):
+        assert (found["log_variance"] is not None) == (latent == "normal")
+        assert (found["covariance"] is not None) == (latent == "full-normal")
+    if latent == "normal":
+        np.testing.assert_allclose(spread["log_variance"], qz_x.log_variance[0], atol=1e-5)
+    if latent == "full-normal":
+        np.testing.assert_allclose(np.reshape(spread["covariance"], (3, 3)), qz_x.covariance[0], atol=1e-5)
+    if latent == "bernoulli":
+        assert all(0 < value < 1 for value in arrived["z"])  # probabilities
+    for wrong in ("", "?index=-1", "?index=360", "?index=x"):
+        assert client.get(address + wrong).status_code == 400
+    codes_module._kept.clear()
+
+
 def test_a_drawing_anywhere_lands_where_the_centred_one_does(client: TestClient, run: Path) -> None:
     canvas = np.zeros((336, 336), np.uint8)
     canvas[40:200, 30:60] = 255
@@ -138,7 +172,15 @@ def test_on_a_fitted_map_it_lands_by_transform(client: TestClient, run: Path) ->
 
 @pytest.mark.parametrize(
     ("body", "status", "words"),
-    [(b"", 409, "empty"), (b"GIF89a", 409, "not a PNG or a JPEG"), (b"\0" * 4_000_001, 413, "too large")],
+    [
+        (b"", 422, "empty"),
+        (b"GIF89a", 415, "not a PNG or a JPEG"),
+        (b"no picture at all", 415, "not a PNG or a JPEG"),
+        (png(np.zeros((30, 30), np.uint8))[:45], 422, "cannot be read"),
+        (png(np.zeros((4001, 4000), np.uint8)), 422, "too many"),
+        (b"\0" * 4_000_001, 413, "too large"),
+    ],
+    ids=["empty", "gif", "text", "cut off", "pixels", "bytes"],
 )
 def test_what_is_no_picture_is_refused(client: TestClient, run: Path, body: bytes, status: int, words: str) -> None:
     answer = client.post(f"/runs/one/encode/{weights_sha(run)}", content=body)
@@ -164,7 +206,7 @@ def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient,
     assert len(no_fits.workers) == 1
     wait_for(run, ("fitting",))
     map_fits.end_fit(run, "tsne")
-    assert wait_for(run, ("stopped", "finished"), 10) == "stopped"
+    assert wait_for(run, ("stopped", "finished")) == "stopped"
     assert map_fits.start_fit(run, "tsne") == ""
     assert wait_for(run, ("finished",)) == "finished"
     assert map_fits.fit_status(run, "tsne").n == 360

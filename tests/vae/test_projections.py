@@ -289,7 +289,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     yield begin
     for process in started:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         if process.stdin is not None:
             process.stdin.close()
 
@@ -307,7 +307,7 @@ def test_the_process_ends_with_its_server_and_keeps_what_it_has(run: Path, start
     process = start(str(run), "--method", "tsne", "--weights", SHA)
     wait_for(lambda: read_fit(folder).iteration >= 10)
     process.stdin.close()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     status = read_fit(folder)
     assert status.state == "stopped"
     assert 10 <= status.iteration < 625
@@ -320,8 +320,8 @@ def test_a_killed_process_leaves_its_last_frame_and_no_lock(run: Path, start: Ca
     process = start(str(run), "--method", "tsne", "--weights", SHA)
     wait_for(lambda: read_fit(folder).iteration >= 10)
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    wait_for(lambda: read_fit(folder).state == "stopped", 5)
+    process.wait(60)
+    wait_for(lambda: read_fit(folder).state == "stopped")
     assert "ended unexpectedly" in read_fit(folder).message
     assert len(unpack_frame((folder / "frame.bin").read_bytes()).places) == 3000
     request_fit(run, "tsne", SHA, groups()[0])
@@ -335,7 +335,7 @@ def test_the_spare_waits_for_a_folder_and_ends_without_one(run: Path, start: Cal
     process.stdin.flush()
     wait_for(lambda: read_fit(folder).state == "finished")
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert start("--spare", stdin=subprocess.DEVNULL).wait(60) == 0
     assert start(stdin=subprocess.DEVNULL).wait(60) == 2
 

@@ -21,29 +21,31 @@ class FitWish:
 
 
 def latent_map(
-    run: str, k: int, view: MapView, problem: str = "", *, key: str = "latent_map"
+    run: str, k: int, view: MapView, problem: str = "", support: str = "real", *, key: str = "latent_map"
 ) -> tuple[MapView | None, FitWish | None]:
     """The run's images where its model puts them. `view` is what to show first; a later one that differs from it moves
-    the map there. `problem`: a sentence to show, such as why a map cannot be computed.
+    the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes: real, or
+    binary for codes of 0 and 1, of which the map shows the probabilities.
 
     Returns the view as the user changed it (None until then) and a wish, once.
     """
     data = {
         "run": run,
         "k": k,
-        "methods": methods_for(k),
+        "support": support,
+        "methods": methods_for(k, support),
         "view": view.to_json(),
         "problem": problem,
     }
     answer = _map(key=key, data=data, on_view_change=_nothing, on_fit_change=_nothing)
-    return read_changed(answer.get("view"), run, k), read_wish(answer.get("fit"), run, k)
+    return read_changed(answer.get("view"), run, k, support), read_wish(answer.get("fit"), run, k)
 
 
-def read_changed(sent: object, run: str, k: int) -> MapView | None:
+def read_changed(sent: object, run: str, k: int, support: str = "real") -> MapView | None:
     """The view that a browser sent, if it is one of this run."""
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
-    view, refused = read_view(sent, k)
+    view, refused = read_view(sent, k, support)
     return None if refused else view
 
 
@@ -52,7 +54,7 @@ def read_wish(sent: object, run: str, k: int) -> FitWish | None:
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     action, method, part = (str(sent.get(name)) for name in ("action", "method", "part"))
-    computed = [name for name in (*methods_for(k), "tsne-sklearn") if name not in ("plane", "line", "pca", "dims")]
+    computed = [name for name in methods_for(k) if name not in ("plane", "line", "pca", "dims")]
     if action not in ("start", "stop") or method not in computed or part not in PARTS:
         return None
     return FitWish(action, method, part)

@@ -1,32 +1,26 @@
 // Map: where the model puts the images, and what it decodes at each place. What the hand drives happens in this page;
 // Python hears of the view (it keeps the address) and starts and stops fits.
 
-import { loadCodes } from "./codes.js";
+import { intoAddress } from "./address.js";
+import { fetchBytes, loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
 import { whole } from "./format.js";
-import { Arrive } from "./map_arrive.js";
+import { Arrive, brightOnDark, encode } from "./map_arrive.js";
 import { MapCanvas } from "./map_canvas.js";
 import { colouring } from "./map_colours.js";
 import { Controls, FitLine, TITLES } from "./map_controls.js";
 import { latentNearest } from "./map_index.js";
-import { LineLayout } from "./map_layouts.js";
+import { toBits } from "./map_layouts.js";
 import { Legend } from "./map_legend.js";
-import { Selection } from "./map_selection.js";
+import { Selection, placeNames } from "./map_selection.js";
 import { PlaneSheet } from "./map_sheet.js";
 import { FITTED, LayoutSource } from "./map_source.js";
-import { NEIGHBOURS, Side, describeImage, writeCode } from "./map_side.js";
+import { NEIGHBOURS, Side, describeImage, writeBits, writeCode } from "./map_side.js";
 import { aboutLayout, aboutPicture, sameView } from "./map_words.js";
 import { element, renderer } from "./mount.js";
 
 const CODES_EVERY = 15_000; // milliseconds between two looks at the codes of a model that trains
 const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
-
-/** The view in the address, without a new entry in the browser's history. */
-function intoAddress(view) {
-  const address = new URL(location.href);
-  for (const [key, value] of Object.entries(view)) address.searchParams.set(key, value);
-  history.replaceState(history.state, "", address);
-}
 
 class LatentMap {
   constructor(root) {
@@ -58,7 +52,7 @@ class LatentMap {
       problem: (sentence) => (this.problem.textContent = sentence),
     });
     this.fitLine = new FitLine({ start: () => this._again(), stop: () => this._ask("stop") });
-    this.legend = new Legend({ isolate: (classes) => this._isolate(classes) });
+    this.legend = new Legend({ isolate: (classes) => this._isolate(classes), pick: () => this._select(Uint32Array.from(this.isolated.keys())) });
     this.side = new Side();
     this.side.stats = this.canvas.stats;
     this.canvas.stats.decodes = 0;
@@ -110,7 +104,8 @@ class LatentMap {
     clearTimeout(this.later);
     this.source.close();
     this.decoder?.close();
-    Object.assign(this, { codes: null, layout: null, chosen: null, indices: null, sha: null, others: "0" });
+    this.bits = this.data.support === "binary";
+    Object.assign(this, { codes: null, layout: null, shown: null, chosen: null, indices: null, sha: null, others: "0" });
     this.view = { ...this.data.view };
     this.told = [this.view];
     this.waiting.hidden = false;
@@ -124,7 +119,7 @@ class LatentMap {
   _controls() {
     const { methods, k } = this.data;
     const parts = this.codes?.header.parts ?? [this.view.part];
-    this.controls.show({ methods, parts, k, view: { ...this.view, others: this.others }, codes: this.codes });
+    this.controls.show({ methods, parts, k, bits: this.bits, view: { ...this.view, others: this.others }, codes: this.codes });
   }
 
   /** A decoder, a newer one, or a problem. */
@@ -135,6 +130,7 @@ class LatentMap {
     this.sha = decoder.sha;
     this.canvas.tiles.forget();
     this.canvas.wake("under");
+    if (this.shown) this._decode(...this.shown);
     if (this.layout && this.view.method === "plane") this.sheet.draw(this.layout, decoder);
     clearTimeout(this.later);
     const wait = this.codes ? Math.max(0, this.loadedAt + CODES_EVERY - Date.now()) : 0;
@@ -178,8 +174,6 @@ class LatentMap {
 
   _ready(first) {
     const { codes, canvas } = this;
-    const { header, logVariance } = codes;
-    canvas.ellipseOf = logVariance && ((index) => logVariance.subarray(index * header.k, (index + 1) * header.k));
     this.side.start(codes, this.describe);
     this.arrive.header = codes.header;
     if (first) {
@@ -189,6 +183,7 @@ class LatentMap {
       canvas.stats.first = canvas.stats.decodes = 0;
       this.selection.start(this.data.run, codes, this.describe);
     } else Object.assign(this.selection, { codes, describe: this.describe });
+    this._spread();
     this._controls();
     this._colour();
     this._layout(first);
@@ -198,20 +193,17 @@ class LatentMap {
   async _images(codes) {
     try {
       if (codes.header.n * codes.size <= PREFETCH) await codes.images();
-      const { height, width, channels } = codes.header;
-      const bytes = await codes.image(0);
-      let bright = 0;
-      for (let x = 0; x < width * channels; x++) bright += bytes[x] + bytes[(height - 1) * width * channels + x];
-      this.arrive.start(codes.header, bright < 255 * width * channels);
+      this.arrive.start(codes.header, brightOnDark(await codes.image(0), codes.header));
     } catch {
       // the thumbnails say so themselves
     }
   }
 
   _colour() {
+    if (!this.codes) return; // then with them
     this.tone = this.root.dataset.tone;
     const by = this.view.colour === "label" && !this.codes.labels ? "rate" : this.view.colour;
-    this.colours = colouring(this.codes, by, this.tone);
+    this.colours = colouring(this.codes, by, this.tone, this.bits);
     this.canvas.colour(this.colours, this.tone);
     this.legend.show(this.colours, this.tone);
     this._isolate(new Set());
@@ -221,7 +213,7 @@ class LatentMap {
 
   _layout(fit) {
     const { view, codes, codesSha: sha } = this;
-    if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base() }, fit);
+    if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base(), bits: this.bits }, fit);
   }
 
   _base() {
@@ -229,14 +221,16 @@ class LatentMap {
     return this.others === "chosen" && this.chosen !== null ? Float64Array.from(loc.subarray(this.chosen * k, this.chosen * k + k)) : new Float64Array(k);
   }
 
-  _place(layout, { fit, glide = true }) {
+  _place(layout, { fit, glide = true, method = this.view.method }) {
     this.layout = layout;
     const { codes, canvas } = this;
     canvas.tiles.forget();
+    canvas.shape = null; // it was drawn around places that are others now
     canvas.place(layout.places(codes.loc), layout, { glide, fit });
-    if (layout.exact) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.code(x, y));
-    else canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
-    if (layout instanceof LineLayout) canvas.shade.clear();
+    this.selection.placed = { xy: canvas.to, method, names: placeNames(method, layout.axes) };
+    if (layout.linear) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.point(x, y));
+    else if (layout.xy) canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
+    else canvas.shade.clear(); // one dimension
     this.sheet.box.hidden = this.view.method !== "plane";
     if (this.view.method === "plane") this.sheet.draw(layout, this.decoder);
     this._rearrive();
@@ -247,7 +241,7 @@ class LatentMap {
   /** Before the pointer has been anywhere: what the prior's mean decodes to. */
   _begin() {
     const z = new Float64Array(this.codes.header.k);
-    this.side.decoded(this.decoder.mean(z), z, "z = 0, the prior’s mean. Move over the map.");
+    this._decode(z, this.bits ? `The code ${writeBits(z)}. Move over the map.` : "z = 0, the prior’s mean. Move over the map.");
   }
 
   /** How far a fit is; null: this map needs none. */
@@ -278,18 +272,39 @@ class LatentMap {
     this.side.nearest(at.near?.index);
     const z = this.layout.code(at.x, at.y);
     if (!z) return;
-    const place = this.layout.linear && this.view.method !== "pca" ? "" : ` · map (${at.x.toFixed(1)}, ${at.y.toFixed(1)})`.replaceAll("-", "−");
-    this.side.decoded(this.decoder.mean(z), z, `z = ${writeCode(z)}${this.layout.exact && this.view.method !== "pca" ? "" : place}`);
+    const place = this.layout.exact && this.view.method !== "pca" ? "" : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
+    this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
+  }
+
+  /** What a code decodes to, of probabilities their nearest code, with words; `asked`: look for its neighbours. */
+  _decode(z, words, asked = true) {
+    this.shown = [Float64Array.from(z), words, asked];
+    this.side.decoded(this.decoder.mean(this.bits ? toBits(Float64Array.from(z)) : z), asked ? z : null, words);
+  }
+
+  /** The spread of the chosen's posterior: it came with the codes, or the server tells it, or there is none. */
+  async _spread() {
+    const { codes, codesSha, chosen, canvas, view: { part } } = this;
+    canvas.spread = null;
+    if (chosen === null || this.bits || !codes) return;
+    const { logVariance, header: { k } } = codes;
+    if (logVariance) canvas.spread = { log_variance: logVariance.subarray(chosen * k, chosen * k + k) };
+    else {
+      const address = `runs/${encodeURIComponent(this.data.run)}/posterior/${codesSha}?part=${part}&index=${chosen}`;
+      const spread = await fetchBytes(address).then((bytes) => JSON.parse(new TextDecoder().decode(bytes))).catch(() => null); // then without an ellipse
+      if (chosen === this.chosen && codes === this.codes && spread?.covariance) canvas.spread = spread;
+    }
   }
 
   _choose(index) {
     this.chosen = index;
     this.canvas.chosen = index ?? -1;
+    this._spread();
     if (index === null || !this.codes) return;
     const { loc, header: { k } } = this.codes;
     const z = loc.subarray(index * k, index * k + k);
     this.side.nearest(index);
-    this.side.decoded(this.decoder.mean(z), null, `z = ${writeCode(z)}, the posterior mean of #${whole(index)}`);
+    this._decode(z, `z = ${this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`} of #${whole(index)}`, false);
     this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to #${whole(index)} in latent space`);
     if (this.view.method === "dims" && this.others === "chosen") this._layout(false);
   }
@@ -320,7 +335,7 @@ class LatentMap {
   _select(indices) {
     const allowed = this.isolated;
     this.indices = indices && (allowed ? indices.filter((index) => allowed[index]) : indices);
-    if (this.indices) this.selection.show(this.indices, this.canvas.to, (label) => this._colourOf(label));
+    if (this.indices) this.selection.show(this.indices, (label) => this._colourOf(label));
     else {
       this.canvas.shape = null;
       this.selection.clear();
@@ -336,10 +351,11 @@ class LatentMap {
   }
 
   _focus() {
-    if (!this.indices?.length) this.canvas.focus = this.isolated;
+    const { indices, isolated } = this;
+    if (!indices?.length) this.canvas.focus = isolated;
     else {
       const focus = new Uint8Array(this.codes.header.n);
-      for (const index of this.indices) focus[index] = 1;
+      for (const index of indices) focus[index] = isolated ? isolated[index] : 1;
       this.canvas.focus = focus;
     }
   }
@@ -350,14 +366,7 @@ class LatentMap {
     const { part, method } = this.view;
     if (!this.codes) throw new Error("The codes are not there yet.");
     const address = `runs/${encodeURIComponent(this.data.run)}/encode/${this.sha}?part=${part}${drawn ? "&drawn=1" : ""}${FITTED.has(method) ? `&method=${method}` : ""}`;
-    let answer;
-    try {
-      answer = await fetch(new URL(address, document.baseURI), { method: "POST", body: blob });
-    } catch {
-      throw new Error("The server does not answer; it is needed to encode a picture.");
-    }
-    if (!answer.ok) throw new Error((await answer.text()).slice(0, 300));
-    return answer.json();
+    return encode(address, blob);
   }
 
   _landed(answer) {
@@ -366,8 +375,8 @@ class LatentMap {
     if (!answer) return "";
     const z = Float64Array.from(answer.z);
     this.side.nearest(undefined);
-    this.side.decoded(this.decoder.mean(z), z, `z = ${writeCode(z)}, your picture’s code`);
-    return aboutPicture(answer, this.canvas.arrivals[0].place);
+    this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z)}, your picture’s code`);
+    return aboutPicture(answer, this.canvas.arrivals[0].place, this.bits);
   }
 
   _rearrive() {
@@ -375,7 +384,7 @@ class LatentMap {
     canvas.arrivals = [];
     if (arrived && layout) {
       const place = layout.linear ? layout.place(arrived.z) : arrived.place;
-      canvas.arrivals = [{ place, variances: arrived.log_variance }];
+      canvas.arrivals = [{ place, spread: arrived.log_variance || arrived.covariance ? arrived : null }];
     }
     canvas.wake("over");
   }
@@ -383,7 +392,7 @@ class LatentMap {
   _words() {
     const { view, codes, chosen, others, source: { plane } } = this;
     const { shade, tiles } = this.canvas;
-    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, base: others === "chosen" ? chosen : null, shaded: shade.on, beneath: tiles.kind });
+    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, bits: this.bits, base: others === "chosen" ? chosen : null, shaded: shade.on, beneath: tiles.kind });
     this.canvas.stage.setAttribute("aria-label", `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`);
   }
 }

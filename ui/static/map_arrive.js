@@ -14,6 +14,26 @@ export function refusal({ size, type, name = "" }) {
   return size ? "" : `“${name.slice(0, 40)}” is empty.`;
 }
 
+/** Whether an image's first and last rows are rather dark: the ground of handwritten digits as they are stored. */
+export function brightOnDark(bytes, { height, width, channels }) {
+  const row = width * channels;
+  let bright = 0;
+  for (let x = 0; x < row; x++) bright += bytes[x] + bytes[(height - 1) * row + x];
+  return bright < 255 * row;
+}
+
+/** Post a picture: the server's answer, or an Error with its sentence. */
+export async function encode(address, blob) {
+  let answer;
+  try {
+    answer = await fetch(new URL(address, document.baseURI), { method: "POST", body: blob });
+  } catch {
+    throw new Error("The server does not answer; it is needed to encode a picture.");
+  }
+  if (!answer.ok) throw new Error((await answer.text()).slice(0, 300));
+  return answer.json();
+}
+
 export class Arrive {
   /** `on`: send(blob, drawn) -> promise of the server's answer; landed(answer or null). */
   constructor(on) {
@@ -76,7 +96,7 @@ export class Arrive {
         if (!this.last) return;
         this.last = null;
         clearTimeout(this.timer);
-        this.timer = setTimeout(() => this.canvas.toBlob((blob) => this._send(blob, true), "image/png"), 250);
+        this.timer = setTimeout(() => this._send(this._png(), true), 250);
       });
     }
   }
@@ -90,12 +110,26 @@ export class Arrive {
     context.stroke();
   }
 
+  /** The drawing as a file. Not by toBlob, which waits a second for the page to be idle. */
+  _png() {
+    const text = atob(this.canvas.toDataURL("image/png").split(",")[1]);
+    return new Blob([Uint8Array.from(text, (sign) => sign.charCodeAt(0))], { type: "image/png" });
+  }
+
   /** A file that was chosen or dropped. */
   take(file) {
     if (!file) return;
     const sentence = refusal(file);
+    if (sentence) this._refused(sentence);
+    else this._send(file, false);
+  }
+
+  /** The picture before it does not stay with its caption and its mark. */
+  _refused(sentence) {
+    this.call = (this.call ?? 0) + 1;
+    this.seenBox.hidden = true;
+    this.on.landed(null);
     this.note.textContent = sentence;
-    if (!sentence) this._send(file, false);
   }
 
   async _send(blob, drawn) {
@@ -108,7 +142,7 @@ export class Arrive {
       this.seenBox.hidden = false;
       this.note.textContent = this.on.landed(answer);
     } catch (error) {
-      if (call === this.call) this.note.textContent = error.message;
+      if (call === this.call) this._refused(error.message);
     }
   }
 }

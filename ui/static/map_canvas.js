@@ -18,7 +18,7 @@ const REACH = 22; // pixels within which a point counts as under the pointer
 const PRIOR = 3.25; // standard deviations that the frame shows at least
 
 export class MapCanvas {
-  /** `on`: hover({x, y, near} or null), choose(index or null), select(indices or null). near: {index, distance} or undefined. */
+  /** `on`: hover({x, y, digits, near} or null), choose(index or null), select(indices or null). near: {index, distance} or undefined. */
   constructor(on) {
     this.on = on;
     this.view = new View();
@@ -30,7 +30,7 @@ export class MapCanvas {
     this.stage.stats = this.stats;
     this.input = new Input(this.stage, {
       hover: (px, py) => this._hover(px, py),
-      pan: (dx, dy) => this._moved(() => this.view.pan(dx * this.ratio, dy * this.ratio)),
+      pan: (dx, dy) => this._pan(dx * this.ratio, dy * this.ratio),
       zoom: (px, py, factor) => this._moved(() => this.view.zoomAt(px * this.ratio, py * this.ratio, factor)),
       choose: (px, py) => this._choose(px, py),
       shape: (points, done) => this._shape(points, done),
@@ -95,10 +95,16 @@ export class MapCanvas {
     this.wake("over");
   }
 
+  /** The spread of the chosen's q(z|x), as LinearLayout.ellipse takes it; null: there is none, or none yet. */
+  set spread(spread) {
+    this._spread = spread;
+    this.wake("over");
+  }
+
   fit() {
     if (!this.to) return;
     const box = boundsOf(this.to, this.to.length > 400 ? 0.001 : 0);
-    const centre = this.layout?.linear ? this.layout.priorCentre : null;
+    const centre = this.layout?.priorCentre;
     const prior = centre && { left: centre[0] - PRIOR, right: centre[0] + PRIOR, bottom: centre[1] - PRIOR, top: centre[1] + PRIOR };
     this._moved(() => this.view.fit(prior ? joined(box, prior) : box));
     this.touched = false; // it goes on to fit by itself
@@ -117,14 +123,24 @@ export class MapCanvas {
 
   // ---- the hand
 
+  /** The pointer goes along with the map: what is under it stays, so that nothing needs to be decoded anew. */
+  _pan(dx, dy) {
+    if (this.pointer) this.pointer = [this.pointer[0] + dx, this.pointer[1] + dy];
+    this._shift(() => this.view.pan(dx, dy));
+  }
+
   _moved(change) {
+    this._shift(change);
+    if (this.pointer) this._tell();
+  }
+
+  _shift(change) {
     change();
     this.touched = true;
     this.movedAt = performance.now();
     clearTimeout(this.rest);
     this.rest = setTimeout(() => this.wake("under"), REST);
     this.wake("all");
-    if (this.pointer) this._tell();
   }
 
   _hover(px, py) {
@@ -189,7 +205,7 @@ export class MapCanvas {
     if (this.telling) {
       this.telling = false;
       const { view, pointer } = this;
-      this.on.hover(pointer && { x: view.fromX(pointer[0]), y: view.fromY(pointer[1]), near: this._near(pointer) });
+      this.on.hover(pointer && { x: view.fromX(pointer[0]), y: view.fromY(pointer[1]), digits: view.digits, near: this._near(pointer) });
     }
     if (dirty.has("under")) this._drawUnder();
     if (dirty.has("points")) this._drawPoints();
@@ -211,8 +227,8 @@ export class MapCanvas {
     const { view, layout, inks, ratio } = this;
     const moving = performance.now() - (this.movedAt ?? -REST) < REST - 20 || Boolean(this.from);
     this.shade.draw(context, view, this.tone, moving);
-    this.tiles.draw(context, view, layout, this.decoder, ratio);
-    if (layout.linear) ink.rings(context, view, layout.priorCentre, inks, ratio);
+    this.tiles.draw(context, view, layout, this.decoder, this.tone, ratio);
+    if (layout.priorCentre) ink.rings(context, view, layout.priorCentre, inks, ratio);
     if (layout.axes[0]) ink.axes(context, view, layout.axes, inks, ratio);
   }
 
@@ -222,9 +238,8 @@ export class MapCanvas {
     const n = Math.min(kinds.length, xy.length / 2);
     if (n) {
       const radius = radiusFor(n / view.zoom ** 2, ratio);
-      const strength = this.tiles.kind === "off" || !this.layout.linear ? 225 : 190;
       const draw = (colours, options) =>
-        drawPoints(pixels, view.width, view.height, view, xy, n === kinds.length ? kinds : kinds.subarray(0, n), colours, { radius, strength, ...options });
+        drawPoints(pixels, view.width, view.height, view, xy, n === kinds.length ? kinds : kinds.subarray(0, n), colours, { radius, ...options });
       if (focus) {
         draw(new Uint32Array(256).fill(packed(FAINT[this.tone])), { focus, want: 0 });
         draw(palette, { focus, want: 1 });
@@ -245,12 +260,12 @@ export class MapCanvas {
     ink.outline(context, view, this.shape, inks.text, ratio);
     if (chosen >= 0 && 2 * chosen < xy.length) {
       const place = [xy[2 * chosen], xy[2 * chosen + 1]];
-      if (this.ellipseOf && this.layout.linear) ink.ellipse(context, view, place, this.layout.ellipse(this.ellipseOf(chosen)), inks.posterior, ratio);
+      if (this._spread && this.layout.linear) ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);
       else ink.mark(context, view, place, inks.posterior, inks.card, 7, ratio);
     }
-    for (const { place, variances } of this.arrivals) {
+    for (const { place, spread } of this.arrivals) {
       if (!place) continue;
-      if (variances && this.layout.linear) ink.ellipse(context, view, place, this.layout.ellipse(variances), inks.sample, ratio);
+      if (spread && this.layout.linear) ink.ellipse(context, view, place, this.layout.ellipse(spread), inks.sample, ratio);
       ink.dot(context, view, place, inks.sample, inks.card, ratio);
     }
     if (!this.pointer) return;

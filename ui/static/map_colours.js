@@ -52,10 +52,10 @@ export function rampRange(values) {
 }
 
 /**
- * What to colour by: "label", "rate", "distortion" or "z3". Gives { kinds: index into the palette for each point,
+ * What to colour by: "label", "rate", "distortion" or "z3" (`bits`: z3 is a probability). Gives { kinds: index into the palette for each point,
  * palette: [#rrggbb], classes: [{ index, name, count }] or null, range: { low, high } or null, title, unit }.
  */
-export function colouring(codes, by, tone) {
+export function colouring(codes, by, tone, bits = false) {
   const { header, labels } = codes;
   if (by === "label" && labels) {
     const counts = new Map();
@@ -72,7 +72,7 @@ export function colouring(codes, by, tone) {
       unit: "",
     };
   }
-  const { values, title, unit } = quantity(codes, by);
+  const { values, title, unit } = quantity(codes, by, bits);
   if (!values) return { kinds: new Uint8Array(header.n), palette: [tone === "dark" ? "#8ab8dd" : "#2c5f8a"], classes: null, range: null, title: "", unit: "" };
   const range = rampRange(values);
   const scale = (STEPS - 1) / (range.high - range.low);
@@ -81,7 +81,7 @@ export function colouring(codes, by, tone) {
 }
 
 /** The numbers behind a ramp; values null for what the codes do not have. */
-function quantity({ header, loc, rate, distortion }, by) {
+function quantity({ header, loc, rate, distortion }, by, bits) {
   if (by === "rate") return { values: rate, title: "rate", unit: "nats" };
   if (by === "distortion") return { values: distortion, title: "distortion", unit: "nats" };
   const dimension = /^z(\d+)$/.exec(by);
@@ -89,5 +89,5 @@ function quantity({ header, loc, rate, distortion }, by) {
   if (!(j >= 0 && j < header.k)) return { values: null };
   const values = new Float32Array(header.n);
   for (let i = 0; i < header.n; i++) values[i] = loc[i * header.k + j];
-  return { values, title: by, unit: "prior standard deviations" };
+  return { values, title: by, unit: bits ? "probability of a 1" : "prior standard deviations" };
 }

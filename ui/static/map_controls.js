@@ -4,7 +4,10 @@ import { whole } from "./format.js";
 import { element } from "./mount.js";
 
 export const TITLES = {
-  plane: "Latent plane", line: "Latent line", pca: "PCA", tsne: "t-SNE", dims: "Two dimensions", umap: "UMAP", "tsne-sklearn": "t-SNE (Barnes-Hut)",
+  plane: "Latent plane", line: "Latent line", pca: "PCA", tsne: "t-SNE", dims: "Two dimensions", umap: "UMAP", "tsne-sklearn": "t-SNE (scikit-learn)",
+};
+const WORDS = { // on a switch, where its name does not say enough
+  "tsne-sklearn": "scikit-learn’s t-SNE: openTSNE’s, the other one, is several times faster, shows itself as it converges, and places new points, which this one cannot",
 };
 const ICONS = {
   pan: "M8 1v14M1 8h14M8 1 6 3.2M8 1l2 2.2M8 15l-2-2.2M8 15l2-2.2M1 8l2.2-2M1 8l2.2 2M15 8l-2.2-2M15 8l-2.2 2",
@@ -42,7 +45,6 @@ export class Controls {
     this.bar = element("div", { className: "bar-row" }, this.methods, this.dimsBox, this.colour.box, this.part.box);
     const shade = element("label", { className: "check" }, this.shade, "shade far from data");
     this.below = element("div", { className: "bar-row below" }, this.beneath.box, shade);
-    this._options(this.beneath, [["off", "nothing"], ["window", "pictures that fill the window"], ["prior", "pictures at the prior’s quantiles"]]);
     this._options(this.others, [["0", "at 0"], ["chosen", "at the chosen image’s code"]]);
     this._tools();
   }
@@ -84,10 +86,12 @@ export class Controls {
   }
 
   /** Switches as the view is. `methods`: those offered; codes: for what there is to colour by. */
-  show({ methods, parts, view, k, codes }) {
+  show({ methods, parts, view, k, codes, bits = false }) {
     this.k = k;
+    const beneath = [["off", "nothing"], ["window", "pictures that fill the window"], ...(bits ? [] : [["prior", "pictures at the prior’s quantiles"]])];
+    if (beneath.length !== this.beneath.select.length) this._options(this.beneath, beneath);
     this.methods.replaceChildren(...methods.map((name) => {
-      const button = element("button", { type: "button", text: TITLES[name] ?? name, "aria-pressed": String(name === view.method) });
+      const button = element("button", { type: "button", text: TITLES[name] ?? name, title: WORDS[name] ?? "", "aria-pressed": String(name === view.method) });
       button.addEventListener("click", () => this.on.method(name));
       return button;
     }));

@@ -101,6 +101,19 @@ export function latentNearest(loc, k, z, count, leaveOut = -1) {
   return found.map(({ index, distance }) => ({ index, distance: Math.sqrt(distance) }));
 }
 
+/** The code nearest to z in latent space: { index, distance }. A good `guess` of the index spares most of the work. */
+export function closest(loc, k, z, guess = 0) {
+  const n = loc.length / k;
+  let [index, best] = [guess, Infinity];
+  for (let i = -1; i < n; i++) {
+    const row = i < 0 ? guess : i;
+    let squared = 0;
+    for (let j = 0, at = row * k; j < k && squared < best; j++, at++) squared += (loc[at] - z[j]) ** 2;
+    if (squared < best) [index, best] = [row, squared];
+  }
+  return { index, distance: Math.sqrt(best) };
+}
+
 /**
  * How far apart neighbouring codes lie: the distance from which 1 of 100 codes has its nearest neighbour. Measured on
  * `sample` of them.

@@ -49,8 +49,8 @@ export class Input {
   _move(event) {
     const at = this._at(event);
     const before = this.pointers.get(event.pointerId);
+    this.cursor = at;
     if (!before) {
-      this.cursor = at;
       return this.on.hover(...at);
     }
     if (Math.hypot(at[0] - this.began[0], at[1] - this.began[1]) > STILL) this.wandered = true;

@@ -5,7 +5,7 @@ import { rampColour } from "./map_colours.js";
 import { element } from "./mount.js";
 
 export class Legend {
-  /** `on`: isolate(Set of class indices, empty for all). */
+  /** `on`: isolate(Set of class indices, empty for all), pick(): select those that are isolated. */
   constructor(on) {
     this.on = on;
     this.box = element("div", { className: "legend" });
@@ -30,16 +30,22 @@ export class Legend {
       made.addEventListener("click", () => this._toggle(index));
       return made;
     });
-    this.all = element("button", { type: "button", className: "plain", text: "show all", hidden: "" });
-    this.all.addEventListener("click", () => this._toggle(null));
-    this.box.append(...this.buttons, this.all);
+    this.all = this._act("show all", () => this._toggle(null));
+    this.pick = this._act("select these", () => this.on.pick());
+    this.box.append(...this.buttons, this.pick, this.all);
+  }
+
+  _act(text, act) {
+    const made = element("button", { type: "button", className: "plain", text, hidden: "" });
+    made.addEventListener("click", act);
+    return made;
   }
 
   _toggle(index) {
     if (index === null) this.isolated.clear();
     else if (!this.isolated.delete(index)) this.isolated.add(index);
     this.buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(this.isolated.has(i))));
-    this.all.hidden = !this.isolated.size;
+    this.all.hidden = this.pick.hidden = !this.isolated.size;
     this.box.classList.toggle("some", this.isolated.size > 0);
     this.on.isolate(this.isolated);
   }

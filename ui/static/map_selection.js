@@ -20,24 +20,36 @@ export function spread(indices, most) {
   return Array.from({ length: Math.min(most, indices.length) }, (_, i) => indices[Math.floor(i * step)]);
 }
 
-/** The chosen as a file: { name, type, text }. Rows have index, label, rate, distortion, place. */
-export function exportFile(kind, run, indices, codes, xy) {
-  const { labels, header, rate, distortion } = codes;
+/** What the two places on a map are called in a file: pca_1 and pca_2, dims_z3 and dims_z7. */
+export function placeNames(method, axes) {
+  const named = ["plane", "line", "dims"].includes(method) ? axes.map((axis) => axis.split(" ")[0]) : ["1", "2"];
+  return named.map((name) => `${method}_${name}`);
+}
+
+/**
+ * The chosen as a file: { name, type, text }. Rows have index, label, rate and distortion (nats), the code z0, z1, ...
+ * and the place on the map, `placed` = { xy, method, names }, under its two names.
+ */
+export function exportFile(kind, run, indices, codes, { xy, method, names }) {
+  const { labels, header, rate, distortion, loc } = codes;
   const number = (value) => Number(value.toPrecision(6));
+  const code = (i) => Object.fromEntries(Array.from({ length: header.k }, (_, d) => [`z${d}`, number(loc[i * header.k + d])]));
   const rows = Array.from(indices, (i) => ({
     index: i,
     ...(labels ? { label: header.classes?.[labels[i]] ?? labels[i] } : {}),
     rate: number(rate[i]),
     distortion: number(distortion[i]),
-    x: number(xy[2 * i]),
-    y: number(xy[2 * i + 1]),
+    ...code(i),
+    [names[0]]: number(xy[2 * i]),
+    [names[1]]: number(xy[2 * i + 1]),
   }));
-  const name = `${run}-${rows.length}-images.${kind}`;
+  const name = `${run}-${method}-${rows.length}-images.${kind}`;
   if (kind === "json") {
-    return { name, type: "application/json", text: JSON.stringify({ run, source: header.source, indices: Array.from(indices), images: rows }, null, 1) };
+    const about = { run, source: header.source, map: { method, places: names } };
+    return { name, type: "application/json", text: JSON.stringify({ ...about, indices: Array.from(indices), images: rows }, null, 1) };
   }
   const cell = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);
-  const lines = [Object.keys(rows[0] ?? { index: 0 }), ...rows.map((row) => Object.values(row).map(cell))];
+  const lines = [["run", ...Object.keys(rows[0] ?? { index: 0 })], ...rows.map((row) => [run, ...Object.values(row)].map(cell))];
   return { name, type: "text/csv", text: `${lines.map((line) => line.join(",")).join("\n")}\n` };
 }
 
@@ -78,8 +90,8 @@ export class Selection {
   }
 
   /** Show these indices; `colourOf(label)` as on the map, or null. */
-  show(indices, xy, colourOf) {
-    Object.assign(this, { indices, xy });
+  show(indices, colourOf) {
+    this.indices = indices;
     this.title.textContent = `Selection: ${whole(indices.length)} ${indices.length === 1 ? "image" : "images"}`;
     this.hint.hidden = indices.length > 0;
     this.body.hidden = indices.length === 0;
@@ -132,7 +144,7 @@ export class Selection {
   }
 
   _save(kind) {
-    const { name, type, text } = exportFile(kind, this.run, this.indices, this.codes, this.xy);
+    const { name, type, text } = exportFile(kind, this.run, this.indices, this.codes, this.placed);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type }));
     link.download = name;

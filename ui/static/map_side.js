@@ -9,10 +9,16 @@ export const NEIGHBOURS = 10;
 const REST = 110; // milliseconds of rest before neighbours and images are looked up
 const LISTED = 10; // dimensions of z that are written out
 
-/** z as text: (0.90, −1.10). */
-export function writeCode(z, most = LISTED) {
-  const parts = Array.from(z.slice(0, most), (value) => value.toFixed(2).replace("-0.00", "0.00").replace("-", "−"));
-  return `(${parts.join(", ")}${z.length > most ? ", …" : ""})`;
+/** A code of bits: 01101001. */
+export const writeBits = (z) => Array.from(z, (value) => (value >= 0.5 ? "1" : "0")).join("");
+
+/** z, or a place, as text: (0.90, −1.10). */
+export function writeCode(z, digits = 2) {
+  const parts = Array.from(z.slice(0, LISTED), (value) => {
+    const text = value.toFixed(digits);
+    return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
+  });
+  return `(${parts.join(", ")}${z.length > LISTED ? ", …" : ""})`;
 }
 
 /** Paint the bytes of one image (height, width, channels) on a canvas. */

@@ -9,7 +9,7 @@ const text = new TextDecoder();
 
 export class LayoutSource {
   /**
-   * `on`: place(layout, { fit, glide }), status(of a fit or null, whether it is of older weights), start() (nobody has computed it yet),
+   * `on`: place(layout, { fit, glide, method: whose places they are, if not of the view's }), status(of a fit or null, whether it is of older weights), start() (nobody has computed it yet),
    * touched() (whether the user has moved the map), problem(sentence).
    */
   constructor(on, fetch = fetchBytes) {
@@ -27,22 +27,23 @@ export class LayoutSource {
     this.fit?.expect();
   }
 
-  /** `fit`: show all of it. base: the code at which a pair of dimensions holds the others. */
-  async show({ run, sha, codes, view, base }, fit) {
+  /** `fit`: show all of it. base: the code at which a pair of dimensions holds the others. bits: codes are 0 and 1. */
+  async show({ run, sha, codes, view, base, bits = false }, fit) {
     const { method, part } = view;
+    this.bits = bits;
     const { k } = codes.header;
     if (this.fit && this.followed === [run, part, method].join()) return void this._renew(sha, codes);
     this.close();
     const call = this.calls;
     if (!FITTED.has(method)) this.on.status(null);
-    if (method === "line") return void this.on.place(new LineLayout(codes.rate), { fit });
+    if (method === "line") return void this.on.place(new LineLayout(codes.rate, bits), { fit });
     if (method === "plane") return void this.on.place(LinearLayout.pair(2, 0, 1), { fit });
-    if (method === "dims") return void this.on.place(LinearLayout.pair(k, view.i, view.j, base), { fit });
+    if (method === "dims") return void this.on.place(LinearLayout.pair(k, view.i, view.j, base, bits), { fit });
     const start = await this._pca(run, sha, part);
     if (call !== this.calls) return;
     if (method === "pca") return void (start && this.on.place(start, { fit }));
-    if (start) this.on.place(new FittedLayout(start.places(codes.loc), codes.loc, k), { fit });
-    else return;
+    if (!start) return;
+    this.on.place(new FittedLayout(start.places(codes.loc), codes.loc, k, bits), { fit, method: "pca" });
     this._follow({ run, sha, part, method }, codes);
   }
 
@@ -56,7 +57,7 @@ export class LayoutSource {
 
   _put(places, how) {
     this.places = places;
-    this.on.place(new FittedLayout(places, this.codes.loc, this.codes.header.k), how);
+    this.on.place(new FittedLayout(places, this.codes.loc, this.codes.header.k, this.bits), how);
   }
 
   async _pca(run, sha, part) {
@@ -64,7 +65,7 @@ export class LayoutSource {
     try {
       if (!this.planes.has(address)) this.planes.set(address, JSON.parse(text.decode(await this.fetch(address))));
       this.plane = this.planes.get(address);
-      return LinearLayout.pca(this.plane);
+      return LinearLayout.pca(this.plane, this.bits);
     } catch (error) {
       this.on.problem(error.message);
       return null;

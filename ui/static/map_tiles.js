@@ -1,7 +1,8 @@
 // The decoded manifold beneath the points: small pictures of what the decoder makes of places on the plane.
 
 const SIZE = 46; // pixels of the screen for one picture, about
-const FAINT = 0.5; // of their strength: the points lie above
+/** How strong the pictures are, by tone of the ground: so faint that each colour of a point stands out from them. */
+export const BENEATH = { light: 0.13, dark: 0.17 };
 const KEPT = 3000; // pictures kept
 const BUDGET = 7; // milliseconds of decoding in one go
 export const QUANTILES = 15; // pictures a side where they stand at the prior's quantiles
@@ -68,12 +69,12 @@ export class Tiles {
     this.pictures.clear();
   }
 
-  draw(context, view, layout, decoder, ratio = 1) {
+  draw(context, view, layout, decoder, tone, ratio = 1) {
     if (this.kind === "off" || !layout?.linear || !decoder?.sha) return;
-    const tiles = this.kind === "prior" ? quantileTiles(layout.priorCentre) : windowTiles(view);
+    const tiles = this.kind === "prior" && layout.priorCentre ? quantileTiles(layout.priorCentre) : windowTiles(view);
     const lacking = this._decode(tiles, layout, decoder);
     context.imageSmoothingEnabled = false;
-    context.globalAlpha = FAINT;
+    context.globalAlpha = BENEATH[tone];
     for (const { key, x, y, left, top, width, height } of tiles) {
       const picture = this.pictures.get(key);
       if (!picture) continue;

@@ -35,6 +35,11 @@ export class View {
     return this.scale / this.whole;
   }
 
+  /** Decimals that tell two neighbouring pixels apart. */
+  get digits() {
+    return Math.min(9, Math.max(0, Math.ceil(Math.log10(this.scale))));
+  }
+
   pan(dx, dy) {
     this.x -= dx / this.scale;
     this.y += dy / this.scale;

@@ -1,0 +1,47 @@
+"""What the map and its figures show, as CSV: one row per image, with the run, the image's index and its label."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ui.codes_routes import current_codes
+from ui.decoder_routes import weights_sha
+from ui.map_figures import places_of
+from ui.map_histograms import values_of
+from ui.map_view import MapView
+
+
+def map_table(path: Path, view: MapView) -> str:
+    """run, index, label, rate, distortion (nats), z0, z1, ... and the place under the method's name: pca_1, pca_2."""
+    places, codes, axes = places_of(path, view)
+    spoken = view.method in ("plane", "line", "dims")
+    names = [axis.split()[0] for axis in axes] if spoken else ["1", "2"]
+    columns = {"rate": codes.rate, "distortion": codes.distortion}
+    columns |= {f"z{d}": codes.loc[:, d] for d in range(codes.loc.shape[1])}
+    columns |= {f"{view.method}_{name}": places[:, a] for a, name in enumerate(names)}
+    return _table(path, codes, columns)
+
+
+def histogram_table(path: Path, quantity: str, part: str = "test") -> str:
+    """run, index, label and the quantity of every image."""
+    codes = current_codes(path, weights_sha(path), part).codes
+    return _table(path, codes, {quantity: values_of(codes, quantity)})
+
+
+def _table(path: Path, codes: Any, columns: dict[str, NDArray[Any]]) -> str:
+    labels = None
+    if codes.labels is not None:
+        labels = [codes.classes[label] if codes.classes else str(label) for label in codes.labels]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "index", *(["label"] if labels else []), *columns])
+    numbers = np.stack(list(columns.values()), 1)
+    for index, row in enumerate(numbers.tolist()):
+        writer.writerow([path.name, index, *([labels[index]] if labels else []), *(f"{value:.6g}" for value in row)])
+    return text.getvalue()
