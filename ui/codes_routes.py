@@ -77,6 +77,7 @@ def pack_codes(codes: Codes, parts: Sequence[str] = ("test",)) -> bytes:
     there are more than 256), padded to 4 bytes."""
     n, k = codes.loc.shape
     channels, height, width = codes.images.shape[1:]
+    per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
     wide = codes.labels is not None and codes.labels.size and codes.labels.max() > 255
     header = {
         "n": n,
@@ -90,7 +91,8 @@ def pack_codes(codes: Codes, parts: Sequence[str] = ("test",)) -> bytes:
         "labels": codes.labels is not None,
         "label_bytes": 2 if wide else 1,
         "log_variance": codes.log_variance is not None,
-        "rate_per_dim": None if codes.rate_per_dim is None else _finite(codes.rate_per_dim),
+        "rate_per_dim": None if per_dim is None else _finite(per_dim),
+        "marginals": codes.rate_per_dim is None and per_dim is not None,  # whose rates they are: each z_i's alone
     }
     text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-(4 + len(text)) % 8)

@@ -29,6 +29,7 @@ from torch import Generator, Tensor, nn
 
 from vae.decoder_numpy import MAGIC, PANEL, PRECISIONS, mean_pixels
 from vae.errors import DecoderInexact, DecoderUnsupported
+from vae.latents import Latent
 from vae.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Likelihood
 from vae.model import Model
 
@@ -49,6 +50,7 @@ def export_decoder(model: Model, weights_sha256: str, precision: Precision = "fl
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.
     """
     layers = _walk(model)
+    _fold_input(layers, model.latent)
     weights = _lay_out(layers)
     channels, height, width = model.shape
     header: dict[str, Any] = {
@@ -90,6 +92,20 @@ def _walk(model: Model) -> list[Layer]:
     if shape != model.shape or shape[0] not in (1, 3):
         raise DecoderUnsupported(f"decoder: gives {shape}; the page shows images of one or three channels")
     return layers
+
+
+def _fold_input(layers: list[Layer], latent: Latent) -> None:
+    """Let the first layer take z itself: a z + b before W and c is W a z + (W b + c), a and b the same for every k."""
+    ends = latent.decoder_input(torch.tensor([0.0, 1.0, 0.5, -2.0], dtype=torch.float64)).numpy()
+    b, a = ends[0], ends[1] - ends[0]
+    affine = np.allclose(ends[2:], a * np.array([0.5, -2.0]) + b)
+    if affine and (a, b) == (1.0, 0.0):
+        return
+    if not affine or not layers or layers[0]["kind"] != "dense":
+        raise DecoderUnsupported(f"latent {latent.name!r}: the page feeds a dense layer with a z + b only")
+    weights = layers[0]["weights"]
+    layers[0]["bias"] = layers[0]["bias"] + b * weights.sum(0)
+    layers[0]["weights"] = a * weights
 
 
 def _add(layers: list[Layer], module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -207,9 +223,11 @@ def _difference(model: Model, packed: bytes) -> float:
     pixel range: 1, or the spread of the model's own pixels where that is more (a Gaussian's on real data)."""
     weight = next(model.decoder.parameters())
     z = model.prior().sample((DRAWS,), Generator(weight.device).manual_seed(0))
-    z = torch.cat([torch.zeros_like(z[:1]), z, *([2 * z] if model.latent.reparameterised else [])])
+    z = torch.cat([torch.zeros_like(z[:1]), z, *([2 * z] if model.latent.support == "real" else [])])
     P = model.likelihood.parameters_per_pixel
-    outputs = model.decoder(z).reshape(len(z), P, *model.shape)  # without the bfloat16 of training
+    outputs = model.decoder(model.latent.decoder_input(z)).reshape(
+        len(z), P, *model.shape
+    )  # without the bfloat16 of training
     mean = model.likelihood(outputs).mean.permute(0, 2, 3, 1).double().cpu().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # then the difference is no number, and refused
         difference = np.abs(mean_pixels(packed, z.double().cpu().numpy()) - mean).max()

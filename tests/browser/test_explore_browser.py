@@ -184,6 +184,8 @@ def test_everything_is_done_from_the_keyboard(
 
 def test_starts_ranges_and_resets(server: Any, window: Any, trained: Path, eventually: Callable[..., None]) -> None:
     page = explore(window.page(), server.url)
+    expect(page.locator(".scale")).to_have_text("−3.093.09")  # once: all sliders have the same
+    expect(slider(page, 0).locator(".end").first).to_be_hidden()
     page.locator(".strip .tile").nth(2).click()
     eventually(lambda: "z=" in search(page))
     at = [value(page, i) for i in (0, 1)]
@@ -193,14 +195,24 @@ def test_starts_ranges_and_resets(server: Any, window: Any, trained: Path, event
     eventually(lambda: slider(page, 0).get_attribute("aria-valuemin") != low)
     span = [float(slider(page, 0).get_attribute(f"aria-value{end}") or 0) for end in ("min", "max")]
     assert sum(span) / 2 == pytest.approx(at[0], abs=0.002)
+    ends = slider(page, 0).locator(".end")
+    expect(ends.first).to_be_visible()
+    digits = 3 if span[1] - span[0] < 0.5 else 2
+    expect(ends).to_have_text([f"{end:.{digits}f}".replace("-", "−") for end in span])
     assert span[1] - span[0] < 3  # narrower than the prior's 6.2
     page.get_by_role("button", name="Posterior sample").click()
     eventually(lambda: [value(page, i) for i in (0, 1)] != at)
     page.get_by_role("button", name="Posterior mean").click()
     eventually(lambda: [value(page, i) for i in (0, 1)] == at)
 
+    for typed in ("-3", "abc", "1.5", "1e20"):
+        page.get_by_label("Seed of the draw").fill(typed)
+        page.keyboard.press("Enter")
+        words = f"seed: expected a whole number from 0 to 999,999,999, not “{typed}”."
+        expect(page.locator(".controls .problem")).to_have_text(words)
     page.get_by_label("Seed of the draw").fill("7")
     page.keyboard.press("Enter")
+    expect(page.locator(".controls .problem")).to_be_empty()
     page.wait_for_timeout(800)
     drawn = [value(page, i) for i in (0, 1)]
     page.get_by_role("button", name="Prior mean").click()
@@ -249,7 +261,7 @@ def test_what_the_page_cannot_run_is_decoded_by_the_server_with_a_word(
     window.watching = False  # the browser writes a line for each 409
     other = explore(window.page(), server.url)
     expect(other.locator(".place")).to_contain_text("decoded by the server")
-    expect(other.locator(".problem")).to_have_text("the page has no form of this layer")
+    expect(other.locator(".large .problem")).to_have_text("the page has no form of this layer")
     eventually(lambda: max(abs(a - b) for a, b in zip(mean(other), here, strict=True)) <= 3)
     hand = Hand(other, 0)
     before = mean(other)
@@ -270,6 +282,46 @@ def test_on_a_phone_nothing_runs_off_and_the_image_stays_in_sight(server: Any, c
     assert box["y"] >= 40
     assert box["y"] + box["height"] < 700
     context.close()
+
+
+SELECT_ALL = """() => {
+  window.dragged = 0;
+  document.addEventListener("dragstart", () => (window.dragged += 1), true);
+  getSelection().selectAllChildren(document.body);
+}"""
+
+
+@pytest.mark.parametrize("where", ["explore", "train"])
+def test_a_selected_page_does_not_turn_the_drag_of_a_slider_into_another(
+    server: Any, window: Any, trained: Path, where: str
+) -> None:
+    page = window.page()
+    page.goto(f"{server.url}/{where}?run=digits")
+    found = page.get_by_role("slider", name=re.compile("^z0|^Reconstruction weight C"))
+    expect(found).to_be_visible(timeout=90_000)
+    found.scroll_into_view_if_needed()
+    page.evaluate(SELECT_ALL)
+    page.keyboard.press("Control+a")
+    box = found.bounding_box()
+    assert box
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.5 * box["width"], height)
+    page.mouse.down()
+    for share in (0.6, 0.7, 0.9):
+        page.mouse.move(box["x"] + share * box["width"], height, steps=5)
+    assert page.evaluate("window.dragged") == 0
+    page.mouse.up()
+    if where == "explore":
+        assert value(page, 0) > 1
+
+
+def test_charts_in_a_narrow_place_leave_their_formulas_out(server: Any, window: Any, trained: Path) -> None:
+    page = window.page()
+    page.goto(f"{server.url}/train?run=digits")
+    formula = page.locator(".charts .formula").first
+    expect(formula).to_be_visible(timeout=90_000)
+    page.locator(".charts").evaluate("charts => (charts.parentElement.style.width = '400px')")
+    expect(formula).to_be_hidden()
 
 
 def test_an_unknown_run_and_an_empty_room_lead_on(server: Any, window: Any) -> None:

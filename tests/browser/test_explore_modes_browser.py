@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import itertools
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_samples_are_seeded_saved_and_taken(server: Any, window: Any, eventually
     page.wait_for_url(re.compile(r"seed=7"))
     eventually(lambda: abs(picture(cells.nth(0)) - first).mean() > 5)
     page.get_by_role("button", name="New seed").click()
-    page.wait_for_url(lambda url: "seed=" in url and "seed=7&" not in url)
+    page.wait_for_url(re.compile(r"seed=(?!7(&|$))"))
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Save PNG").click()
@@ -78,12 +78,30 @@ def test_samples_are_seeded_saved_and_taken(server: Any, window: Any, eventually
     assert sheet.width == 24 + 10 * 68 - 4 + 24  # ten pictures of 64 pixels
     assert np.array(sheet.convert("L"))[-24 - 4 * 68 : -24, 24:-24].std() > 50
 
-    taken = cells.nth(12).get_attribute("aria-label") or ""
-    numbers = [float(text.replace("−", "-")) for text in re.findall(r"−?\d\.\d\d", taken)]
-    cells.nth(12).click()
-    page.wait_for_url(re.compile(r"z=-?\d"))
-    z = [float(text) for text in re.split("[_,]", re.search(r"z=([^&]*)", page.url)[1].replace("%2C", ","))]  # type: ignore[index]
-    assert z == pytest.approx(numbers, abs=0.006)
+    entries = page.evaluate("history.length")
+    for cell in (3, 12):
+        wanted = z_of_label(cells.nth(cell))
+        cells.nth(cell).click()
+        expect(cells.nth(cell)).to_have_attribute("aria-selected", "true")
+        eventually(lambda wanted=wanted: z_of(page) == pytest.approx(wanted, abs=0.006))
+    assert page.evaluate("history.length") == entries  # taking a z is no step in the browser's history
+    taken = z_of(page)
+    page.get_by_role("button", name="Open in sliders").click()
+    page.wait_for_url(re.compile("mode=sliders"))
+    assert z_of(page) == taken
+    page.go_back()
+    page.wait_for_url(re.compile("mode=samples"))
+    expect(page.get_by_role("gridcell")).to_have_count(40)
+
+
+def z_of(page: Page) -> list[float]:
+    found = re.search(r"[?&]z=([^&]*)", page.evaluate("location.search"))
+    return [float(text) for text in found[1].split("_")] if found else []
+
+
+def z_of_label(cell: Locator) -> list[float]:
+    numbers = re.findall(r"−?\d\.\d\d", cell.get_attribute("aria-label") or "")
+    return [float(text.replace("−", "-")) for text in numbers]
 
 
 def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
@@ -112,23 +130,30 @@ def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
     label = cells.nth(12).get_attribute("aria-label")
     assert cells.nth(12).evaluate("cell => cell.getRootNode().activeElement === cell")
     assert label == "z0 = +1.67, the others as they are"
+    entries = page.evaluate("history.length")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"z=1\.667_-1\.2"))
+    expect(page.get_by_role("rowheader").nth(1)).to_contain_text("z0 = +1.67")
+    cells.nth(6).click()
+    page.wait_for_url(re.compile(r"z=1\.667_2\.5(&|$)"))
+    expect(page.get_by_role("rowheader").first).to_contain_text("z1 = +2.50")
+    assert page.evaluate("history.length") == entries
 
 
-def assert_pictures_follow_a_drag(page: Page, slider: Locator, canvas: Locator) -> None:
+def assert_pictures_follow_a_drag(
+    page: Page, slider: Locator, canvas: Locator, eventually: Callable[..., None]
+) -> None:
     box = slider.bounding_box()
     assert box
     height = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.25 * box["width"], height)
     page.mouse.down()
-    page.wait_for_timeout(80)
-    seen = [pixels(canvas)]
-    for place in (0.4, 0.6, 0.8):
+    seen = pixels(canvas)
+    for place in (0.45, 0.65, 0.85):
         page.mouse.move(box["x"] + place * box["width"], height, steps=5)
-        page.wait_for_timeout(80)
-        seen.append(pixels(canvas))
-    assert all(abs(after - before).mean() > 1 for before, after in itertools.pairwise(seen))
+        before = seen
+        eventually(lambda before=before: abs(pixels(canvas) - before).mean() > 1)
+        seen = pixels(canvas)
 
 
 def test_an_interpolation_needs_no_server_while_it_is_dragged(
@@ -147,11 +172,12 @@ def test_an_interpolation_needs_no_server_while_it_is_dragged(
     page.get_by_role("button", name="Random", exact=True).nth(1).click()
     expect(page.get_by_role("img", name=re.compile("^Image B: held-out #(?!1,)"))).to_be_visible()
     page.wait_for_url(re.compile(r"b=(?!1&)\d+"))
+    open_mode(server, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")  # two that differ
 
     page.wait_for_timeout(1500)
     sent.clear()
     requests.clear()
-    assert_pictures_follow_a_drag(page, slider, large)
+    assert_pictures_follow_a_drag(page, slider, large, eventually)
     assert sent == []
     assert requests == []
     page.mouse.up()
@@ -159,8 +185,10 @@ def test_an_interpolation_needs_no_server_while_it_is_dragged(
 
     window.watching = False  # from here on the page complains that the server is gone
     server.close()
-    assert_pictures_follow_a_drag(page, slider, large)
+    assert_pictures_follow_a_drag(page, slider, large, eventually)
     page.mouse.up()
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=60_000)  # Streamlit's: the server is gone
+    page.keyboard.press("Escape")
     slider.press("End")
     expect(page.get_by_text(re.compile(r"^t = 1\.00"))).to_be_visible()
     last = page.get_by_role("gridcell", name="straight path, 100 % of the way from A to B")
@@ -237,3 +265,83 @@ def test_every_mode_fits_a_phone_in_the_dark_and_has_names(server: Any, window: 
         stops = section.evaluate("s => [...s.querySelectorAll('[role=gridcell]')].filter(e => e.tabIndex === 0).length")
         grids = section.evaluate("s => [...s.querySelectorAll('[role=grid]')].filter(e => e.checkVisibility()).length")
         assert stops == grids >= 1, mode
+
+
+REFUSED = {
+    "mode=samples&seed=-5&count=99999999": "seed “-5” (expected a whole number from 0 to 999,999; shown instead: 0) "
+    "and count “99999999” (expected 20, 40, 80 or 160; shown instead: 40).",
+    "mode=interpolate&a=99999999&b=-1&t=7": "t “7” (expected a number from 0 to 1; shown instead: 0.5).",
+    "mode=interpolate&a=360": "a “360” (expected the number of a held-out image, 0 to 359; shown instead: 0).",
+    "mode=traversal&values=1e9": "values “1e9” (expected even or quantiles; shown instead: even).",
+    "mode=attributes&a=zz": "a “zz” (expected a label such as class:3, rest, or image numbers such as 4,12;",
+    "mode=attributes&a=1,2&b=3,999": "b “999” (expected images 0 to 359; shown instead: the other images).",
+}
+
+
+def test_what_the_address_holds_in_vain_is_said(server: Any, window: Any) -> None:
+    page = window.page()
+    for query, words in REFUSED.items():
+        mode, _, more = query.partition("&")
+        open_mode(server, page, mode.removeprefix("mode="), f"&{more}")
+        expect(page.locator(".refusal")).to_contain_text("The address held what could not be used: ")
+        expect(page.locator(".refusal")).to_contain_text(words)
+    open_mode(server, page, "samples", "&seed=-5")
+    page.get_by_role("button", name="New seed").click()
+    expect(page.locator(".refusal")).to_be_empty()  # somebody has moved on
+    field = page.get_by_label("seed", exact=True)
+    for typed in ("-3", "abc", "1.5", "1e20"):
+        field.fill(typed)
+        field.press("Enter")
+        expect(page.locator(".mode .problem")).to_have_text(
+            f"seed: expected a whole number from 0 to 999,999, not “{typed}”."
+        )
+        assert field.input_value() == typed  # it stays to be mended
+    field.fill("12")
+    field.press("Enter")
+    expect(page.locator(".mode .problem")).to_be_empty()
+    page.wait_for_url(re.compile("seed=12"))
+
+
+def test_modes_go_by_keys_and_by_back_and_forward(server: Any, window: Any) -> None:
+    page = window.page()
+    open_mode(server, page, "samples", "&seed=7")
+    page.get_by_role("radio", name="Samples").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    title = page.locator(".mode > .er-title")
+    expect(title).to_have_text("Traversal around this z")
+    page.get_by_label("columns").select_option("7")
+    page.wait_for_url(re.compile("columns=7"))
+    page.go_back()
+    expect(title).to_have_text("Samples from the prior")
+    expect(page.get_by_label("seed", exact=True)).to_have_value("7")
+    page.go_forward()
+    expect(title).to_have_text("Traversal around this z")
+    expect(page.get_by_label("columns")).to_have_value("7")
+
+
+def test_a_selected_page_does_not_turn_a_drag_of_the_scrubber_into_another(server: Any, window: Any) -> None:
+    page = window.page()
+    open_mode(server, page, "interpolate", "&t=0.5")
+    slider = page.get_by_role("slider", name="From A to B")
+    page.keyboard.press("Control+a")
+    assert len(page.evaluate("String(getSelection())")) > 50
+    box = slider.bounding_box()
+    assert box
+    height = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.5 * box["width"], height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], height, steps=4)
+    page.mouse.move(box["x"] + 0.9 * box["width"], height, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"t=0\.(8|9)"))
+
+
+def test_a_direction_says_how_many_draws_are_shorter(server: Any, window: Any) -> None:
+    page = window.page()
+    open_mode(server, page, "attributes", "&z=1_-1")
+    length = math.sqrt(2)
+    share = 100 * math.exp(-(length**2) / 2)  # of two normal numbers: 1 − e^(−r²/2) are shorter
+    expect(page.locator(".where")).to_contain_text(
+        f"‖z‖ = {length:.2f}, longer than {100 - share:.1f} of 100 draws from the prior"
+    )

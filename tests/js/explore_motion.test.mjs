@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { TILES, leaf, some, withLabel } from "../../ui/static/explore_images.js";
-import { PERIOD, Pace, cycling, easing } from "../../ui/static/explore_motion.js";
-import { normPlaces } from "../../ui/static/explore_picture.js";
-import { coordinate, meaning } from "../../ui/static/explore_sliders.js";
-import { parseSeed } from "../../ui/static/explore_controls.js";
+import { meaning } from "../../ui/static/explore_dimensions.js";
+import { FLIP, PERIOD, Pace, cycling, easing, flipping } from "../../ui/static/explore_motion.js";
+import { normPlaces } from "../../ui/static/explore_length.js";
+import { coordinate, endsOf, rangeOf } from "../../ui/static/explore_space.js";
 
 test("easing begins where it is, ends exactly at its aim, and never goes back", () => {
   const motion = easing([0, 1], [2, 1], 100, 400);
@@ -31,6 +31,13 @@ test("a cycle starts where the slider stands, stays on it, and comes back after 
   assert.ok(seen.every((at) => at[0] === 9 && at[1] >= -3 && at[1] <= 3));
   assert.ok(Math.max(...seen.map((at) => at[1])) > 2.99 && Math.min(...seen.map((at) => at[1])) < -2.99);
   assert.equal(z[1], 1.5); // what it was given stays
+});
+
+test("a bit that is cycled flips and flips back, the others stay", () => {
+  const motion = flipping(1, 0, 100);
+  const z = Float64Array.of(1, 0, 1);
+  const seen = [0, 1, 2, 3].map((n) => [...motion.at(100 + (n + 0.5) * FLIP, z).z]);
+  assert.deepEqual(seen, [[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 0, 1]]);
 });
 
 test("pictures per second are those of the last second, and a pause begins anew", () => {
@@ -66,5 +73,6 @@ test("words and numbers on a slider", () => {
   assert.equal(coordinate(-0.001), "0.00");
   assert.match(meaning(3, 0.004), /z3 carries 0.004 nats: the model does not use it/);
   assert.match(meaning(3, 2.27), /z3 carries 2.27 nats on average/);
-  assert.deepEqual(["12", " 0 ", "-1", "1.5", "", "12345678901"].map(parseSeed), [12, 0, null, null, null, null]);
+  assert.deepEqual(endsOf(rangeOf()), ["−3.09", "3.09"]);
+  assert.deepEqual(endsOf(rangeOf(1, 0.01)), ["0.969", "1.031"]); // two decimals would be 0.97 and 1.03
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  QUANTILE, Trail, byRate, classMeans, including, nearest, norm, packZ, place, posteriorDraw, priorDraw, rangeOf, readZ, rounded,
+  QUANTILE, Trail, byRate, choleskyOf, classMeans, including, nearest, norm, packZ, place, posteriorDraw, priorDraw, rangeOf, readZ, rounded,
   stepped, valueAt,
 } from "../../ui/static/explore_space.js";
 
@@ -60,12 +60,32 @@ test("draws are seeded; their moments are those of the distribution", () => {
   const mean = many.reduce((sum, x) => sum + x, 0) / many.length;
   const variance = many.reduce((sum, x) => sum + (x - mean) ** 2, 0) / many.length;
   assert.ok(Math.abs(mean) < 0.03 && Math.abs(variance - 1) < 0.05, `${mean} ${variance}`);
-  const q = Array.from({ length: 5000 }, (_, seed) => posteriorDraw([2, -1], [Math.log(0.25), Math.log(4)], seed));
+  const q = Array.from({ length: 5000 }, (_, seed) => posteriorDraw({ loc: [2, -1], scale: [0.5, 2] }, seed));
   const first = q.map(([x]) => x);
   const m = first.reduce((sum, x) => sum + x, 0) / q.length;
   assert.ok(Math.abs(m - 2) < 0.03, String(m));
   const v = first.reduce((sum, x) => sum + (x - m) ** 2, 0) / q.length;
   assert.ok(Math.abs(v - 0.25) < 0.03, String(v));
+});
+
+test("draws of a posterior that does not factorise have its covariance", () => {
+  const covariance = [2, 1.2, -0.4, 1.2, 1, 0.1, -0.4, 0.1, 0.5];
+  const L = choleskyOf(covariance, 3);
+  assert.deepEqual([L[1], L[2], L[5]], [0, 0, 0]);
+  for (let i = 0; i < 3; i++) {
+    for (let j = 0; j < 3; j++) {
+      const product = [0, 1, 2].reduce((sum, m) => sum + L[3 * i + m] * L[3 * j + m], 0);
+      assert.ok(Math.abs(product - covariance[3 * i + j]) < 1e-12);
+    }
+  }
+  const draws = Array.from({ length: 20_000 }, (_, seed) => posteriorDraw({ loc: [1, 0, -1], L }, seed));
+  const mean = [0, 1, 2].map((i) => draws.reduce((sum, z) => sum + z[i], 0) / draws.length);
+  mean.forEach((value, i) => assert.ok(Math.abs(value - [1, 0, -1][i]) < 0.04, String(mean)));
+  covariance.forEach((expected, at) => {
+    const [i, j] = [Math.floor(at / 3), at % 3];
+    const found = draws.reduce((sum, z) => sum + (z[i] - mean[i]) * (z[j] - mean[j]), 0) / draws.length;
+    assert.ok(Math.abs(found - expected) < 0.06, `${at}: ${found}`);
+  });
 });
 
 test("the nearest code is the nearest", () => {
@@ -87,7 +107,8 @@ test("z goes into the address and comes back", () => {
   assert.deepEqual([...readZ("1.46_-0.3", 4)], [1.46, -0.3, 0, 0]);
   const z = rounded(priorDraw(30, 3));
   assert.deepEqual(readZ(packZ(z), 30), z);
-  for (const text of ["", "1_2_3", "a", "1__2", "1e5", "NaN", "Infinity", "1,2", "9999999", null]) assert.equal(readZ(text, 2), null, text);
+  assert.deepEqual([...readZ("30,-30", 3)], [30, -30, 0]); // what people type
+  for (const text of ["", "1_2_3", "a", "1__2", "1e5", "NaN", "Infinity", "1;2", "9999999", null]) assert.equal(readZ(text, 2), null, text);
 });
 
 test("undo goes back release by release", () => {

@@ -6,7 +6,7 @@ import test from "node:test";
 
 import { attributeDirection, cohensD, randomEffect, randomRows } from "../../ui/static/attributes_direction.js";
 import { degrees, PATHS, slerp } from "../../ui/static/interpolation_paths.js";
-import { normalQuantile, normRange, priorDraws, traversalCodes, traversalValues, nearestValue } from "../../ui/static/sheet_codes.js";
+import { lengthWords, normalQuantile, normRange, priorDraws, traversalCodes, traversalValues, nearestValue, shareShorter } from "../../ui/static/sheet_codes.js";
 
 const numbers = JSON.parse(readFileSync(new URL("latent_geometry.json", import.meta.url), "utf8"));
 const near = (actual, expected, limit = 1e-12) => {
@@ -32,6 +32,24 @@ test("where the prior's draws lie", () => {
   for (const [k, range] of Object.entries(numbers.norm_range)) near(normRange(Number(k)), range);
   assert.equal(normalQuantile(0.5), 0);
   near([normalQuantile(1e-9), normalQuantile(0.975)], [-5.997807015007686, 1.9599639845400545], 1e-14);
+});
+
+test("the share of the prior's draws that are shorter is exact", () => {
+  const chi = [ // k, length, scipy.stats.chi(k).cdf(length)
+    [1, 1, 0.6826894921370859], [1, 1.96, 0.9500042097035591], [3, 2.5, 0.899939166880605], [10, 1, 0.00017211562995584072],
+    [10, 3.5, 0.7313266505039712], [10, 6, 0.999915823901951], [50, 7, 0.4865049163587093], [512, 22.6, 0.49284262865178524], [512, 24, 0.9739850894846317],
+  ];
+  for (const [k, length, share] of chi) near([shareShorter(k, length)], [share], 1e-11);
+  for (const length of [0, 0.5, 2, 4]) near([shareShorter(2, length)], [1 - Math.exp(-(length ** 2) / 2)]);
+  assert.deepEqual([shareShorter(10, 1e6), shareShorter(512, 0.5), shareShorter(1, 1e-200)], [1, 0, 0]);
+  for (const k of [4, 10, 100]) near(normRange(k).map((length) => shareShorter(k, length)), [0.05, 0.95], 0.01);
+});
+
+test("lengths in words", () => {
+  assert.equal(lengthWords(1, 1.96), "longer than 95.0 of 100 draws from the prior");
+  assert.equal(lengthWords(10, 3.5), "longer than 73.1 of 100 draws from the prior");
+  assert.equal(lengthWords(10, 6), "longer than over 99.9 of 100 draws from the prior");
+  assert.equal(lengthWords(50, 7), "shorter than 51.3 of 100 draws from the prior");
 });
 
 test("values and codes of a traversal", () => {

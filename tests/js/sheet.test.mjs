@@ -4,8 +4,9 @@ import test from "node:test";
 import { cellSize, moved } from "../../ui/static/sheet_grid.js";
 import { Painter } from "../../ui/static/sheet_model.js";
 import { classesOf, rowsOf } from "../../ui/static/sheet_picker.js";
+import { parseWhole } from "../../ui/static/sheet_controls.js";
 import { plan } from "../../ui/static/sheet_save.js";
-import { numberIn, oneOf, shortCode, text, View, wholeIn } from "../../ui/static/sheet_view.js";
+import { numberIn, oneOf, teller, text, View, wholeIn } from "../../ui/static/sheet_view.js";
 
 test("pictures take whole screen pixels where that wastes little", () => {
   assert.equal(cellSize(600, 10, 28), 56); // room for 57
@@ -88,24 +89,39 @@ const FIELDS = {
   seed: { read: wholeIn(0, 99), fallback: 0 },
   show: { read: oneOf("mean", "sample"), fallback: "mean" },
   t: { read: numberIn(0, 1), fallback: 0.5 },
-  a: { read: text(/^\d+(,\d+)*$/), fallback: "" },
+  a: { read: text(/^\d+(,\d+)*$/, "image numbers"), fallback: "", usual: "the first one" },
 };
 
 test("an address may hold anything: text counts, nonsense does not", () => {
   const view = new View(FIELDS, () => {});
   assert.deepEqual(view.read({ seed: "12", show: "sample", t: "0.25", a: "1,2" }), { seed: 12, show: "sample", t: 0.25, a: "1,2" });
   assert.deepEqual(view.read({ seed: "1.5", show: "<b>", t: "", a: "1;2" }), { seed: 0, show: "mean", t: 0.5, a: "" });
-  assert.deepEqual(view.read({ seed: -1, t: 7, a: null, constructor: 1 }), { seed: 0, show: "mean", t: 1, a: "" });
+  assert.deepEqual(view.read({ seed: -1, t: 7, a: null, constructor: 1 }), { seed: 0, show: "mean", t: 0.5, a: "" });
   assert.deepEqual(view.read({ seed: "100", t: "NaN" }), view.read(null));
+});
+
+test("what the address holds in vain is said: what, what was expected, what is shown", () => {
+  const view = new View(FIELDS, () => {});
+  assert.equal(view.refusal, "");
+  view.adopt({ seed: "-5", show: "mean", t: "7", a: "zz" });
+  assert.equal(view.refusal, "The address held what could not be used: seed “-5” (expected a whole number from 0 to 99; shown instead: 0) "
+    + "and t “7” (expected a number from 0 to 1; shown instead: 0.5) and a “zz” (expected image numbers; shown instead: the first one).");
+  view.refuse("a", 500, "images 0 to 3", 1); // what only the data can tell
+  assert.match(view.refusal, /a “500” \(expected images 0 to 3; shown instead: 1\)/);
+  view.change({ seed: 3 });
+  view.stop();
+  assert.equal(view.refusal, ""); // somebody has moved on
+  view.adopt({ show: "x".repeat(5000) });
+  assert.ok(view.refusal.includes("mean or sample") && view.refusal.length < 200);
 });
 
 test("a view's own words that come back, late or as text, are no news; the address's own are", () => {
   const told = [];
-  const view = new View(FIELDS, (values) => told.push(values));
+  const view = new View(FIELDS, (values, extra) => told.push([values.seed, extra.z]));
   assert.equal(view.adopt(null), false);
   view.change({ seed: 3 }, {});
   view.change({ seed: 4 }, { z: [1, 2] });
-  assert.deepEqual(told.map(({ seed, z }) => [seed, z]), [[3, undefined], [4, [1, 2]]]);
+  assert.deepEqual(told, [[3, undefined], [4, [1, 2]]]);
   assert.equal(view.adopt({ seed: "3" }), false); // the page is one step behind
   assert.equal(view.values.seed, 4);
   assert.equal(view.adopt({ seed: "4" }), false);
@@ -116,17 +132,32 @@ test("a view's own words that come back, late or as text, are no news; the addre
   assert.equal(view.adopt({ seed: "4" }), false);
 });
 
-test("quick changes are told once", async () => {
+test("quick changes are told once, what is usual does not stand in the address", async () => {
   const told = [];
   const view = new View(FIELDS, (values) => told.push(values));
   for (const t of [0.1, 0.2, 0.3]) view.change({ t });
   assert.deepEqual(told, []);
   await new Promise((resolve) => setTimeout(resolve, 400));
-  assert.deepEqual(told.map(({ t }) => t), [0.3]);
+  assert.deepEqual(told, [{ seed: null, show: null, t: 0.3, a: null }]);
 });
 
-test("a code for the address", () => {
-  assert.deepEqual(shortCode([0.123456, -0.00001, 2]), [0.1235, 0, 2]);
+test("a mode tells the address and the page the same, the address without an entry in the browser's history", () => {
+  const [states, told] = [[], []];
+  globalThis.location = { href: "http://one/explore?run=r&seed=4&show=sample" };
+  globalThis.history = { state: { kept: 1 }, replaceState: (...given) => states.push(given) };
+  const component = { data: { run: "r" }, setStateValue: (name, value) => told.push([name, value]) };
+  teller({ component })({ seed: null, show: "sample", t: 0.3 }, { z: "1_2", open: true });
+  assert.deepEqual(states.map(([state, , address]) => [state, address.search]), [[{ kept: 1 }, "?run=r&show=sample&t=0.3"]]);
+  const { moment, ...said } = told[0][1];
+  assert.deepEqual([told[0][0], said], ["view", { show: "sample", t: 0.3, z: "1_2", open: true, run: "r" }]);
+  assert.ok(moment > 0);
+  delete globalThis.location;
+  delete globalThis.history;
+});
+
+test("whole numbers as typed", () => {
+  assert.deepEqual(["12", " 0 ", "99"].map((typed) => parseWhole(typed, 99)), [12, 0, 99]);
+  for (const typed of ["-3", "abc", "1.5", "1e20", "", "100", "9".repeat(30)]) assert.equal(parseWhole(typed, 99), null, typed);
 });
 
 test("a saved sheet has room for its headings", () => {

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui.components import explore as explore_component
-from ui.components.explore import pack_z, read_z, released_z
+from ui.components.explore import read_z, released_z, z_fault
 from vae import runs
 from vae.model import build_model
 
@@ -77,7 +77,8 @@ def test_the_newest_run_opens_at_the_prior_mean_with_its_rates(app: AppTest, mak
     explore(app)
     assert address(app)["run"] == "new"
     assert app.selectbox(key="chosen-run").options == ["new", "old"]
-    assert given(app)["explore"] == {"run": "new", "k": 3, "rates": [0.5, 2.0, 0.001], "z": "", "echo": False}
+    latent = {"k": 3, "rates": [0.5, 2.0, 0.001], "support": "real", "factorises": True}
+    assert given(app)["explore"] == {"run": "new", **latent, "z": "", "echo": False}
     assert "digits · d = 3 · gaussian, C = 1 (fitted) · stopped" in html(app)
 
 
@@ -124,31 +125,67 @@ def test_each_mode_shows_its_component_at_the_same_z(
     assert set(data) == {component}
     assert data[component]["run"] == "one"
     if mode in ("traversal", "attributes"):
-        assert data[component]["z"] == [0.25, -1.5, 0.0]
+        assert data[component]["start"] == {"z": "0.25_-1.5"}
 
 
 def test_the_switch_of_modes_keeps_z_and_drops_what_the_old_mode_added(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", mode="samples", z="1", seed="4")
-    assert given(app)["sheet_prior"]["start"] == {"seed": "4"}
+    assert given(app)["sheet_prior"]["start"] == {"z": "1", "seed": "4"}
     app.segmented_control(key="mode").set_value("interpolate").run()
     assert not app.exception
     assert address(app) == {"run": "one", "z": "1", "mode": "interpolate"}
 
 
-@pytest.mark.parametrize("z", ["1_2_3_4", "nonsense", "1e9", "1__2"])
-def test_a_z_that_is_none_is_left_out_with_a_sentence(app: AppTest, make_trained: Make, z: str) -> None:
+@pytest.mark.parametrize(
+    ("z", "fault"),
+    [
+        ("1_2_3_4", "it holds 4 numbers, and this run has 3 latent dimensions."),
+        ("nonsense", "expected numbers such as 1.46_-0.3_0.91, not “nonsense”."),
+        ("1e9", "expected numbers such as 1.46_-0.3_0.91, not “1e9”."),
+        ("1__2", "expected numbers such as 1.46_-0.3_0.91, not “”."),
+    ],
+)
+def test_a_z_that_is_none_is_left_out_with_its_own_fault(app: AppTest, make_trained: Make, z: str, fault: str) -> None:
     make_trained("one")
     explore(app, run="one", z=z)
-    assert "does not fit this run’s 3 latent dimensions" in html(app).replace("&#x27;", "’")
+    assert f"The z of the address could not be used: {fault} Shown instead is the prior mean." in html(app)
     assert "z" not in app.query_params
     assert given(app)["explore"]["z"] == ""
+
+
+def test_a_z_with_commas_is_taken(app: AppTest, make_trained: Make) -> None:
+    make_trained("one")
+    explore(app, run="one", z="30,-30")
+    assert "could not be used" not in html(app)
+    assert given(app)["explore"]["z"] == "30,-30"
+
+
+@pytest.mark.parametrize("z", ["1_0_1", "1_0.5_1"])
+def test_bits_have_switches_and_no_arithmetic(app: AppTest, make_trained: Make, z: str) -> None:
+    make_trained("bits", latent="bernoulli", likelihood="bernoulli", C=1.0)
+    explore(app, run="bits", z=z)
+    assert app.segmented_control(key="mode").options[0] == "Switches"
+    assert given(app)["explore"]["support"] == "binary"
+    assert ("each number should be 0 or 1" in html(app)) == (z != "1_0_1")
+    app.segmented_control(key="mode").set_value("attributes").run()
+    assert "There is no attribute arithmetic for a binary latent" in html(app)
+    assert given(app) == {}
+
+
+def test_dimensions_of_a_q_that_does_not_factorise_come_by_their_marginals(app: AppTest, make_trained: Make) -> None:
+    path = make_trained("full", latent="full-normal")
+    measured = {"rate": 2.0, "rate_per_dim": None, "marginal_rate_per_dim": [0.25, 1.5, 0.5]}
+    runs.append_history(path, {"step": 10, "train": measured, "test": measured})
+    explore(app, run="full")
+    data = given(app)["explore"]
+    assert (data["rates"], data["factorises"], data["support"]) == ([0.25, 1.5, 0.5], False, "real")
 
 
 def test_unknown_parameters_and_modes_are_left_out_with_a_sentence(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", mode="sideways", evil="<script>")
-    assert "no mode “sideways”" in html(app)
+    assert "no mode “sideways”; shown instead is the first one" in html(app)
     assert "does not know (evil)" in html(app)
     assert address(app) == {"run": "one", "mode": "sliders"}
 
@@ -208,14 +245,14 @@ def test_a_run_whose_history_has_no_rates_still_opens(app: AppTest, make_trained
 
 
 def test_z_as_text() -> None:
-    assert pack_z([1.4604, -0.0001, 0.9, 0.0, 0.0]) == "1.46_0_0.9"
-    assert pack_z([0.0, 0.0]) == "0"
     assert read_z("1.46_-0.3", 4) == [1.46, -0.3, 0.0, 0.0]
-    assert read_z(pack_z([12.5, -100.0]), 2) == [12.5, -100.0]
-    for text in ("", "1_2_3", "a", "1__2", "1e5", "nan", "inf", "1,2", "9999999", "1\n"):
+    assert read_z("12.5,-100", 2) == [12.5, -100.0]
+    assert read_z("1_0_1", 4, "binary") == [1.0, 0.0, 1.0, 0.0]
+    for text in ("", "1_2_3", "a", "1__2", "1e5", "nan", "inf", "1;2", "9999999", "1\n"):
         assert read_z(text, 2) is None
-    with pytest.raises(ValueError, match="finite"):
-        pack_z([float("nan")])
+        assert bool(z_fault(text, 2)) == bool(text)
+    assert read_z("0.5", 2, "binary") is None
+    assert z_fault("1_2", 1) == "it holds 2 numbers, and this run has 1 latent dimension."
 
 
 @pytest.mark.parametrize(

@@ -150,4 +150,8 @@ def test_many_classes_posteriors_of_other_kinds_and_absent_labels() -> None:
     assert arrays["labels"].tolist() == [0, 300, 7]
     header, arrays = unpack(pack_codes(Codes(some, some, None, nats, nats[:2], nats, pictures, None, "x")))
     assert header["labels"] is False
+    assert (header["rate_per_dim"], header["marginals"]) == ([0.0, 1.0], False)
+    marginal = Codes(some, None, None, nats, None, nats, pictures, None, "x", np.array([0.5, 2.0], np.float32))
+    header, _ = unpack(pack_codes(marginal))
+    assert (header["rate_per_dim"], header["marginals"]) == ([0.5, 2.0], True)
     assert (header["height"], header["width"], header["channels"]) == (4, 5, 3)

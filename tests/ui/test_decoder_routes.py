@@ -147,6 +147,19 @@ def test_several_codes_and_colour_come_as_images_in_order(client: TestClient, pu
     assert np.abs(got[0] - got[1]).max() > 0.01
 
 
+def test_bits_are_decoded_as_the_model_does_in_the_page_and_here(
+    client: TestClient, publish: Any, tmp_path: Path
+) -> None:
+    sha = publish(latent="bernoulli")
+    z = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 1.0]])
+    expected = model_in(tmp_path).decode(z).mean.permute(0, 2, 3, 1).numpy()
+    assert np.abs(expected[0] - expected[1]).max() > 0.01
+    packed = client.get(f"/runs/one/decoder/{sha}").content
+    assert np.abs(mean_pixels(packed, z.numpy()) - expected).max() < 1e-2
+    got = np.frombuffer(client.get("/runs/one/decode?z=0,0,0,1,0,1").content, np.uint8).reshape(2, 8, 8, 1) / 255
+    assert np.abs(got - expected).max() <= 0.5 / 255 + 1e-6
+
+
 def test_a_seed_gives_a_draw_and_the_same_one_again(client: TestClient, publish: Any) -> None:
     publish()
     first, again, other = (client.get(f"/runs/one/decode?z=0,0,0&seed={seed}").content for seed in (1, 1, 2))

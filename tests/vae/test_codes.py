@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from vae import runs
 from vae.codes import Codes, codes_of, parts_here
 from vae.datasets import DATASETS, is_here
 from vae.errors import ConfigError, DataError
+from vae.latents import LATENTS
+from vae.model import build_model
 from vae.objectives import elbo_terms
 from vae.runs import Run, load_run
 
@@ -111,3 +114,21 @@ def test_codes_follow_the_weights(digits: Run, tmp_path: Path) -> None:
     before, after = codes_of(digits, limit=5), codes_of(load_run(tmp_path / "moved"), limit=5)
     assert isinstance(after, Codes)
     np.testing.assert_allclose(after.loc - before.loc, [[1.0, 0.0]] * 5, atol=1e-5)
+
+
+@pytest.mark.parametrize("latent", list(LATENTS))
+def test_every_latent_has_codes_and_rates_by_dimension(digits: Run, latent: str) -> None:
+    config = dataclasses.replace(digits.config, latent=latent, latent_dim=3, hidden=(8,), likelihood="bernoulli", C=1.0)
+    model = digits.model = build_model(config, (1, 8, 8))
+    codes = codes_of(digits, limit=50)
+    dataset = digits.dataset()
+    with torch.no_grad():
+        qz_x = model.encode(dataset.to_float(dataset.test[:50]))
+    marginals = model.latent.marginal_rate_per_dim(qz_x).mean(0)
+    of_q, of_marginals = (codes.rate_per_dim, codes.marginal_rate_per_dim)
+    if not model.latent.factorises:
+        of_q, of_marginals = of_marginals, of_q
+    assert of_marginals is None
+    np.testing.assert_allclose(of_q, marginals, rtol=1e-4)
+    np.testing.assert_allclose(codes.loc, qz_x.mean, rtol=1e-5, atol=1e-6)
+    assert (codes.log_variance is not None) == (latent == "normal")

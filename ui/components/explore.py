@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -11,15 +10,23 @@ import streamlit as st
 from ui.components.mounting import browser_component
 
 _explore = browser_component("explore")
+_SEPARATOR = re.compile("[_,]")  # commas are what people type
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,9})?")
 
 
 def latent_sliders(
-    run: str, k: int, rates: Sequence[float] | None = None, z: str = "", *, key: str = "latent_sliders"
+    run: str,
+    k: int,
+    rates: Sequence[float] | None = None,
+    z: str = "",
+    support: str = "real",
+    factorises: bool = True,
+    *,
+    key: str = "latent_sliders",
 ) -> None:
-    """One slider per latent dimension, the decoded image, and ways to start.
+    """One slider per latent dimension, or one switch where its support is binary, the decoded image, ways to start.
 
-    `rates`: the mean rate of each dimension in nats, for the order; None where it does not split into dimensions.
+    `rates`: the mean rate of each dimension in nats, for the order; those of the marginals where q does not factorise.
     `z`: where the sliders stand, as text (see `read_z`). What the browser released itself it need not be told: give
     back what `released_z` answered. Another z, such as that of a link, moves the sliders there.
     """
@@ -28,6 +35,8 @@ def latent_sliders(
         "k": k,
         "rates": None if rates is None else [float(rate) for rate in rates],
         "z": z,
+        "support": support,
+        "factorises": factorises,
         "echo": released_z(run, key)[0] == z,
     }
     _explore(key=key, data=data, on_z_change=_nothing)
@@ -48,23 +57,26 @@ def released_z(run: str, key: str = "latent_sliders") -> tuple[str | None, float
     return z, float(moment) if isinstance(moment, (int, float)) else 0.0
 
 
-def read_z(text: str, k: int) -> list[float] | None:
+def read_z(text: str, k: int, support: str = "real") -> list[float] | None:
     """The z in `1.46_-0.3_0.91`, k numbers; those left out at the end are 0. None where the text is none."""
-    parts = text.split("_")
-    if len(parts) > k or not all(_NUMBER.fullmatch(part) for part in parts):
-        return None
-    return [float(part) for part in parts] + [0.0] * (k - len(parts))
+    return None if not text or z_fault(text, k, support) else _numbers(text) + [0.0] * (k - len(_numbers(text)))
 
 
-def pack_z(z: Sequence[float]) -> str:
-    """z as the address carries it: three decimals, zeros at the end left out. Raises ValueError if not finite."""
-    if not all(math.isfinite(value) for value in z):
-        raise ValueError(f"z: every number should be finite, got {list(z)}")
-    parts = [f"{value:.3f}".rstrip("0").rstrip(".") for value in z]
-    parts = ["0" if part == "-0" else part for part in parts]
-    while len(parts) > 1 and parts[-1] == "0":
-        parts.pop()
-    return "_".join(parts)
+def z_fault(text: str, k: int, support: str = "real") -> str:
+    """What is wrong with such a text for k dimensions, a sentence; "" if nothing is, or there is none."""
+    parts = _SEPARATOR.split(text) if text else []
+    wrong = next((part for part in parts if not _NUMBER.fullmatch(part)), None)
+    if wrong is not None:
+        return f"expected numbers such as 1.46_-0.3_0.91, not “{wrong[:24]}”."
+    if len(parts) > k:
+        return f"it holds {len(parts)} numbers, and this run has {k} latent dimension{'s' if k > 1 else ''}."
+    if support == "binary" and not {float(part) for part in parts} <= {0.0, 1.0}:
+        return "this run's latent dimensions are bits, so each number should be 0 or 1."
+    return ""
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in _SEPARATOR.split(text)]
 
 
 def _nothing() -> None:

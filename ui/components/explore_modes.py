@@ -1,14 +1,14 @@
 """The modes of the Explore page besides its sliders: sheets of samples and traversals, interpolation, attributes.
 
-Each function mounts one component, which decodes in the browser. It returns what has just come to rest there, once,
-and None in all other script runs: a dict of a few small JSON values, which the page may put into its address and give
-back as `start` (numbers may come back as text; what cannot be meant is ignored). Where the user has taken a picture's
-z, the dict also holds `z`, k numbers: the page's new z.
+Each function mounts one component, which decodes in the browser. `said` answers what has come to rest in one of them
+since the last time: a few small values that the page keeps in its address and gives back as `start` (as text; what
+cannot be meant is refused in the browser, with a sentence). Ask before drawing, so that a component gets back what it
+has said, not what it said the time before:
 
-    view = prior_samples(run, start=dict(st.query_params))
+    view = said(run, "sheet", PRIOR)
     if view is not None:
-        z = view.pop("z", z)
-        st.query_params.update(view)
+        keep(view)
+    prior_samples(run, start=address(), key="sheet")
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import streamlit as st
+
 from ui.components.mounting import browser_component
 
-TEXT_LIMIT = 4000  # characters of one value: a hand-picked set is a list of image numbers
-CODE_LIMIT = 4096  # latent dimensions
+TEXT_LIMIT = 12_000  # characters of one value: a z, or a hand-picked set, a list of image numbers
 
 _samples = browser_component("sheet_prior")
 _traversal = browser_component("sheet_traversal")
@@ -28,91 +29,96 @@ _interpolation = browser_component("interpolation")
 _attributes = browser_component("attributes")
 
 View = dict[str, Any]
-Start = Mapping[str, Any] | None
+Start = Mapping[str, Any]
+Fields = dict[str, type]
+
+PRIOR: Fields = {"z": str, "seed": int, "count": int, "show": str}
+TRAVERSAL: Fields = {"z": str, "columns": int, "values": str, "rows": int}
+INTERPOLATION: Fields = {"a": int, "b": int, "path": str, "t": float, "steps": int}
+ATTRIBUTES: Fields = {"z": str, "a": str, "b": str, "origin": str, "t": float}
 
 
-def prior_samples(run: str, start: Start = None, key: str = "prior_samples") -> View | None:
+def prior_samples(run: str, start: Start, support: str = "real", key: str = "prior_samples") -> None:
     """A seeded sheet of samples from the prior; clicking a picture takes its z.
 
-    Values: seed (0..999999), count (20, 40, 80, 160), show ("mean" or "sample" of p(x|z)).
+    Values: z, seed (0..999999), count (20, 40, 80, 160), show ("mean" or "sample" of p(x|z)).
     """
-    return _mount(_samples, PRIOR, key, run, start)
+    _mount(_samples, PRIOR, key, run, start, support)
 
 
 def traversal_sheet(
     run: str,
-    z: Sequence[float] | None = None,
-    start: Start = None,
+    start: Start,
     rate_per_dim: Sequence[float] | None = None,
+    support: str = "real",
+    factorises: bool = True,
     key: str = "traversal_sheet",
-) -> View | None:
-    """Latent dimensions (most nats first) by values around `z`; clicking a picture takes its z.
+) -> None:
+    """Latent dimensions (most nats first) by values around z; clicking a picture takes its z.
 
-    `rate_per_dim` (k,) nats orders the rows; without it the held-out codes do. Values: columns (5, 7, ... 13),
+    `rate_per_dim` (k,) nats orders the rows; without it the held-out codes do. Values: z, columns (5, 7, ... 13),
     values ("even": −2.5 ... 2.5, or "quantiles": the prior's), rows.
     """
     rates = None if rate_per_dim is None else [float(rate) for rate in rate_per_dim]
-    return _mount(_traversal, TRAVERSAL, key, run, start, z=_numbers(z), rate_per_dim=rates)
+    _mount(_traversal, TRAVERSAL, key, run, start, support, rate_per_dim=rates, factorises=factorises)
 
 
-def interpolation(run: str, start: Start = None, key: str = "interpolation") -> View | None:
-    """Between the codes of two held-out images, straight and spherical, with a scrubber; taking a z is a button.
+def interpolation(run: str, start: Start, support: str = "real", key: str = "interpolation") -> None:
+    """Between the codes of two held-out images, straight and spherical, with a scrubber.
 
     Values: a, b (numbers of held-out images), path ("straight" or "spherical"), t (0..1), steps (5, 7, ... 13).
     """
-    return _mount(_interpolation, INTERPOLATION, key, run, start)
+    _mount(_interpolation, INTERPOLATION, key, run, start, support)
 
 
-def attributes(run: str, z: Sequence[float] | None = None, start: Start = None, key: str = "attributes") -> View | None:
+def attributes(run: str, start: Start, key: str = "attributes") -> None:
     """A direction from the mean code of set A to that of set B, its effect size, and a slider along it.
 
-    Values: a, b ("class:3", "rest": all other images, or image numbers "12,55,801"), origin ("z": the page's `z`, or
-    an image's number), t (−2.5..2.5).
+    Values: z, a, b ("class:3", "rest": all other images, or image numbers "12,55,801"), origin ("z", or an image's
+    number), t (−2.5..2.5).
     """
-    return _mount(_attributes, ATTRIBUTES, key, run, start, z=_numbers(z))
+    _mount(_attributes, ATTRIBUTES, key, run, start, "real")
 
 
-PRIOR: dict[str, type] = {"seed": int, "count": int, "show": str}
-TRAVERSAL: dict[str, type] = {"columns": int, "values": str, "rows": int}
-INTERPOLATION: dict[str, type] = {"a": int, "b": int, "path": str, "t": float, "steps": int}
-ATTRIBUTES: dict[str, type] = {"a": str, "b": str, "origin": str, "t": float}
+def said(run: str, key: str, fields: Fields) -> View | None:
+    """What has come to rest in a mode since it was last asked: `fields` that differ from what is usual, as the address
+    has them (text), and `open`: whether to go to the sliders with this z. None where nothing has."""
+    state = st.session_state.get(key)
+    sent = state.get("view") if isinstance(state, Mapping) else None
+    if not isinstance(sent, Mapping) or sent.get("run") != run:
+        return None
+    heard = f"{key}-heard"
+    if sent.get("moment") == st.session_state.get(heard):
+        return None
+    st.session_state[heard] = sent.get("moment")
+    return read_view(sent, fields)
 
 
-def _mount(component: Any, fields: dict[str, type], key: str, run: str, start: Start, **more: Any) -> View | None:
-    known = {name: start[name] for name in fields if name in start} if start else None
-    answer = component(key=key, data={"run": run, "start": known, **more}, on_view_change=_nothing)
-    return read_view(answer.get("view"), fields)
-
-
-def read_view(value: object, fields: dict[str, type]) -> View | None:
-    """What a browser sent, checked: all of `fields`, and `z` where it is a code; None for anything else."""
+def read_view(value: object, fields: Fields) -> View | None:
+    """What a browser sent, checked: those of `fields` that are there, as text, `open`, and the z to open; else None."""
     if not isinstance(value, Mapping):
         return None
-    view: View = {}
-    for name, kind in fields.items():
-        given: Any = value.get(name)
-        if kind is float and _is_number(given):
-            view[name] = float(given)
-        elif kind is int and _is_number(given) and given == int(given):
-            view[name] = int(given)
-        elif kind is str and isinstance(given, str) and len(given) <= TEXT_LIMIT:
+    view: View = {"open": value.get("open") is True}
+    if view["open"]:
+        fields = {**fields, "z": str}
+    for name in fields.keys() & value.keys():
+        given: Any = value[name]
+        if fields[name] is str and isinstance(given, str) and len(given) <= TEXT_LIMIT:
             view[name] = given
+        elif fields[name] is not str and _is_number(given) and (fields[name] is float or given == int(given)):
+            view[name] = f"{given:.9g}"
         else:
             return None
-    if "z" in value:
-        z = value["z"]
-        if not isinstance(z, list) or not 0 < len(z) <= CODE_LIMIT or not all(map(_is_number, z)):
-            return None
-        view["z"] = [float(number) for number in z]
     return view
+
+
+def _mount(component: Any, fields: Fields, key: str, run: str, start: Start, support: str, **more: Any) -> None:
+    known = {name: start[name] for name in fields if name in start}
+    component(key=key, data={"run": run, "start": known, "support": support, **more}, on_view_change=_nothing)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _numbers(z: Sequence[float] | None) -> list[float] | None:
-    return None if z is None else [float(number) for number in z]
 
 
 def _nothing() -> None:

@@ -2,17 +2,16 @@
 
 import { attributeDirection, randomEffect } from "./attributes_direction.js";
 import { randomChart, setsChart, verdict } from "./attributes_chart.js";
-import { readSet, rowsOfSets, SET, toggled, writeSet } from "./attributes_sets.js";
+import { readSet, rowsOfSets, SET, SET_WORDS, toggled, writeSet } from "./attributes_sets.js";
 import { SetCard } from "./attributes_set_card.js";
-import { norm } from "./explore_space.js";
+import { norm, readZ } from "./explore_space.js";
 import { element, renderer } from "./mount.js";
-import { normRange } from "./sheet_codes.js";
+import { lengthWords } from "./sheet_codes.js";
 import { button, segmented, slider } from "./sheet_controls.js";
-import { Grid } from "./sheet_grid.js";
-import { Painter, SheetModel } from "./sheet_model.js";
+import { Mode } from "./sheet_mode.js";
 import { Picker } from "./sheet_picker.js";
 import { saveSheet } from "./sheet_save.js";
-import { numberIn, shortCode, text, View } from "./sheet_view.js";
+import { codeField, numberIn, text } from "./sheet_view.js";
 
 const PAIRS = 200; // random pairs of sets
 const SEED = 0;
@@ -21,18 +20,17 @@ const USUAL = 1.5; // beyond it the slider overshoots
 const END = 2.5;
 const STRIP = Array.from({ length: 11 }, (_, i) => -END + 0.5 * i);
 const FIELDS = {
-  a: { read: text(SET), fallback: "" },
-  b: { read: text(SET), fallback: "" },
-  origin: { read: text(/^(z|\d{1,7})$/), fallback: "z" },
+  z: codeField,
+  a: { read: text(SET, SET_WORDS), fallback: "", usual: "label 0 where there are labels" },
+  b: { read: text(SET, SET_WORDS), fallback: "", usual: "label 1 where there are labels" },
+  origin: { read: text(/^(z|\d{1,7})$/, "z, or the number of a held-out image"), fallback: "z" },
   t: { read: numberIn(-END, END), fallback: 0 },
 };
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(value % 0.5 ? 2 : 1)}`;
 
-class Attributes {
+class Attributes extends Mode {
   constructor(root) {
-    this.view = new View(FIELDS, (values) => this.component.setTriggerValue("view", values));
-    this.model = new SheetModel(() => this._draw());
-    this.painter = new Painter(this.model);
+    super({ fields: FIELDS, pictures: "Along the direction" });
     this.random = [];
     this.cards = Object.fromEntries(["a", "b"].map((name) => [name, new SetCard(name, this.model, {
       onSet: (set) => this._setTo(name, set), onPicking: () => this._pickInto(name),
@@ -45,15 +43,11 @@ class Attributes {
 
   _controls() {
     this.origin = segmented("Where the slider starts", { z: "this page's z", image: "an image" }, (kind) =>
-      (kind === "z" ? this._change({ origin: "z" }) : this._startFrom()));
+      (kind === "z" ? this.change({ origin: "z" }) : this._startFrom()));
     this.another = button("Choose image", () => this._pickInto("origin"));
     this.slider = slider("Along the direction", {
       low: -END, high: END, step: 0.05, rest: 0, onInput: (t) => this._move(t), onRelease: (t) => this.view.change({ t }),
     });
-    this.take = button("Take this z", () => this.view.change({}, { z: shortCode(this._at(this.view.values.t)) }),
-      { title: "Make it the z of this page" });
-    this.save = button("Save PNG", () => this._save());
-    this.grid = new Grid({ label: "Along the direction", onPick: (_, column) => this._step(STRIP[column]) });
   }
 
   _build(root) {
@@ -65,50 +59,32 @@ class Attributes {
       return { t, canvas: element("canvas", { className: "large", role: "img", "aria-label": label }) };
     });
     this.where = element("p", { className: "er-note where" });
-    this.words = element("p", { className: "er-note words", role: "status" });
     const end = ({ t, canvas }) =>
       element("div", { className: "end-image" }, canvas, element("p", { className: "er-note", text: signed(t) }));
     const middle = element("div", { className: "middle" }, this.large, this.where);
     const arrow = element("span", { className: "arrow", "aria-hidden": "true", text: "→" });
     const track = element("div", { className: "along" }, this.slider.root,
-      element("div", { className: "ticks", "aria-hidden": "true" }, ...[-USUAL, -1, 0, 1, USUAL].map((t) =>
+      element("div", { className: "ticks", "aria-hidden": "true" }, ...[-END, -USUAL, -1, 0, 1, USUAL, END].map((t) =>
         element("span", { text: signed(t), style: `left: ${(100 * (t + END)) / (2 * END)}%` }))));
     this.trying = element("div", { className: "trying" },
-      element("div", { className: "bar" }, this.origin.root, this.another, element("span", { className: "push" }), this.take, this.save),
+      element("div", { className: "bar" }, this.origin.root, this.another, element("span", { className: "push" }), this.toSliders, this.save),
       element("div", { className: "stage" }, end(this.ends[0]), middle, end(this.ends[1])),
       track, this.grid.root);
     this.body = element("div", { className: "body of-sets" },
       element("div", { className: "sets" }, this.cards.a.root, arrow, this.cards.b.root),
       this.picker.root, this.trying, element("div", { className: "why" }, this.evidence, this.charts));
-    root.append(element("section", { className: "mode" },
-      element("h3", { className: "er-title", text: "A direction from A to B" }), this.body, this.words));
-  }
-
-  update(data, component) {
-    this.component = component;
-    this.data = data;
-    this.model.open(data.run, { codes: true });
-    this.view.adopt(data.start);
-    this._draw();
+    this.assemble(root, "A direction from A to B", this.body, this.body);
   }
 
   destroy() {
     clearTimeout(this.slice);
     this.slider.stop();
-    this.view.stop();
-    this.painter.stop();
-    this.model.close();
     this.picker.destroy();
-    this.grid.destroy();
-  }
-
-  _change(values) {
-    this.view.change(values);
-    this._draw();
+    super.destroy();
   }
 
   _setTo(name, set) {
-    this._change({ [name]: writeSet(set) });
+    this.change({ [name]: writeSet(set) });
     if (set.kind === "picked") this._pickInto(name);
     else if (this.picking === name) this._closePicker();
   }
@@ -127,12 +103,12 @@ class Attributes {
   }
 
   _picked(index) {
-    if (this.picking === "origin") return this._change({ origin: String(index) });
+    if (this.picking === "origin") return this.change({ origin: String(index) });
     const other = this.picking === "a" ? "b" : "a";
     const values = { [this.picking]: writeSet(toggled(readSet(this.view.values[this.picking]), index)) };
     const rival = readSet(this.view.values[other]);
     if (rival.kind === "picked" && rival.rows.includes(index)) values[other] = writeSet(toggled(rival, index));
-    return this._change(values);
+    return this.change(values);
   }
 
   _markOf(index) {
@@ -142,28 +118,27 @@ class Attributes {
   }
 
   _startFrom() {
-    if (this.view.values.origin === "z") this._change({ origin: String(this.sets?.a[0] ?? 0) });
+    if (this.view.values.origin === "z") this.change({ origin: String(this.sets?.a[0] ?? 0) });
     this._pickInto("origin");
   }
 
   /** The code from which the slider starts. */
   get _origin() {
-    const { origin } = this.view.values;
+    const { origin, z } = this.view.values;
     const { k } = this.model.shape;
-    if (origin !== "z" && Number(origin) < this.model.codes.header.n) return this.model.code(Number(origin));
-    return this.data.z?.length === k ? this.data.z : new Array(k).fill(0);
+    return origin === "z" ? Array.from(readZ(z, k) ?? new Float64Array(k)) : this.model.code(Number(origin));
   }
 
   _at(t) {
     return this.from.map((value, i) => value + t * this.found.direction[i]);
   }
 
-  _draw() {
+  draw() {
     const { shape, codes } = this.model;
-    this.words.textContent = this.model.words;
     this.body.hidden = !shape || !codes;
-    if (this.body.hidden) return;
+    if (!this.ready(shape, codes)) return;
     const { values } = this.view;
+    this._refuse(codes.header.n);
     if (!values.a) values.a = codes.labels ? "class:0" : "picked";
     if (!values.b) values.b = codes.labels ? "class:1" : "picked";
     this._measure(codes);
@@ -171,6 +146,22 @@ class Attributes {
     for (const name of ["a", "b"]) this.cards[name].draw(readSet(values[name]), this.sets[name], open === name);
     this.picker.draw();
     this._drawTrying(shape);
+  }
+
+  /** What the address names and the data have not. */
+  _refuse(n) {
+    const { values } = this.view;
+    const there = `images 0 to ${(n - 1).toLocaleString("en-US")}`;
+    for (const name of ["a", "b"]) {
+      const gone = readSet(values[name]).rows?.filter((row) => row >= n) ?? [];
+      for (const row of gone) values[name] = writeSet(toggled(readSet(values[name]), row));
+      if (gone.length) this.view.refuse(name, gone.join(","), there, "the other images");
+    }
+    if (values.origin !== "z" && Number(values.origin) >= n) {
+      this.view.refuse("origin", values.origin, there, "the page's z");
+      values.origin = "z";
+    }
+    this.sayRefused();
   }
 
   /** The direction and its evidence; only when the sets or the codes have changed. */
@@ -236,25 +227,23 @@ class Attributes {
   _move(t) {
     this.view.values.t = t;
     if (this.trying.hidden || this.body.hidden) return;
-    const z = this._at(t);
+    const z = (this.z = this._at(t));
     const beyond = Math.abs(t) > USUAL;
-    const [, high] = normRange(z.length);
     this.slider.set(t, `${signed(t)} along the direction${beyond ? ", overshoot" : ""}`);
     this.trying.classList.toggle("beyond", beyond);
-    const far = norm(z) > high ? ", longer than 95 of 100 draws from the prior" : "";
     const step = `z ${t < 0 ? "−" : "+"} ${Math.abs(t).toFixed(2)} · (B − A)`;
-    this.where.textContent = `${step}${beyond ? ", overshoot" : ""} · ‖z‖ = ${norm(z).toFixed(2)}${far}`;
+    this.where.textContent = `${step}${beyond ? ", overshoot" : ""} · ‖z‖ = ${norm(z).toFixed(2)}, ${lengthWords(z.length, norm(z))}`;
     this.grid.mark((_, column) => (Math.abs(STRIP[column] - t) < 0.25 ? "present" : ""));
     this.large.setAttribute("aria-label", `Decoded at ${signed(t)} along the direction from A to B`);
     this.model.show(z, this.large);
   }
 
-  _step(t) {
-    this.view.change({ t });
-    this._move(t);
+  pick(_, column) {
+    this.view.change({ t: STRIP[column] });
+    this._move(STRIP[column]);
   }
 
-  _save() {
+  sheet() {
     const { a, b, origin } = this.view.values;
     const words = ["a", "b"].map((name) => this.cards[name].words);
     const from = origin === "z" ? "the page's z" : this.model.nameOf(Number(origin));

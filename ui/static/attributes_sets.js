@@ -2,6 +2,7 @@
 
 /** What a set is written as in the address. */
 export const SET = /^(class:\d{1,5}|rest|\d{1,7}(,\d{1,7})*|picked)$/;
+export const SET_WORDS = "a label such as class:3, rest, or image numbers such as 4,12";
 
 /** Kinds: {kind: "class", label}, {kind: "rest"}, {kind: "picked", rows}. */
 export function readSet(text) {

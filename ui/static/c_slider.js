@@ -56,6 +56,7 @@ class Slider {
     });
     slider.addEventListener("pointerup", () => this._release());
     slider.addEventListener("pointercancel", () => this._hold(null));
+    slider.addEventListener("mousedown", (event) => event.preventDefault()); // else text is selected, or dragged if it is
   }
 
   _listenToKeys() {

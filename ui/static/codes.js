@@ -5,6 +5,7 @@
 //   codes.rate[i]; codes.distortion[i];               // nats
 //   codes.labels?.[i];                                // index into codes.header.classes
 //   const all = await codes.images();                 // Uint8Array (n, height, width, channels)
+//   codes.header.rate_per_dim[j];                     // nats; of the marginals where header.marginals says so
 //   const one = await codes.image(i);                 // Uint8Array (height, width, channels)
 //
 // Where the codes cannot be had, the promise is rejected with a CodesError whose message is for the page.
@@ -56,11 +57,12 @@ export function readCodes(bytes) {
 }
 
 class Codes {
-  constructor(address, fields) {
+  constructor(place, fields) {
     Object.assign(this, fields);
+    this._place = place;
     const { n, height, width, channels } = this.header;
     this.size = height * width * channels;
-    this._address = address;
+    this._address = place("images");
     this._blocks = new Array(Math.ceil(n / BLOCK));
   }
 
@@ -84,11 +86,16 @@ class Codes {
     const from = (index - block * BLOCK) * this.size;
     return (await this._blocks[block]).subarray(from, from + this.size);
   }
+
+  /** The covariance of q(z|x) of image `index`, k·k numbers row by row; null where its dimensions are independent. */
+  async covariance(index) {
+    return JSON.parse(text.decode(await fetchBytes(`${this._place("posterior")}&index=${index}`))).covariance;
+  }
 }
 
 async function load(run, sha, part) {
   const place = (what) => `runs/${encodeURIComponent(run)}/${what}/${sha}?part=${part}`;
-  return new Codes(place("images"), readCodes(await fetchBytes(place("codes"))));
+  return new Codes(place, readCodes(await fetchBytes(place("codes"))));
 }
 
 /** The codes of `run` for the weights `sha`; part is "test" (held-out images) or "train". */

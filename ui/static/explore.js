@@ -6,10 +6,10 @@ import { openDecoder } from "./decoder_client.js";
 import { HeldOut } from "./explore_codes.js";
 import { Controls } from "./explore_controls.js";
 import { Images } from "./explore_images.js";
-import { Pace, cycling, easing } from "./explore_motion.js";
+import { Pace, easing } from "./explore_motion.js";
 import { Picture } from "./explore_picture.js";
-import { Sliders } from "./explore_sliders.js";
-import { Trail, classMeans, nearest, norm, packZ, posteriorDraw, priorDraw, rangeOf, readZ, rounded } from "./explore_space.js";
+import { Trail, choleskyOf, packZ, rangeOf, readZ, rounded } from "./explore_space.js";
+import { SUPPORTS } from "./explore_supports.js";
 import { whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 
@@ -18,7 +18,8 @@ const REST = 90; // milliseconds without a new picture after which sample and ne
 const QUICK = 5; // milliseconds: a picture that takes longer is not drawn twice while the hand moves
 
 class Explore {
-  constructor(root) {
+  constructor(root, { data }) {
+    this.kind = SUPPORTS[data.support];
     this.sampleSeed = 1;
     this.draws = 0; // posterior samples so far; the next one's seed
     this.trail = new Trail();
@@ -33,7 +34,7 @@ class Explore {
   }
 
   _build(root) {
-    this.sliders = new Sliders({
+    this.sliders = new this.kind.Controls({
       move: (dimension, value, by) => this._move(dimension, value, by),
       release: () => this._release(),
       reset: (dimension) => this._resetOne(dimension),
@@ -43,17 +44,18 @@ class Explore {
     });
     this.controls = new Controls({
       priorMean: () => this._start(new Float64Array(this.k)),
-      priorDraw: (seed) => this._start(priorDraw(this.k, seed)),
+      priorDraw: (seed) => this._start(this.kind.priorDraw(this.k, seed)),
       classMean: (place) => this._start(this.means[place].z),
-      postMean: () => this._start(this.posterior.loc),
-      postSample: () => this._start(posteriorDraw(this.posterior.loc, this.posterior.logVariance, ++this.draws)),
+      postMean: () => this._start(this.posterior.code),
+      postSample: () => this._start(this.kind.posteriorDraw(this.posterior, ++this.draws)),
       range: (kind) => this._range(kind),
       play: () => this._play(this.dimension),
       choose: (dimension) => this._touch(dimension),
       undo: () => this._undo(),
       reset: () => this._start(this.base),
-    });
-    this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index) });
+    }, this.kind.words);
+    this.place = new this.kind.Place();
+    this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index) }, this.place);
     this.heldOut = new HeldOut({ codes: (codes) => this._useCodes(codes), failed: (sentence) => this.images.clear(sentence) });
     this.images = new Images({ take: (index) => this._take(index) }, this.controls.imageRow);
     this.title = element("h3", { className: "er-title" });
@@ -79,14 +81,13 @@ class Explore {
     this.posterior = this.index = this.wanted = null;
     this.held = false;
     this.heldOut.open(data.run);
-    this.base = new Float64Array(this.k);
     this.z = readZ(data.z, this.k) ?? new Float64Array(this.k);
+    this.base = Float64Array.from(this.z);
     this.trail.clear(this.z);
     this.sha = this.told = this.speed = null;
     this.rangeKind = "prior";
-    this.sliders.start(this.k, data.rates, this.z);
+    this.sliders.start(this.k, data.rates, this.z, data.factorises);
     this._entitle();
-    this.sliders.mark(null);
     this.sliders.range(Array.from(this.z, () => rangeOf()), this.z);
     this.controls.image(null);
     this.controls.ranged("prior");
@@ -121,7 +122,7 @@ class Explore {
   _useCodes(codes) {
     const { k, rate_per_dim: rates } = codes.header;
     this.images.start(codes).then(() => this.heldOut.fetchAhead());
-    this.means = codes.labels ? classMeans(codes.loc, k, codes.labels) : [];
+    this.means = codes.labels ? this.kind.classCodes(codes.loc, k, codes.labels) : [];
     this.controls.labels(this.means.map(({ label }) => this.images.nameOf(label)));
     if (rates && !this.data.rates) this._rate(rates);
     if (this.index !== null) this._read(this.index);
@@ -134,7 +135,8 @@ class Explore {
   }
 
   _entitle() {
-    this.title.textContent = this.sliders.rates ? "Latent dimensions, by rate in nats" : "Latent dimensions";
+    const order = this.data.factorises ? ", by rate in nats" : ", by KL of the marginals in nats";
+    this.title.textContent = this.kind.dimensions + (this.sliders.rates ? order : "");
   }
 
   destroy() {
@@ -177,7 +179,7 @@ class Explore {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.sliders.fit(to);
     this._stop();
-    this.motion = { ...easing(this.z, to, performance.now(), still ? 0 : undefined), quiet };
+    this.motion = { ...easing(this.z, to, performance.now(), still ? 0 : this.kind.duration), quiet };
     this._soon();
   }
 
@@ -186,7 +188,7 @@ class Explore {
     this._halt();
     if (!again) return;
     this._touch(dimension);
-    this.motion = cycling(dimension, this.z[dimension], this.sliders.ranges[dimension], performance.now());
+    this.motion = this.kind.cycle(dimension, this.z, this.sliders.ranges?.[dimension], performance.now());
     this.controls.playing(true);
     this.sliders.playing(dimension);
     this._soon();
@@ -213,10 +215,10 @@ class Explore {
     this._soon();
   }
 
-  /** Start from held-out image `index`: its posterior mean. */
+  /** Start from held-out image `index`: its posterior mean, or its most probable code. */
   _take(index) {
     this._read(index);
-    this._start(this.posterior.loc);
+    this._start(this.posterior.code);
   }
 
   /** Take over the posterior of image `index`. */
@@ -224,13 +226,32 @@ class Explore {
     const { k } = this;
     const { codes } = this.heldOut;
     const row = (values) => Float64Array.from(values.subarray(index * k, (index + 1) * k));
-    const logVariance = codes.logVariance && row(codes.logVariance);
+    const loc = row(codes.loc);
     this.index = index;
-    this.posterior = { loc: row(codes.loc), logVariance, scale: logVariance && logVariance.map((v) => Math.exp(0.5 * v)) };
+    this.posterior = { loc, code: this.kind.codeOf(loc), scale: codes.logVariance && row(codes.logVariance).map((v) => Math.exp(0.5 * v)) };
     this.images.press(index);
-    this.controls.image(this.images.title(index), logVariance !== null);
-    this.sliders.mark(logVariance && this.posterior);
-    this._range(logVariance ? this.rangeKind : "prior");
+    this._usePosterior();
+    if (!this.data.factorises) this._fetchCovariance(index);
+  }
+
+  /** Mark it, and offer what it has: bits are drawn by their probabilities, real numbers take a spread. */
+  _usePosterior() {
+    const { scale } = this.posterior;
+    const binary = this.data.support === "binary";
+    this.controls.image(this.images.title(this.index), { draws: binary || Boolean(scale), ranges: Boolean(scale) });
+    this.sliders.mark(binary || scale ? this.posterior : null);
+    if (scale || this.data.factorises) this._range(scale ? this.rangeKind : "prior");
+    this._soon();
+  }
+
+  /** Of a q that does not factorise: its covariance, for this image alone. */
+  async _fetchCovariance(index) {
+    const { posterior, k } = this;
+    const covariance = await this.heldOut.codes.covariance(index).catch(() => null); // none: there are newer weights, or no server
+    if (!covariance || posterior !== this.posterior) return;
+    const scale = Float64Array.from({ length: k }, (_, i) => Math.sqrt(covariance[i * k + i]));
+    Object.assign(posterior, { scale, L: choleskyOf(covariance, k) });
+    this._usePosterior();
   }
 
   // ---- moving and coming to rest
@@ -260,7 +281,7 @@ class Explore {
 
   _tell(quiet) {
     this.controls.undo.disabled = !this.trail.canUndo;
-    this.picture.describe(this.z);
+    this.picture.describe(this.kind.describe(this.z));
     this.told = packZ(this.z);
     if (quiet) return;
     intoAddress({ z: this.told });
@@ -285,7 +306,7 @@ class Explore {
       } else this._soon();
     }
     this.sliders.show(this.z);
-    this.picture.showNorm(norm(this.z), this.k);
+    this.place.show(this.z, this.base);
     this._decode(now);
   }
 
@@ -321,8 +342,8 @@ class Explore {
 
   _words() {
     this.controls.undo.disabled = !this.trail.canUndo;
-    this.picture.describe(this.z);
-    this.picture.showNorm(norm(this.z), this.k);
+    this.picture.describe(this.kind.describe(this.z));
+    this.place.show(this.z, this.base);
   }
 
   /** What need not keep up with the hand: the sample of p(x|z), and the nearest real image. */
@@ -336,12 +357,12 @@ class Explore {
   /** The real image whose code is nearest; its pixels are not asked for while z moves. */
   _nearest() {
     const { codes, sha } = this.heldOut;
-    const found = nearest(codes.loc, this.k, this.z);
+    const found = this.kind.nearest(codes.loc, this.k, this.z);
     if (!found) return;
     const { index, distance } = found;
     const title = this.images.title(index);
     const old = sha === this.sha ? "" : ", by the codes of an earlier snapshot";
-    this.picture.sayReal(`${title}, distance ${distance.toFixed(2)} in z${old}`, `Start from image ${title}`);
+    this.picture.sayReal(`${title}, ${this.kind.distance(distance)}${old}`, `Start from image ${title}`);
     if (index === this.wanted) return;
     const bytes = this.heldOut.here(index);
     this.wanted = bytes || !(this.held || this.motion) ? index : null;
@@ -363,4 +384,4 @@ class Explore {
   }
 }
 
-export default renderer((root) => new Explore(root), ["explore.css"]);
+export default renderer((root, component) => new Explore(root, component), ["explore.css"]);

@@ -1,18 +1,15 @@
 // The buttons around the sliders: where to start, what the ranges are, play, undo.
 
 import { element } from "./mount.js";
+import { wholeField } from "./sheet_controls.js";
 
 const button = (text, className = "button") => element("button", { className, type: "button", text });
 
-/** A seed that somebody typed, a whole number; null if it is none. */
-export function parseSeed(text) {
-  return /^\d{1,9}$/.test(text.trim()) ? Number(text) : null;
-}
-
 export class Controls {
   /** `on`: priorMean(), priorDraw(seed), classMean(place), postMean(), postSample(), range(kind), play(), undo(), reset() */
-  constructor(on) {
+  constructor(on, words) {
     this.on = on;
+    this.words = words; // what the starts are called
     this.seed = 0; // of the last draw from the prior
     this._starts();
     this._image();
@@ -24,25 +21,18 @@ export class Controls {
     this.reset.addEventListener("click", () => on.reset());
     this.head = element("span", { className: "head" }, this.undo, this.reset);
     this.box = element("div", { className: "controls" },
-      element("div", { className: "row" }, this.priorMean, this.priorDraw, this.seedLabel, this.classes),
+      element("div", { className: "row" }, this.priorMean, this.priorDraw, this.seedField.root, this.classes),
+      this.seedField.problem,
       element("div", { className: "row" }, this.play, this.dimension));
   }
 
   _starts() {
-    this.priorMean = button("Prior mean");
+    this.priorMean = button(this.words.origin);
     this.priorDraw = button("Prior draw");
-    this.seedField = element("input", { className: "seed", inputmode: "numeric", autocomplete: "off", "aria-label": "Seed of the draw", placeholder: "–" });
-    this.seedLabel = element("label", { className: "seeded" }, "seed ", this.seedField);
-    this.classes = element("select", { "aria-label": "Start from the mean code of a label" });
+    this.seedField = wholeField("seed", (seed) => this._draw(seed), { most: 999_999_999, name: "Seed of the draw" });
+    this.classes = element("select", { "aria-label": `Start from the ${this.words.label} of a label` });
     this.priorMean.addEventListener("click", () => this.on.priorMean());
     this.priorDraw.addEventListener("click", () => this._draw(this.seed + 1));
-    const take = (again) => {
-      const seed = parseSeed(this.seedField.value);
-      if (seed === null) this.seedField.value = this.seed ? String(this.seed) : "";
-      else if (again || seed !== this.seed) this._draw(seed);
-    };
-    this.seedField.addEventListener("keydown", (event) => event.key === "Enter" && take(true));
-    this.seedField.addEventListener("change", () => take(false));
     this.classes.addEventListener("change", () => {
       if (this.classes.value !== "") this.on.classMean(Number(this.classes.value));
       this.classes.value = "";
@@ -52,13 +42,13 @@ export class Controls {
 
   _draw(seed) {
     this.seed = seed;
-    this.seedField.value = String(seed);
+    this.seedField.set(seed);
     this.on.priorDraw(seed);
   }
 
   _image() {
     this.chosen = element("span", { className: "chosen" });
-    this.postMean = button("Posterior mean");
+    this.postMean = button(this.words.mean);
     this.postSample = button("Posterior sample");
     this.range = element("div", { className: "switch", role: "group", "aria-label": "Range of the sliders" });
     for (const [kind, text] of [["prior", "Range: prior"], ["posterior", "posterior"]]) {
@@ -93,16 +83,17 @@ export class Controls {
 
   /** Labels whose mean code can be started from, by name. */
   labels(names) {
-    const options = names.map((text, place) => element("option", { value: place, text: `mean of ${text}` }));
-    this.classes.replaceChildren(element("option", { value: "", text: "mean of a label…" }), ...options);
+    const options = names.map((text, place) => element("option", { value: place, text: `${this.words.label} of ${text}` }));
+    this.classes.replaceChildren(element("option", { value: "", text: `${this.words.label} of a label…` }), ...options);
     this.classes.hidden = !names.length;
   }
 
-  /** The image in use: its title, whether its posterior has variances; null takes the row away. */
-  image(title, spread = false) {
+  /** The image in use: its title, whether its posterior can be drawn from, whether it has ranges; null takes the row away. */
+  image(title, { draws = false, ranges = false } = {}) {
     this.imageRow.hidden = title === null;
     this.chosen.textContent = title ?? "";
-    this.postSample.hidden = this.range.hidden = !spread;
+    this.postSample.hidden = !draws;
+    this.range.hidden = !ranges;
   }
 
   ranged(kind) {

@@ -2,6 +2,7 @@
 
 export const EASE = 450; // milliseconds
 export const PERIOD = 4000; // milliseconds there and back
+export const FLIP = 700; // milliseconds between two flips of a bit
 
 /** From one z to another, soft at both ends. at(now) -> {z, done}. */
 export function easing(from, to, start, duration = EASE) {
@@ -25,6 +26,18 @@ export function cycling(dimension, value, { low, high }, start, period = PERIOD)
     at(now, z) {
       const next = Float64Array.from(z);
       next[dimension] = middle + reach * Math.sin(phase + (2 * Math.PI * (now - start)) / period);
+      return { z: next, done: false };
+    },
+  };
+}
+
+/** One bit flipped again and again. at(now, z) -> {z, done}. */
+export function flipping(dimension, value, start, period = FLIP) {
+  return {
+    dimension,
+    at(now, z) {
+      const next = Float64Array.from(z);
+      next[dimension] = Math.floor((now - start) / period) % 2 ? value : 1 - value;
       return { z: next, done: false };
     },
   };

@@ -30,6 +30,12 @@ export function including(range, value) {
   };
 }
 
+/** A coordinate: 1.46, −0.30. */
+export const coordinate = (value) => (Math.abs(value) < 0.005 ? "0.00" : value.toFixed(2).replace("-", "−"));
+
+/** The ends of a range, with digits that tell them apart: [−3.09, 3.09]. */
+export const endsOf = ({ low, high }) => [low, high].map((end) => (high - low < 0.5 ? end.toFixed(3).replace("-", "−") : coordinate(end)));
+
 /** Place of a value on its slider, 0 to 1. */
 export const place = (value, { low, high }) => Math.min(1, Math.max(0, (value - low) / (high - low)));
 
@@ -56,10 +62,29 @@ export function priorDraw(k, seed) {
   return Float64Array.from({ length: k }, () => normal());
 }
 
-/** A draw from N(loc, diag(exp(logVariance))). */
-export function posteriorDraw(loc, logVariance, seed) {
+/** A draw from N(loc, L Lᵀ), L (k, k) row by row, or from N(loc, diag(scale²)) where there is no L. */
+export function posteriorDraw({ loc, scale, L }, seed) {
   const normal = seededNormal(seed);
-  return Float64Array.from(loc, (m, i) => m + Math.exp(0.5 * logVariance[i]) * normal());
+  const noise = Float64Array.from(loc, () => normal());
+  if (!L) return Float64Array.from(loc, (m, i) => m + scale[i] * noise[i]);
+  return Float64Array.from(loc, (m, i) => {
+    let sum = m;
+    for (let j = 0; j <= i; j++) sum += L[i * loc.length + j] * noise[j];
+    return sum;
+  });
+}
+
+/** The lower triangular L with L Lᵀ = the covariance, (k, k) row by row (Cholesky); in float64, of float32 numbers. */
+export function choleskyOf(covariance, k) {
+  const L = new Float64Array(k * k);
+  for (let i = 0; i < k; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = covariance[i * k + j];
+      for (let m = 0; m < j; m++) sum -= L[i * k + m] * L[j * k + m];
+      L[i * k + j] = i === j ? Math.sqrt(Math.max(sum, 1e-12)) : sum / L[j * k + j];
+    }
+  }
+  return L;
 }
 
 /** The code nearest to z of n codes (n·k numbers): {index, distance}; null where there is none. */
@@ -94,10 +119,10 @@ export function packZ(z) {
   return parts.join("_");
 }
 
-/** The z in such a text, k numbers; null if it is none. */
+/** The z in such a text, k numbers; null if it is none. Commas are what people type. */
 export function readZ(text, k) {
   if (!text) return null;
-  const values = text.split("_").map((part) => (/^-?\d{1,6}(\.\d{1,9})?$/.test(part) ? Number(part) : NaN));
+  const values = text.split(/[_,]/).map((part) => (/^-?\d{1,6}(\.\d{1,9})?$/.test(part) ? Number(part) : NaN));
   if (values.length > k || !values.every(Number.isFinite)) return null;
   return Float64Array.from({ length: k }, (_, i) => values[i] ?? 0);
 }

@@ -1,26 +1,27 @@
 // Between the codes of two held-out images, straight and spherical: a scrubber that decodes in the page, and the steps.
 
-import { norm } from "./explore_space.js";
+import { bitString, differing, flipped, likelyBits } from "./explore_bits.js";
+import { byRate, norm } from "./explore_space.js";
 import { LengthChart, reading } from "./interpolation_chart.js";
 import { PATHS } from "./interpolation_paths.js";
 import { element, renderer } from "./mount.js";
 import { button, choice, segmented, slider } from "./sheet_controls.js";
-import { Grid } from "./sheet_grid.js";
-import { Painter, put, SheetModel } from "./sheet_model.js";
+import { Mode, NARROW } from "./sheet_mode.js";
+import { put } from "./sheet_model.js";
 import { Picker } from "./sheet_picker.js";
 import { saveSheet } from "./sheet_save.js";
-import { numberIn, oneOf, shortCode, View, wholeIn } from "./sheet_view.js";
+import { numberIn, oneOf, wholeIn } from "./sheet_view.js";
 
 const STEPS = [5, 7, 9, 11, 13];
-const NARROW = 520; // pixels
 const PLAY = 4000; // milliseconds from A to B
 const ENDS = ["a", "b"];
+const AN_IMAGE = "the number of a held-out image";
 const FIELDS = {
-  a: { read: wholeIn(0, 1e7), fallback: -1 }, // −1: not chosen yet
-  b: { read: wholeIn(0, 1e7), fallback: -1 },
+  a: { read: wholeIn(0, 1e7, AN_IMAGE), fallback: -1, usual: "the first one" }, // −1: not chosen yet
+  b: { read: wholeIn(0, 1e7, AN_IMAGE), fallback: -1, usual: "the first one with another label" },
   path: { read: oneOf(...Object.keys(PATHS)), fallback: "spherical" },
   t: { read: numberIn(0, 1), fallback: 0.5 },
-  steps: { read: oneOf(...STEPS), fallback: 0 }, // 0: as the width allows
+  steps: { read: oneOf(...STEPS), fallback: 0, usual: "as many as fit" },
 };
 
 /** The first image, and the first after it that has another label. */
@@ -36,11 +37,9 @@ export function pingPong(elapsed, length = PLAY) {
   return round <= 1 ? round : 2 - round;
 }
 
-class Interpolation {
+class Interpolation extends Mode {
   constructor(root) {
-    this.view = new View(FIELDS, (values) => this.component.setTriggerValue("view", values));
-    this.model = new SheetModel(() => this._draw());
-    this.painter = new Painter(this.model);
+    super({ fields: FIELDS, pictures: "Steps from A to B" });
     this.ends = Object.fromEntries(ENDS.map((end) => [end, this._end(end)]));
     this.picker = new Picker(this.model, {
       title: "", onPick: (index) => this._choose({ [this.picking]: index }),
@@ -69,11 +68,8 @@ class Interpolation {
     this.slider = slider("From A to B", {
       low: 0, high: 1, step: 0.01, rest: 0.5, onInput: (t) => this._move(t), onRelease: (t) => this._rest(t),
     });
-    this.path = segmented("Path between the codes", { straight: "straight", spherical: "spherical" }, (path) => this._change({ path }));
-    this.steps = choice("steps", STEPS.map((n) => [n, String(n)]), (steps) => this._change({ steps: Number(steps) }));
-    this.take = button("Take this z", () => this.view.change({}, { z: shortCode(this.z) }), { title: "Make it the z of this page" });
-    this.save = button("Save PNG", () => this._save());
-    this.grid = new Grid({ label: "Steps from A to B", onPick: (row, column) => this._step(row, column) });
+    this.path = segmented("Path between the codes", { straight: "straight", spherical: "spherical" }, (path) => this.change({ path }));
+    this.steps = choice("steps", STEPS.map((n) => [n, String(n)]), (steps) => this.change({ steps: Number(steps) }));
   }
 
   _build(root) {
@@ -81,39 +77,27 @@ class Interpolation {
     this.chart = new LengthChart();
     this.where = element("p", { className: "er-note where" });
     this.note = element("p", { className: "er-note" });
-    this.words = element("p", { className: "er-note words", role: "status" });
     const { a, b } = this.ends;
     const middle = element("div", { className: "middle" }, this.large, this.where);
     const left = element("div", { className: "main" },
       element("div", { className: "stage" }, a.root, middle, b.root), this.picker.root,
       element("div", { className: "scrub" }, this.play, this.slider.root),
-      element("div", { className: "bar" }, this.path.root, this.steps.root, element("span", { className: "push" }), this.take, this.save),
+      element("div", { className: "bar" }, this.path.root, this.steps.root, element("span", { className: "push" }), this.toSliders, this.save),
       this.grid.root);
     this.body = element("div", { className: "body" }, left, element("div", { className: "why" }, this.chart.root, this.note));
-    root.append(element("section", { className: "mode" },
-      element("h3", { className: "er-title", text: "Between two images" }), this.body, this.words));
-    this.observer = new ResizeObserver(() => this.count && this.count !== this._count() && this._draw());
-    this.observer.observe(this.body);
+    this.assemble(root, "Between two images", this.body, this.body);
   }
 
   update(data, component) {
-    this.component = component;
-    if (data.run !== this.run) this._stop();
-    this.run = data.run;
-    this.model.open(data.run, { codes: true });
-    this.view.adopt(data.start);
-    this._draw();
+    if (data.run !== this.data?.run) this._stop();
+    super.update(data, component);
   }
 
   destroy() {
     this._stop();
     this.slider.stop();
-    this.view.stop();
-    this.painter.stop();
-    this.model.close();
     this.picker.destroy();
-    this.grid.destroy();
-    this.observer.disconnect();
+    super.destroy();
   }
 
   _open(end) {
@@ -126,43 +110,75 @@ class Interpolation {
   }
 
   _choose(values) {
-    this._change(values);
+    this.change(values);
     this.picker.mark();
   }
 
-  _change(values) {
-    this.view.change(values);
-    this._draw();
+  get binary() {
+    return this.data.support === "binary";
   }
 
-  _count() {
+  /** The paths on offer by name: between bits there is one, flip after flip. */
+  get paths() {
+    if (!this.binary) return PATHS;
+    return { flips: (a, b, t) => flipped(a, b, this.flips, Math.round(t * this.flips.length)) };
+  }
+
+  get pathName() {
+    return this.binary ? "flips" : this.view.values.path;
+  }
+
+  count() {
+    if (this.binary) return Math.max(2, this.flips.length + 1);
     return this.view.values.steps || (this.body.clientWidth < NARROW ? 5 : 9);
   }
 
-  get _code() {
-    const { path, t } = this.view.values;
-    return PATHS[path](this.codes.a, this.codes.b, t);
-  }
-
   /** Everything but what a drag moves. */
-  _draw() {
+  draw() {
     const { shape, codes } = this.model;
-    this.words.textContent = this.model.words;
     this.body.hidden = !shape || !codes;
-    if (this.body.hidden) return;
+    if (!this.ready(shape, codes)) return;
     const { values } = this.view;
-    const pair = firstPair(codes);
-    for (const end of ENDS) if (!(values[end] >= 0 && values[end] < codes.header.n)) values[end] = pair[end];
-    this.codes = { a: this.model.code(values.a), b: this.model.code(values.b) };
-    this.count = this._count();
-    this.steps.set(this.count);
+    this._chooseEnds(codes);
+    const code = (index) => (this.binary ? Array.from(likelyBits(this.model.code(index))) : this.model.code(index));
+    this.codes = { a: code(values.a), b: code(values.b) };
+    this.flips = this.binary ? differing(this.codes.a, this.codes.b, byRate(codes.header.rate_per_dim, shape.k)) : [];
+    this.drawn = this.count();
+    this.steps.set(this.drawn);
     this.path.set(values.path);
     for (const end of ENDS) this._drawEnd(end);
     this._drawSteps(shape);
-    this.chart.draw(this.codes.a, this.codes.b, values.path);
-    this.note.textContent = reading(this.codes.a, this.codes.b);
+    this._explain();
     this.picker.draw();
     this._move(values.t);
+  }
+
+  _explain() {
+    const { codes, flips, binary } = this;
+    for (const part of [this.path.root, this.steps.root, this.chart.root]) part.toggleAttribute("hidden", binary);
+    this.slider.root.step = binary ? 1 / Math.max(1, flips.length) : 0.01;
+    if (!binary) {
+      this.chart.draw(codes.a, codes.b, this.view.values.path);
+      this.note.textContent = reading(codes.a, codes.b);
+      return;
+    }
+    const named = flips.map((bit) => `z${bit}`).join(", ");
+    const ends = `A is most probably ${bitString(codes.a)}, B ${bitString(codes.b)} (z0 first).`;
+    this.note.textContent = flips.length
+      ? `${ends} They differ in ${flips.length} of ${codes.a.length} bits, flipped one after another, most nats first: ${named}.`
+      : `${ends} That is the same code: choose another image.`;
+  }
+
+  /** Images that are there: those asked for, else the first pair. */
+  _chooseEnds(codes) {
+    const { values } = this.view;
+    const { n } = codes.header;
+    const pair = firstPair(codes);
+    for (const end of ENDS) {
+      if (values[end] >= n) this.view.refuse(end, values[end], `${AN_IMAGE}, 0 to ${(n - 1).toLocaleString("en-US")}`, pair[end]);
+      if (!(values[end] >= 0 && values[end] < n)) values[end] = pair[end];
+    }
+    this.sayRefused();
   }
 
   async _drawEnd(end) {
@@ -180,38 +196,43 @@ class Interpolation {
   }
 
   _drawSteps(shape) {
-    const { count: steps } = this;
-    const rows = Object.keys(PATHS).map((name) => ({ count: steps, head: name, faint: name !== this.view.values.path }));
+    const { drawn: steps } = this;
+    const { paths } = this;
+    const rows = Object.keys(paths).map((name) => ({ count: steps, head: name, faint: name !== this.pathName }));
     const describe = (row, column) => `${rows[row].head} path, ${Math.round((100 * column) / (steps - 1))} % of the way from A to B`;
     this.grid.layout({ rows, image: shape, describe, largest: 62 });
     const { a, b } = this.codes;
-    const all = Object.values(PATHS).flatMap((path) => Array.from({ length: steps }, (_, i) => path(a, b, i / (steps - 1))));
+    const all = Object.values(paths).flatMap((path) => Array.from({ length: steps }, (_, i) => path(a, b, i / (steps - 1))));
     this.painter.paint(Float32Array.from(all.flat()), this.grid.canvases);
   }
 
   /** What a drag moves: the large picture, its place on the paths. Newest wins; nothing is sent. */
-  _move(t) {
+  _move(moved) {
+    const t = this.binary && this.flips?.length ? Math.round(moved * this.flips.length) / this.flips.length : moved;
     this.view.values.t = t;
-    if (this.body.hidden) return;
-    const { path } = this.view.values;
-    const z = (this.z = this._code);
+    if (this.body.hidden) return; // no codes yet
+    const { pathName, paths, flips } = this;
+    const { a, b } = this.codes;
+    const z = (this.z = paths[pathName](a, b, t));
     this.slider.set(t, `${Math.round(100 * t)} % of the way from A to B`);
-    this.chart.at(t, z);
-    this.where.textContent = `t = ${t.toFixed(2)}, ‖z‖ = ${norm(z).toFixed(2)}`;
-    const own = Object.keys(PATHS).indexOf(path);
-    const nearest = Math.round(t * (this.count - 1));
+    if (!this.binary) this.chart.at(t, z);
+    this.where.textContent = this.binary
+      ? `${Math.round(t * flips.length)} of ${flips.length} bits flipped, code ${bitString(z)}` : `t = ${t.toFixed(2)}, ‖z‖ = ${norm(z).toFixed(2)}`;
+    const own = Object.keys(paths).indexOf(pathName);
+    const nearest = Math.round(t * (this.drawn - 1));
     this.grid.mark((row, column) => (row === own && column === nearest ? "present" : ""));
-    this.large.setAttribute("aria-label", `Decoded ${Math.round(100 * t)} % of the way from A to B on the ${path} path`);
+    this.large.setAttribute("aria-label", `Decoded ${Math.round(100 * t)} % of the way from A to B on the ${pathName} path`);
     this.model.show(z, this.large);
   }
 
   _rest(t) {
-    this.view.change({ t });
+    this.view.change({ t: Number(t.toFixed(3)) });
   }
 
-  _step(row, column) {
+  pick(row, column) {
     this._stop();
-    this._change({ t: Number((column / (this.count - 1)).toFixed(3)), path: Object.keys(PATHS)[row] });
+    const path = this.binary ? {} : { path: Object.keys(PATHS)[row] };
+    this.change({ t: Number((column / (this.drawn - 1)).toFixed(3)), ...path });
   }
 
   _toggle() {
@@ -227,17 +248,17 @@ class Interpolation {
 
   _stop(tell = false) {
     cancelAnimationFrame(this.playing);
-    if (this.playing && tell) this._rest(Number(this.view.values.t.toFixed(2)));
+    if (this.playing && tell) this._rest(this.view.values.t);
     this.playing = 0;
     this.play.textContent = "Play";
   }
 
-  _save() {
+  sheet() {
     const { a, b } = this.view.values;
-    const columns = Array.from({ length: this.count }, (_, i) => (i / (this.count - 1)).toFixed(2));
-    const rows = this.grid.cells.map((cells, i) => ({ head: Object.keys(PATHS)[i], pictures: cells.map((cell) => cell.firstChild) }));
-    const lines = [`${this.run}: between two images`, `A ${this.model.nameOf(a)}; B ${this.model.nameOf(b)}`];
-    saveSheet({ lines, columns, rows, image: this.model.shape }, `${this.run}-interpolation-${a}-${b}`);
+    const columns = Array.from({ length: this.drawn }, (_, i) => (i / (this.drawn - 1)).toFixed(2));
+    const rows = this.grid.cells.map((cells, i) => ({ head: Object.keys(this.paths)[i], pictures: cells.map((cell) => cell.firstChild) }));
+    const lines = [`${this.data.run}: between two images`, `A ${this.model.nameOf(a)}; B ${this.model.nameOf(b)}`];
+    saveSheet({ lines, columns, rows, image: this.model.shape }, `${this.data.run}-interpolation-${a}-${b}`);
   }
 }
 

@@ -1,12 +1,19 @@
 // Which codes a sheet shows: draws from the prior, and traversals around a code. As in vae/latent_geometry.py.
 
 import { seededNormal } from "./decoder/random.js";
+import { fairBits } from "./explore_bits.js";
 
 /** `count` draws from N(0, I_k), (count, k); a larger sheet begins with the smaller one of the same seed. */
 export function priorDraws(k, count, seed) {
   const normal = seededNormal(seed);
   return Float32Array.from({ length: count * k }, normal);
 }
+
+/** The priors by the support of z: draws, what they are called, a coordinate as text. */
+export const PRIORS = {
+  real: { draws: priorDraws, words: (k) => `N(0, I) in ${k} dimensions`, number: (value) => value.toFixed(2).replace("-", "−") },
+  binary: { draws: (k, count, seed) => Float32Array.from(fairBits(k * count, seed)), words: (k) => `${k} fair coin flips`, number: String },
+};
 
 /** Values of one dimension, ascending and symmetric about 0: evenly within ±bound, or the prior's quantiles at (i + ½)/count. */
 export function traversalValues(count, spacing = "even", bound = 2.5) {
@@ -38,6 +45,36 @@ function normQuantile(k, p) {
   if (k === 2) return Math.sqrt(-2 * Math.log1p(-p));
   const h = 2 / (9 * k);
   return Math.sqrt(k * Math.max(0, 1 - h + normalQuantile(p) * Math.sqrt(h)) ** 3);
+}
+
+/** The share of draws from N(0, I_k) that are shorter than `length`: ‖z‖² is chi-squared, so the regularised incomplete
+ *  gamma function P(a, x) = Σ_n x^(a+n) e^−x / Γ(a+n+1) at a = k/2, x = length²/2. */
+export function shareShorter(k, length) {
+  const [a, x] = [k / 2, (length * length) / 2];
+  if (x === 0) return 0;
+  if (x > a && x - a - a * Math.log(x / a) > 40) return 1; // Chernoff: fewer than e^−40 are longer
+  let log = a * Math.log(x) - x - logGammaOfHalf(k + 2); // terms by their logarithms: the first may be far below 1e-308
+  let [sum, n] = [Math.exp(log), 0];
+  while (a + n < x || (sum > 0 && Math.exp(log) > 1e-17 * sum)) {
+    n += 1;
+    log += Math.log(x / (a + n));
+    sum += Math.exp(log);
+  }
+  return Math.min(1, sum);
+}
+
+/** log Γ(k/2), k = 1, 2, ... */
+function logGammaOfHalf(k) {
+  let sum = k % 2 ? 0.5 * Math.log(Math.PI) : 0;
+  for (let at = k % 2 ? 0.5 : 1; at < k / 2 - 0.25; at++) sum += Math.log(at);
+  return sum;
+}
+
+/** How long a code is beside the prior's draws: "longer than 97.3 of 100 draws from the prior". */
+export function lengthWords(k, length) {
+  const shorter = shareShorter(k, length);
+  const [word, share] = shorter < 0.5 ? ["shorter", 1 - shorter] : ["longer", shorter];
+  return `${word} than ${share > 0.999 ? "over 99.9" : (100 * share).toFixed(1)} of 100 draws from the prior`;
 }
 
 const AROUND = [ // coefficients of Wichura (1988), algorithm AS 241: numerator and denominator, constants first

@@ -31,18 +31,42 @@ export function choice(label, options, onChange, { hideLabel = false } = {}) {
   return { root, select, options: fill, set: (value) => (select.value = String(value)) };
 }
 
-/** A whole number from 0 on. Returns {root, set(value)}; `onChange(number)` for what is one. */
-export function wholeField(label, onChange, most = 999_999) {
-  const input = element("input", { inputmode: "numeric", autocomplete: "off", spellcheck: "false", maxlength: "6" });
-  const read = () => (/^\d{1,6}$/.test(input.value.trim()) ? Math.min(most, Number(input.value)) : null);
-  input.addEventListener("input", () => input.setAttribute("aria-invalid", String(read() === null)));
-  input.addEventListener("change", () => read() !== null && onChange(read()));
-  const set = (value) => {
-    if (input.matches(":focus") && read() === value) return;
-    input.value = String(value);
-    input.removeAttribute("aria-invalid");
+/** The whole number that somebody typed, 0 to `most`; null if it is none. */
+export function parseWhole(typed, most) {
+  const text = typed.trim();
+  return /^\d{1,15}$/.test(text) && Number(text) <= most ? Number(text) : null;
+}
+
+/**
+ * A field for a whole number from 0 to `most`. Returns {root, input, problem, set(value)}; `onChange(number)` for what is
+ * one, with Enter also for the same one again. What is none stays to be mended, and `problem` says what was expected.
+ */
+export function wholeField(label, onChange, { most = 999_999, name = label } = {}) {
+  const input = element("input", { inputmode: "numeric", autocomplete: "off", spellcheck: "false", maxlength: "24", placeholder: "–", "aria-label": name });
+  const problem = element("p", { className: "er-note problem", role: "status" });
+  let shown;
+  const complain = (wrong) => {
+    input.setAttribute("aria-invalid", String(wrong));
+    const expected = `${label}: expected a whole number from 0 to ${most.toLocaleString("en-US")}, not “${input.value.trim()}”.`;
+    problem.textContent = wrong ? expected : "";
   };
-  return { root: element("label", { className: "field" }, element("span", { text: label }), input), input, set };
+  const take = () => {
+    const value = parseWhole(input.value, most);
+    complain(value === null);
+    if (value === null) return;
+    shown = String(value);
+    onChange(value);
+  };
+  const isShown = () => String(parseWhole(input.value, most)) === shown;
+  input.addEventListener("input", () => parseWhole(input.value, most) !== null && complain(false));
+  input.addEventListener("change", () => isShown() || take());
+  input.addEventListener("keydown", (event) => event.key === "Enter" && take());
+  const set = (value) => {
+    if (String(value) === shown) return; // what somebody types meanwhile stays
+    shown = input.value = String(value);
+    complain(false);
+  };
+  return { root: element("label", { className: "field" }, element("span", { text: label }), input), input, problem, set };
 }
 
 export function button(text, onClick, { quiet = false, title = "" } = {}) {
@@ -64,6 +88,7 @@ export function slider(label, { low, high, step, rest = null, onInput, onRelease
       onInput(Number(input.value));
     });
   };
+  input.addEventListener("pointerdown", () => getSelection()?.removeAllRanges()); // else a selected page is dragged, not the slider
   input.addEventListener("input", moved);
   input.addEventListener("change", () => onRelease(Number(input.value)));
   const back = () => {
