@@ -14,6 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import look
+from ui.components.address import complete_address
 from ui.gallery import STATES, facts, last_measured
 from vae import runs
 from vae.errors import RunDamaged, RunError, RunNotFound
@@ -37,7 +38,8 @@ def choose_run(
         _nothing_yet()
         return None
     if name is None:
-        name = st.query_params["run"] = found[0].name
+        name = found[0].name
+        complete_address(run=name)
     try:
         path = runs.run_path(name)
     except RunNotFound:
