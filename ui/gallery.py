@@ -96,7 +96,9 @@ def facts(config: Config, C: float | None = None) -> str:
     fitted = " (fitted)" if config.C == "fit" and C is not None else ""
     newest = config.C if C is None else f"{C:.3g}"
     value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
-    return f"d = {config.latent_dim} · {config.likelihood}, C = {value}{fitted}"
+    codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
+    full = ", full covariance" if config.latent == "full-normal" else ""
+    return f"{codes}{full} · {config.likelihood}, C = {value}{fitted}"
 
 
 def last_measured(path: Path) -> dict[str, Any]:

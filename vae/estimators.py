@@ -20,7 +20,6 @@ from torch import Generator, Tensor, nn
 from vae.codebook import all_codes, check_bits
 from vae.errors import ConfigError
 from vae.latents import IndependentBernoulli
-from vae.likelihoods import PixelDistribution
 from vae.model import Model
 from vae.objectives import ElboTerms, with_rate
 
@@ -103,9 +102,9 @@ class LikelihoodRatio(Estimator):
         """With which log p(x|z) of each code teaches the decoder: (K, B), summing to 1 over K."""
         return self.weights(qz_x, z)
 
-    def pixels(self, model: Model, z: Tensor) -> PixelDistribution:
-        """p(x|z) for z (K, B, k)."""
-        return model.decode(z)
+    def look(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x|z) and ‖x − E[x|z]‖² for z (K, B, k), both (K, B)."""
+        return model.decode(z).log_prob_and_squared_error(x)
 
     def loss_at(
         self,
@@ -118,7 +117,7 @@ class LikelihoodRatio(Estimator):
     ) -> Losses:
         q = IndependentBernoulli(qz_x.logits.detach())
         z = self.draw(q, samples, generator)
-        log_px_z, squared_error = self.pixels(model, z).log_prob_and_squared_error(x)  # (K, B)
+        log_px_z, squared_error = self.look(model, z, x)
         with torch.no_grad():
             log_q = q.log_prob(z)
             f = log_q - model.prior().log_prob(z) - weight * log_px_z
@@ -260,8 +259,12 @@ class Exact(LikelihoodRatio):
     def weights(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
         return qz_x.log_prob(z).exp()
 
-    def pixels(self, model: Model, z: Tensor) -> PixelDistribution:
-        return model.decode(z[:, :1])  # every image has the same codes: decode them once
+    def look(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Every image has the same codes: they are decoded once, and memory grows with 2^k + B instead of 2^k B."""
+        px_z, exactly = model.decode(z[:, 0]), x.double()
+        with torch.no_grad():
+            squared_error = px_z.squared_error_table(exactly)
+        return px_z.log_prob_table(exactly).to(x.dtype), squared_error.to(x.dtype)
 
 
 class Printed(LikelihoodRatio):

@@ -62,8 +62,8 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Means over held-out images, nats. `iw_standard_error` is the Monte-Carlo error of the mean `iw_bound` for
-    these images (None at one sample); `iw_ess` the mean effective sample size. `stop` is asked after every 100 images:
-    the result is then that of the `n` images looked at."""
+    these images (None at one sample); `iw_ess` the mean effective sample size. `stop` is asked all the time: the
+    result is then that of the `n` images done with, in hundreds; KeyboardInterrupt where there is none yet."""
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more held-out images, got {limit}")
     device = next(model.parameters()).device
@@ -78,11 +78,18 @@ def evaluate(
         rate.append(terms.rate.double())
 
         def inner(fraction: float, start: int = start) -> None:
+            if stop():
+                raise KeyboardInterrupt
             if progress:
                 progress(min(1.0, (start + fraction * rows) / len(images)))
 
-        parts.append(importance_evidence(model, x, samples, generator, inner))
-        if stop():
+        try:
+            parts.append(importance_evidence(model, x, samples, generator, inner))
+        except KeyboardInterrupt:
+            if not parts:
+                raise
+            distortion.pop()
+            rate.pop()
             break
     n = sum(len(part.iw_bound) for part in parts)
     error = torch.cat([part.standard_error for part in parts])

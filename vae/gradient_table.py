@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from vae.estimators import ESTIMATORS, Estimator, RunningMean
-from vae.gradient_study import enumerated_gradient, estimates, make
+from vae.estimators import ESTIMATORS, RunningMean
+from vae.gradient_study import enumerated_gradient, estimates, make, warm
 from vae.latents import IndependentBernoulli
 from vae.model import Model
 
 STUDIED = tuple(name for name, kind in ESTIMATORS.items() if "bernoulli" in kind.latents and "elbo" in kind.objectives)
-WARMING = 256  # draws from which the running mean is taken
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,6 @@ def _draws(model: Model, x: Tensor, name: str, draws: int, seed: int, weight: fl
     """(draws, B, k), float64."""
     estimator = make(name)
     if isinstance(estimator, RunningMean):
-        _warm(estimator, model, x, weight)
+        warm(estimator, model, x, weight)
     generator = Generator(x.device).manual_seed(seed)
     return estimates(estimator, model, x, draws, weight, generator=generator).double()
-
-
-def _warm(estimator: Estimator, model: Model, x: Tensor, weight: float) -> None:
-    """Let the baseline settle at the mean of f over these images."""
-    estimator.train()
-    with torch.no_grad():
-        estimates(estimator, model, x, WARMING, weight, generator=Generator(x.device).manual_seed(0))
-    estimator.eval()

@@ -57,8 +57,9 @@ def kl_bernoulli_half(logits: Tensor) -> Tensor:
     It is even in l and goes as l²/8 around 0, where σ(l) l − softplus(l) + log 2 would cancel to float32's rounding:
     a series stands in there. Written in |l|, so that nothing overflows.
     """
-    l2, size = logits.square(), logits.abs()
-    near = l2 < 0.01
+    size = logits.abs()
+    near = size < 0.1
+    l2 = torch.where(near, logits, torch.zeros_like(logits)).square()
     series = l2 / 8 * (1 - l2 / 8 * (1 - l2 / 9 * (1 - l2 * 17 / 160 * (1 - l2 * 62 / 595))))
     size = torch.where(near, torch.ones_like(size), size)  # keeps the other branch's gradient finite
     exact = math.log(2) - F.softplus(-size) - size * torch.sigmoid(-size)

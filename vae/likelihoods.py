@@ -40,7 +40,8 @@ class PixelDistribution:
     def log_prob_table(self, x: Tensor) -> Tensor:
         """log p(x_j|z_i) of every image under every code: from batch shape (n,) and x (B, ...) to (n, B), nats.
 
-        Each likelihood here is Σ x η(z) − A(z), up to a term in x alone: one matrix product.
+        Each likelihood here is Σ x η(z) − A(z), up to a term in x alone: one matrix product. Computed with x's digits:
+        where a sharp Gaussian cancels large numbers, x in float64 keeps what float32 would lose.
         """
 
     @abstractmethod
@@ -49,6 +50,11 @@ class PixelDistribution:
     def squared_error(self, x: Tensor) -> Tensor:
         """‖x − E[x|z]‖² summed over pixels, (...), pixel²."""
         return (x - self.mean).square().sum(EVENT)
+
+    def squared_error_table(self, x: Tensor) -> Tensor:
+        """‖x_j − E[x|z_i]‖², (n, B), pixel², as `log_prob_table`: ‖m‖² − 2 m·x + ‖x‖²."""
+        mean, x = self.mean.flatten(1).to(x.dtype), x.flatten(1)
+        return mean.square().sum(1, keepdim=True) - 2 * mean @ x.T + x.square().sum(1)
 
     def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both, for one pass over the pixels; the squared error is for reading, no gradient goes through it."""
@@ -82,7 +88,7 @@ class BernoulliPixels(PixelDistribution):
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(EVENT)
 
     def log_prob_table(self, x: Tensor) -> Tensor:
-        logits = self.logits.flatten(1)
+        logits = self.logits.flatten(1).to(x.dtype)
         return logits @ x.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
@@ -117,9 +123,9 @@ class GaussianPixels(PixelDistribution):
         return log_normaliser - self.log_C.exp() * squared_error, squared_error.detach()
 
     def log_prob_table(self, x: Tensor) -> Tensor:
-        loc, x = self.loc.flatten(1), x.flatten(1)
-        squared_error = loc.square().sum(1, keepdim=True) - 2 * loc @ x.T + x.square().sum(1)
-        return 0.5 * loc.shape[1] * (self.log_C - math.log(math.pi)) - self.log_C.exp() * squared_error
+        log_C = self.log_C.to(x.dtype)
+        normaliser = 0.5 * self.loc.shape[-3:].numel() * (log_C - math.log(math.pi))
+        return normaliser - log_C.exp() * self.squared_error_table(x)
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         noise = torch.randn(self.loc.shape, generator=generator, device=self.loc.device, dtype=self.loc.dtype)
@@ -192,8 +198,8 @@ class ContinuousBernoulliPixels(PixelDistribution):
         return (self.log_normaliser() - cross_entropy).sum(EVENT)
 
     def log_prob_table(self, x: Tensor) -> Tensor:
-        logits = self.logits.flatten(1)
-        constant = (self.log_normaliser().flatten(1) - F.softplus(logits)).sum(1, keepdim=True)
+        logits = self.logits.flatten(1).to(x.dtype)
+        constant = (self.log_normaliser().flatten(1).to(x.dtype) - F.softplus(logits)).sum(1, keepdim=True)
         return logits @ x.flatten(1).T + constant
 
     def sample(self, generator: Generator | None = None) -> Tensor:

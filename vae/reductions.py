@@ -28,6 +28,7 @@ from vae.errors import ConfigError
 
 Reduction = Literal["sum", "mean"]
 MOST = 1e9  # of sizes and weights
+LEAST_VARIANCE = 1e-6  # torch's gaussian_nll_loss takes a smaller v for this one (its `eps`)
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -80,10 +81,10 @@ class WrittenLoss:
         for name in ("D", "k", "batch_size"):
             if not (isinstance(getattr(self, name), int) and 1 <= getattr(self, name) <= MOST):
                 raise ConfigError(f"{name}: expected a whole number of 1 or more, got {getattr(self, name)!r}")
-        for name in ("weight", "kl_weight", "variance"):
+        for name, least in (("weight", 1 / MOST), ("kl_weight", 1 / MOST), ("variance", LEAST_VARIANCE)):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and 1 / MOST <= value <= MOST):
-                raise ConfigError(f"{name}: expected a number from {1 / MOST:g} to {MOST:g}, got {value!r}")
+            if value is not None and not least <= value <= MOST:
+                raise ConfigError(f"{name}: expected a number from {least:g} to {MOST:g}, got {value!r}")
 
 
 @dataclass(frozen=True)

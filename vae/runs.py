@@ -94,7 +94,8 @@ def create_run(config: Config, data: dict[str, Any], name: str | None = None, ro
     `data` is the dataset's description as JSON (`vae.datasets.describe(...).to_json()`).
     """
     root = root or runs_root()
-    base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-d{config.latent_dim}")
+    codes = f"{config.latent_dim}bits" if config.latent == "bernoulli" else f"d{config.latent_dim}"
+    base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-{codes}")
     try:
         root.mkdir(parents=True, exist_ok=True)
         path = _new_folder(root, base)

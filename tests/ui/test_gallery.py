@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ui.gallery import Card, card_html, last_measured, picture, picture_html, read_card, select
+from ui.gallery import Card, card_html, facts, last_measured, picture, picture_html, read_card, select
 from vae import runs
 from vae.config import Config
 from vae.preview import pack
@@ -89,3 +89,9 @@ def test_select_searches_every_word_and_sorts() -> None:
     assert [c.name for c in select(cards, "MNIST d = 2 ·")] == ["c", "b"]
     assert [c.name for c in select(cards, "gaussian digits")] == ["a"]
     assert [c.name for c in select(cards, order="Lowest distortion")] == ["c", "a", "b"]
+
+
+def test_bits_and_full_covariances_are_named_beside_the_likelihood() -> None:
+    assert facts(Config(latent="bernoulli", latent_dim=8, likelihood="bernoulli", C=1.0)) == "8 bits · bernoulli, C = 1"
+    full = Config(latent="full-normal", latent_dim=2, likelihood="gaussian", C=2.0)
+    assert facts(full) == "d = 2, full covariance · gaussian, C = 2"

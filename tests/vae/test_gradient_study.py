@@ -76,3 +76,29 @@ def test_a_weight_changes_the_gradient_as_it_changes_the_loss(model: Model, x: T
     p = model.encode(x).mean
     logits = model.encode(x).logits  # type: ignore[attr-defined]
     torch.testing.assert_close(none, (logits * p * (1 - p)).detach(), rtol=1e-10, atol=1e-12)  # the rate's own
+
+
+def test_a_running_mean_is_studied_with_its_mean(model: Model, x: Tensor) -> None:
+    """Its variance is far below that of the bare score function, which it equals while it remembers nothing."""
+    bare = study(make("score"), model, x, 3000, generator=Generator().manual_seed(0))
+    settled = study(make("running-mean"), model, x, 3000, generator=Generator().manual_seed(0))
+    assert settled.total_variance < 0.5 * bare.total_variance
+    assert settled.relative_bias < 3 * settled.relative_noise
+
+
+def test_vimco_is_held_against_the_gradient_of_its_own_bound(model: Model, x: Tensor) -> None:
+    looked_at = study(make("vimco"), model, x, 20_000, samples=3, generator=Generator().manual_seed(0))
+    assert looked_at.relative_bias < 3 * looked_at.relative_noise
+    other = enumerated_gradient(model, x)
+    assert float((looked_at.exact - other).norm() / other.norm()) > 0.05  # it is another gradient than the ELBO's
+    with pytest.raises(ConfigError, match="15 "):
+        study(make("vimco"), model, x, 2, samples=5)
+
+
+def test_where_nothing_moves_there_is_neither_bias_nor_noise(model: Model, x: Tensor) -> None:
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.zero_()
+        model.encoder[-1].bias.fill_(1e4)
+    looked_at = study(make("rloo-4"), model, x, 10)
+    assert (looked_at.relative_bias, looked_at.relative_noise) == (0.0, 0.0)

@@ -178,6 +178,8 @@ def test_the_rate_of_bits_keeps_its_digits_from_fair_to_certain() -> None:
 
 
 def test_the_slope_of_the_rate_of_bits_is_finite_and_right_everywhere() -> None:
+    (steep,) = torch.autograd.grad(kl_bernoulli_half(wide := torch.tensor([1e8, -1e20]).requires_grad_()).sum(), wide)
+    assert steep.tolist() == [0, 0]
     logits = torch.tensor([-200.0, -3.0, -0.1001, -0.0999, 0.0, 0.05, 0.5, 200.0], dtype=torch.float64).requires_grad_()
     (slope,) = torch.autograd.grad(kl_bernoulli_half(logits).sum(), logits)
     p = logits.detach().sigmoid()

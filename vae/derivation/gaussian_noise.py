@@ -9,9 +9,12 @@ import math
 from dataclasses import dataclass
 
 import torch
+from scipy.special import gammainccinv, gammaincinv  # comes with scikit-learn
 from torch import Generator, Tensor
 
-from vae.derivation.check import Check, normal
+from vae.derivation.check import STANDARD_ERRORS, Check, normal
+
+BEYOND_THREE = 0.5 * math.erfc(STANDARD_ERRORS / math.sqrt(2))  # how often a normal number lies so far up
 
 
 def constant(D: int, c: float) -> float:
@@ -37,7 +40,7 @@ class Noise:
     mean_squared_error: float  # of ‖x − f‖², pixel²
     density: Check  # C ‖x − f‖² + constant of the first image; the sum of D one-pixel log densities
     best: Check  # D / (2 · mean); the smallest loss on a grid of C, doubled
-    truth: Check  # 1 / (2 · truth), which the best C estimates with a standard error
+    truth: Check  # the true variance; 1 / (2 · best C), the mean squared error per pixel, which estimates it
 
 
 def measure(D: int, C: float, truth: float, images: int, source: Generator) -> Noise:
@@ -54,8 +57,22 @@ def measure(D: int, C: float, truth: float, images: int, source: Generator) -> N
         mean,
         Check(exact, -float(pixels.sum()), 0.0, abs(first) + abs(constant(D, c))),
         Check(best, *_smallest(D, mean)),
-        Check(1 / (2 * truth), best, best * math.sqrt(2 / (images * D))),
+        Check(truth, 1 / (2 * best), variance_error(truth, 1 / (2 * best), images * D)),
     )
+
+
+def variance_error(truth: float, estimate: float, count: int) -> float:
+    """The error of a mean of `count` squares of N(0, truth): a third of the way from the truth to the quantile that
+    three standard errors of a normal estimate reach, on the estimate's side. For many squares truth · √(2/count).
+
+    The mean is truth · χ²/count, which leans far to one side for few squares: a plain standard error would be exceeded
+    three times over far more often than three of a normal one.
+    """
+    if estimate > truth:
+        quantile = gammainccinv(count / 2, BEYOND_THREE)
+    else:
+        quantile = gammaincinv(count / 2, BEYOND_THREE)
+    return truth * abs(2 * float(quantile) / count - 1) / STANDARD_ERRORS
 
 
 def _smallest(D: int, squared_error: float) -> tuple[float, float]:

@@ -95,7 +95,7 @@ class Comparison:
     baseline_length: Check
     printed: Tensor  # (k,) the printed rule by enumeration
     printed_sampled: list[Check]  # the printed rule from the same codes
-    variance_ratio: float  # of one draw: without the baseline over with it, summed over bits
+    variance_ratio: float  # of one draw: without the baseline over with it, summed over bits; nan if all draws agree
 
     @property
     def printed_error(self) -> float:
@@ -122,7 +122,7 @@ def compare(model: BitModel, logits: Tensor, samples: int, source: Generator) ->
         sampled(length, steadied @ along),
         printed_gradient(model, logits),
         _checks(exact, printed),
-        float(plain.var(0).sum() / steadied.var(0).sum()),
+        float(plain.var(0).sum() / steadied.var(0).sum()) if bool((z != z[0]).any()) else math.nan,
     )
 
 
