@@ -45,6 +45,14 @@ def bit_laboratory(run: str, start: dict[str, str]) -> None:
 
 def estimators(path: Path) -> None:
     """The settings of the measurement, and the table as it comes."""
+    config, data = runs.read_config(path)
+    if config.latent_dim > MOST_BITS:
+        st.markdown(
+            f"With {config.latent_dim} bits the exact gradient is out of reach: a sum over "
+            f"$2^{{{config.latent_dim}}}$ codes. It is had up to {MOST_BITS} bits."
+        )
+        return
+    most = max(1, NUMBERS // (2**config.latent_dim * math.prod(data["shape"])))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.session_state.setdefault("lab-weights", "now")
         weights = (
@@ -53,17 +61,10 @@ def estimators(path: Path) -> None:
             )
             or "now"
         )
-        images = _select("Held-out images", IMAGES, 8, "lab-images")
+        images = _select("Held-out images", tuple(n for n in IMAGES if n <= most), 8, "lab-images")
         draws = _select("Estimates", DRAWS, 2000, "lab-draws")
         seed = st.number_input("Seed", 0, 999_999, step=1, key="lab-seed", width=130)
     sha, C, name = weights_sha(path), weight_of(path), path.name
-    config, data = runs.read_config(path)
-    if config.latent_dim > MOST_BITS:
-        look.note(
-            f"With {config.latent_dim} bits the exact gradient is out of reach: a sum of 2^{config.latent_dim} codes."
-        )
-        return
-    images = min(images, max(1, NUMBERS // (2**config.latent_dim * math.prod(data["shape"]))))
 
     def draw(rows: list[Any]) -> None:
         st.html(estimator_table(rows))
@@ -83,7 +84,12 @@ def estimators(path: Path) -> None:
 
 
 def _select(label: str, options: tuple[int, ...], usual: int, key: str) -> int:
-    st.session_state.setdefault(key, usual)
+    """A slider, where there is a choice: what is asked for and out of reach becomes the largest within it."""
+    if len(options) == 1:
+        return options[0]
+    wanted = st.session_state.setdefault(key, usual)
+    if wanted not in options:
+        st.session_state[key] = options[-1]
     return int(st.select_slider(label, options, key=key, format_func=lambda n: f"{n:,}", width=220))
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ui import look
 from ui.converter_code import Shape
-from vae.reductions import ERRORS, MOST, WrittenLoss
+from vae.reductions import ERRORS, LEAST_VARIANCE, MOST, WrittenLoss
 
 KEY = "converter-"
 PRESETS: dict[str, Shape] = {
@@ -44,12 +44,15 @@ def _whole(most: int) -> Callable[[str], int | None]:
     return lambda text: int(text) if text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= most else None
 
 
-def _positive(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and 1 / MOST <= value <= MOST else None
+def _from(least: float) -> Callable[[str], float | None]:
+    def read(text: str) -> float | None:
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+        return value if least <= value <= MOST else None
+
+    return read
 
 
 def _reduction(usual: str) -> Field:
@@ -60,8 +63,8 @@ def _flag(usual: bool) -> Field:
     return Field(usual, YES_NO.get, "yes or no", lambda value: "yes" if value else "no")
 
 
-def _weight(usual: float) -> Field:
-    return Field(usual, _positive, f"a number from {1 / MOST:g} to {MOST:g}", lambda value: f"{value:.12g}")
+def _weight(usual: float, least: float = 1 / MOST) -> Field:
+    return Field(usual, _from(least), f"a number from {least:g} to {MOST:g}", lambda value: f"{value:.12g}")
 
 
 def _size(usual: int, most: int) -> Field:
@@ -75,7 +78,7 @@ FIELDS: dict[str, Field] = {
     "half": _flag(False),
     "weight": _weight(1.0),
     "noise": Field("fixed", _one_of("fixed", LEARNED), "fixed or learned"),
-    "variance": _weight(1.0),
+    "variance": _weight(1.0, LEAST_VARIANCE),
     "full": _flag(False),
     "latents": _reduction("sum"),
     "kl_batch": _reduction("mean"),
@@ -150,14 +153,14 @@ def questions() -> None:
                 st.toggle("Factor ½", **_widget("half"))
             if answer("error") == "gaussian-nll":
                 _noise()
-            _number("Weight of the error", "weight")
+            _number(r"Weight of the error, $w_{\mathrm{rec}}$", "weight")
         look.label("KL")
         with _row():
             _sum_or_mean("Over latents", "latents")
             _sum_or_mean("Over the batch", "kl_batch")
         with _row():
             st.toggle("Factor ½ of its closed form", **_widget("kl_half"))
-            _number("Weight of the KL, β", "kl_weight")
+            _number(r"Weight of the KL, $w_{\mathrm{KL}}$", "kl_weight")
         look.label("Sizes")
         _sizes()
 
@@ -206,7 +209,8 @@ def _number(label: str, name: str) -> float | int | None:
     if isinstance(field.usual, int):
         most = next(m for m in (16, LARGEST, 1_000_000) if field.read(str(m)) and not field.read(str(m + 1)))
         return st.number_input(label, 1, most, step=1, width=130, **_widget(name))
-    return st.number_input(label, 1 / MOST, MOST, step=0.1, format="%g", width=170, **_widget(name))
+    least = LEAST_VARIANCE if name == "variance" else 1 / MOST
+    return st.number_input(label, least, MOST, step=0.1, format="%g", width=170, **_widget(name))
 
 
 def _widget(name: str) -> dict[str, Any]:

@@ -89,7 +89,13 @@ def _noise(loss: WrittenLoss, m: Meaning) -> list[Line]:
         return [Line(tex, "The noise of $p(x|z)$: variance $c$, standard deviation $\\sqrt c$ per pixel.")]
     if loss.error == "gaussian-nll":
         tex = r"c \to \tfrac1D\, \mathbb{E}\|x - \hat x\|^2, \qquad C = \frac{1}{2c}"
-        return [Line(tex, "The noise is fitted: its optimum is the mean squared error of a pixel.")]
+        return [
+            Line(
+                tex,
+                "The noise is fitted: its optimum is the mean squared error of a pixel. torch keeps $v$ at $10^{-6}$ "
+                "or more.",
+            )
+        ]
     return [Line(rf"C = \rho = {rho}", "The weight of the distortion. There is no noise variance to choose.")]
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from ui import look
 from ui.evidence_track import EVERY, SAMPLES, Point, Track, part_at, parts, track_of
 from ui.lessons import figure
+from ui.lessons.checks import small
 from ui.lessons.drawing import Chart
 from vae import runs
 
@@ -20,6 +21,14 @@ SOON = 0.3  # seconds that the page waits for a quick measurement
 SLOW = 1.0  # seconds after which a measurement shows how far it is
 TITLE = "log p(x) and the gap"
 IMAGES = {"test": "held-out images", "train": "training images"}
+WAYS = {
+    "closed form": "log p(x) in closed form: decoder linear, noise Gaussian. The second gap is computed from the "
+    "posterior itself, which is normal.",
+    "all codes": "log p(x) exact: the sum over all codes. The first gap takes the rate in closed form, the second as a "
+    "sum over the codes.",
+    "quadrature": "log p(x) by a sum over a grid of z. The first gap takes the rate in closed form and the distortion "
+    "at nodes of q’s own, the second sums both over the grid.",
+}
 PART_WORDS = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
 
 
@@ -98,6 +107,8 @@ def facts(point: Point) -> dict[str, str]:
     }
     if point.kl is not None:
         rows["gap: KL(q ‖ posterior)"] = number(point.kl, 4)
+    if point.grid_difference is not None:
+        rows["finer grid moved log p(x) by"] = f"{small(point.grid_difference)} at most"
     return rows
 
 
@@ -106,15 +117,14 @@ def how(point: Point, part: str = "test") -> str:
     images = IMAGES[part] if point.images > 1 else IMAGES[part].removesuffix("s")
     from_ = f"Mean over the first {point.images} {images}, nats, weights of step {point.step:,}."
     if point.kl is not None:
-        ways = {
-            "closed form": "log p(x) in closed form: decoder linear, noise Gaussian.",
-            "all codes": "log p(x) exact: the sum over all codes.",
-            "quadrature": "log p(x) by quadrature over the latent plane.",
-        }
-        return f"{from_} {ways[point.method]} The second gap is computed from the posterior itself."
+        return f"{from_} {WAYS[point.method]}"
+    why = "log p(x) is not known exactly here"
+    if not point.converged:
+        moved = look.number(point.grid_difference, 3)
+        why = f"The grid is too coarse for this C: a finer grid moved log p(x) of an image by up to {moved} nats"
     return (
-        f"{from_} log p(x) is not known exactly here: the importance bound with {SAMPLES} samples estimates it, ± its "
-        "standard error, too low rather than too high; so is the gap. The other way to the gap needs the posterior."
+        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, ± its standard error, too low "
+        "rather than too high; so is the gap. The other way to the gap needs the posterior."
     )
 
 
@@ -166,8 +176,8 @@ def what_moved(points: list[Point], changes: list[tuple[int, str]], images: str 
         part
     ]
     moved = (
-        f"{who} since step {first.step:,}: log p(x) moved by {_signed(last.log_px - first.log_px)} nats, "
-        f"the gap by {_signed(last.gap - first.gap)}."
+        f"{who} since step {begun:,}. Measured from step {first.step:,} to {last.step:,}, log p(x) moved by "
+        f"{_signed(last.log_px - first.log_px)} nats, the gap by {_signed(last.gap - first.gap)}."
     )
     if part == "encoder" and images == "test" and last.gap > first.gap:
         moved += " It may grow here while it closes on training images, which an encoder can learn by heart."

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Point:
     kl: float | None  # KL(q(z|x) ‖ p(z|x)), where the posterior is known
     method: str  # of `exact_evidence`, or "importance bound"
     images: int
+    grid_difference: float | None = None  # quadrature: by how much its last grid moved log p(x) of an image, at most
+    converged: bool = True  # False: the grid was too coarse, and an importance bound stands here instead
 
     @property
     def gap(self) -> float:
@@ -71,8 +73,11 @@ def measure(model: Model, x: Any, step: int, method: str, progress: Progress) ->
         from vae.exact_evidence import exact_evidence
 
         exact = exact_evidence(model, x, progress)
+        moved = None if exact.grid_difference is None else float(exact.grid_difference.max())
+        if not exact.converged:
+            return replace(_estimate(model, x, step, progress), grid_difference=moved, converged=False)
         log_px, elbo, kl = (float(v.mean()) for v in (exact.log_px, exact.elbo, exact.kl_to_posterior))
-        return Point(step, log_px, elbo, 0.0, kl, exact.method, len(x))
+        return Point(step, log_px, elbo, 0.0, kl, exact.method, len(x), moved)
     return _estimate(model, x, step, progress)
 
 

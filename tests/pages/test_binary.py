@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ui import binary_lab
-from ui.binary_lab_job import Job
+from ui.binary_lab_job import Bench, Job, bench, own_job
 from ui.binary_lab_race import Setting, Standing, elbo_chart, entropy_chart, run_race, words
 from ui.binary_lab_table import COLOURS, decades, estimator_table, significant, table_csv
 from vae import runs
@@ -191,6 +191,7 @@ def test_long_work_shows_how_far_it_is_and_can_be_stopped(app: AppTest, monkeypa
     monkeypatch.setattr("ui.binary_lab_job.SOON", 1.0)
     monkeypatch.setattr("ui.binary_lab_race.run_race", slow)
     laboratory(app)
+    until(lambda: app.session_state["job-race"].result is not None)
     app.button(key="job-stop-race").click().run()
     go.set()
     limit = time.monotonic() + 60
@@ -210,8 +211,26 @@ def _has(app: AppTest, key: str) -> bool:
 def test_more_bits_than_can_be_summed_are_said(app: AppTest, make_trained: Make) -> None:
     make_trained("bits", latent_dim=15)
     laboratory(app)
-    assert "out of reach: a sum of 2^15 codes" in html(app)
+    said = [one.value for one in app.markdown if "out of reach" in one.value]
+    assert len(said) == 1
+    assert "$2^{15}$ codes" in said[0]
     assert variances(app) == {}
+    assert "lab-weights" not in [one.key for one in app.segmented_control]
+    assert not {"lab-images", "lab-draws"} & {one.key for one in app.select_slider}
+    assert "lab-seed" not in [one.key for one in app.number_input]
+
+
+@pytest.mark.parametrize(("numbers", "options"), [(8 * 64 * 5, ["1", "2", "4"]), (1, None)])
+def test_only_images_within_reach_are_offered(
+    app: AppTest, make_trained: Make, monkeypatch: pytest.MonkeyPatch, numbers: int, options: list[str] | None
+) -> None:
+    monkeypatch.setattr(binary_lab, "NUMBERS", numbers)
+    make_trained("bits")
+    app.session_state["lab-images"] = 8
+    laboratory(app)
+    offered = {one.key: one.options for one in app.select_slider}
+    assert offered.get("lab-images") == options
+    assert set(variances(app)) == set(STUDIED)
 
 
 def test_C_is_the_weight_of_a_bernoulli_and_a_gaussian_has_its_own(make_trained: Make) -> None:
@@ -238,7 +257,7 @@ def test_a_job_keeps_what_it_had_when_it_is_stopped() -> None:
         yield 0.5, 2
         yield 1.0, 3
 
-    job = Job(work, threading.Lock())
+    job = Job("one", work, Bench())
     limit = time.monotonic() + 60
     while job.result != 1 and time.monotonic() < limit:
         time.sleep(0.01)
@@ -252,7 +271,79 @@ def test_a_job_that_fails_says_so() -> None:
         yield 0.5, 1
         raise ValueError("no")
 
-    assert str(waited(Job(work, threading.Lock())).error) == "no"
+    assert str(waited(Job("one", work, Bench())).error) == "no"
+
+
+class Held:
+    """Work that goes on when it is let go."""
+
+    def __init__(self) -> None:
+        self.go, self.begun = threading.Event(), 0
+
+    def __call__(self) -> Iterator[tuple[float, str]]:
+        self.begun += 1
+        yield 0.5, "half"
+        assert self.go.wait(60)
+        yield 1.0, "whole"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def test_one_visitor_stops_and_changes_nothing_of_another() -> None:
+    work, other = Held(), Held()
+    ann: dict[str, Any] = {}
+    ben: dict[str, Any] = {}
+    first = own_job(ann, "race", 1, work)
+    until(lambda: first.result == "half")
+    second = own_job(ben, "race", 1, work)
+    assert second is not first
+    assert second.waiting
+    assert own_job(ben, "race", 1, work) is second
+    third = own_job(ann, "race", 2, other)  # Ann moves a slider
+    assert first.stopped
+    assert not second.stopped
+    work.go.set()
+    other.go.set()
+    assert (waited(first).result, waited(second).result, second.stopped) == ("half", "whole", False)
+    assert waited(third).result == "whole"
+
+
+def test_a_finished_result_serves_all_who_wait_for_it_or_ask_later() -> None:
+    work, states = Held(), [{} for _ in range(3)]
+    jobs = [own_job(state, "race", 1, work) for state in states[:2]]
+    work.go.set()
+    assert [waited(job).result for job in jobs] == ["whole", "whole"]
+    late = own_job(states[2], "race", 1, work)
+    assert not late.running
+    assert (late.result, late.done_share, work.begun) == ("whole", 1.0, 1)
+
+
+def test_a_waiting_job_can_be_stopped() -> None:
+    line, work = Bench(), Held()
+    with line.turn:
+        job = Job("one", work, line)
+        assert job.running
+        assert job.waiting
+        job.stop()
+        waited(job)
+    assert (job.result, job.error, work.begun) == (None, None, 0)
+
+
+def test_waiting_and_stopping_meanwhile_are_said(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.binary_lab_job.SOON", 0.01)
+    with bench().turn:
+        laboratory(app)
+        assert "Waiting for another measurement" in html(app)
+        app.button(key="job-stop-race").click().run()
+        waited(app.session_state["job-race"])
+        app.run()
+        assert "Stopped before there was anything to show" in html(app)
+        assert _has(app, "job-again-race")
 
 
 # ---- what is drawn

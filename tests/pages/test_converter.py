@@ -14,9 +14,10 @@ from streamlit.testing.v1 import AppTest
 from ui.converter import FIELDS, KEY
 from ui.converter_code import our_command, snippet
 from ui.converter_faults import SENTENCES, sentence
-from ui.converter_words import number, reading, summary, way_back
+from ui.converter_words import W_KL, W_REC, number, reading, summary, way_back
 from vae.__main__ import parser
-from vae.reductions import ERRORS, Fault, WrittenLoss, meaning
+from vae.errors import ConfigError
+from vae.reductions import ERRORS, LEAST_VARIANCE, Fault, WrittenLoss, meaning
 
 SHAPE = (1, 4, 4)
 SMALL = WrittenLoss(D=16, k=3, batch_size=5)
@@ -90,6 +91,30 @@ def test_the_gaussian_nll_has_questions_of_its_own(app: AppTest) -> None:
     }
     assert "This loss is −ELBO" in html(app)
     assert "--C fit" in app.code[1].value
+
+
+def test_the_weights_are_called_as_in_the_formulas(app: AppTest) -> None:
+    converter(app)
+    for name, letter in (("weight", W_REC), ("kl_weight", W_KL)):
+        label = widget(app, name).label  # type: ignore[attr-defined]
+        assert letter in label
+        assert letter in words(app)
+        assert "β" not in label
+
+
+def test_torch_takes_no_smaller_variance_than_the_least(app: AppTest) -> None:
+    x, x_hat = torch.zeros(4), torch.ones(4)
+
+    def nll(v: float) -> float:
+        return float(F.gaussian_nll_loss(x_hat, x, torch.full_like(x, v)))
+
+    assert nll(LEAST_VARIANCE / 2) == nll(LEAST_VARIANCE) != nll(2 * LEAST_VARIANCE)
+    WrittenLoss("gaussian-nll", variance=LEAST_VARIANCE)
+    with pytest.raises(ConfigError, match="variance: expected a number from 1e-06"):
+        WrittenLoss("gaussian-nll", variance=0.9 * LEAST_VARIANCE)
+    converter(app, error="gaussian-nll", variance="1e-7")
+    assert "variance “1e-7” (expected a number from 1e-06" in html(app)
+    assert widget(app, "variance").min == LEAST_VARIANCE  # type: ignore[attr-defined]
 
 
 def test_a_preset_fills_in_the_sizes(app: AppTest) -> None:

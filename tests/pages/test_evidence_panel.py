@@ -159,6 +159,42 @@ def test_the_exact_gap_is_there_twice() -> None:
     assert f"ELBO {point.elbo:.2f} + gap {point.gap:.2f}" in bars(point)
 
 
+def test_a_grid_says_how_far_it_moved_and_claims_no_more_than_it_knows() -> None:
+    x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = small("normal", 1)
+    exact = exact_evidence(model, x)
+    assert exact.grid_difference is not None
+    point = measure(model, x, 7, "quadrature", lambda _: None)
+    assert point.converged
+    assert point.grid_difference == float(exact.grid_difference.max())
+    assert "at most" in facts(point)["finer grid moved log p(x) by"]
+    assert "rate in closed form and the distortion at nodes of q’s own" in how(point)
+    assert "posterior itself" not in how(point)
+    codes = measure(small("bernoulli", 3), x, 7, "all codes", lambda _: None)
+    assert codes.grid_difference is None
+    assert not any("grid" in name for name in facts(codes))
+    assert "sum over the codes" in how(codes)
+    assert "posterior itself" not in how(codes)
+
+
+def test_where_the_grid_is_too_coarse_an_estimate_stands_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vae import exact_evidence as core
+
+    monkeypatch.setattr(core, "GRID", {1: (5, 9), 2: (5, 9)})
+    x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    config = Config(likelihood="gaussian", C=1e6, latent_dim=1, network="mlp", hidden=(8,))
+    model = build_model(config, (1, 8, 8)).eval()
+    point = measure(model, x, 7, "quadrature", lambda _: None)
+    assert not point.converged
+    assert (point.kl, point.method) == (None, "importance bound")
+    estimate = measure(model, x, 7, "importance bound", lambda _: None)
+    assert (point.log_px, point.error) == (estimate.log_px, estimate.error)
+    assert "±" in facts(point)["log p(x)"]
+    assert "too coarse for this C" in how(point)
+    assert "importance bound with 200 samples estimates it" in how(point)
+    assert "log p(x), estimated" in bars(point)
+
+
 def at(step: int, log_px: float, elbo: float) -> Point:
     return Point(step, log_px, elbo, 0.0, log_px - elbo, "all codes", 100)
 
@@ -181,7 +217,8 @@ def test_what_a_stretch_did_is_said_with_its_numbers() -> None:
     points = [at(90, -20, -23), at(120, -19, -22), at(200, -19, -20.5)]
     changes = parts(LINES[:2])
     assert what_moved(points, changes) == (
-        "Only the encoder trains since step 120: log p(x) moved by +0.000 nats, the gap by −1.500."
+        "Only the encoder trains since step 100. Measured from step 120 to 200, log p(x) moved by +0.000 nats, the gap "
+        "by −1.500."
     )
     assert what_moved(points[:2], changes) == ""
     grown = [*points[:2], at(200, -19, -23)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from typing import Any
@@ -15,6 +16,7 @@ from streamlit.testing.v1.element_tree import SelectSlider
 from ui.lessons import checks, drawing
 from ui.lessons.checks import Card, card_html, small, verdict
 from ui.lessons.drawing import Chart, nice_ticks
+from ui.lessons.gradients import variance_words
 from ui.lessons.steps import BY_NAME, IDEAS, STEPS, coloured
 from vae.derivation.check import Check
 from vae.derivation.errata import ERRATA
@@ -159,6 +161,50 @@ def test_a_new_sample_changes_the_estimate_and_not_the_formula(app: AppTest) -> 
     assert shown.findall(html(app))[0] == formula
     assert shown.findall(html(app))[1] != estimate
     sound(app)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (3.0, "3.0 times smaller"), (0.04, "25.0 times larger"), (1.04, "about the same"), (0.96, "about the same"),
+        (math.nan, "no variance to compare"), (math.inf, "no variance to compare"), (0.0, "no variance to compare"),
+    ],
+)  # fmt: skip
+def test_a_baseline_may_raise_the_variance(ratio: float, said: str) -> None:
+    assert said in variance_words(ratio)
+
+
+def test_at_the_least_of_all_sliders_the_baseline_is_not_praised(app: AppTest) -> None:
+    open_step(app, "likelihood-ratio")
+    for position, control in enumerate(controls(app)):
+        controls(app)[position].set_value(ends(control)[0])
+    app.run()
+    assert "0.0 times" not in html(app)
+    fixed = BY_NAME["likelihood-ratio"].reason
+    assert not any(word in fixed for word in ("greatly", "calms"))
+
+
+def test_the_C_that_was_set_is_said_to_lie_outside_the_axis(app: AppTest) -> None:
+    open_step(app, "noise")
+    assert "Dot: the C that was set, 50." in html(app)
+    control = next(one for one in app.select_slider if one.key == "learn-C")
+    for end, side in zip(ends(control), ("left", "right"), strict=True):
+        control.set_value(end).run()
+        assert f"lies outside the axis, to the {side}" in html(app)
+        assert "lies outside the axis" in figures(app)[0]
+        assert "Dot" not in html(app)
+
+
+def test_evidence_and_histogram_say_whose_draws_they_are(app: AppTest) -> None:
+    open_step(app, "jensen")
+    assert "log of the mean of p(x|z), z from the prior" in html(app)
+    assert "weights w are of draws of q" in html(app)
+    assert "z drawn from q" in figures(app)[0]
+
+
+def test_a_search_has_a_new_start_and_no_new_sample(app: AppTest) -> None:
+    open_step(app, "collapse")
+    assert app.button(key="learn-collapse-again").label == "New start"
 
 
 def test_swapping_changes_the_kl_because_it_is_not_symmetric(app: AppTest) -> None:

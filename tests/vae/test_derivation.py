@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import chi2, norm
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
@@ -218,6 +219,24 @@ def test_noise_gives_the_weight_and_its_optimum(D: int, C: float, truth: float) 
     assert abs(float(at.grad)) < 1e-9 * D
 
 
+@pytest.mark.parametrize(("D", "images"), [(1, 1), (1, 5), (16, 1), (64, 20)])
+def test_the_noise_is_recovered_within_three_errors_as_often_as_stated(D: int, images: int) -> None:
+    truth, n = 0.3, D * images
+    for side, quantile in ((1, chi2.isf), (-1, chi2.ppf)):
+        edge = truth * float(quantile(norm.sf(3.0), n)) / n  # beyond it a right formula lies 1.35 times in 1,000
+        inside, outside = edge * (1 - side * 1e-6), edge * (1 + side * 1e-6)
+        assert abs(inside - truth) <= 3 * gaussian_noise.variance_error(truth, inside, n)
+        assert abs(outside - truth) > 3 * gaussian_noise.variance_error(truth, outside, n)
+    many = [gaussian_noise.measure(D, 1.0, truth, images, generator(seed)).truth.agrees for seed in range(3000)]
+    assert 3000 - 22 <= sum(many) < 3001  # 8 are expected outside, give or take 2.8
+
+
+def test_the_error_of_many_squares_is_that_of_a_normal_estimate() -> None:
+    for estimate in (0.019, 0.021):
+        error = gaussian_noise.variance_error(0.02, estimate, 784 * 500)
+        assert error == pytest.approx(0.02 * math.sqrt(2 / (784 * 500)), rel=0.01)
+
+
 # why dimensions collapse
 
 
@@ -282,6 +301,12 @@ def test_sampled_gradients_agree_and_a_baseline_calms_them() -> None:
         assert found.variance_ratio > 2
         assert any(check.errors_apart > 5 for check in found.printed_sampled)
         assert found.printed_error > 0.05
+
+
+def test_draws_that_are_all_alike_have_no_variance_to_compare() -> None:
+    model, logits = likelihood_ratio.toy(1, generator(0), 4.0)
+    found = likelihood_ratio.compare(model, logits - 40, 100, generator(0))
+    assert math.isnan(found.variance_ratio)
 
 
 def test_the_printed_rule_leaves_no_entropy() -> None:

@@ -211,3 +211,12 @@ def test_the_linear_vae_with_the_solution_of_probabilistic_pca_put_in_has_no_gap
         assert float(evidence.log_px.mean()) == pytest.approx(log_px, abs=5e-7)
         assert float((evidence.log_px - evidence.elbo).abs().max()) < 1e-10
         assert float(evidence.kl_to_posterior.abs().max()) < 1e-10
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_kinks_of_a_relu_decoder_are_no_lack_of_convergence(seed: int, k: int) -> None:
+    config = Config(hidden=(16,), likelihood="gaussian", latent_dim=k, C=2.0, seed=seed)
+    model = build_model(config, SHAPE)
+    x = torch.rand(4, *SHAPE, generator=Generator().manual_seed(seed))
+    assert exact_evidence(model, x).converged

@@ -48,15 +48,15 @@ def by_factors(low: float, high: float) -> list[float]:
     return [value for value in values if low <= value <= high]
 
 
-def seed(name: str) -> int:
-    """The number of the sample, raised by the button."""
+def seed(name: str, label: str = "New sample") -> int:
+    """The number of the sample, or of what else is random, raised by the button."""
     key = key_of(f"{name}-seed")
     st.session_state.setdefault(key, 0)
 
     def again() -> None:
         st.session_state[key] += 1
 
-    st.button("New sample", icon=":material/casino:", key=key_of(f"{name}-again"), on_click=again)
+    st.button(label, icon=":material/casino:", key=key_of(f"{name}-again"), on_click=again)
     return int(st.session_state[key])
 
 

@@ -62,8 +62,12 @@ def jensen() -> None:
         figure.show(weights_chart(found.log_w.numpy(), found.elbo.formula, log_px), "jensen")
         gap = log_px - found.elbo.formula
         st.caption(rf"The bound lies {look.number(gap, 4)} nats below $\log p(x)$, and never above it.")
+        look.note(
+            "The histogram’s weights w are of draws of q. The evidence below is estimated from other draws, of the "
+            "prior: there w is p(x|z)."
+        )
     evidence = Card(
-        "Evidence: logarithm of the mean weight",
+        "Evidence: log of the mean of p(x|z), z from the prior",
         found.evidence,
         f"{PRIOR_DRAWS:,} draws of the prior",
         formula="integral on a grid" if model.bent else "formula",
@@ -79,7 +83,11 @@ def weights_chart(log_w: np.ndarray, elbo: float, log_px: float) -> str:
         (low, high),
         (0, 1.1 * max(1, counts.max())),
         labels=("logarithm of the weight w, nats", "draws"),
-        legend=[("sample", "draws of log w"), ("elbo", "their mean, the ELBO"), ("faint", "log of the mean of w")],
+        legend=[
+            ("sample", "log w, z drawn from q"),
+            ("elbo", "their mean, the ELBO"),
+            ("faint", "log of the mean of w"),
+        ],
     )
     for count, a, b in zip(counts, edges, edges[1:], strict=False):
         if count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import streamlit as st
 import torch
@@ -34,10 +35,7 @@ def likelihood_ratio() -> None:
     found = bits.compare(model, logits + shift, samples, generator(1000 + seed))
     with right:
         figure.show(gradient_chart(found), "gradient")
-        look.note(
-            f"With the baseline a draw’s variance is {look.number(found.variance_ratio, 1)} times smaller than "
-            "without it."
-        )
+        look.note(variance_words(found.variance_ratio))
     by = f"{samples:,} draws"
     wrong = Check(0.0, float((found.printed - found.exact).norm()), 0.0)
     checks.show(
@@ -53,6 +51,17 @@ def likelihood_ratio() -> None:
         "raise the draws."
     )
     table(found)
+
+
+def variance_words(ratio: float) -> str:
+    """What the baseline did to the variance of a draw; `ratio`: without over with it."""
+    if not math.isfinite(ratio) or ratio <= 0:
+        return "Every draw gave the same code: there is no variance to compare."
+    smaller, factor = ratio > 1, max(ratio, 1 / ratio)
+    if factor < 1.05:
+        return "With the baseline a draw’s variance is about the same as without it."
+    word = "smaller" if smaller else "larger"
+    return f"With the baseline a draw’s variance is {look.number(factor, 1)} times {word} than without it."
 
 
 def gradient_chart(found: Comparison) -> str:

@@ -36,7 +36,9 @@ def noise() -> None:
     found = gaussian_noise.measure(D, C, truth, images, generator(seed))
     with right:
         figure.show(noise_chart(found, D, C), "C")
+        look.note(marks(found, C))
     c = 1 / (2 * C)
+    count = f"{images:,} image{'s' if images > 1 else ''}"
     checks.show(
         [
             Card(
@@ -48,7 +50,10 @@ def noise() -> None:
                 "Best C", found.best, "smallest loss on a grid", "quadrature", unit="",
                 formula="pixels over twice the mean squared error",
             ),
-            Card("The noise, recovered", found.truth, f"best C of {images} images", unit="", formula="true C"),
+            Card(
+                "The noise, recovered", found.truth, f"1/(2 best C), {count}", unit="",
+                formula="true variance",
+            ),
         ]
     )  # fmt: skip
     checks.show([constant_card(784, 1.0), constant_card(784, 0.01)])
@@ -62,7 +67,7 @@ def constant_card(D: int, c: float) -> Card:
 
 def noise_chart(found: Noise, D: int, C: float) -> str:
     best, squared = found.best.formula, found.mean_squared_error
-    low, high = math.log10(best) - 1.0, math.log10(best) + 1.0
+    low, high = axis(found)
     grid = torch.logspace(low, high, 120, dtype=torch.float64)
     weighted, constant = grid * squared, 0.5 * D * (math.log(math.pi) - grid.log())
     total = weighted + constant
@@ -85,7 +90,23 @@ def noise_chart(found: Noise, D: int, C: float) -> str:
     chart.marker(math.log10(best), float(gaussian_noise.loss(best, D, squared)), "distortion", "diamond")
     if low <= math.log10(C) <= high:
         chart.marker(math.log10(C), float(gaussian_noise.loss(C, D, squared)), "elbo")
-    return chart.svg(f"Distortion against C; smallest at C = {best:.3g} (diamond); the dot is the C that was set.")
+    return chart.svg(f"Distortion against C. {marks(found, C)}")
+
+
+def axis(found: Noise) -> tuple[float, float]:
+    """Of log10 C: a factor of ten on either side of the best."""
+    middle = math.log10(found.best.formula)
+    return middle - 1.0, middle + 1.0
+
+
+def marks(found: Noise, C: float) -> str:
+    """What the diamond is, and where the dot is."""
+    low, high = axis(found)
+    diamond = f"Diamond: the smallest sum, at C = {found.best.formula:,.3g}."
+    if low <= math.log10(C) <= high:
+        return f"{diamond} Dot: the C that was set, {C:,.3g}."
+    side = "left" if math.log10(C) < low else "right"
+    return f"{diamond} The C that was set, {C:,.3g}, lies outside the axis, to the {side}."
 
 
 @st.fragment
@@ -94,7 +115,7 @@ def collapse() -> None:
     with left:
         c = controls.along("Noise variance $c$", controls.by_factors(0.02, 2), 0.2, "collapse-c")
         k = controls.whole("Latent dimensions $k$", 1, 20, 10, "collapse-k")
-        seed = controls.seed("collapse")
+        seed = controls.seed("collapse", "New start")
         look.note("Data: scikit-learn’s 1,797 digits, 64 pixels from 0 to 1.")
     data = spectrum()
     found = linear.observe(data, k, c, generator(seed))

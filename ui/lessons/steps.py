@@ -136,8 +136,8 @@ STEPS = (
         r"\log p(x|z)\big)\big]",
         "Bits can not be written as $m + s\\varepsilon$. But $\\nabla q = q\\,\\nabla\\log q$ turns the gradient of "
         "a mean into a mean of a gradient, which can be sampled. Subtracting a number from the bracket that does not "
-        "depend on the draw (a baseline) changes no mean, since $\\mathbb E_q[\\nabla\\log q]=0$, but calms it "
-        "greatly.",
+        "depend on the draw (a baseline) changes no mean, since $\\mathbb E_q[\\nabla\\log q]=0$. It changes the "
+        "variance: mostly, not always, to less.",
         "gradients:likelihood_ratio",
     ),
     Step(

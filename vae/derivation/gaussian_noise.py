@@ -68,11 +68,8 @@ def variance_error(truth: float, estimate: float, count: int) -> float:
     The mean is truth · χ²/count, which leans far to one side for few squares: a plain standard error would be exceeded
     three times over far more often than three of a normal one.
     """
-    if estimate > truth:
-        quantile = gammainccinv(count / 2, BEYOND_THREE)
-    else:
-        quantile = gammaincinv(count / 2, BEYOND_THREE)
-    return truth * abs(2 * float(quantile) / count - 1) / STANDARD_ERRORS
+    quantile = gammainccinv if estimate > truth else gammaincinv
+    return truth * abs(2 * float(quantile(count / 2, BEYOND_THREE)) / count - 1) / STANDARD_ERRORS
 
 
 def _smallest(D: int, squared_error: float) -> tuple[float, float]:
