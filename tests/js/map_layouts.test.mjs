@@ -75,6 +75,7 @@ test("one dimension lies along the rate", () => {
   const line = new LineLayout(Float32Array.of(7, 8));
   close(line.places(Float32Array.of(-1, 2)), [-1, 7, 2, 8]);
   close(line.code(0.25, 7.7), [0.25]);
+  close(line.place([0.25], 7.7), [0.25, 7.7]); // a picture of one's own
 });
 
 test("a fitted map decodes to a blend of its nearest points, exact at a point", () => {
@@ -103,8 +104,8 @@ test("the page says what each kind of map is, and that neighbours are latent one
     assert.match(bits, /probabilit.*no plane between them and no prior ring; a place decodes to its nearest code/);
     assert.doesNotMatch(bits, /dashed|ellipse/);
   }
-  assert.doesNotMatch(aboutPicture({ rate: 1, z: [0.2] }, null, true), /‖z‖/);
-  assert.match(aboutPicture({ rate: 18.7, z: [3, 4] }, null), /not finished.*‖z‖ = 5\.00/);
+  assert.doesNotMatch(aboutPicture({ rate: 1, z: [0.2] }, { place: [0.2, 1] }, true), /‖z‖/);
+  assert.match(aboutPicture({ rate: 18.7, z: [3, 4] }, { place: null, why: "This map is not finished yet." }), /not finished.*‖z‖ = 5\.00/);
   assert.ok(sameView({ method: "pca", i: 0 }, { method: "pca", i: 0 }));
   assert.ok(!sameView({ method: "pca" }, { method: "tsne" }));
 });

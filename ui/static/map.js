@@ -2,22 +2,24 @@
 // Python hears of the view (it keeps the address) and starts and stops fits.
 
 import { intoAddress } from "./address.js";
-import { fetchBytes, loadCodes } from "./codes.js";
+import { loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
 import { whole } from "./format.js";
 import { Arrive, brightOnDark, encode } from "./map_arrive.js";
 import { MapCanvas } from "./map_canvas.js";
 import { colouring } from "./map_colours.js";
 import { Controls, FitLine, TITLES } from "./map_controls.js";
+import { assemble } from "./map_frame.js";
 import { latentNearest } from "./map_index.js";
 import { toBits } from "./map_layouts.js";
 import { Legend } from "./map_legend.js";
-import { Selection, placeNames } from "./map_selection.js";
+import { OwnPicture, encodeAddress } from "./map_own.js";
+import { Selection, allowedOf, placeNames } from "./map_selection.js";
 import { PlaneSheet } from "./map_sheet.js";
-import { FITTED, LayoutSource } from "./map_source.js";
+import { FITTED, LayoutSource, spreadOf } from "./map_source.js";
 import { NEIGHBOURS, Side, describeImage, writeBits, writeCode } from "./map_side.js";
-import { aboutLayout, aboutPicture, sameView } from "./map_words.js";
-import { element, renderer } from "./mount.js";
+import { aboutIsolated, aboutLayout, aboutPicture, sameView } from "./map_words.js";
+import { renderer } from "./mount.js";
 
 const CODES_EVERY = 15_000; // milliseconds between two looks at the codes of a model that trains
 const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
@@ -52,31 +54,15 @@ class LatentMap {
       problem: (sentence) => (this.problem.textContent = sentence),
     });
     this.fitLine = new FitLine({ start: () => this._again(), stop: () => this._ask("stop") });
-    this.legend = new Legend({ isolate: (classes) => this._isolate(classes), pick: () => this._select(Uint32Array.from(this.isolated.keys())) });
+    this.legend = new Legend({ isolate: (classes) => this._isolate(classes), pick: () => this._select(allowedOf(Uint32Array.from(this.isolated.keys()), this.isolated)) });
     this.side = new Side();
     this.side.stats = this.canvas.stats;
     this.canvas.stats.decodes = 0;
     this.selection = new Selection({ clear: () => this._select(null), choose: (index) => this._choose(index) });
+    this.own = new OwnPicture({ encode: (blob, drawn) => this._send(blob, drawn), changed: () => this._rearrive() });
     this.arrive = new Arrive({ send: (blob, drawn) => this._send(blob, drawn), landed: (answer) => this._landed(answer) });
     this.sheet = new PlaneSheet({ point: (x, y) => this.canvas.point(x, y) });
-    this._assemble(root);
-  }
-
-  _assemble(root) {
-    this.note = element("p", { className: "er-note about" });
-    this.problem = element("p", { className: "er-note problem", role: "status" });
-    this.waiting = element("p", { className: "absent", text: "Fetching the codes…" });
-    const { stage } = this.canvas;
-    stage.append(this.waiting, this.controls.tools);
-    stage.addEventListener("dragover", (event) => event.preventDefault());
-    stage.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.arrive.take(event.dataTransfer.files[0]);
-    });
-    const keys = element("p", { className: "er-note keys", text: "Keys on the map: arrows move the pointer, Shift and arrows the map, + and − zoom, 0 shows all, Enter chooses, space sets the corners of a box, Escape clears." });
-    const left = element("div", { className: "left" }, this.controls.bar, this.fitLine.box, stage, this.legend.box, this.controls.below, this.problem, this.note, keys);
-    const right = element("div", { className: "right" }, this.side.box, this.sheet.box, this.selection.box, this.arrive.box);
-    root.append(element("div", { className: "map" }, left, right));
+    assemble(this, root);
   }
 
   destroy() {
@@ -85,8 +71,6 @@ class LatentMap {
     this.decoder?.close();
     this.canvas.destroy();
   }
-
-  // ---- what is to be shown
 
   update(data, component) {
     this.component = component;
@@ -105,12 +89,14 @@ class LatentMap {
     this.source.close();
     this.decoder?.close();
     this.bits = this.data.support === "binary";
-    Object.assign(this, { codes: null, layout: null, shown: null, chosen: null, indices: null, sha: null, others: "0" });
+    Object.assign(this, { codes: null, layout: null, shown: null, chosen: null, inside: null, indices: null, sha: null, others: "0" });
     this.view = { ...this.data.view };
     this.told = [this.view];
     this.waiting.hidden = false;
     this.waiting.textContent = "Fetching the codes…";
-    this.canvas.arrivals = [];
+    this.arrive.reset();
+    this.sheet.box.hidden = this.view.method !== "plane";
+    this.side.nearest();
     this.fitLine.hide();
     this._controls();
     this.decoder = this.canvas.decoder = openDecoder(this.data.run, { onModel: () => this._onModel() });
@@ -177,7 +163,7 @@ class LatentMap {
     this.side.start(codes, this.describe);
     this.arrive.header = codes.header;
     if (first) {
-      this.chosen = this.indices = null;
+      this.chosen = this.inside = this.indices = null;
       canvas.chosen = -1;
       canvas.shape = null;
       canvas.stats.first = canvas.stats.decodes = 0;
@@ -212,6 +198,7 @@ class LatentMap {
   // ---- layouts
 
   _layout(fit) {
+    if (fit) this._away();
     const { view, codes, codesSha: sha } = this;
     if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base(), bits: this.bits }, fit);
   }
@@ -222,7 +209,7 @@ class LatentMap {
   }
 
   _place(layout, { fit, glide = true, method = this.view.method }) {
-    this.layout = layout;
+    Object.assign(this, { layout, layoutOf: method });
     const { codes, canvas } = this;
     canvas.tiles.forget();
     canvas.shape = null; // it was drawn around places that are others now
@@ -238,6 +225,14 @@ class LatentMap {
     if (!this.side.stats.decodes) this._begin();
   }
 
+  /** Another map: what was pointed at on the one before is not under the pointer any more. */
+  _away() {
+    if (!this.pointed || !this.codes) return;
+    this.canvas.pointer = null;
+    this.side.nearest(undefined);
+    this._begin();
+  }
+
   /** Before the pointer has been anywhere: what the prior's mean decodes to. */
   _begin() {
     const z = new Float64Array(this.codes.header.k);
@@ -246,6 +241,7 @@ class LatentMap {
 
   /** How far a fit is; null: this map needs none. */
   _fitted(status, outdated) {
+    if (status && this.layout) this._rearrive();
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
     else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, TITLES[this.view.method], outdated);
@@ -274,11 +270,13 @@ class LatentMap {
     if (!z) return;
     const place = this.layout.exact && this.view.method !== "pca" ? "" : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
     this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
+    this.pointed = true;
   }
 
   /** What a code decodes to, of probabilities their nearest code, with words; `asked`: look for its neighbours. */
   _decode(z, words, asked = true) {
     this.shown = [Float64Array.from(z), words, asked];
+    this.pointed = false;
     this.side.decoded(this.decoder.mean(this.bits ? toBits(Float64Array.from(z)) : z), asked ? z : null, words);
   }
 
@@ -287,13 +285,8 @@ class LatentMap {
     const { codes, codesSha, chosen, canvas, view: { part } } = this;
     canvas.spread = null;
     if (chosen === null || this.bits || !codes) return;
-    const { logVariance, header: { k } } = codes;
-    if (logVariance) canvas.spread = { log_variance: logVariance.subarray(chosen * k, chosen * k + k) };
-    else {
-      const address = `runs/${encodeURIComponent(this.data.run)}/posterior/${codesSha}?part=${part}&index=${chosen}`;
-      const spread = await fetchBytes(address).then((bytes) => JSON.parse(new TextDecoder().decode(bytes))).catch(() => null); // then without an ellipse
-      if (chosen === this.chosen && codes === this.codes && spread?.covariance) canvas.spread = spread;
-    }
+    const spread = await spreadOf(this.data.run, codesSha, part, codes, chosen);
+    if (chosen === this.chosen && codes === this.codes) canvas.spread = spread;
   }
 
   _choose(index) {
@@ -329,25 +322,23 @@ class LatentMap {
   _isolate(classes) {
     const { kinds } = this.colours;
     this.isolated = classes.size ? Uint8Array.from(kinds, (kind) => (classes.has(kind) ? 1 : 0)) : null;
-    this._focus();
+    this._count();
   }
 
-  _select(indices) {
-    const allowed = this.isolated;
-    this.indices = indices && (allowed ? indices.filter((index) => allowed[index]) : indices);
-    if (this.indices) this.selection.show(this.indices, (label) => this._colourOf(label));
-    else {
-      this.canvas.shape = null;
-      this.selection.clear();
-    }
-    this._focus();
+  /** What is inside a lasso or box; null: there is none. */
+  _select(inside) {
+    this.inside = inside;
+    if (!inside) this.canvas.shape = null;
+    this._count();
   }
 
-  _colourOf(label) {
-    const { classes, palette } = this.colours;
-    const name = this.codes.header.classes?.[label] ?? String(label);
-    const found = classes?.find((one) => one.name === name);
-    return found ? palette[found.index] : "var(--er-faint)";
+  /** Of those inside only the isolated classes count, whichever came first. */
+  _count() {
+    const { inside, legend } = this;
+    this.indices = allowedOf(inside, this.isolated);
+    if (!inside) this.selection.clear();
+    else this.selection.show(this.indices, (name) => legend.colourOf(name), aboutIsolated(legend.names(), this.indices.length, inside.length));
+    this._focus();
   }
 
   _focus() {
@@ -363,28 +354,37 @@ class LatentMap {
   // ---- an image from outside
 
   async _send(blob, drawn) {
-    const { part, method } = this.view;
-    if (!this.codes) throw new Error("The codes are not there yet.");
-    const address = `runs/${encodeURIComponent(this.data.run)}/encode/${this.sha}?part=${part}${drawn ? "&drawn=1" : ""}${FITTED.has(method) ? `&method=${method}` : ""}`;
-    return encode(address, blob);
+    if (!this.codes || !this.layout) throw new Error("The codes are not there yet.");
+    const of = this._map();
+    return { ...await encode(encodeAddress(this.data.run, of, drawn), blob), of, blob, drawn };
+  }
+
+  /** The map that is shown, as map_own.js takes it. */
+  _map() {
+    const { layout, layoutOf, sha, source: { asked, status }, view: { part } } = this;
+    if (!FITTED.has(layoutOf)) return { layout, sha, part, method: null };
+    return { layout, sha, part: asked.part, method: asked.method, finished: status?.state === "finished", fitSha: asked.sha };
   }
 
   _landed(answer) {
-    this.arrived = answer;
+    this.own.take(answer);
     this._rearrive();
     if (!answer) return "";
     const z = Float64Array.from(answer.z);
     this.side.nearest(undefined);
     this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z)}, your picture’s code`);
-    return aboutPicture(answer, this.canvas.arrivals[0].place, this.bits);
+    return this.arrive.note.textContent;
   }
 
+  /** The mark of the user's picture on the map of now, or none, and the sentence about it. */
   _rearrive() {
-    const { arrived, layout, canvas } = this;
+    const { own, canvas } = this;
     canvas.arrivals = [];
-    if (arrived && layout) {
-      const place = layout.linear ? layout.place(arrived.z) : arrived.place;
-      canvas.arrivals = [{ place, spread: arrived.log_variance || arrived.covariance ? arrived : null }];
+    const found = own?.picture && this.layout && own.locate(this._map());
+    if (found) {
+      const { picture } = own;
+      canvas.arrivals = [{ place: found.place, spread: picture.log_variance || picture.covariance ? picture : null }];
+      this.arrive.note.textContent = aboutPicture(picture, found, this.bits);
     }
     canvas.wake("over");
   }

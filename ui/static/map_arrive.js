@@ -65,6 +65,7 @@ export class Arrive {
   }
 
   reset() {
+    this.call = (this.call ?? 0) + 1; // what is still being encoded does not land any more
     const context = this.canvas.getContext("2d");
     context.fillStyle = this.dark ? "#000" : "#fff";
     context.fillRect(0, 0, 2 * SIDE, 2 * SIDE);

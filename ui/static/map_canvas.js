@@ -228,7 +228,6 @@ export class MapCanvas {
     const moving = performance.now() - (this.movedAt ?? -REST) < REST - 20 || Boolean(this.from);
     this.shade.draw(context, view, this.tone, moving);
     this.tiles.draw(context, view, layout, this.decoder, this.tone, ratio);
-    if (layout.priorCentre) ink.rings(context, view, layout.priorCentre, inks, ratio);
     if (layout.axes[0]) ink.axes(context, view, layout.axes, inks, ratio);
   }
 
@@ -252,7 +251,8 @@ export class MapCanvas {
 
   _drawOver() {
     const context = this._clean(2);
-    const { view, inks, ratio, xy, _chosen: chosen } = this;
+    const { view, inks, ratio, xy, layout: { priorCentre }, _chosen: chosen } = this;
+    if (priorCentre) ink.rings(context, view, priorCentre, inks, ratio);
     if (this.classes && this.classes.length <= 12 && !this.from && view.zoom < 6) {
       this.labels ??= ink.namePlaces(xy, this.kinds, this.classes);
       ink.names(context, view, this.labels, inks, ratio);

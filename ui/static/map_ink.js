@@ -4,23 +4,42 @@ import { tickLabel, ticks } from "./scale.js";
 
 const RINGS = [1, 2, 3];
 
-/** Circles at 1, 2, 3 standard deviations of the prior. */
-export function rings(context, view, [x, y], { prior, font }, ratio) {
+/** Circles at 1, 2, 3 standard deviations of the prior, above the points: a thin halo of the ground keeps them readable. */
+export function rings(context, view, [x, y], { prior, card, font }, ratio) {
+  const [px, py] = [view.toX(x), view.toY(y)];
   context.save();
-  context.strokeStyle = prior;
-  context.fillStyle = prior;
-  context.lineWidth = ratio;
-  context.globalAlpha = 0.75;
-  context.setLineDash([3 * ratio, 4 * ratio]);
-  context.font = `${11 * ratio}px ${font}`;
+  context.lineJoin = "round";
+  context.font = `600 ${11 * ratio}px ${font}`;
   context.textAlign = "center";
   for (const sigma of RINGS) {
+    const radius = sigma * view.scale;
+    const [from, to] = arcWithin(view, px, py, radius);
     context.beginPath();
-    context.arc(view.toX(x), view.toY(y), sigma * view.scale, 0, 2 * Math.PI);
-    context.stroke();
-    if (sigma * view.scale > 40 * ratio) context.fillText(`${sigma}σ`, view.toX(x), view.toY(y + sigma) - 4 * ratio);
+    context.arc(px, py, radius, from, to);
+    context.setLineDash([]);
+    inked(context, card, 3 * ratio, 0.55, () => context.stroke());
+    context.setLineDash([3 * ratio, 4 * ratio]);
+    inked(context, prior, 1.25 * ratio, 1, () => context.stroke());
+    if (radius <= 40 * ratio) continue;
+    const at = [`${sigma}σ`, px, view.toY(y + sigma) - 4 * ratio];
+    context.setLineDash([]);
+    inked(context, card, 3.5 * ratio, 0.9, () => context.strokeText(...at));
+    inked(context, prior, ratio, 1, () => context.fillText(...at));
   }
   context.restore();
+}
+
+function inked(context, colour, lineWidth, globalAlpha, draw) {
+  Object.assign(context, { strokeStyle: colour, fillStyle: colour, lineWidth, globalAlpha });
+  draw();
+}
+
+/** The angles of a circle between which it can be seen; far closer than its radius, dashes all around would be endless. */
+export function arcWithin({ width, height }, px, py, radius) {
+  const reach = Math.hypot(width, height);
+  if (radius < 2 * reach) return [0, 2 * Math.PI];
+  const middle = Math.atan2(height / 2 - py, width / 2 - px);
+  return [middle - reach / radius, middle + reach / radius];
 }
 
 /** Ticks with numbers along the left and lower edges, and the axes' names. */

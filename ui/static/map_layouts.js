@@ -111,7 +111,7 @@ export class LineLayout {
     Object.assign(this, { rate, bits, axes: ["z0", "rate in nats"], exact: true, linear: false });
   }
 
-  place = () => null;
+  place = (z, rate) => [z[0], rate];
   code = (x) => (this.bits ? toBits(Float64Array.of(x)) : Float64Array.of(x));
 
   places(loc) {

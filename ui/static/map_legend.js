@@ -14,10 +14,21 @@ export class Legend {
 
   show(colouring, tone) {
     const { classes, range, palette, title, unit } = colouring;
-    this.isolated = new Set();
+    Object.assign(this, { classes, palette, isolated: new Set() });
     this.box.replaceChildren();
     if (classes) this._classes(classes, palette);
     else if (range) this._ramp(range, title, unit, tone);
+  }
+
+  /** Names of the classes that are isolated. */
+  names() {
+    return (this.classes ?? []).filter(({ index }) => this.isolated.has(index)).map(({ name }) => name);
+  }
+
+  /** The colour of a label's name on the map. */
+  colourOf(name) {
+    const found = this.classes?.find((one) => one.name === name);
+    return found ? this.palette[found.index] : "var(--er-faint)";
   }
 
   _classes(classes, palette) {

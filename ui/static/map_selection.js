@@ -14,6 +14,9 @@ export function countLabels(indices, labels) {
   return [...counts].map(([label, count]) => ({ label, count, share: count / indices.length })).sort((a, b) => b.count - a.count || a.label - b.label);
 }
 
+/** Those of the indices whose point is allowed, 1 for each; all of them where nothing is said. */
+export const allowedOf = (indices, allowed) => (indices && allowed ? indices.filter((index) => allowed[index]) : indices);
+
 /** About `most` of the indices, evenly spread over them. */
 export function spread(indices, most) {
   const step = Math.max(1, indices.length / most);
@@ -72,9 +75,10 @@ export class Selection {
       button("CSV", () => this._save("csv"), "Download the selection as CSV"),
       button("JSON", () => this._save("json"), "Download the selection as JSON"),
       button("Clear", () => this.on.clear(), "Clear the selection"));
+    this.only = element("p", { className: "er-note only", hidden: "" });
     this.body = element("div", { className: "chosen", hidden: "" },
       element("div", { className: "pair" }, element("figure", {}, this.mean, this.meanNote), this.counts), this.sheet, this.tools);
-    this.box = element("section", { className: "selection", "aria-live": "polite" }, this.title, this.hint, this.body);
+    this.box = element("section", { className: "selection", "aria-live": "polite" }, this.title, this.only, this.hint, this.body);
   }
 
   start(run, codes, describe) {
@@ -85,13 +89,15 @@ export class Selection {
   clear() {
     this.indices = null;
     this.hint.hidden = false;
-    this.body.hidden = true;
+    this.body.hidden = this.only.hidden = true;
     this.title.textContent = "Selection";
   }
 
-  /** Show these indices; `colourOf(label)` as on the map, or null. */
-  show(indices, colourOf) {
+  /** Show these indices; `colourOf(name)` of a label as on the map; `only`: which of those inside they are, a sentence. */
+  show(indices, colourOf, only = "") {
     this.indices = indices;
+    this.only.textContent = only;
+    this.only.hidden = !only;
     this.title.textContent = `Selection: ${whole(indices.length)} ${indices.length === 1 ? "image" : "images"}`;
     this.hint.hidden = indices.length > 0;
     this.body.hidden = indices.length === 0;
@@ -108,7 +114,7 @@ export class Selection {
     this.counts.replaceChildren(...countLabels(this.indices, labels).slice(0, 12).map(({ label, count, share }) => {
       const bar = element("span", { className: "bar" });
       bar.style.width = `${Math.max(1, 100 * share)}%`;
-      bar.style.background = colourOf(label);
+      bar.style.background = colourOf(header.classes?.[label] ?? String(label));
       return element("li", {}, element("span", { className: "name", text: header.classes?.[label] ?? String(label) }),
         element("span", { className: "room" }, bar), element("span", { className: "value", text: `${whole(count)} · ${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %` }));
     }));

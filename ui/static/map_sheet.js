@@ -5,7 +5,15 @@ import { element } from "./mount.js";
 
 const COUNT = 17; // pictures a side
 const BUDGET = 7; // milliseconds of decoding in one go
+const GAP = 2; // pixels of the page between pictures
+const WIDE = 400; // pixels of the page, at most; as in map.css
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** The gap between pictures so many pixels wide, in pixels of the canvas: about GAP on the page. */
+export const gapFor = (width) => Math.max(1, Math.round((GAP * COUNT * width) / WIDE));
+
+/** The picture, of COUNT, at this share (0 to 1) of a side. */
+export const pictureAt = (share, width, gap) => Math.floor((share * (COUNT * (width + gap) - gap)) / (width + gap));
 
 export class PlaneSheet {
   /** `on`: point(x, y): a place on the map that is pointed at here. */
@@ -18,7 +26,9 @@ export class PlaneSheet {
       element("p", { className: "er-note", text: "Means of p(x|z) at the prior’s quantiles: every picture stands for the same share of its mass." }));
     this.canvas.addEventListener("pointermove", (event) => {
       const { left, top, width, height } = this.canvas.getBoundingClientRect();
-      this._point(Math.floor(((event.clientX - left) / width) * COUNT), Math.floor(((event.clientY - top) / height) * COUNT));
+      if (!this.shape) return;
+      const { shape, gap } = this;
+      this._point(pictureAt((event.clientX - left) / width, shape.width, gap), pictureAt((event.clientY - top) / height, shape.height, gap));
     });
     this.canvas.addEventListener("keydown", (event) => {
       const [dx, dy] = MOVES[event.key] ?? [];
@@ -43,9 +53,11 @@ export class PlaneSheet {
     for (const x of [...new Set(this.tiles.map((tile) => tile.x))].sort((a, b) => a - b)) xs.set(x, xs.size);
     const ys = [...new Set(this.tiles.map((tile) => tile.y))].sort((a, b) => b - a);
     for (const tile of this.tiles) Object.assign(tile, { column: xs.get(tile.x), row: ys.indexOf(tile.y) });
-    Object.assign(this.canvas, { width: COUNT * shape.width, height: COUNT * shape.height });
+    const gap = gapFor(shape.width);
+    Object.assign(this, { shape, gap });
+    Object.assign(this.canvas, { width: COUNT * (shape.width + gap) - gap, height: COUNT * (shape.height + gap) - gap });
     const context = this.canvas.getContext("2d");
-    const put = (image, { column, row }) => context.putImageData(image, column * shape.width, row * shape.height);
+    const put = (image, { column, row }) => context.putImageData(image, column * (shape.width + gap), row * (shape.height + gap));
     let until = performance.now() + BUDGET;
     for (let i = 0; i < this.tiles.length; i++) {
       if (performance.now() > until) {

@@ -37,7 +37,7 @@ export class Side {
     this.strip = element("div", { className: "neighbours" });
     this.stripTitle = element("p", { className: "er-note" });
     this.problem = element("p", { className: "er-note problem", role: "status" });
-    this.realBox = element("div", { className: "real" }, this.real, this.realNote);
+    this.realBox = element("div", { className: "real", hidden: "" }, this.real, this.realNote);
     const words = element("div", { className: "words" }, this.where, this.realBox);
     this.box = element("section", { className: "under-pointer" },
       element("h3", { className: "er-title", text: "Under the pointer" }),
@@ -51,7 +51,7 @@ export class Side {
     Object.assign(this, { codes, describe });
     this.strip.replaceChildren();
     this.stripTitle.textContent = "";
-    this.realBox.hidden = true;
+    this.nearest(undefined);
   }
 
   /** The decoded image at code z (an ImageData, a promise of one, or null), and where that is. */

@@ -7,6 +7,17 @@ import { FittedLayout, LineLayout, LinearLayout } from "./map_layouts.js";
 export const FITTED = new Set(["tsne", "umap", "tsne-sklearn"]); // computed by a process
 const text = new TextDecoder();
 
+/** The spread of one image's q(z|x): it came with the codes, or the server tells it; null: then without an ellipse. */
+export async function spreadOf(run, sha, part, { logVariance, header: { k } }, index) {
+  if (logVariance) return { log_variance: logVariance.subarray(index * k, index * k + k) };
+  try {
+    const spread = JSON.parse(text.decode(await fetchBytes(`runs/${encodeURIComponent(run)}/posterior/${sha}?part=${part}&index=${index}`)));
+    return spread.covariance ? spread : null;
+  } catch {
+    return null;
+  }
+}
+
 export class LayoutSource {
   /**
    * `on`: place(layout, { fit, glide, method: whose places they are, if not of the view's }), status(of a fit or null, whether it is of older weights), start() (nobody has computed it yet),
@@ -77,6 +88,7 @@ export class LayoutSource {
     let [started, shown] = [false, 0];
     Object.assign(this, { codes, places: null, status: null, outdated: false });
     this.followed = [asked.run, asked.part, asked.method].join();
+    this.asked = asked;
     this.fit = new Fit(asked, {
       heard: (status, places) => {
         if (places?.length === 2 * codes.header.n && (status.iteration > 0 || status.state === "finished")) {

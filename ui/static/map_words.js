@@ -1,6 +1,6 @@
 // What the map is and is not, in sentences for the page.
 
-import { nats } from "./format.js";
+import { nats, whole } from "./format.js";
 import { BLEND } from "./map_layouts.js";
 
 const RINGS = "dashed: the prior at 1, 2, 3σ";
@@ -41,8 +41,15 @@ export function aboutLayout({ view, source, k, plane, base, shaded, beneath, bit
   return `${parts.join(" · ")}. ${NEIGHBOURS}`;
 }
 
-/** Where a picture from outside landed. */
-export function aboutPicture({ rate, z }, place, bits = false) {
-  const where = place ? "The amber mark shows where it landed." : "This map is not finished yet, so it has no place on it; its neighbours are below.";
+/** Which of the chosen count, where the legend shows only some classes: `count` of `all`. */
+export function aboutIsolated(names, count, all) {
+  if (!names.length) return "";
+  const listed = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
+  return `Only ${listed}, as in the legend${count < all ? `: ${whole(count)} of the ${whole(all)} inside` : ""}.`;
+}
+
+/** Where a picture from outside landed; `why` it has no place, a sentence. */
+export function aboutPicture({ rate, z }, { place, why }, bits = false) {
+  const where = place ? "The amber mark shows where it landed." : why;
   return `${where} Rate ${nats(rate)} nats${bits ? "" : `, ‖z‖ = ${Math.hypot(...z).toFixed(2)}`}.`;
 }
