@@ -163,7 +163,8 @@ def check_address(mode: Mode, space: Space) -> None:
     fault = z_fault(st.query_params.get("z", ""), space.k, space.support)
     if fault:
         del st.query_params["z"]
-        look.notice(f"The z of the address could not be used: {fault} Shown instead is the prior mean.")
+        usual = "code of all zeros" if space.support == "binary" else "prior mean"
+        look.notice(f"The z of the address could not be used: {fault} Shown instead is the {usual}.")
 
 
 def space_of(path: Path) -> Space:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import hmac
 import ipaddress
+import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -71,6 +72,32 @@ def everybody(scope: Scope, owner: str) -> bool:
     return True
 
 
+def without_dialogs(send: Send) -> Send:
+    """Streamlit's answer on how to behave, changed: no dialog over the page when the server goes away. What decodes in
+    the page goes on, and the page says so itself."""
+    start: Message = {}
+    body = bytearray()
+
+    async def changed(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        body.extend(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        try:
+            told = json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
+        except (ValueError, TypeError):
+            told = bytes(body)  # no such answer: as it is
+        if "content-length" in (answer := MutableHeaders(scope=start)):
+            answer["content-length"] = str(len(told))
+        await send(start)
+        await send({"type": "http.response.body", "body": told})
+
+    return changed
+
+
 class Gate:
     """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it."""
 
@@ -105,7 +132,8 @@ class Gate:
             await send(message)
 
         app = PlainTextResponse(reason, status_code=403) if reason else self.app
-        await app(scope, receive, send_with_headers)
+        own = not reason and scope.get("path", "").endswith("/_stcore/host-config")
+        await app(scope, receive, without_dialogs(send_with_headers) if own else send_with_headers)
 
 
 def refusal(headers: Mapping[str, str]) -> str:

@@ -18,8 +18,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    FloatRect,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -88,8 +100,8 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
-    def workers(self) -> list[int]:
-        """Process ids of the training processes that belong to this server's runs folder."""
+    def workers(self, module: str = "vae.worker") -> list[int]:
+        """Process ids of the training processes that belong to this server's runs folder, or of another module's."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -97,7 +109,7 @@ class Server:
                 place = (folder / "environ").read_bytes()
             except OSError:
                 continue
-            if b"vae.worker" in words and str(self.runs).encode() in place:
+            if module.encode() in words and str(self.runs).encode() in place:
                 found.append(int(folder.name))
         return found
 
@@ -161,8 +173,7 @@ class Watched:
         self.watching = True
 
     def page(self) -> Page:
-        page = self.context.new_page()
-        page.set_default_timeout(1000 * PATIENCE)
+        page = page_of(self.context)
         page.on("console", lambda message: self._console(message.type, message.text, message.location.get("url", "")))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._request(request.url))
@@ -205,3 +216,88 @@ def eventually() -> Callable[..., None]:
             time.sleep(0.1)
 
     return wait
+
+
+@pytest.fixture
+def settled(eventually: Callable[..., None]) -> Callable[..., Any]:
+    def wait(page: Page, read: Callable[[], Any]) -> Any:
+        """What is read once it no longer changes: two readings with half a second of the page's own time between them
+        agree. A starved page only takes longer."""
+        readings = [read()]
+
+        def agree() -> bool:
+            pass_time(page, 500)
+            readings.append(read())
+            return same(*readings[-2:])
+
+        eventually(agree)
+        return readings[-1]
+
+    return wait
+
+
+@pytest.fixture
+def followed(eventually: Callable[..., None], settled: Callable[..., Any]) -> Callable[..., Any]:
+    def wait(page: Page, read: Callable[[], Any], before: Any) -> Any:
+        """What is read once it has left what was read before, and has come to rest elsewhere."""
+        eventually(lambda: not same(read(), before))
+        return settled(page, read)
+
+    return wait
+
+
+def same(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one, other))
+
+
+def pass_time(page: Page, milliseconds: int) -> None:
+    """By the page's own clock: its timers that are due before have fired, and what it drew by then is drawn."""
+    page.evaluate("wait => new Promise(go => setTimeout(() => requestAnimationFrame(() => go()), wait))", milliseconds)
+
+
+def rested(page: Page) -> None:
+    """Streamlit's script has run to its end: what it draws is there, and nothing moves any more for its sake."""
+    expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def page_of(context: BrowserContext) -> Page:
+    """A page as patient as all others, in a window of its own."""
+    page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
+    return page
+
+
+def box_of(found: Locator) -> FloatRect:
+    """Where an element is, in CSS pixels of the window, once it has stopped moving: x, y, width, height."""
+    found.element_handle().wait_for_element_state("stable")
+    box = found.bounding_box()
+    assert box
+    return box
+
+
+class Traffic:
+    """What a page sends: the addresses of its requests, "frame" for each websocket frame. To be made before the page
+    goes anywhere."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.sent: list[str] = []
+        self._unanswered: set[Request] = set()
+        page.on("request", self._ask)
+        page.on("requestfinished", self._hear)
+        page.on("requestfailed", self._hear)
+        page.on("websocket", lambda socket: socket.on("framesent", lambda _: self.sent.append("frame")))
+
+    def _ask(self, request: Request) -> None:
+        self.sent.append(request.url)
+        self._unanswered.add(request)
+
+    def _hear(self, request: Request) -> None:
+        self._unanswered.discard(request)
+
+    def rests(self) -> bool:
+        """Nothing is on its way, and nothing is sent for a second of the page's own time; to be asked until it is."""
+        rested(self.page)
+        before = len(self.sent)
+        pass_time(self.page, 1000)
+        return len(self.sent) == before and not self._unanswered

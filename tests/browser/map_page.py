@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from playwright.sync_api import Locator, Page, expect
 from safetensors.torch import save
 
+from tests.browser.conftest import box_of, rested
 from vae import runs
 from vae.completion import complete
 from vae.config import Config
@@ -48,6 +49,7 @@ def open_map(page: Page, url: str, query: str) -> Locator:
     stage = page.locator(".stage")
     expect(stage).to_be_visible(timeout=90_000)
     page.wait_for_function("stage => stage.stats.first > 0", arg=stage.element_handle(), timeout=90_000)
+    rested(page)
     return stage
 
 
@@ -89,8 +91,7 @@ def hues(canvas: Locator) -> int:
 
 
 def middle(stage: Locator) -> tuple[float, float]:
-    box = stage.bounding_box()
-    assert box
+    box = box_of(stage)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
@@ -100,6 +101,12 @@ def where(page: Page) -> list[float]:
     found = re.search(r"\(([^)]*)\)", text)
     assert found, text
     return [float(part.replace("−", "-")) for part in found.group(1).split(", ") if part != "…"]
+
+
+def near(page: Page, code: Sequence[float], within: float) -> bool:
+    """Whether the code under the pointer is this one."""
+    found = where(page)
+    return len(found) == len(code) and bool(np.abs(np.array(found) - code).max() <= within)
 
 
 def search(page: Page) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import rested
 from vae.runs import load_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -62,6 +63,7 @@ def test_bits_by_keyboard_decode_and_the_estimators_are_measured(
     picture = page.get_by_role("img", name=re.compile(r"^Mean of p\(x\|z\) of the code"))
     expect(picture).to_have_attribute("aria-label", re.compile("00000000$"))
     eventually(lambda: close(pixels(picture), code("00000000")))
+    rested(page)
 
     switch(page, 2).focus()
     page.keyboard.press("Space")
@@ -91,6 +93,7 @@ def test_bits_by_keyboard_decode_and_the_estimators_are_measured(
 
     row = page.locator("table.er-estimators tr[data-estimator]")
     expect(row).to_have_count(9)
+    rested(page)
     variance = {
         name: float(page.locator(f"tr[data-estimator={name}] .variance").get_attribute("data-value") or "nan")
         for name in ("exact", "rloo-4", "score")

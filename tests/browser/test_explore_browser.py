@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.conftest import Traffic, box_of, page_of, pass_time, rested
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -25,9 +26,16 @@ def trained(server: Any) -> Path:
 
 def explore(page: Page, url: str, query: str = "run=digits") -> Page:
     page.goto(f"{url}/explore?{query}")
-    expect(page.locator("canvas.mean")).to_be_visible(timeout=90_000)
-    expect(page.locator(".strip .tile").first).to_be_visible(timeout=90_000)
+    shown(page)
     return page
+
+
+def shown(page: Page) -> None:
+    """The image is decoded, the images to start from are there, and nothing moves any more."""
+    expect(page.locator("canvas.mean")).to_be_visible(timeout=90_000)
+    expect(page.locator(".place")).to_contain_text(re.compile("decoded (in this page|by the server)"), timeout=90_000)
+    expect(page.locator(".strip .tile").first).to_be_visible(timeout=90_000)
+    rested(page)
 
 
 def pixels(canvas: Locator) -> list[int]:
@@ -57,96 +65,115 @@ def search(page: Page) -> str:
     return page.evaluate("location.search")
 
 
+def z_of(page: Page) -> list[float]:
+    """Both values as the address has them, which leaves out zeros at the end."""
+    found = re.search(r"[?&]z=([^&]*)", search(page))
+    assert found
+    return [*map(float, found[1].split("_")), 0][:2]
+
+
 class Hand:
     """Holds one slider with the mouse button down."""
 
     def __init__(self, page: Page, dimension: int) -> None:
         self.page = page
-        box = slider(page, dimension).bounding_box()
-        assert box
+        box = box_of(slider(page, dimension))
         self.left, self.y, self.width = box["x"], box["y"] + box["height"] / 2, box["width"]
         self.to(0.5, steps=1)
         page.mouse.down()
 
     def to(self, share: float, steps: int = 8) -> None:
         self.page.mouse.move(self.left + share * self.width, self.y, steps=steps)
-        self.page.wait_for_timeout(120)
 
     def release(self) -> None:
         self.page.mouse.up()
 
 
 def test_a_drag_moves_the_image_sends_nothing_and_a_link_brings_it_back(
-    server: Any, window: Any, trained: Path, eventually: Callable[..., None]
+    server: Any,
+    window: Any,
+    trained: Path,
+    eventually: Callable[..., None],
+    settled: Callable[..., Any],
+    followed: Callable[..., Any],
 ) -> None:
     page = window.page()
-    sent: list[str] = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append(socket.url)))
-    page.on("request", lambda request: sent.append(request.url))
+    traffic = Traffic(page)
     explore(page, server.url)
-    page.wait_for_timeout(1500)
-    before = len(sent)
-    hand, seen = Hand(page, 0), []
+    eventually(traffic.rests)
+    before = len(traffic.sent)
+    hand, seen = Hand(page, 0), [settled(page, lambda: mean(page))]
     for share in (0.2, 0.4, 0.7, 0.9):
         hand.to(share)
-        seen.append(tuple(mean(page)))
-    assert len(set(seen)) == 4
-    assert sent[before:] == []
-    expect(page.locator(".place")).to_have_text(re.compile(r"decoded in this page · \d+ pictures/s · weights of step"))
+        seen.append(followed(page, lambda: mean(page), seen[-1]))
+    assert len({tuple(image) for image in seen[1:]}) == 4
+
+    def paced() -> bool:
+        """A pace is told once pictures followed each other closely."""
+        for share in (0.8, 0.9):
+            hand.to(share, steps=20)
+        words = page.locator(".place").inner_text()
+        return bool(re.match(r"decoded in this page · \d+ pictures/s · weights of step", words))
+
+    eventually(paced)
+    assert traffic.sent[before:] == []
     hand.release()
-    eventually(lambda: "z=" in search(page))
-    eventually(lambda: len(sent) > before)  # the counter counts
-    page.wait_for_timeout(800)
+    eventually(
+        lambda: z_of(page) == pytest.approx([value(page, 0), value(page, 1)], abs=1e-3) and traffic.sent[before:]
+    )
+    eventually(traffic.rests)
     assert page.evaluate("history.length") == 2  # one view, one entry
-    link, image, position = search(page), mean(page), value(page, 0)
+    link, image, position = search(page), settled(page, lambda: mean(page)), value(page, 0)
     assert position > 1
 
     other = window.page()
     explore(other, server.url, link.removeprefix("?"))
-    assert value(other, 0) == position
+    eventually(lambda: value(other, 0) == position)
     eventually(lambda: mean(other) == image)
     page.reload()
-    expect(page.locator("canvas.mean")).to_be_visible(timeout=60_000)
+    shown(page)
     eventually(lambda: mean(page) == image)
 
 
 def test_it_goes_on_decoding_with_the_network_off_and_with_the_server_stopped(
-    server: Any, window: Any, trained: Path
+    server: Any, window: Any, trained: Path, eventually: Callable[..., None], followed: Callable[..., Any]
 ) -> None:
-    page = explore(window.page(), server.url)
-    page.wait_for_timeout(1500)
+    page = window.page()
+    traffic = Traffic(page)
+    explore(page, server.url)
+    eventually(traffic.rests)
     window.watching = False  # from here on Streamlit complains that the server is gone
-    hand = Hand(page, 1)
-    hand.to(0.3)
-    shown = [tuple(mean(page))]
+    hand, images = Hand(page, 1), [mean(page)]
+
+    def drag(share: float) -> None:
+        hand.to(share)
+        images.append(followed(page, lambda: mean(page), images[-1]))
+
+    drag(0.3)
     window.context.set_offline(True)
-    hand.to(0.6)
-    shown.append(tuple(mean(page)))
+    drag(0.6)
     window.context.set_offline(False)
     server.interrupt()
     for share in (0.8, 0.1):
-        hand.to(share)
-        page.wait_for_timeout(500)
-        shown.append(tuple(mean(page)))
-    assert len(set(shown)) == 4
+        drag(share)
+    assert len({tuple(image) for image in images[1:]}) == 4
     hand.release()
-    page.wait_for_timeout(500)
-    assert "z=" in search(page)  # the link is right without a server, too
+    eventually(lambda: "z=" in search(page))  # the link is right without a server, too
 
 
 def test_everything_is_done_from_the_keyboard(
-    server: Any, window: Any, trained: Path, eventually: Callable[..., None]
+    server: Any, window: Any, trained: Path, eventually: Callable[..., None], settled: Callable[..., Any]
 ) -> None:
     page = explore(window.page(), server.url)
     first = page.locator(".slider").first
     first.focus()
     ring = "el => getComputedStyle(el.querySelector('.thumb')).outlineStyle"
     page.keyboard.press("ArrowRight")
-    assert first.evaluate(ring) == "solid"
+    eventually(lambda: first.evaluate(ring) == "solid")
     dimension = int((first.get_attribute("aria-label") or "")[1])
 
     def stands_at(expected: float) -> None:
-        eventually(lambda: value(page, dimension) == pytest.approx(expected, abs=0.001), 5)
+        eventually(lambda: value(page, dimension) == pytest.approx(expected, abs=0.001))
 
     stands_at(0.05)
     for key, expected in [("Shift+ArrowRight", 0.5), ("PageUp", 1.0), ("ArrowLeft", 0.95)]:
@@ -156,10 +183,10 @@ def test_everything_is_done_from_the_keyboard(
     for _ in range(10):  # faster than pictures are drawn
         page.keyboard.press("ArrowDown")
     stands_at(0.45)
-    page.wait_for_timeout(500)
+    eventually(lambda: "0.45" in search(page))  # a step that can be taken back
     page.keyboard.press("End")
     stands_at(3.09)
-    page.wait_for_timeout(500)
+    eventually(lambda: "3.09" in search(page))
     page.keyboard.press("Control+z")
     stands_at(0.45)
     page.keyboard.press("Backspace")
@@ -167,9 +194,8 @@ def test_everything_is_done_from_the_keyboard(
     page.keyboard.press("Space")  # play
     eventually(lambda: abs(value(page, dimension)) > 0.3)
     page.keyboard.press("Space")
-    page.wait_for_timeout(300)
-    stands = value(page, dimension)
-    page.wait_for_timeout(300)
+    stands = settled(page, lambda: value(page, dimension))
+    pass_time(page, 300)
     assert value(page, dimension) == stands
 
     reached = set()
@@ -182,12 +208,14 @@ def test_everything_is_done_from_the_keyboard(
     assert any(name.startswith("Image #") for name in reached)
 
 
-def test_starts_ranges_and_resets(server: Any, window: Any, trained: Path, eventually: Callable[..., None]) -> None:
+def test_starts_ranges_and_resets(
+    server: Any, window: Any, trained: Path, eventually: Callable[..., None], settled: Callable[..., Any]
+) -> None:
     page = explore(window.page(), server.url)
     expect(page.locator(".scale")).to_have_text("−3.093.09")  # once: all sliders have the same
     expect(slider(page, 0).locator(".end").first).to_be_hidden()
     page.locator(".strip .tile").nth(2).click()
-    eventually(lambda: "z=" in search(page))
+    eventually(lambda: z_of(page) == pytest.approx([value(page, 0), value(page, 1)], abs=1e-3))
     at = [value(page, i) for i in (0, 1)]
     expect(page.locator(".side")).to_contain_text(re.compile(r"#2, label \d, distance 0\.00 in z"))
     low = slider(page, 0).get_attribute("aria-valuemin")
@@ -213,8 +241,8 @@ def test_starts_ranges_and_resets(server: Any, window: Any, trained: Path, event
     page.get_by_label("Seed of the draw").fill("7")
     page.keyboard.press("Enter")
     expect(page.locator(".controls .problem")).to_be_empty()
-    page.wait_for_timeout(800)
-    drawn = [value(page, i) for i in (0, 1)]
+    eventually(lambda: [value(page, i) for i in (0, 1)] != at)
+    drawn = settled(page, lambda: [value(page, i) for i in (0, 1)])
     page.get_by_role("button", name="Prior mean").click()
     eventually(lambda: [value(page, i) for i in (0, 1)] == [0, 0])
     page.get_by_label("Seed of the draw").fill("7")
@@ -223,36 +251,42 @@ def test_starts_ranges_and_resets(server: Any, window: Any, trained: Path, event
     hand = Hand(page, 0)
     hand.to(0.95)
     hand.release()
-    assert value(page, 0) != drawn[0]
+    eventually(lambda: value(page, 0) != drawn[0])
     slider(page, 0).dblclick(position={"x": 30, "y": 16})
     eventually(lambda: value(page, 0) == drawn[0])
-    before = pixels(page.locator(".beside canvas").first)
+    before = settled(page, lambda: pixels(page.locator(".beside canvas").first))
     page.get_by_role("button", name="another").click()
     eventually(lambda: pixels(page.locator(".beside canvas").first) != before)
 
 
 def test_a_snapshot_of_a_run_that_trains_swaps_in_and_the_sliders_stay(
-    server: Any, window: Any, trained: Path, eventually: Callable[..., None]
+    server: Any, window: Any, trained: Path, eventually: Callable[..., None], settled: Callable[..., Any]
 ) -> None:
     from safetensors.torch import load, save
 
     page = explore(window.page(), server.url, "run=digits&z=0.5_-1")
     expect(page.locator(".place")).to_contain_text("weights of step 3,368")
-    before = mean(page)
+    before = settled(page, lambda: mean(page))
     weights = load(runs.read_checked(trained, runs.WEIGHTS))
     weights["decoder.0.bias"] += 0.3
     runs.save_checked(trained, {runs.WEIGHTS: save(weights, metadata={"step": "4000"})})
-    expect(page.locator(".place")).to_contain_text("weights of step 4,000", timeout=10_000)
+    expect(page.locator(".place")).to_contain_text("weights of step 4,000")
     eventually(lambda: mean(page) != before)
-    assert [value(page, 0), value(page, 1)] == [0.5, -1]
+    assert settled(page, lambda: [value(page, 0), value(page, 1)]) == [0.5, -1]
 
 
 def test_what_the_page_cannot_run_is_decoded_by_the_server_with_a_word(
-    server: Any, window: Any, trained: Path, eventually: Callable[..., None]
+    server: Any,
+    window: Any,
+    trained: Path,
+    eventually: Callable[..., None],
+    settled: Callable[..., Any],
+    followed: Callable[..., Any],
 ) -> None:
     page = window.page()
     explore(page, server.url)
-    here = mean(page)
+    here = settled(page, lambda: mean(page))
+    assert any(here[::4])
 
     def refuse(route: Route) -> None:
         route.fulfill(status=409, headers={"X-Decode": "server"}, body="the page has no form of this layer")
@@ -264,24 +298,27 @@ def test_what_the_page_cannot_run_is_decoded_by_the_server_with_a_word(
     expect(other.locator(".large .problem")).to_have_text("the page has no form of this layer")
     eventually(lambda: max(abs(a - b) for a, b in zip(mean(other), here, strict=True)) <= 3)
     hand = Hand(other, 0)
-    before = mean(other)
+    before = settled(other, lambda: mean(other))
     hand.to(0.8)
-    eventually(lambda: mean(other) != before)
+    followed(other, lambda: mean(other), before)
     hand.release()
 
 
-def test_on_a_phone_nothing_runs_off_and_the_image_stays_in_sight(server: Any, chromium: Any, trained: Path) -> None:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = explore(context.new_page(), server.url)
-    inside = "() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth"
-    assert page.evaluate(inside)
-    page.locator(".side canvas").last.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    box = page.locator("canvas.mean").bounding_box()
-    assert box
-    assert box["y"] >= 40
-    assert box["y"] + box["height"] < 700
-    context.close()
+def test_on_a_phone_nothing_runs_off_and_the_image_stays_in_sight(
+    server: Any, chromium: Any, trained: Path, eventually: Callable[..., None]
+) -> None:
+    with chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True) as context:
+        page = explore(page_of(context), server.url)
+        inside = "() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth"
+        eventually(lambda: page.evaluate(inside))
+        page.locator(".side canvas").last.scroll_into_view_if_needed()
+
+        def in_sight() -> bool:
+            box = page.locator("canvas.mean").bounding_box()
+            assert box
+            return box["y"] >= 40 and box["y"] + box["height"] < 700
+
+        eventually(in_sight)
 
 
 SELECT_ALL = """() => {
@@ -293,17 +330,17 @@ SELECT_ALL = """() => {
 
 @pytest.mark.parametrize("where", ["explore", "train"])
 def test_a_selected_page_does_not_turn_the_drag_of_a_slider_into_another(
-    server: Any, window: Any, trained: Path, where: str
+    server: Any, window: Any, trained: Path, where: str, eventually: Callable[..., None]
 ) -> None:
     page = window.page()
     page.goto(f"{server.url}/{where}?run=digits")
     found = page.get_by_role("slider", name=re.compile("^z0|^Reconstruction weight C"))
     expect(found).to_be_visible(timeout=90_000)
+    rested(page)
     found.scroll_into_view_if_needed()
     page.evaluate(SELECT_ALL)
     page.keyboard.press("Control+a")
-    box = found.bounding_box()
-    assert box
+    box = box_of(found)
     height = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.5 * box["width"], height)
     page.mouse.down()
@@ -312,7 +349,7 @@ def test_a_selected_page_does_not_turn_the_drag_of_a_slider_into_another(
     assert page.evaluate("window.dragged") == 0
     page.mouse.up()
     if where == "explore":
-        assert value(page, 0) > 1
+        eventually(lambda: value(page, 0) > 1)
 
 
 def test_charts_in_a_narrow_place_leave_their_formulas_out(server: Any, window: Any, trained: Path) -> None:
@@ -327,8 +364,8 @@ def test_charts_in_a_narrow_place_leave_their_formulas_out(server: Any, window: 
 def test_an_unknown_run_and_an_empty_room_lead_on(server: Any, window: Any) -> None:
     page = window.page()
     page.goto(f"{server.url}/explore?run=nobody")
-    expect(page.get_by_text("There is no run named “nobody”")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("There is no run named “nobody”")).to_be_visible()
     page.goto(f"{server.url}/explore")
-    expect(page.get_by_text("Nothing to explore yet")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Nothing to explore yet")).to_be_visible()
     page.get_by_role("link", name="Train a first run").click()
-    expect(page.get_by_role("button", name="Start training")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()

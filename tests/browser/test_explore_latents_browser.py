@@ -11,6 +11,7 @@ import pytest
 import torch
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import rested
 from vae import runs
 from vae.codes import codes_of
 from vae.config import Config
@@ -24,7 +25,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def explore(page: Page, url: str, query: str) -> Page:
     page.goto(f"{url}/explore?{query}")
     expect(page.locator("canvas.mean")).to_be_visible(timeout=90_000)
+    expect(page.locator(".place")).to_contain_text("decoded in this page", timeout=90_000)
     expect(page.locator(".strip .tile").first).to_be_visible(timeout=90_000)
+    rested(page)
     return page
 
 
@@ -109,7 +112,7 @@ def test_bits_are_flipped_by_pointer_and_keys(server: Any, window: Any, eventual
     for d in range(6):
         expect(page.get_by_role("switch", name=f"z{d}")).to_contain_text(f"q {q[d]:.2f}")
     expect(page.get_by_role("group", name="Range of the sliders")).to_be_hidden()
-    assert page.get_by_role("slider").count() == 0
+    expect(page.get_by_role("slider")).to_have_count(0)
 
 
 def test_bits_of_two_images_are_flipped_one_after_another_and_each_by_itself(server: Any, window: Any) -> None:
@@ -122,7 +125,7 @@ def test_bits_of_two_images_are_flipped_one_after_another_and_each_by_itself(ser
     order = sorted((d for d in range(6) if first[d] != second[d]), key=lambda d: -codes.rate_per_dim[d])  # type: ignore[index]
     assert len(order) > 1
     said = f"differ in {len(order)} of 6 bits, flipped one after another, most nats first: "
-    expect(page.get_by_text(said + ", ".join(f"z{d}" for d in order))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(said + ", ".join(f"z{d}" for d in order))).to_be_visible()
     slider = page.get_by_role("slider", name="From A to B")
     bits = [str(bit) for bit in first]
     for count, d in enumerate(order, 1):
@@ -130,7 +133,7 @@ def test_bits_of_two_images_are_flipped_one_after_another_and_each_by_itself(ser
         bits[d] = str(second[d])
         expect(page.locator(".where")).to_have_text(f"{count} of {len(order)} bits flipped, code {''.join(bits)}")
     page.get_by_role("button", name="Open in switches").click()
-    expect(page.locator("output.bits")).to_have_text("".join(bits), timeout=60_000)
+    expect(page.locator("output.bits")).to_have_text("".join(bits))
     page.get_by_role("radio", name="Traversal").click()
     cell = page.get_by_role("gridcell", name=f"z{order[0]} = {first[order[0]]}, the others as they are")
     cell.click()
@@ -138,7 +141,7 @@ def test_bits_of_two_images_are_flipped_one_after_another_and_each_by_itself(ser
     expect(page.get_by_text(f"code {''.join(bits)}, z0 first")).to_be_visible()
     expect(cell).to_have_attribute("aria-selected", "true")
     page.get_by_role("radio", name="Attributes").click()
-    expect(page.get_by_text("There is no attribute arithmetic for a binary latent")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("There is no attribute arithmetic for a binary latent")).to_be_visible()
 
 
 def test_a_posterior_that_does_not_factorise_is_drawn_from_with_its_covariance(server: Any, window: Any) -> None:

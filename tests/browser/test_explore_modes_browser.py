@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import Traffic, box_of, rested
 from vae.codes import codes_of
 from vae.latent_geometry import attribute_direction
 from vae.runs import load_run
@@ -35,6 +36,7 @@ def open_mode(server: Any, page: Page, mode: str, more: str = "") -> None:
         shutil.copytree(DEMO, server.runs / DEMO.name)
     page.goto(f"{server.url}/explore?run={DEMO.name}&mode={mode}{more}")
     expect(page.get_by_text(re.compile("^decoded in this page"))).to_be_visible(timeout=90_000)
+    rested(page)
 
 
 def pixels(canvas: Locator) -> np.ndarray:
@@ -45,18 +47,25 @@ def picture(cell: Locator) -> np.ndarray:
     return pixels(cell.locator("canvas"))
 
 
-def test_samples_are_seeded_saved_and_taken(server: Any, window: Any, eventually: Callable[..., None]) -> None:
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """How far two pictures differ on average; not at all as long as one of them has no size yet."""
+    return float(abs(one - other).mean()) if one.shape == other.shape else 0.0
+
+
+def test_samples_are_seeded_saved_and_taken(
+    server: Any, window: Any, eventually: Callable[..., None], settled: Callable[..., Any]
+) -> None:
     page = window.page()
     open_mode(server, page, "samples")
     cells = page.get_by_role("gridcell")
     expect(cells).to_have_count(40)
-    eventually(lambda: picture(cells.nth(39)).any())
+    eventually(lambda: all(picture(cells.nth(i)).any() for i in (0, 1, 39)))
     first, other = picture(cells.nth(0)), picture(cells.nth(1))
-    assert abs(first - other).mean() > 5
+    assert apart(first, other) > 5
 
     page.get_by_role("radio", name="sample of p(x|z)").check()
-    eventually(lambda: 3 < abs(picture(cells.nth(0)) - first).mean() < 60)  # noise around the mean
-    noisy = picture(cells.nth(0))
+    eventually(lambda: 3 < apart(picture(cells.nth(0)), first) < 60)  # noise around the mean
+    noisy = settled(page, lambda: picture(cells.nth(0)))
     page.get_by_role("radio", name="mean of p(x|z)").check()
     eventually(lambda: np.array_equal(picture(cells.nth(0)), first))
     page.get_by_role("radio", name="sample of p(x|z)").check()
@@ -67,9 +76,12 @@ def test_samples_are_seeded_saved_and_taken(server: Any, window: Any, eventually
     seed.fill("7")
     seed.press("Enter")
     page.wait_for_url(re.compile(r"seed=7"))
-    eventually(lambda: abs(picture(cells.nth(0)) - first).mean() > 5)
+    eventually(lambda: apart(picture(cells.nth(0)), first) > 5)
+    seventh = settled(page, lambda: picture(cells.nth(0)))
     page.get_by_role("button", name="New seed").click()
     page.wait_for_url(re.compile(r"seed=(?!7(&|$))"))
+    eventually(lambda: not np.array_equal(picture(cells.nth(0)), seventh))
+    settled(page, lambda: picture(cells.nth(39)))
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Save PNG").click()
@@ -88,7 +100,8 @@ def test_samples_are_seeded_saved_and_taken(server: Any, window: Any, eventually
     taken = z_of(page)
     page.get_by_role("button", name="Open in sliders").click()
     page.wait_for_url(re.compile("mode=sliders"))
-    assert z_of(page) == taken
+    eventually(lambda: z_of(page) == taken)
+    rested(page)
     page.go_back()
     page.wait_for_url(re.compile("mode=samples"))
     expect(page.get_by_role("gridcell")).to_have_count(40)
@@ -113,23 +126,30 @@ def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
     expect(cells).to_have_count(14)
     expect(page.get_by_role("rowheader")).to_have_text([re.compile(r"^z1 = −1.20.*nats$"), re.compile(r"^z0 = \+0.60")])
     marked = page.locator('[role="gridcell"][aria-selected="true"]')
-    assert marked.evaluate_all("cells => cells.map(cell => cell.getAttribute('aria-label'))") == [
-        "z1 = −0.83, the others as they are",  # nearest of −2.5, −1.67, −0.83, 0 ...
-        "z0 = +0.83, the others as they are",
-    ]
-    eventually(lambda: picture(cells.nth(13)).any())
+    expect(marked).to_have_count(2)
+    for place, label in enumerate(
+        (
+            "z1 = −0.83, the others as they are",  # nearest of −2.5, −1.67, −0.83, 0 ...
+            "z0 = +0.83, the others as they are",
+        )
+    ):
+        expect(marked.nth(place)).to_have_attribute("aria-label", label)
     decode = load_run(DEMO).model.decode
     with torch.no_grad():
         mean = decode(torch.tensor([[0.6, -2.5], [2.5, -1.2]])).mean.clamp(0, 1).numpy() * 255
     for cell, expected in ((0, mean[0, 0]), (13, mean[1, 0])):
-        assert abs(picture(cells.nth(cell)).reshape(8, 8, 4)[..., 0] - expected).max() < 3
+
+        def shown(cell: int = cell, expected: np.ndarray = expected) -> bool:
+            red = picture(cells.nth(cell))[::4]
+            return red.size == 64 and abs(red.reshape(8, 8) - expected).max() < 3
+
+        eventually(shown)
 
     cells.first.focus()
     for key in ("ArrowDown", "End", "ArrowLeft"):
         page.keyboard.press(key)
-    label = cells.nth(12).get_attribute("aria-label")
-    assert cells.nth(12).evaluate("cell => cell.getRootNode().activeElement === cell")
-    assert label == "z0 = +1.67, the others as they are"
+    eventually(lambda: cells.nth(12).evaluate("cell => cell.getRootNode().activeElement === cell"))
+    expect(cells.nth(12)).to_have_attribute("aria-label", "z0 = +1.67, the others as they are")
     entries = page.evaluate("history.length")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"z=1\.667_-1\.2"))
@@ -140,32 +160,36 @@ def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
     assert page.evaluate("history.length") == entries
 
 
-def assert_pictures_follow_a_drag(
-    page: Page, slider: Locator, canvas: Locator, eventually: Callable[..., None]
-) -> None:
-    box = slider.bounding_box()
-    assert box
+def grip(page: Page, slider: Locator) -> Callable[[float], None]:
+    """Press the mouse button on a slider; the answer moves it to a share of its width."""
+    box = box_of(slider)
     height = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.25 * box["width"], height)
     page.mouse.down()
+    return lambda share: page.mouse.move(box["x"] + share * box["width"], height, steps=5)
+
+
+def assert_pictures_follow(
+    page: Page, move: Callable[[float], None], canvas: Locator, followed: Callable[..., Any]
+) -> None:
     seen = pixels(canvas)
-    for place in (0.45, 0.65, 0.85):
-        page.mouse.move(box["x"] + place * box["width"], height, steps=5)
-        before = seen
-        eventually(lambda before=before: abs(pixels(canvas) - before).mean() > 1)
-        seen = pixels(canvas)
+    for share in (0.45, 0.65, 0.85):
+        move(share)
+        before, seen = seen, followed(page, lambda: pixels(canvas), seen)
+        assert apart(seen, before) > 1
 
 
 def test_an_interpolation_needs_no_server_while_it_is_dragged(
-    server: Any, window: Any, eventually: Callable[..., None]
+    server: Any,
+    window: Any,
+    eventually: Callable[..., None],
+    settled: Callable[..., Any],
+    followed: Callable[..., Any],
 ) -> None:
     page = window.page()
-    sent: list[Any] = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
+    traffic = Traffic(page)
     open_mode(server, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")
-    slider = page.get_by_role("slider", name="From A to B")
+    slider = page.get_by_role("slider", name="From A to B", include_hidden=True)
     large = page.get_by_label(re.compile("^Decoded .* on the straight path"))
     expect(large).to_be_visible()
     expect(page.get_by_role("img", name="Image A: held-out #0, label 5")).to_be_visible()
@@ -174,32 +198,37 @@ def test_an_interpolation_needs_no_server_while_it_is_dragged(
     page.wait_for_url(re.compile(r"b=(?!1&)\d+"))
     open_mode(server, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")  # two that differ
 
-    page.wait_for_timeout(1500)
-    sent.clear()
-    requests.clear()
-    assert_pictures_follow_a_drag(page, slider, large, eventually)
-    assert sent == []
-    assert requests == []
+    eventually(traffic.rests)
+    before = len(traffic.sent)
+    move = grip(page, slider)
+    settled(page, lambda: pixels(large))
+    assert_pictures_follow(page, move, large, followed)
+    assert traffic.sent[before:] == []
     page.mouse.up()
     page.wait_for_url(re.compile(r"t=0\.8"))
 
     window.watching = False  # from here on the page complains that the server is gone
+    move = grip(page, slider)
+    settled(page, lambda: pixels(large))
     server.close()
-    assert_pictures_follow_a_drag(page, slider, large, eventually)
+    assert_pictures_follow(page, move, large, followed)
     page.mouse.up()
-    expect(page.get_by_role("dialog")).to_be_visible(timeout=60_000)  # Streamlit's: the server is gone
-    page.keyboard.press("Escape")
-    slider.press("End")
-    expect(page.get_by_text(re.compile(r"^t = 1\.00"))).to_be_visible()
-    last = page.get_by_role("gridcell", name="straight path, 100 % of the way from A to B")
+
+    def at_the_end() -> bool:
+        slider.press("End")
+        return page.get_by_text(re.compile(r"^t = 1\.00")).is_visible()
+
+    eventually(at_the_end)
+    last = page.get_by_role("gridcell", name="straight path, 100 % of the way from A to B", include_hidden=True)
     eventually(lambda: np.array_equal(pixels(large), picture(last)))
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Play", include_hidden=True).dispatch_event("click")
     eventually(lambda: not np.array_equal(pixels(large), picture(last)))
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause", include_hidden=True).dispatch_event("click")
+    expect(page.get_by_role("dialog")).to_have_count(0)  # Streamlit has none over what goes on
 
 
 def test_a_direction_comes_with_the_evidence_that_python_finds(
-    server: Any, window: Any, eventually: Callable[..., None]
+    server: Any, window: Any, eventually: Callable[..., None], settled: Callable[..., Any]
 ) -> None:
     page = window.page()
     open_mode(server, page, "attributes", "&a=class:3&b=rest")
@@ -208,10 +237,10 @@ def test_a_direction_comes_with_the_evidence_that_python_finds(
     rows = np.flatnonzero(codes.labels == 3), np.flatnonzero(codes.labels != 3)
     found = attribute_direction(codes.loc, *rows)
     words = (
-        f"Effect size d = {found.effect:.2f}, sets of {len(rows[0])} and {len(rows[1])} images: larger than "
+        f"Cohen’s d = {found.effect:.2f}, sets of {len(rows[0])} and {len(rows[1])} images: larger than "
         f"{found.exceeded} of 200 random pairs of sets of these sizes."
     )
-    expect(page.get_by_text(words)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(words)).to_be_visible()
 
     for name in ("A", "B"):  # two images each, by hand and by keys
         page.get_by_label(f"Set {name}", exact=True).select_option("picked by hand")
@@ -221,50 +250,58 @@ def test_a_direction_comes_with_the_evidence_that_python_finds(
         page.keyboard.press("Enter")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"a=1(%2C|,)2&"))
+    page.wait_for_url(re.compile(r"[?&]a=1(%2C|,)2(&|$)"))
+    page.wait_for_url(re.compile(r"[?&]b=\d+(%2C|,)\d+(&|$)"))
     picked = [int(part) for part in re.split("%2C|,", re.search(r"[?&]b=([\d,%C]*)", page.url)[1])]  # type: ignore[index]
     small = attribute_direction(codes.loc, [1, 2], picked)
     expect(
-        page.get_by_text(
-            f"Effect size d = {small.effect:.2f}, sets of 2 and 2 images: larger than {small.exceeded} of 200"
-        )
+        page.get_by_text(f"Cohen’s d = {small.effect:.2f}, sets of 2 and 2 images: larger than {small.exceeded} of 200")
     ).to_be_visible()
 
     slider = page.get_by_role("slider", name="Along the direction")
     large = page.get_by_label(re.compile("^Decoded at .* along the direction from A to B"))
-    before = pixels(large)
+    before = settled(page, lambda: pixels(large))
     slider.press("End")
     expect(page.get_by_text(re.compile(r"^z \+ 2\.50 · \(B − A\), overshoot"))).to_be_visible()
-    eventually(lambda: abs(pixels(large) - before).mean() > 1)
+    eventually(lambda: apart(pixels(large), before) > 1)
     page.wait_for_url(re.compile(r"t=2\.5"))
     slider.press("0")
     eventually(lambda: np.array_equal(pixels(large), before))
     page.reload()
-    expect(page.get_by_text(f"sets of 2 and 2 images: larger than {small.exceeded} of 200")).to_be_visible(
-        timeout=60_000
-    )
+    expect(page.get_by_text(f"sets of 2 and 2 images: larger than {small.exceeded} of 200")).to_be_visible()
 
 
-def test_every_mode_fits_a_phone_in_the_dark_and_has_names(server: Any, window: Any) -> None:
+def test_every_mode_fits_a_phone_in_the_dark_and_has_names(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
     page = window.page()
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 800})
-    for mode in ("samples", "traversal", "interpolate", "attributes"):
-        open_mode(server, page, mode)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, mode
-        section = page.locator(".mode")
-        right = section.evaluate(
+    section = page.locator(".mode")
+
+    def right() -> float:
+        return section.evaluate(
             "s => Math.max(...[...s.querySelectorAll('*')].map(e => e.getBoundingClientRect().right))"
         )
-        assert right <= 390, mode
-        nameless = section.evaluate(
+
+    def nameless() -> int:
+        return section.evaluate(
             """s => [...s.querySelectorAll('button, input, select, [role=img]')].filter(e => e.checkVisibility() &&
                  !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).length"""
         )
-        assert nameless == 0, mode
-        stops = section.evaluate("s => [...s.querySelectorAll('[role=gridcell]')].filter(e => e.tabIndex === 0).length")
-        grids = section.evaluate("s => [...s.querySelectorAll('[role=grid]')].filter(e => e.checkVisibility()).length")
-        assert stops == grids >= 1, mode
+
+    def stops() -> int:
+        return section.evaluate("s => [...s.querySelectorAll('[role=gridcell]')].filter(e => e.tabIndex === 0).length")
+
+    def grids() -> int:
+        return section.evaluate("s => [...s.querySelectorAll('[role=grid]')].filter(e => e.checkVisibility()).length")
+
+    for mode in ("samples", "traversal", "interpolate", "attributes"):
+        open_mode(server, page, mode)
+        eventually(lambda: stops() == grids() >= 1)  # they come with their data
+        eventually(lambda: page.evaluate("document.documentElement.scrollWidth") <= 390)
+        eventually(lambda: right() <= 390)
+        eventually(lambda: nameless() == 0)
 
 
 REFUSED = {
@@ -295,7 +332,7 @@ def test_what_the_address_holds_in_vain_is_said(server: Any, window: Any) -> Non
         expect(page.locator(".mode .problem")).to_have_text(
             f"seed: expected a whole number from 0 to 999,999, not “{typed}”."
         )
-        assert field.input_value() == typed  # it stays to be mended
+        expect(field).to_have_value(typed)  # it stays to be mended
     field.fill("12")
     field.press("Enter")
     expect(page.locator(".mode .problem")).to_be_empty()
@@ -320,14 +357,15 @@ def test_modes_go_by_keys_and_by_back_and_forward(server: Any, window: Any) -> N
     expect(page.get_by_label("columns")).to_have_value("7")
 
 
-def test_a_selected_page_does_not_turn_a_drag_of_the_scrubber_into_another(server: Any, window: Any) -> None:
+def test_a_selected_page_does_not_turn_a_drag_of_the_scrubber_into_another(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
     page = window.page()
     open_mode(server, page, "interpolate", "&t=0.5")
     slider = page.get_by_role("slider", name="From A to B")
     page.keyboard.press("Control+a")
-    assert len(page.evaluate("String(getSelection())")) > 50
-    box = slider.bounding_box()
-    assert box
+    eventually(lambda: len(page.evaluate("String(getSelection())")) > 50)
+    box = box_of(slider)
     height = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.5 * box["width"], height)
     page.mouse.down()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import rested
 from ui.lessons.steps import STEPS
 from ui.look import number
 from vae.derivation import gaussians
@@ -21,11 +22,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def open_step(page: Page, url: str, name: str) -> None:
     page.goto(f"{url}/learn?step={name}")
     expect(page.locator(".er-check").first).to_be_visible(timeout=90_000)
+    rested(page)
 
 
 def values(card: Locator) -> list[str]:
     """The two numbers of a check, as written, without error and unit."""
-    return [text.split()[0] for text in card.locator("dd").all_inner_texts()]
+    return [text.split()[0] for text in card.locator("dd").all_inner_texts() if text.strip()]
 
 
 def press(slider: Locator, key: str, times: int, reads: str) -> None:
@@ -39,14 +41,14 @@ def press(slider: Locator, key: str, times: int, reads: str) -> None:
 
 
 def test_arrows_move_a_mean_and_the_kl_is_computed_twice_anew(
-    server: Any, window: Any, eventually: Callable[..., None]
+    server: Any, window: Any, eventually: Callable[..., None], settled: Callable[..., Any]
 ) -> None:
     page = window.page()
     open_step(page, server.url, "kl-1d")
     card = page.locator(".er-check").filter(has_text="KL: their sum")
-    assert values(card) == [number(gaussians.kl_1d(1.0, 0.5, 0.0, 1.0).total.formula, 6)] * 2
+    eventually(lambda: values(card) == [number(gaussians.kl_1d(1.0, 0.5, 0.0, 1.0).total.formula, 6)] * 2)
     figure = page.locator(".lesson-figure svg").first
-    drawn = figure.inner_html()
+    drawn = settled(page, figure.inner_html)
     press(page.get_by_role("slider").first, "ArrowRight", 4, "1.2")
     parts = gaussians.kl_1d(1.2, 0.5, 0.0, 1.0)
     eventually(lambda: values(card) == [number(parts.total.formula, 6), number(parts.total.estimate, 6)])
@@ -79,7 +81,7 @@ def test_arrows_turn_a_correlation_and_the_sample_follows(
     assert expected(1)[1] != expected(0)[1]
 
 
-def test_links_walk_through_all_steps_by_keyboard(server: Any, window: Any) -> None:
+def test_links_walk_through_all_steps_by_keyboard(server: Any, window: Any, eventually: Callable[..., None]) -> None:
     page = window.page()
     open_step(page, server.url, "jensen")
     slider = page.locator(".st-key-learn-m").get_by_role("slider")
@@ -90,14 +92,16 @@ def test_links_walk_through_all_steps_by_keyboard(server: Any, window: Any) -> N
         expect(page).to_have_url(re.compile(f"step={step.name}$"))
         expect(page.locator(".er-check:visible, .er-measured:visible, .er-verdict:visible").first).to_be_visible()
         expect(page.locator("[class*='st-key-panel-'] .katex").first).to_be_attached()
+        rested(page)
+        eventually(lambda: not re.search(r"\$[^$]*\$", page.locator("[data-testid='stMain']").inner_text()))
         assert page.locator(".katex-error").count() == 0
-        assert not re.search(r"\$[^$]*\$", page.locator("[data-testid='stMain']").inner_text())
         if place < len(STEPS):
             link = page.locator(".st-key-learn-turn-head").get_by_role("link", name="Next")
             link.focus()
             link.press("Enter")
     page.go_back()
     expect(page.get_by_text(f"Step {len(STEPS) - 1} of")).to_be_visible()
+    rested(page)
     link = page.locator(".st-key-learn-contents").get_by_role("link", name="1. Evidence and its bound")
     link.focus()
     link.press("Enter")

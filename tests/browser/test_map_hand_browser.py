@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.map_page import READ, demo, hues, middle, open_map, search, stats, where
+from tests.browser.conftest import rested
+from tests.browser.map_page import READ, demo, hues, middle, near, open_map, search, stats, where
 from vae.codes import codes_of
 from vae.runs import load_run
 
@@ -34,7 +35,9 @@ def ten(server: Any) -> Path:
     return demo(server.runs, "demo-mnist-10d", "ten")
 
 
-def test_box_legend_and_both_together(server: Any, window: Any, plane: Path, eventually: Callable[..., None]) -> None:
+def test_box_legend_and_both_together(
+    server: Any, window: Any, plane: Path, eventually: Callable[..., None], settled: Callable[..., Any]
+) -> None:
     page = window.page()
     stage = open_map(page, server.url, "run=two")
     labels = codes_of(load_run(plane)).labels
@@ -61,12 +64,14 @@ def test_box_legend_and_both_together(server: Any, window: Any, plane: Path, eve
     loc = codes_of(load_run(plane)).loc
     inside = ((loc >= z.min(0) - 1e-5) & (loc <= z.max(0) + 1e-5)).all(1)  # they come with six digits
     assert chosen["indices"] == np.flatnonzero(inside).tolist()
-    coloured = hues(stage.locator("canvas.points"))
+    coloured = settled(page, lambda: hues(stage.locator("canvas.points")))
     six.click()  # of the selection only the sixes stand out
     eventually(lambda: hues(stage.locator("canvas.points")) < coloured / 2)
 
 
-def test_a_picture_dropped_on_the_map_lands_and_a_word_does_not(server: Any, window: Any, plane: Path) -> None:
+def test_a_picture_dropped_on_the_map_lands_and_a_word_does_not(
+    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+) -> None:
     codes, file = codes_of(load_run(plane)), io.BytesIO()
     Image.fromarray(codes.images[11, 0]).save(file, "PNG")
     page = window.page()
@@ -83,11 +88,11 @@ def test_a_picture_dropped_on_the_map_lands_and_a_word_does_not(server: Any, win
         )
         stage.dispatch_event("drop", {"dataTransfer": given})
         expect(page.locator(".arrive .er-note")).to_contain_text(sentence)
-        np.testing.assert_allclose(where(page), codes.loc[11], atol=0.006)
+        eventually(lambda: near(page, codes.loc[11], 0.006))
 
 
 def test_coordinates_gain_digits_and_the_shade_comes_with_distance(
-    server: Any, window: Any, ten: Path, eventually: Callable[..., None]
+    server: Any, window: Any, ten: Path, eventually: Callable[..., None], settled: Callable[..., Any]
 ) -> None:
     page = window.page()
     stage = open_map(page, server.url, "run=ten")
@@ -98,7 +103,7 @@ def test_coordinates_gain_digits_and_the_shade_comes_with_distance(
     for _ in range(25):
         page.mouse.wheel(0, -240)
     eventually(lambda: re.search(r"map \(−?\d\.\d{5,}, ", page.locator(".where").inner_text()))
-    first = page.locator(".where").inner_text()
+    first = settled(page, lambda: page.locator(".where").inner_text())
     page.mouse.move(x + 1, y)
     eventually(lambda: page.locator(".where").inner_text() != first)  # one pixel is another place
     page.keyboard.press("Escape")
@@ -110,7 +115,7 @@ def test_coordinates_gain_digits_and_the_shade_comes_with_distance(
 
 
 def test_a_panned_map_takes_the_pointers_place_along(
-    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+    server: Any, window: Any, plane: Path, eventually: Callable[..., None], settled: Callable[..., Any]
 ) -> None:
     page = window.page()
     stage = open_map(page, server.url, "run=two")
@@ -118,17 +123,16 @@ def test_a_panned_map_takes_the_pointers_place_along(
     page.mouse.move(x - 3, y)
     page.mouse.move(x, y)
     eventually(lambda: len(where(page)) == 2)
-    page.wait_for_timeout(500)
-    before, place = stats(stage), where(page)
+    decodes = settled(page, lambda: stats(stage)["decodes"])
+    redraws, place = stats(stage)["redraws"], where(page)
     page.mouse.down()
     page.mouse.move(x + 120, y - 60, steps=15)
-    after = stats(stage)
+    eventually(lambda: stats(stage)["redraws"] > redraws)
+    assert settled(page, lambda: stats(stage)["decodes"]) == decodes  # under the pointer is what was under it
     page.mouse.up()
-    assert after["redraws"] > before["redraws"]
-    assert after["decodes"] == before["decodes"]  # under the pointer is what was under it
     page.mouse.move(x + 121, y - 60)
-    eventually(lambda: stats(stage)["decodes"] > after["decodes"])
-    np.testing.assert_allclose(where(page), place, atol=0.1)
+    eventually(lambda: stats(stage)["decodes"] > decodes)
+    eventually(lambda: near(page, place, 0.1))
 
 
 def test_back_leaves_the_map_and_forward_brings_its_view_back(
@@ -137,12 +141,16 @@ def test_back_leaves_the_map_and_forward_brings_its_view_back(
     page = window.page()
     page.goto(server.url)
     expect(page.get_by_role("link", name="Map").first).to_be_visible(timeout=90_000)
+    rested(page)
     open_map(page, server.url, "run=two")
     page.get_by_label("Colour by").select_option("rate")
     page.get_by_role("button", name="t-SNE", exact=True).click()
     eventually(lambda: search(page).get("colour") == "rate" and search(page).get("method") == "tsne")
+    rested(page)
     page.go_back()
     expect(page.locator(".stage")).to_have_count(0)
+    expect(page).to_have_url(f"{server.url}/")
+    rested(page)
     page.go_forward()
-    expect(page.get_by_label("Colour by")).to_have_value("rate", timeout=60_000)
+    expect(page.get_by_label("Colour by")).to_have_value("rate")
     expect(page.get_by_role("button", name="t-SNE", exact=True)).to_have_attribute("aria-pressed", "true")

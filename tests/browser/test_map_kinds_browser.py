@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import page_of, pass_time, rested
 from tests.browser.map_page import demo, last, middle, open_map, pixels, untrained, where
 from vae.runs import load_run
 
@@ -29,7 +30,7 @@ def test_scikit_learns_tsne_is_offered_with_a_word(server: Any, window: Any, pla
     open_map(page, server.url, "run=two")
     page.get_by_role("button", name="t-SNE (scikit-learn)", exact=True).click()
     expect(page.locator(".about")).to_contain_text("openTSNE (“t-SNE”) is several times faster")
-    expect(page.locator(".fit > span")).to_contain_text("t-SNE (scikit-learn) of 360 points", timeout=120_000)
+    expect(page.locator(".fit > span")).to_contain_text("t-SNE (scikit-learn) of 360 points", timeout=240_000)
 
 
 def test_the_ellipse_of_a_full_covariance(server: Any, window: Any, eventually: Callable[..., None]) -> None:
@@ -66,20 +67,22 @@ def test_bits_decode_to_the_nearest_code(server: Any, window: Any, eventually: C
     stage = open_map(page, server.url, "run=bits&method=dims&i=0&j=2")
     expect(page.locator(".about")).to_contain_text("the codes are 3 bits: there is no plane between them")
     x, y = middle(stage)
-    seen = {}
+    model = load_run(path).model
+
+    def decodes() -> bool:
+        found = re.search(r"z = ([01]{3})", page.locator(".where").inner_text())
+        assert found
+        with torch.no_grad():
+            z = torch.tensor([[float(bit) for bit in found.group(1)]])
+            expected = model.decode(z).mean[0, 0].clamp(0, 1).numpy() * 255
+        shown = pixels(page.locator(".screen canvas"))[:, :, 0]
+        return shown.shape == expected.shape and bool(np.abs(shown - expected).max() <= 2)
+
     for dx, dy in ((-120, -120), (120, 120), (-120, 120), (120, -120)):
         page.mouse.move(x + dx - 2, y + dy)
         page.mouse.move(x + dx, y + dy)
-        page.wait_for_timeout(300)
-        text = page.locator(".where").inner_text()
-        found = re.search(r"z = ([01]{3})", text)
-        assert found, text
-        seen[found.group(1)] = pixels(page.locator(".screen canvas"))[:, :, 0]
-    model = load_run(path).model
-    for code, shown in seen.items():
-        with torch.no_grad():
-            expected = model.decode(torch.tensor([[float(bit) for bit in code]])).mean[0, 0].clamp(0, 1) * 255
-        np.testing.assert_allclose(shown, expected, atol=2)
+        pass_time(page, 100)  # two places may decode to one code: the words need not change
+        eventually(decodes)
 
 
 @pytest.mark.parametrize(("k", "kind", "words"), [(1, "line", "the rate upwards"), (3, "pca", "PCA: ")])
@@ -100,13 +103,18 @@ def test_one_dimension_and_three(
 
 
 @pytest.mark.parametrize("tone", ["light", "dark"])
-def test_histograms_and_their_files(chromium: Any, server: Any, plane: Path, tone: str) -> None:
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=tone)
-    page = context.new_page()
-    open_map(page, server.url, "run=two")
+def test_histograms_and_their_files(
+    chromium: Any, server: Any, plane: Path, tone: str, eventually: Callable[..., None]
+) -> None:
+    with chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=tone) as context:
+        histograms(page_of(context), server.url, tone, eventually)
+
+
+def histograms(page: Page, url: str, tone: str, eventually: Callable[..., None]) -> None:
+    open_map(page, url, "run=two")
     page.get_by_text("Figures and tables").click()
     shown = page.locator(".gtitle")
-    expect(shown.filter(has_text="two · latent plane · coloured by label")).to_be_visible(timeout=60_000)
+    expect(shown.filter(has_text="two · latent plane · coloured by label")).to_be_visible()
     for kind, title, axis in (
         ("Rate per image", "two · rate per image", "p(z)), nats per image"),
         ("Distortion per image", "two · distortion per image", "of z, nats per image"),
@@ -121,8 +129,9 @@ def test_histograms_and_their_files(chromium: Any, server: Any, plane: Path, ton
     camera = page.locator(".modebar-btn[data-title*='ownload']")
     expect(page.get_by_label("Download plot as a PNG")).to_have_count(0)
     expect(camera).to_have_count(1)
-    ground = page.locator(".js-plotly-plot .main-svg").first.evaluate("svg => getComputedStyle(svg).backgroundColor")
-    assert ground == {"light": "rgb(251, 250, 246)", "dark": "rgb(21, 23, 28)"}[tone]
+    ground = page.locator(".js-plotly-plot .main-svg").first
+    expect(ground).to_have_css("background-color", {"light": "rgb(251, 250, 246)", "dark": "rgb(21, 23, 28)"}[tone])
+    rested(page)
     with page.expect_download() as waiting:
         camera.click()
     assert waiting.value.suggested_filename == "two-z0.svg"
@@ -131,4 +140,3 @@ def test_histograms_and_their_files(chromium: Any, server: Any, plane: Path, ton
         page.get_by_text("Values as a table (CSV)").click()
     lines = Path(waiting.value.path()).read_text().splitlines()
     assert (lines[0], len(lines)) == ("run,index,label,z0", 361)
-    context.close()

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { reach, shares, verdict } from "../../ui/static/attributes_chart.js";
-import { readSet, rowsOfSets, SET, toggled, writeSet } from "../../ui/static/attributes_sets.js";
+import { readSet, rowsOfSets, SET, standIn, toggled, writeSet } from "../../ui/static/attributes_sets.js";
 
 const codes = { labels: Uint8Array.of(0, 1, 0, 2, 1), header: { n: 5 } };
 const rows = (a, b) => rowsOfSets(readSet(a), readSet(b), codes);
@@ -45,7 +45,7 @@ test("the verdict counts the random pairs", () => {
   const random = Array.from({ length: 100 }, (_, i) => i / 100);
   const sizes = [980, 1135];
   assert.equal(verdict({ effect: 0.965, sizes, random, pairs: 100 }),
-    "Effect size d = 0.96, sets of 980 and 1,135 images: larger than 97 of 100 random pairs of sets of these sizes.");
+    "Cohen’s d = 0.96, sets of 980 and 1,135 images: larger than 97 of 100 random pairs of sets of these sizes.");
   assert.match(verdict({ effect: 0.5, sizes, random, pairs: 100 }), /larger than 50 of 100 .* may be chance/);
   assert.match(verdict({ effect: 2, sizes, random: random.slice(0, 30), pairs: 100 }), /30 of 100 …$/);
   assert.match(verdict({ effect: null, sizes: [1, 1], random: [], pairs: 100 }), /two images in each set/);
@@ -56,4 +56,15 @@ test("histograms hold every value once", () => {
   assert.deepEqual(found.map((share) => Math.round(share * 5)), [3, 2]);
   assert.deepEqual(reach([[-0.2, 0, 0.2], [0.8, 1, 1.2]], 1), [-0.5, 1.5]);
   assert.deepEqual(reach([[-4, 4], [6, 14]], 10), [-0.5, 1.5]);
+});
+
+test("a label that the data have not is replaced by the first that the other set is not", () => {
+  const codes = { labels: Uint8Array.of(2, 0, 1, 1) };
+  const label = (value) => ({ kind: "class", label: value });
+  assert.equal(standIn(label(1), label(0), codes), null);
+  assert.equal(standIn({ kind: "rest" }, label(0), codes), null);
+  assert.equal(standIn(label(77), label(1), codes), 0);
+  assert.equal(standIn(label(77), label(0), codes), 1);
+  assert.equal(standIn(label(77), { kind: "rest" }, codes), 0);
+  assert.equal(standIn(label(0), { kind: "rest" }, { labels: null }), "");
 });

@@ -108,7 +108,7 @@ test("z goes into the address and comes back", () => {
   const z = rounded(priorDraw(30, 3));
   assert.deepEqual(readZ(packZ(z), 30), z);
   assert.deepEqual([...readZ("30,-30", 3)], [30, -30, 0]); // what people type
-  for (const text of ["", "1_2_3", "a", "1__2", "1e5", "NaN", "Infinity", "1;2", "9999999", null]) assert.equal(readZ(text, 2), null, text);
+  for (const text of ["", "1_2_3", "a", "1__2", "1e5", "NaN", "Infinity", "1;2", "9999999", "100.01", "0_-101", null]) assert.equal(readZ(text, 2), null, text);
 });
 
 test("undo goes back release by release", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { cellSize, moved } from "../../ui/static/sheet_grid.js";
-import { Painter } from "../../ui/static/sheet_model.js";
+import { Painter, SheetModel } from "../../ui/static/sheet_model.js";
 import { classesOf, rowsOf } from "../../ui/static/sheet_picker.js";
 import { parseWhole } from "../../ui/static/sheet_controls.js";
 import { plan } from "../../ui/static/sheet_save.js";
@@ -113,6 +113,17 @@ test("what the address holds in vain is said: what, what was expected, what is s
   assert.equal(view.refusal, ""); // somebody has moved on
   view.adopt({ show: "x".repeat(5000) });
   assert.ok(view.refusal.includes("mean or sample") && view.refusal.length < 200);
+  view.stop();
+});
+
+test("what the address held in vain is taken out of it, and stays said until somebody moves on", async () => {
+  const told = [];
+  const view = new View(FIELDS, (values) => told.push(values));
+  view.adopt({ seed: "-5", show: "sample" });
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.deepEqual(told, [{ seed: null, show: "sample", t: null, a: null }]);
+  assert.equal(view.adopt({ show: "sample" }), false); // what the page answers
+  assert.match(view.refusal, /seed “-5”/);
 });
 
 test("a view's own words that come back, late or as text, are no news; the address's own are", () => {
@@ -177,4 +188,16 @@ test("images to choose from, by label", () => {
   assert.deepEqual(rowsOf(known, "1"), [0, 2]);
   assert.deepEqual(rowsOf(known, "all"), [0, 1, 2]);
   assert.deepEqual(classesOf({ labels: null, header: { n: 3 } }), []);
+});
+
+test("one way to write images and weights", () => {
+  const model = new SheetModel(() => {});
+  model.codes = { header: { classes: ["no", "yes"] }, labels: Uint8Array.of(0, 1) };
+  assert.equal(model.nameOf(1), "held-out #1, label yes");
+  model.codes = { header: {} };
+  assert.equal(model.nameOf(8828), "held-out #8,828");
+  model.handle = { word: "decoded in this page", step: 14063, shape: { k: 2 }, reason: "", problem: "" };
+  assert.equal(model.words, "decoded in this page · weights of step 14,063");
+  model.handle.step = null;
+  assert.equal(model.words, "decoded in this page");
 });

@@ -144,6 +144,7 @@ def test_the_switch_of_modes_keeps_z_and_drops_what_the_old_mode_added(app: AppT
         ("nonsense", "expected numbers such as 1.46_-0.3_0.91, not “nonsense”."),
         ("1e9", "expected numbers such as 1.46_-0.3_0.91, not “1e9”."),
         ("1__2", "expected numbers such as 1.46_-0.3_0.91, not “”."),
+        ("999999_-999999", "each number should be between −100 and 100, not “999999”."),
     ],
 )
 def test_a_z_that_is_none_is_left_out_with_its_own_fault(app: AppTest, make_trained: Make, z: str, fault: str) -> None:
@@ -152,6 +153,14 @@ def test_a_z_that_is_none_is_left_out_with_its_own_fault(app: AppTest, make_trai
     assert f"The z of the address could not be used: {fault} Shown instead is the prior mean." in html(app)
     assert "z" not in app.query_params
     assert given(app)["explore"]["z"] == ""
+
+
+def test_a_code_that_is_none_leaves_all_bits_zero(app: AppTest, make_trained: Make) -> None:
+    make_trained("one", latent="bernoulli")
+    explore(app, run="one", z="1_2")
+    said = "so each number should be 0 or 1. Shown instead is the code of all zeros."
+    assert said in html(app)
+    assert "z" not in app.query_params
 
 
 def test_a_z_with_commas_is_taken(app: AppTest, make_trained: Make) -> None:
@@ -248,7 +257,7 @@ def test_z_as_text() -> None:
     assert read_z("1.46_-0.3", 4) == [1.46, -0.3, 0.0, 0.0]
     assert read_z("12.5,-100", 2) == [12.5, -100.0]
     assert read_z("1_0_1", 4, "binary") == [1.0, 0.0, 1.0, 0.0]
-    for text in ("", "1_2_3", "a", "1__2", "1e5", "nan", "inf", "1;2", "9999999", "1\n"):
+    for text in ("", "1_2_3", "a", "1__2", "1e5", "nan", "inf", "1;2", "9999999", "1\n", "100.01", "0_-101"):
         assert read_z(text, 2) is None
         assert bool(z_fault(text, 2)) == bool(text)
     assert read_z("0.5", 2, "binary") is None

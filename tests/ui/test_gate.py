@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -30,8 +31,12 @@ async def echo(socket: WebSocket) -> None:
     await socket.close()
 
 
+async def host_config(request: Request) -> Response:
+    return JSONResponse({"metricsUrl": "", "blockErrorDialogs": False}, headers={"cache-control": "no-cache"})
+
+
 def client(**options: object) -> TestClient:
-    routes = [Route("/", who), WebSocketRoute("/live", echo)]
+    routes = [Route("/", who), WebSocketRoute("/live", echo), Route("/lab/_stcore/host-config", host_config)]
     return TestClient(
         Starlette(routes=routes, middleware=[Middleware(Gate, **options)]), base_url="http://localhost:8501"
     )
@@ -169,3 +174,21 @@ def test_plain_text_never_becomes_a_page() -> None:
 
     app = Starlette(routes=[Route("/", text)], middleware=[Middleware(Gate)])
     assert TestClient(app, base_url="http://localhost").get("/").headers["x-content-type-options"] == "nosniff"
+
+
+def test_streamlit_is_told_to_put_no_dialog_over_the_page() -> None:
+    answer = client().get("/lab/_stcore/host-config", headers=HOST)
+    assert answer.json() == {"metricsUrl": "", "blockErrorDialogs": True}
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "x-frame-options" in answer.headers
+    missing = client().get("/_stcore/host-config", headers=HOST)
+    assert (missing.status_code, missing.text) == (404, "Not Found")
+    assert client().get("/lab/_stcore/host-config", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_the_installed_streamlit_still_has_that_switch() -> None:
+    root = Path(streamlit.__file__).parent
+    routes = (root / "web/server/starlette/starlette_routes.py").read_text()
+    assert '"blockErrorDialogs"' in routes
+    assert "/host-config" in routes

@@ -11,6 +11,7 @@ from ui.components.mounting import browser_component
 
 _explore = browser_component("explore")
 _SEPARATOR = re.compile("[_,]")  # commas are what people type
+FAR = 100.0  # from 0, in any dimension: farther out there is nothing to see, and the arithmetic overflows
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,9})?")
 
 
@@ -70,6 +71,9 @@ def z_fault(text: str, k: int, support: str = "real") -> str:
         return f"expected numbers such as 1.46_-0.3_0.91, not “{wrong[:24]}”."
     if len(parts) > k:
         return f"it holds {len(parts)} numbers, and this run has {k} latent dimension{'s' if k > 1 else ''}."
+    far = next((part for part in parts if abs(float(part)) > FAR), None)
+    if far is not None:
+        return f"each number should be between −{FAR:.0f} and {FAR:.0f}, not “{far[:24]}”."
     if support == "binary" and not {float(part) for part in parts} <= {0.0, 1.0}:
         return "this run's latent dimensions are bits, so each number should be 0 or 1."
     return ""

@@ -2,7 +2,7 @@
 
 import { attributeDirection, randomEffect } from "./attributes_direction.js";
 import { randomChart, setsChart, verdict } from "./attributes_chart.js";
-import { readSet, rowsOfSets, SET, SET_WORDS, toggled, writeSet } from "./attributes_sets.js";
+import { readSet, rowsOfSets, SET, SET_WORDS, standIn, toggled, writeSet } from "./attributes_sets.js";
 import { SetCard } from "./attributes_set_card.js";
 import { norm, readZ } from "./explore_space.js";
 import { element, renderer } from "./mount.js";
@@ -138,7 +138,7 @@ class Attributes extends Mode {
     this.body.hidden = !shape || !codes;
     if (!this.ready(shape, codes)) return;
     const { values } = this.view;
-    this._refuse(codes.header.n);
+    this._refuse(codes);
     if (!values.a) values.a = codes.labels ? "class:0" : "picked";
     if (!values.b) values.b = codes.labels ? "class:1" : "picked";
     this._measure(codes);
@@ -149,19 +149,33 @@ class Attributes extends Mode {
   }
 
   /** What the address names and the data have not. */
-  _refuse(n) {
+  _refuse(codes) {
     const { values } = this.view;
+    const { n } = codes.header;
     const there = `images 0 to ${(n - 1).toLocaleString("en-US")}`;
     for (const name of ["a", "b"]) {
       const gone = readSet(values[name]).rows?.filter((row) => row >= n) ?? [];
       for (const row of gone) values[name] = writeSet(toggled(readSet(values[name]), row));
       if (gone.length) this.view.refuse(name, gone.join(","), there, "the other images");
     }
+    this._refuseLabel("a", readSet(values.b || "class:1"), codes);
+    this._refuseLabel("b", readSet(values.a || "class:0"), codes);
     if (values.origin !== "z" && Number(values.origin) >= n) {
       this.view.refuse("origin", values.origin, there, "the page's z");
       values.origin = "z";
     }
     this.sayRefused();
+  }
+
+  _refuseLabel(name, other, codes) {
+    const { values } = this.view;
+    const given = values[name];
+    const label = values[name] ? standIn(readSet(given), other, codes) : null;
+    if (label === null) return;
+    values[name] = label === "" ? "picked" : `class:${label}`;
+    const seen = codes.labels ? [...new Set(codes.labels)].sort((x, y) => x - y) : [];
+    const expected = seen.length ? `a label that is there, class:${seen[0]} to class:${seen.at(-1)}` : "image numbers, as these data have no labels";
+    this.view.refuse(name, given, expected, label === "" ? "a set to pick by hand" : `label ${codes.header.classes?.[label] ?? label}`);
   }
 
   /** The direction and its evidence; only when the sets or the codes have changed. */

@@ -56,15 +56,15 @@ export function randomChart(effect, random) {
   const x = (value) => LEFT + (value / high) * (WIDE - LEFT - RIGHT);
   const found = shares(random, 0, high, 48);
   const range = `from ${Math.min(...random).toFixed(2)} to ${Math.max(...random).toFixed(2)}`;
-  const chart = frame(`Effect size ${effect.toFixed(2)} of this direction; random pairs ${range}`);
+  const chart = frame(`Cohen’s d ${effect.toFixed(2)} of this direction; random pairs ${range}`);
   const ownEnd = x(effect) > WIDE / 2;
   chart.append(
     svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - BOTTOM, y2: HIGH - BOTTOM, class: "axis" }),
     bars(found, 0, high, Math.max(...found), "random"),
     svg("line", { x1: x(effect), x2: x(effect), y1: TOP - 4, y2: HIGH - BOTTOM, class: "own" }),
-    svg("text", { x: x(effect) + (ownEnd ? 4 : -4), y: 11, class: ownEnd ? "own right" : "own" }, `this direction, d = ${effect.toFixed(2)}`),
+    svg("text", { x: x(effect) + (ownEnd ? 4 : -4), y: 11, class: ownEnd ? "own right" : "own" }, `this direction, Cohen’s d = ${effect.toFixed(2)}`),
     svg("text", { x: LEFT, y: HIGH - 7, class: "start" }, "0"),
-    svg("text", { x: WIDE - RIGHT, y: HIGH - 7, class: "right" }, "d of random pairs"),
+    svg("text", { x: WIDE - RIGHT, y: HIGH - 7, class: "right" }, "Cohen’s d of random pairs"),
   );
   return chart;
 }
@@ -73,7 +73,7 @@ export function randomChart(effect, random) {
 export function verdict({ effect, sizes, random, pairs }) {
   const [a, b] = sizes.map((size) => size.toLocaleString("en-US"));
   if (effect === null) return `${a} and ${b} ${sizes[1] === 1 ? "image" : "images"}: an effect size takes two images in each set at least.`;
-  const said = `Effect size d = ${effect.toFixed(2)}, sets of ${a} and ${b} images`;
+  const said = `Cohen’s d = ${effect.toFixed(2)}, sets of ${a} and ${b} images`;
   if (random.length < pairs) return `${said}; comparing with random pairs of sets, ${random.length} of ${pairs} …`;
   const exceeded = random.filter((value) => value < effect).length;
   const evidence = `${said}: larger than ${exceeded} of ${pairs} random pairs of sets of these sizes.`;

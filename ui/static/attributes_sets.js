@@ -35,6 +35,15 @@ export function rowsOfSets(a, b, codes) {
   return { a: first, b: second, problem: problemOf(first, second) };
 }
 
+/** The label that stands in for the one that `set` names and the data have not: the first that `other` is not; null where
+ *  nothing need stand in, "" where there are no labels at all. */
+export function standIn(set, other, { labels }) {
+  if (set.kind !== "class" || labels?.includes(set.label)) return null;
+  if (!labels) return "";
+  const there = [...new Set(labels)].sort((x, y) => x - y);
+  return there.find((label) => other.kind !== "class" || label !== other.label) ?? there[0];
+}
+
 function problemOf(a, b) {
   if (!a.length || !b.length) {
     const empty = a.length ? "Set B is" : b.length ? "Set A is" : "Set A and set B are";

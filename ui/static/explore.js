@@ -6,12 +6,13 @@ import { openDecoder } from "./decoder_client.js";
 import { HeldOut } from "./explore_codes.js";
 import { Controls } from "./explore_controls.js";
 import { Images } from "./explore_images.js";
+import { awayWord, weightsWord } from "./explore_link.js";
 import { Pace, easing } from "./explore_motion.js";
 import { Picture } from "./explore_picture.js";
 import { Trail, choleskyOf, packZ, rangeOf, readZ, rounded } from "./explore_space.js";
 import { SUPPORTS } from "./explore_supports.js";
-import { whole } from "./format.js";
 import { element, renderer } from "./mount.js";
+import { follow } from "./store.js";
 
 const KEY_PAUSE = 350; // milliseconds after the last key until z counts as released
 const REST = 90; // milliseconds without a new picture after which sample and neighbour follow
@@ -98,13 +99,15 @@ class Explore {
     this.picture.clearReal();
     this.images.clear("Fetching the images…");
     this._words();
+    this.live?.close();
+    this.live = follow(data.run, () => this.decoder && this._troubles());
     this.decoder = openDecoder(data.run, { onModel: () => this._onModel() });
   }
 
   /** A decoder, a newer one, or a problem. The sliders stay where they are. */
   _onModel() {
     const { decoder } = this;
-    this.picture.problem.textContent = decoder.sha ? [decoder.reason, decoder.problem].filter(Boolean).join(" ") : "";
+    this._troubles();
     if (!decoder.sha) {
       this.picture.clear(decoder.problem);
       this.images.clear("");
@@ -117,6 +120,13 @@ class Explore {
     this.sha = decoder.sha;
     this._soon();
     this.heldOut.want(this.sha);
+  }
+
+  /** What is not as it should be, beneath the picture. */
+  _troubles() {
+    const { decoder, live } = this;
+    const away = awayWord(live.store.linked, decoder.place);
+    this.picture.problem.textContent = decoder.sha ? [decoder.reason, away || decoder.problem].filter(Boolean).join(" ") : "";
   }
 
   _useCodes(codes) {
@@ -142,6 +152,7 @@ class Explore {
   destroy() {
     this._stop();
     this.decoder?.close();
+    this.live?.close();
     this.heldOut.open(null);
     cancelAnimationFrame(this.frame);
     for (const timer of [this.keyTimer, this.restTimer]) clearTimeout(timer);
@@ -335,8 +346,7 @@ class Explore {
   _where() {
     const { decoder, pace } = this;
     if (Number.isFinite(pace.perSecond)) this.speed = `${Math.round(pace.perSecond)} pictures/s`; // stays at rest
-    const words = [decoder.word, this.speed];
-    if (Number.isFinite(decoder.step) && decoder.step !== null) words.push(`weights of step ${whole(decoder.step)}`);
+    const words = [decoder.word, this.speed, weightsWord(decoder.step)];
     this.picture.place.textContent = words.filter(Boolean).join(" · ");
   }
 

@@ -49,6 +49,7 @@ export class HeldOut {
   /** Fetch all images, where they are not too many. */
   async fetchAhead() {
     const { codes, run } = this;
+    if (!codes) return; // the page was left, or shows another run by now
     const { n, height, width, channels } = codes.header;
     if (this.pixels || n * height * width * channels > AHEAD) return;
     const all = await codes.images().catch(() => null); // then each is asked for when z has come to rest

@@ -1,7 +1,8 @@
 // Held-out images to start from: a strip that is leafed through, shuffled or held to one label.
 
-import { element } from "./mount.js";
 import { paintBytes } from "./explore_picture.js";
+import { whole } from "./format.js";
+import { element } from "./mount.js";
 
 export const TILES = 12;
 
@@ -70,7 +71,7 @@ export class Images {
   /** `#3, label 7` */
   title(index) {
     const { labels } = this.codes;
-    return labels ? `#${index}, ${this.nameOf(labels[index])}` : `#${index}`;
+    return labels ? `#${whole(index)}, ${this.nameOf(labels[index])}` : `#${whole(index)}`;
   }
 
   /** The image that is in use, or null. */

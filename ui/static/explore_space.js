@@ -7,6 +7,7 @@ export const ALIVE = 0.01; // nats: a dimension below carries nothing
 export const QUANTILE = 3.0902; // the standard normal's at 0.999: sliders reach from 0.1 % to 99.9 %
 const FINE = 0.05; // standard deviations per arrow key
 const COARSE = 0.5; // and with Shift, or per Page key
+const FAR = 100; // from 0, in any dimension: what the page takes from an address
 const DIGITS = 3; // decimals of z in the address
 
 /** Dimensions by rate, largest first, equal ones in their order; in their own order where no rates are known. */
@@ -123,7 +124,7 @@ export function packZ(z) {
 export function readZ(text, k) {
   if (!text) return null;
   const values = text.split(/[_,]/).map((part) => (/^-?\d{1,6}(\.\d{1,9})?$/.test(part) ? Number(part) : NaN));
-  if (values.length > k || !values.every(Number.isFinite)) return null;
+  if (values.length > k || !values.every((value) => Math.abs(value) <= FAR)) return null;
   return Float64Array.from({ length: k }, (_, i) => values[i] ?? 0);
 }
 

@@ -1,6 +1,7 @@
 // What the modes of the Explore page beside its sliders have in common: a view that stands in the address, the run's
 // model, pictures in a grid, a word on what is shown, and ways to keep it: as an image, or by opening it in the sliders.
 
+import { weightsWord } from "./explore_link.js";
 import { packZ } from "./explore_space.js";
 import { element } from "./mount.js";
 import { button } from "./sheet_controls.js";
@@ -72,8 +73,8 @@ export class Mode {
 
   /** What a saved picture says about the weights behind it. */
   get atStep() {
-    const { step } = this.model.handle;
-    return step ? `, step ${step.toLocaleString("en-US")}` : "";
+    const words = weightsWord(this.model.handle.step);
+    return words && `, ${words}`;
   }
 
   destroy() {

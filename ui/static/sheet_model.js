@@ -2,6 +2,8 @@
 
 import { loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
+import { weightsWord } from "./explore_link.js";
+import { whole } from "./format.js";
 import { rgba } from "./preview_data.js";
 
 const RETRY = 3000; // milliseconds until codes that could not be fetched are asked for again
@@ -57,7 +59,7 @@ export class SheetModel {
     if (problem || this.codesProblem) return problem || this.codesProblem;
     if (!this.shape) return "Fetching the decoder …";
     if (this.waiting) return "Computing the codes of the held-out images …";
-    return [word && `${word}${step ? `, step ${step.toLocaleString("en-US")}` : ""}`, reason].filter(Boolean).join(". ");
+    return [[word, weightsWord(step)].filter(Boolean).join(" · "), reason].filter(Boolean).join(". ");
   }
 
   _changed() {
@@ -99,8 +101,8 @@ export class SheetModel {
   /** "held-out #3, label 7" */
   nameOf(index) {
     const { labels, header } = this.codes;
-    if (!labels) return `held-out #${index}`;
-    return `held-out #${index}, label ${header.classes?.[labels[index]] ?? labels[index]}`;
+    if (!labels) return `held-out #${whole(index)}`;
+    return `held-out #${whole(index)}, label ${header.classes?.[labels[index]] ?? labels[index]}`;
   }
 
   /** Held-out image `index` as ImageData. */

@@ -79,9 +79,10 @@ export class View {
     return true;
   }
 
-  /** The address held what cannot be meant. */
+  /** The address held what cannot be meant: say so once, and take it out. */
   refuse(name, given, expected, shown) {
     this.refused.set(name, { given: String(given), expected, shown });
+    this._tellSoon();
   }
 
   /** What was not usable in the address, what was expected, what is shown: a sentence, or "". */
@@ -97,9 +98,14 @@ export class View {
   change(values, extra = null) {
     this.values = { ...this.values, ...values };
     this.refused.clear();
+    if (!extra) return this._tellSoon();
     clearTimeout(this.timer);
-    if (extra) this._tell(extra);
-    else this.timer = setTimeout(() => this._tell({}), PAUSE);
+    return this._tell(extra);
+  }
+
+  _tellSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this._tell({}), PAUSE);
   }
 
   _tell(extra) {
