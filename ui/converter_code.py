@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ui.plan import command_line
 from vae.config import Config
 from vae.errors import ConfigError
 from vae.reductions import WrittenLoss, meaning
@@ -77,6 +76,8 @@ def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
 
 
 def _command(loss: WrittenLoss, shape: Shape, likelihood: str, C: float | str) -> str:
+    from ui.plan import command_line  # torch takes its time
+
     dataset = DATASETS.get(shape, OWN_DATA)
     binary = likelihood == "bernoulli"
     config = Config(

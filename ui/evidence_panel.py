@@ -12,7 +12,6 @@ import streamlit as st
 from ui import look
 from ui.evidence_track import EVERY, SAMPLES, Point, Track, part_at, parts, track_of
 from ui.lessons import figure
-from ui.lessons.checks import small
 from ui.lessons.drawing import Chart
 from vae import runs
 
@@ -99,6 +98,8 @@ def bars(point: Point) -> str:
 
 def facts(point: Point) -> dict[str, str]:
     """The numbers, the gap in both ways where the posterior is known."""
+    from ui.lessons.checks import small  # torch takes its time
+
     number = look.number
     rows = {
         "log p(x)": f"{number(point.log_px, 3)}" + (f" ± {number(point.error, 3)}" if point.kl is None else ""),

@@ -14,7 +14,6 @@ from ui.decoder_routes import weights_sha
 from ui.map_figures import INKS, LEGEND_MOST, classes_of, dress
 from vae import runs
 from vae.errors import RunError
-from vae.latents import LATENTS
 
 BINS = (20, 80)  # fewest and most
 ABOUT = {  # name in the title, the axis
@@ -42,6 +41,8 @@ def histogram(path: Path, quantity: str, part: str = "test", tone: str = "light"
     figure = go.Figure(
         [_bars(values[rows], edges, shares, name, colour) for name, colour, rows in _groups(codes, tone)]
     )
+    from vae.latents import LATENTS  # torch takes its time
+
     binary = LATENTS[runs.read_config(path)[0].latent].support == "binary"
     if coded:
         _prior(figure, edges, binary, INKS[tone][3])
