@@ -48,6 +48,7 @@ export class PlaneSheet {
   async draw(layout, decoder) {
     const call = (this.call = (this.call ?? 0) + 1);
     const { shape } = decoder;
+    if (!shape) return; // drawn when the model is there
     const xs = new Map();
     this.tiles = quantileTiles(layout.priorCentre, COUNT).map((tile) => ({ ...tile, z: Float64Array.from(layout.code(tile.x, tile.y)) }));
     for (const x of [...new Set(this.tiles.map((tile) => tile.x))].sort((a, b) => a - b)) xs.set(x, xs.size);
