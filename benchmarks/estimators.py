@@ -49,7 +49,7 @@ def trained(estimator: str, seed: int, epochs: int) -> dict[str, Any]:
     config, _ = complete(given, dataset.info)
     trainer, began = Trainer(config, dataset), time.process_time()
     for _ in range(trainer.total_steps):
-        trainer.take_step()
+        trainer.take_steps()
     seconds = time.process_time() - began
     trainer.check_finite()
     generator = torch.Generator().manual_seed(0)

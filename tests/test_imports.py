@@ -13,16 +13,18 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "files"],
+    ["errors", "files", "noise"],
     ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
     ["datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model"],
+    ["batches"],
     ["objectives", "metrics", "preview", "decoder_export"],
     ["estimators"],
-    ["completion", "evidence", "exact_evidence", "gradient_study"],
+    ["completion", "evidence", "exact_evidence", "gradient_study", "records", "adam", "captured"],
     ["gradient_table", "toy_gradient"],
     ["derivation"],
     ["training"],
+    ["together"],
     ["runs"],
     ["pack"],
     ["codes"],

@@ -15,12 +15,13 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from vae.codebook import all_codes, check_bits
 from vae.errors import ConfigError
 from vae.latents import IndependentBernoulli
 from vae.model import Model
+from vae.noise import Noise, uniform
 from vae.objectives import ElboTerms, with_rate
 
 Losses = tuple[Tensor, ElboTerms]
@@ -36,6 +37,7 @@ class Estimator(nn.Module):
     unbiased: ClassVar[bool] = True
     trains: ClassVar[bool] = True  # False: known to be wrong, here to be looked at
     draws: ClassVar[int | None] = None  # codes of one estimate; None: as many as `samples` says
+    rowwise: ClassVar[bool] = True  # an image's estimate knows no other image: batches of several models fit into one
 
     def __init__(self, objective: Any) -> None:
         """`objective`: the class in OBJECTIVES whose loss is estimated."""
@@ -53,13 +55,11 @@ class Estimator(nn.Module):
         """How many codes are decoded per image in a step."""
         return cls.draws or samples
 
-    def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None) -> Losses:
+    def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
         """The loss and the terms of the ELBO of x (B, channels, height, width) at weight C, with `samples` draws."""
         return self.loss_at(model, model.encode(x), x, samples, weight, generator)
 
-    def loss_at(
-        self, model: Model, qz_x: Any, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
-    ) -> Losses:
+    def loss_at(self, model: Model, qz_x: Any, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
         """The same from a given q(z|x)."""
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class Pathwise(Estimator):
     latents = ("normal", "full-normal")
     objectives = ("elbo", "iwae")
 
-    def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None) -> Losses:
+    def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
         return self.objective.loss(model, x, samples, weight, generator)
 
 
@@ -82,7 +82,7 @@ class LikelihoodRatio(Estimator):
     name = "score"
     about = "likelihood ratio without a baseline: unbiased and very noisy"
 
-    def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Generator | None) -> Tensor:
+    def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
         """K codes per image, (K, B, k)."""
         return qz_x.sample((self.draws or samples,), generator)
 
@@ -113,7 +113,7 @@ class LikelihoodRatio(Estimator):
         x: Tensor,
         samples: int,
         weight: Tensor,
-        generator: Generator | None,
+        generator: Noise,
     ) -> Losses:
         q = IndependentBernoulli(qz_x.logits.detach())
         z = self.draw(q, samples, generator)
@@ -138,6 +138,7 @@ class RunningMean(LikelihoodRatio):
 
     name = "running-mean"
     about = "likelihood ratio with the running mean of f as baseline"
+    rowwise = False
     MEMORY = 0.9
 
     def __init__(self, objective: Any) -> None:
@@ -181,9 +182,9 @@ class DisARM(LikelihoodRatio):
     about = "an antithetic pair of codes"
     draws = 2
 
-    def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Generator | None) -> Tensor:
+    def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
         logits, p = qz_x.logits, qz_x.mean
-        u = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
+        u = uniform(logits.shape, generator, logits)
         return torch.stack([1 - u < p, u < p]).to(logits.dtype)
 
     def log_probability(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
@@ -230,6 +231,7 @@ class Exact(LikelihoodRatio):
 
     name = "exact"
     about = "sums over all codes: no noise, for a few bits"
+    rowwise = False
     MOST_BITS = 10
 
     @classmethod
@@ -245,7 +247,7 @@ class Exact(LikelihoodRatio):
     def decoded(cls, samples: int, k: int) -> int:
         return 2**k
 
-    def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Generator | None) -> Tensor:
+    def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
         check_bits(qz_x.logits.shape[-1])
         codes = all_codes(qz_x.logits.shape[-1], qz_x.logits.device, qz_x.logits.dtype)
         return codes.unsqueeze(1).expand(-1, len(qz_x.logits), -1)
@@ -296,7 +298,7 @@ class StraightThrough(Estimator):
         x: Tensor,
         samples: int,
         weight: Tensor,
-        generator: Generator | None,
+        generator: Noise,
     ) -> Losses:
         p = qz_x.mean
         z = qz_x.sample((samples,), generator) + (p - p.detach())
@@ -323,10 +325,10 @@ class Concrete(Estimator):
         x: Tensor,
         samples: int,
         weight: Tensor,
-        generator: Generator | None,
+        generator: Noise,
     ) -> Losses:
         logits = qz_x.logits
-        u = torch.rand((samples, *logits.shape), generator=generator, device=logits.device, dtype=logits.dtype)
+        u = uniform((samples, *logits.shape), generator, logits)
         noisy = logits + torch.logit(u.clamp(1e-6, 1 - 1e-6))
         relaxed = -model.decode((noisy / self.TEMPERATURE).sigmoid()).log_prob(x).mean(0)
         with torch.no_grad():

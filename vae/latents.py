@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Size, Tensor
+from torch import Size, Tensor
 
 from vae.kl import kl_bernoulli_half, kl_standard_normal
+from vae.noise import Noise, standard_normal, uniform
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -24,9 +25,9 @@ class LatentDistribution(Protocol):
     @property
     def mean(self) -> Tensor: ...  # (B, k)
 
-    def sample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor: ...
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor: ...
 
-    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor: ...
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor: ...
 
     def log_prob(self, z: Tensor) -> Tensor: ...  # z (..., B, k) -> (..., B), nats
 
@@ -88,13 +89,11 @@ class DiagonalNormal:
     def scale(self) -> Tensor:
         return (0.5 * self.log_variance).exp()
 
-    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
         """F8: z = m + s ⊙ ε, ε ~ N(0, I_k); shape sample_shape + batch_shape + event_shape."""
-        shape = (*sample_shape, *self.loc.shape)
-        noise = torch.randn(shape, generator=generator, device=self.loc.device, dtype=self.loc.dtype)
-        return self.loc + self.scale * noise
+        return self.loc + self.scale * standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
 
-    def sample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
         with torch.no_grad():
             return self.rsample(sample_shape, generator)
 
@@ -124,13 +123,12 @@ class FullNormal:
         """(..., k): of each z_i alone, the covariance's diagonal."""
         return self.L.square().sum(-1)
 
-    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
         """F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
-        shape = (*sample_shape, *self.loc.shape)
-        noise = torch.randn(shape, generator=generator, device=self.loc.device, dtype=self.loc.dtype)
+        noise = standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
         return self.loc + (self.L @ noise.unsqueeze(-1)).squeeze(-1)
 
-    def sample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
         with torch.no_grad():
             return self.rsample(sample_shape, generator)
 
@@ -152,13 +150,12 @@ class IndependentBernoulli:
         """(..., k): the probabilities of a 1."""
         return self.logits.sigmoid()
 
-    def sample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
         with torch.no_grad():
-            shape = (*sample_shape, *self.logits.shape)
-            u = torch.rand(shape, generator=generator, device=self.logits.device, dtype=self.logits.dtype)
+            u = uniform((*sample_shape, *self.logits.shape), generator, self.logits)
             return (u < self.mean).to(self.logits.dtype)
 
-    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Generator | None = None) -> Tensor:
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
         """Bits have no path from their parameters; what carries the gradient is an estimator (`vae.estimators`)."""
         raise NotImplementedError("bits cannot be reparameterised; draw with sample and use one of vae.estimators")
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from vae.errors import ConfigError
 from vae.latents import LatentDistribution
 from vae.model import Model
+from vae.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ElboTerms:
         return -(self.distortion + self.rate)
 
 
-def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator | None = None) -> ElboTerms:
+def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Noise = None) -> ElboTerms:
     """Distortion from `samples` draws of z (F7), rate in closed form. x (B, channels, height, width) on the support.
 
     The standard error of the distortion falls as 1/√samples; one sample is what training uses.
@@ -48,7 +49,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Generator |
     return with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
 
 
-def iw_bound(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Tensor:
+def iw_bound(model: Model, x: Tensor, samples: int, generator: Noise = None) -> Tensor:
     """F14 with K = `samples`: (B,) nats. K = 1 is a one-sample ELBO whose rate is sampled too."""
     check_samples(samples)
     log_w, *_ = log_weights(model, x, samples, generator)
@@ -60,9 +61,7 @@ class Objective(Protocol):
     takes_weight: ClassVar[bool]  # whether C may weight the distortion
 
     @staticmethod
-    def loss(
-        model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
-    ) -> tuple[Tensor, ElboTerms]:
+    def loss(model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> tuple[Tensor, ElboTerms]:
         """The loss (B,) and, from the same samples, the terms of the ELBO."""
 
 
@@ -73,9 +72,7 @@ class Elbo:
     takes_weight = True
 
     @staticmethod
-    def loss(
-        model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
-    ) -> tuple[Tensor, ElboTerms]:
+    def loss(model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> tuple[Tensor, ElboTerms]:
         terms = elbo_terms(model, x, samples, generator)
         return weight * terms.distortion + terms.rate, terms
 
@@ -87,16 +84,14 @@ class ImportanceWeighted:
     takes_weight = False
 
     @staticmethod
-    def loss(
-        model: Model, x: Tensor, samples: int, weight: Tensor, generator: Generator | None
-    ) -> tuple[Tensor, ElboTerms]:
+    def loss(model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> tuple[Tensor, ElboTerms]:
         log_w, log_px_z, squared_error, qz_x = log_weights(model, x, samples, generator)
         terms = with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
         return math.log(samples) - torch.logsumexp(log_w, 0), terms
 
 
 def log_weights(
-    model: Model, x: Tensor, samples: int, generator: Generator | None = None
+    model: Model, x: Tensor, samples: int, generator: Noise = None
 ) -> tuple[Tensor, Tensor, Tensor, LatentDistribution]:
     """log w (K, B) with its ingredients log p(x|z) (K, B), ‖x − E[x|z]‖² (K, B) and q(z|x)."""
     qz_x = model.encode(x)
@@ -105,7 +100,7 @@ def log_weights(
     return log_px_z + model.prior().log_prob(z) - qz_x.log_prob(z), log_px_z, squared_error, qz_x
 
 
-def draw(model: Model, qz_x: LatentDistribution, samples: int, generator: Generator | None = None) -> Tensor:
+def draw(model: Model, qz_x: LatentDistribution, samples: int, generator: Noise = None) -> Tensor:
     """z (samples, B, k) from q(z|x), with a path to q's parameters where the latent has one."""
     sample = qz_x.rsample if model.latent.reparameterised else qz_x.sample
     return sample((samples,), generator)

@@ -2,6 +2,7 @@
 
 The whole training set lies on the device as stored (uint8). A step gathers a batch, takes the loss and updates the
 weights, and adds its terms to sums on the device; nothing is fetched until a record is due, so that no step waits.
+On a GPU steps are captured once and replayed (`vae.captured`); several trainers' may be one (`vae.together`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import functools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
 
+from vae.adam import Moments, adam_step
+from vae.captured import CudaGraphs, Graphs, Replays
 from vae.completion import complete, images_per_second, total_steps
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset, load_dataset
@@ -23,68 +25,47 @@ from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
 from vae.model import Model, build_model
-from vae.objectives import OBJECTIVES, ElboTerms
+from vae.objectives import OBJECTIVES
+from vae.records import KnobChange, Means, Record, means, sums
 
 EVALUATED_IMAGES = 2000  # held-out images looked at during training, at most; the last record looks at all
 EVALUATION_SECONDS = 0.15  # about what one look may take, so that a knob is not kept waiting
-EVALUATION_ROWS = 250  # images a chunk; the knobs are looked at between chunks
+EVALUATION_ROWS = {"cpu": 250, "cuda": 2000}  # images a chunk; the knobs are looked at between chunks
 EVALUATION_SHARE = 0.05  # of the training time, about, that held-out records may cost
+STEPS_A_REPLAY = 8  # where one step is short
+SHORT_STEP = 0.1  # seconds on two cores; a GPU takes a twentieth and less
 NEVER = 2**62
 STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
 
 
-@dataclass(frozen=True)
-class Means:
-    """Means over `images` observations: nats, and pixel² for the squared error. ELBO at weight 1 always."""
+class Joint(Protocol):
+    """Who computes a trainer's steps with those of others (`vae.together`)."""
 
-    distortion: float
-    rate: float
-    elbo: float
-    squared_error: float
-    normaliser: float | None  # Gaussian: mean of (D/2) log(2πc), which distortion − C·‖x − f(z)‖² leaves; else None
-    loss: float
-    rate_per_dim: list[float] | None
-    images: int
-    marginal_rate_per_dim: list[float] | None = None  # KL(q(z_i|x) ‖ p(z_i)), where q does not factorise
+    replays: Replays | None
 
-
-@dataclass(frozen=True)
-class Record:
-    """What happened up to `step`. Two records are equal when their numbers are; the wall time does not count."""
-
-    step: int
-    epoch: float
-    C: float
-    lr: float
-    train: Means
-    test: Means | None
-    seconds: float = field(compare=False)
-
-
-@dataclass(frozen=True)
-class KnobChange:
-    """A knob took effect after `step` steps: C, lr_factor, part, or step (a single step that forces a record)."""
-
-    step: int
-    knob: str
-    value: float | str
+    def join(self, trainer: Trainer, rows: Tensor, lr: float) -> None:
+        """The trainer wants its next steps, on the images at rows (count, B)."""
 
 
 class Trainer:
     """One model, one dataset, one optimiser. `run(knobs)` drives it; `state` / `load_state` continue it exactly."""
 
-    def __init__(self, config: Config, dataset: Dataset) -> None:
+    def __init__(
+        self, config: Config, dataset: Dataset, images: Tensor | None = None, graphs: Graphs | None = None
+    ) -> None:
+        """`images`: dataset.train on the device, where another trainer has put it already. `graphs`: what captures
+        steps; CUDA's own on a GPU if left out."""
         self.config, self.dataset = config, dataset
         self.device = torch.device(config.device)
         if self.device.type == "cpu" and config.threads:
             torch.set_num_threads(config.threads)
-        self.images = dataset.train.to(self.device)
+        self.images = dataset.train.to(self.device) if images is None else images
         self.N, self.B = len(self.images), min(config.batch_size or 1, len(self.images))
         self.model: Model = build_model(config, dataset.info.shape).to(self.device)
         estimator = config.estimator or choices(config.latent, config.objective)[0]
         self.estimator = ESTIMATORS[estimator](OBJECTIVES[config.objective]).to(self.device)
-        self.optimiser = self._optimiser()
-        self.parameters = list(self.model.parameters())
+        named = sorted(self.model.named_parameters(), key=lambda named: _speed(named[0]))
+        self.moments = [Moments.of(parameter, name, _speed(name)) for name, parameter in named]
         self.schedule = parse_lr_schedule(config.lr_schedule)
         self.total_steps = total_steps(config, self.N)
 
@@ -96,7 +77,12 @@ class Trainer:
         self.sums = torch.zeros(5 + config.latent_dim, device=self.device)
         self.steps_summed = 0
         self.record_due = self.single = False  # single: the last step was asked for on its own
-        self.first_bad_step = torch.full((), NEVER, dtype=torch.int64, device=self.device)
+        self.taken = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, as the device counts it
+        self.never = torch.full((), NEVER, dtype=torch.int64, device=self.device)
+        self.first_bad_step = self.never.clone()
+        self.together: Joint | None = None
+        self.wait = time.sleep
+        self._capture(CudaGraphs() if graphs is None and self.device.type == "cuda" else graphs)
         self.started = time.perf_counter()
         if not self.model.likelihood.learns_C:
             self.weight.fill_(check_C(config.C))
@@ -105,43 +91,84 @@ class Trainer:
         self._start_C()
         self._set_part("both")
 
-    # ---- one step
+    # ---- steps
 
-    def take_step(self) -> None:
-        """One update on the next batch; no host synchronisation."""
-        x = self.dataset.to_float(self.images.index_select(0, self._next_batch()), self.noise)
+    def take_steps(self, count: int = 1) -> None:
+        """`count` updates on the next batches; no host synchronisation."""
+        rows, lr = self._next_rows(count), self.lr
+        if self.together is not None:
+            self.together.join(self, rows, lr)
+        elif self.replays is None:
+            for batch in rows:
+                self.update(batch, lr)
+        else:
+            self._replay(self.replays, rows, lr)
+        self.step += count
+        self.steps_summed += count
+
+    def update(self, rows: Tensor, lr: float | Tensor) -> None:
+        """What the device does in a step, on the images at `rows` (B,). It may be captured and replayed: what changes
+        from step to step is in tensors that stay."""
+        x = self.dataset.to_float(self.images.index_select(0, rows), self.noise)
+        self.model.in_bfloat16 = self.config.precision == "bfloat16"
         loss, terms = self.estimator.loss(self.model, x, self.config.samples, self.weight, self.noise)
+        self.model.in_bfloat16 = False  # what is only looked at is computed in float32
         mean_loss, log_C = loss.mean(), self._log_C()
-        self._set_lr()
-        for parameter in self.parameters:  # optimiser.zero_grad costs small networks 4 % of a step
-            parameter.grad = None
+        for moments in self.moments:
+            moments.parameter.grad = None
         mean_loss.backward()
-        self.optimiser.step()
+        learned = [m for m in self.moments if m.parameter.grad is not None]
+        adam_step(learned, [m.parameter.grad for m in learned if m.parameter.grad is not None], lr)
         if isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit:
             self.model.likelihood.project()
-        self.step += 1
         with torch.no_grad():
-            bad = torch.where(mean_loss.isfinite(), NEVER, self.step)
+            self.taken += 1
+            bad = torch.where(mean_loss.isfinite(), self.never, self.taken)
             torch.minimum(self.first_bad_step, bad, out=self.first_bad_step)
-            self.sums += self._sums(loss.detach(), terms, log_C)
-        self.steps_summed += 1
+            self.sums += sums(loss.unsqueeze(0), terms, log_C, self.dataset.info.pixels)[0]
 
-    def _next_batch(self) -> Tensor:
-        """The next B places of an endless row of permutations, so that every batch is full."""
-        rows = self.order[self.cursor : self.cursor + self.B]
-        self.cursor += self.B
-        if self.cursor >= self.N:
-            self.order, self.cursor = self._permutation(), self.cursor - self.N
-            rows = torch.cat([rows, self.order[: self.cursor]]) if self.cursor else rows
+    def _capture(self, graphs: Graphs | None) -> None:
+        self.replays = Replays(graphs) if graphs is not None else None
+        if self.replays is not None:
+            self._rows = torch.zeros(STEPS_A_REPLAY, self.B, dtype=torch.int64, device=self.device)
+            self._lr = torch.zeros((), device=self.device)
+            self._lr_filled = math.nan
+
+    def _replay(self, replays: Replays, rows: Tensor, lr: float) -> None:
+        self._rows[: len(rows)].copy_(rows)
+        if lr != self._lr_filled:
+            self._lr.fill_(lr)
+            self._lr_filled = lr
+
+        def steps() -> None:
+            for batch in self._rows[: len(rows)]:
+                self.update(batch, self._lr)
+
+        replays.run((len(rows), *self.branches()), steps, [self.noise])
+
+    def branches(self) -> tuple[object, ...]:
+        """What Python decides within a step."""
+        return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit
+
+    def _steps_at_once(self, to_record: int) -> int:
+        """Several where they are replayed and short: none of the `to_record` steps until the next record is passed,
+        and the learning rate stays."""
+        many = min(to_record, STEPS_A_REPLAY) == STEPS_A_REPLAY and self._short
+        return STEPS_A_REPLAY if many and self._lr_at(self.step + STEPS_A_REPLAY - 1) == self.lr else 1
+
+    @functools.cached_property
+    def _short(self) -> bool:
+        replayed = self.replays is not None or (self.together is not None and self.together.replays is not None)
+        return replayed and self.B / images_per_second(self.config, self.dataset.info) < SHORT_STEP
+
+    def _next_rows(self, count: int) -> Tensor:
+        """(count, B): the next places of an endless row of permutations, so that every batch is full."""
+        wanted = count * self.B
+        while self.cursor + wanted > len(self.order):
+            self.order, self.cursor = torch.cat([self.order[self.cursor :], self._permutation()]), 0
+        rows = self.order[self.cursor : self.cursor + wanted].view(count, self.B)
+        self.cursor += wanted
         return rows
-
-    def _optimiser(self) -> torch.optim.Adam:
-        """Adam on all weights; a fitted log C moves ten times as fast, for its optimum moves as the decoder learns."""
-        networks = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
-        groups: list[dict[str, Any]] = [{"params": networks, "speed": 1.0}]
-        if own := list(self.model.likelihood.parameters()):
-            groups.append({"params": own, "speed": 10.0})
-        return torch.optim.Adam(groups, lr=self.config.lr, fused=True)
 
     def _start_C(self) -> None:
         """A fitted C starts at the best one for a decoder that knows nothing but the mean image."""
@@ -155,11 +182,6 @@ class Trainer:
     def _permutation(self) -> Tensor:
         return torch.randperm(self.N, generator=self.order_generator).to(self.device)
 
-    def _set_lr(self) -> None:
-        lr = self.lr
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr * group["speed"]
-
     @property
     def epoch(self) -> float:
         return self.step * self.B / self.N
@@ -167,12 +189,15 @@ class Trainer:
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
+        return self._lr_at(self.step)
+
+    def _lr_at(self, step: int) -> float:
         factor = 1.0
         if self.schedule == "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.total_steps)))
+            factor = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.total_steps)))
         elif isinstance(self.schedule, list):
-            factor = math.prod(f for start, f in self.schedule if self.epoch >= start)
-        return self.config.lr * factor * self.lr_factor
+            factor = math.prod(f for start, f in self.schedule if step * self.B / self.N >= start)
+        return (self.config.lr or 1e-3) * factor * self.lr_factor
 
     # ---- knobs
 
@@ -233,8 +258,8 @@ class Trainer:
         test = self.evaluate(knobs, whole) if evaluate else None
         if evaluate and test is None:
             return None
-        sums = (self.sums / (self.steps_summed * self.B)).tolist()
-        train = self._means(sums, self.steps_summed * self.B)
+        images = self.steps_summed * self.B
+        train = means((self.sums / images).tolist(), images, self.model.latent.factorises)
         self.sums.zero_()
         self.steps_summed = 0
         self.record_due = self.single = False
@@ -258,46 +283,21 @@ class Trainer:
         """Means over the first held-out images, or all, always with the same noise; None if `knobs.stop` came."""
         images = self.dataset.test if whole else self.dataset.test[: self.evaluated_images]
         generator = Generator(self.device).manual_seed(self.config.seed + 1)
-        sums = torch.zeros_like(self.sums)
-        for start in range(0, len(images), EVALUATION_ROWS):
-            x = self.dataset.to_float(images[start : start + EVALUATION_ROWS].to(self.device), generator)
+        summed, rows = torch.zeros_like(self.sums), EVALUATION_ROWS.get(self.device.type, EVALUATED_IMAGES)
+        for start in range(0, len(images), rows):
+            x = self.dataset.to_float(images[start : start + rows].to(self.device), generator)
             loss, terms = self.estimator.objective.loss(self.model, x, self.config.samples, self.weight, generator)
-            sums += self._sums(loss, terms, self._log_C())
+            summed += sums(loss.unsqueeze(0), terms, self._log_C(), self.dataset.info.pixels)[0]
             if knobs is not None:
                 knobs.refresh()
                 if knobs.stop:
                     return None
-        return self._means((sums / len(images)).tolist(), len(images))
+        return means((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
 
     def _log_C(self) -> Tensor | None:
         """A Gaussian's log C at this step."""
         likelihood = self.model.likelihood
         return likelihood.log_C.detach().clone() if isinstance(likelihood, Gaussian) else None
-
-    def _sums(self, loss: Tensor, terms: ElboTerms, log_C: Tensor | None) -> Tensor:
-        """(5 + k,): distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per dimension (of
-        the marginals), summed over the batch; NaN where the model has no such term."""
-        D, B = self.dataset.info.pixels, len(loss)
-        columns = torch.stack([terms.distortion.detach(), terms.rate.detach(), terms.squared_error, loss]).sum(1)
-        unknown = columns.new_full((1,), math.nan)
-        normaliser = unknown if log_C is None else (0.5 * D * B * (math.log(math.pi) - log_C)).reshape(1)
-        return torch.cat([columns, normaliser, terms.marginal_rate_per_dim.detach().sum(0)])
-
-    def _means(self, values: list[float], images: int) -> Means:
-        """From what `_sums` sums, divided by the images."""
-        distortion, rate, squared_error, loss, normaliser, *per_dim = values
-        factorises = self.model.latent.factorises
-        return Means(
-            distortion=distortion,
-            rate=rate,
-            elbo=-(distortion + rate),
-            squared_error=squared_error,
-            normaliser=None if math.isnan(normaliser) else normaliser,
-            loss=loss,
-            rate_per_dim=per_dim if factorises else None,
-            images=images,
-            marginal_rate_per_dim=None if factorises else per_dim,
-        )
 
     @property
     def evaluate_every(self) -> int:
@@ -310,7 +310,7 @@ class Trainer:
     def evaluated_images(self) -> int:
         """Fewer for a slow network. Decided by the config, never by the clock: histories repeat."""
         affordable = int(3 * EVALUATION_SECONDS * images_per_second(self.config, self.dataset.info))
-        return min(max(EVALUATION_ROWS, affordable), EVALUATED_IMAGES, len(self.dataset.test))
+        return min(max(EVALUATION_ROWS["cpu"], affordable), EVALUATED_IMAGES, len(self.dataset.test))
 
     # ---- the loop
 
@@ -335,12 +335,13 @@ class Trainer:
                 return
             single = knobs.paused and knobs.steps_requested > steps_taken
             if not single and (knobs.paused or (knobs.pace and time.perf_counter() < due)):
-                time.sleep(0.01 if knobs.paused else min(0.01, max(0.0, due - time.perf_counter())))
+                self.wait(0.01 if knobs.paused else min(0.01, max(0.0, due - time.perf_counter())))
                 yield None
                 continue
             steps_taken = steps_taken + 1 if single else knobs.steps_requested
             due = max(due, time.perf_counter() - 0.1) + 1 / knobs.pace if knobs.pace else time.perf_counter()
-            self.take_step()
+            to_record = min(every - self.step % every, self.total_steps - self.step)
+            self.take_steps(1 if single or knobs.pace else self._steps_at_once(to_record))
             self.single = single
             self.record_due = single or self.step == self.total_steps or self.step % every == 0
             yield KnobChange(self.step, "step", 1) if single else None
@@ -371,28 +372,25 @@ class Trainer:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and JSON values; `load_state` of both continues to the last bit on the same kind of CPU."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for index, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        for index, moments in enumerate(self.moments):
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.tensors().items()}
         tensors |= {f"estimator.{name}": value for name, value in self.estimator.state_dict().items()}
         tensors |= {
-            "order": self.order,
+            "order": self.order[self.cursor :],  # what is left of it
             "order_generator": self.order_generator.get_state(),
             "noise": self.noise.get_state(),
             "sums": self.sums,
             "weight": self.weight,
         }
-        values = {name: getattr(self, name) for name in (*STATE_VALUES, "part")}
+        values = {name: getattr(self, name) for name in (*STATE_VALUES, "part")} | {"cursor": 0}
         return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.estimator.load_state_dict({n[10:]: t for n, t in tensors.items() if n.startswith("estimator.")})
-        optimiser: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".", 2)
-                optimiser.setdefault(int(index), {})[key] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": optimiser})
+        for index, moments in enumerate(self.moments):
+            for name, value in moments.tensors().items():  # older states leave out what never had a gradient
+                value.copy_(tensors.get(f"optimiser.{index}.{name}", torch.zeros_like(value)))
         self.order = tensors["order"].to(self.device)
         self.order_generator.set_state(tensors["order_generator"])
         self.noise.set_state(tensors["noise"])
@@ -400,9 +398,15 @@ class Trainer:
         self.weight.copy_(tensors["weight"])
         for name in STATE_VALUES:
             setattr(self, name, values[name])
+        self.taken.fill_(self.step)
         if isinstance(self.model.likelihood, Gaussian):
             self.model.likelihood.fit = self._C_knob == "fit"
         self._set_part(values["part"])
+
+
+def _speed(name: str) -> float:
+    """A likelihood's own parameter, log C, moves ten times as fast: its optimum moves as the decoder learns."""
+    return 10.0 if name.startswith("likelihood.") else 1.0
 
 
 def best_C(pixels: int, squared_error: float) -> float:

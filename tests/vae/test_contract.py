@@ -21,7 +21,8 @@ from vae.likelihoods import LIKELIHOODS, SUPPORTS, Gaussian, Likelihood
 from vae.model import build_model
 from vae.networks import NETWORKS
 from vae.objectives import OBJECTIVES
-from vae.training import Record, Trainer
+from vae.records import Record
+from vae.training import Trainer
 
 REGISTRIES = {
     "network": (networks, NETWORKS),

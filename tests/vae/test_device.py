@@ -17,7 +17,8 @@ from vae.likelihoods import LIKELIHOODS
 from vae.model import build_model
 from vae.networks import NETWORKS
 from vae.objectives import OBJECTIVES, elbo_terms, iw_bound
-from vae.training import KnobChange, Record, Trainer
+from vae.records import KnobChange, Record
+from vae.training import Trainer
 
 
 def trainer(device: torch.device, **settings: object) -> Trainer:

@@ -19,7 +19,8 @@ from vae.estimators import ESTIMATORS, Estimator, LikelihoodRatio, Losses, Runni
 from vae.gradient_study import enumerated_gradient, make, study
 from vae.latents import IndependentBernoulli
 from vae.model import Model, build_model
-from vae.training import Record, Trainer
+from vae.records import Record
+from vae.training import Trainer
 
 k, B, C = 2, 3, 0.7
 SCORES = [name for name, kind in ESTIMATORS.items() if issubclass(kind, LikelihoodRatio)]
@@ -212,12 +213,12 @@ def test_the_running_mean_follows_f_and_comes_back_with_the_state(make_dataset) 
     whole, first, second = (Trainer(config, dataset) for _ in range(3))
     records = [event for event in whole.run() if isinstance(event, Record)]
     while first.step < 10:
-        first.take_step()
+        first.take_steps()
     assert isinstance(first.estimator, RunningMean)
     assert float(first.estimator.baseline) == pytest.approx(records[0].train.loss, rel=0.2)
     second.load_state(*first.state())
     while second.step < second.total_steps:
-        second.take_step()
+        second.take_steps()
     for name, value in whole.state()[0].items():
         if name.startswith(("model.", "estimator.")):
             assert torch.equal(value, second.state()[0][name]), name

@@ -10,11 +10,14 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vae import Config, elbo_terms
+from vae.batches import rows_at_once
 from vae.datasets import Dataset
 from vae.errors import ConfigError
-from vae.evidence import DECODED_ROWS, evaluate, importance_evidence
+from vae.evidence import evaluate, importance_evidence
+from vae.exact_evidence import exact_evidence
+from vae.likelihoods import LIKELIHOODS
 from vae.metrics import active_units, posterior_means
-from vae.model import build_model
+from vae.model import Model, build_model
 from vae.objectives import log_weights
 
 
@@ -43,20 +46,72 @@ def test_an_exact_posterior_gives_log_p_without_error(make_linear_gaussian) -> N
     torch.testing.assert_close(evidence.effective_samples, torch.full((9,), 200.0).double(), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("K", [2, 37, 250, 733])
-def test_the_running_sums_are_the_formulas(K: int, toy) -> None:
+def weights_in_turn(model: Model, x: Tensor, K: int, rows: int) -> Tensor:
+    """log w (K, n) as `importance_evidence` draws them: so many rows at once, images first."""
+    generator, blocks = Generator().manual_seed(5), []
+    for block in x.split(rows):
+        chunk, parts = max(1, rows // len(block)), []
+        for start in range(0, K, chunk):
+            parts.append(log_weights(model, block, min(chunk, K - start), generator)[0].detach())
+        blocks.append(torch.cat(parts))
+    return torch.cat(blocks, 1)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 43, 4000])
+@pytest.mark.parametrize("K", [2, 37, 250])
+def test_the_running_sums_are_the_formulas(K: int, rows: int, toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vae.batches.NUMBERS_ON_CPU", 6 * rows)  # six pixels
     x = normal(2, 4, 1, 2, 3)
     evidence = importance_evidence(toy.model, x, K, Generator().manual_seed(5))
-    generator, chunk, drawn = Generator().manual_seed(5), DECODED_ROWS // 4, []
-    for start in range(0, K, chunk):
-        drawn.append(log_weights(toy.model, x, min(chunk, K - start), generator)[0].detach())
-    w = torch.cat(drawn).exp()
+    w = weights_in_turn(toy.model, x, K, rows).exp()
     assert len(w) == K  # K means K
     close = {"rtol": 1e-10, "atol": 1e-10}
     torch.testing.assert_close(evidence.iw_bound, w.mean(0).log(), **close)
     torch.testing.assert_close(evidence.standard_error, w.std(0) / (K**0.5 * w.mean(0)), **close)  # delta method
     torch.testing.assert_close(evidence.effective_samples, w.sum(0) ** 2 / (w**2).sum(0), **close)
     assert ((evidence.effective_samples >= 1) & (evidence.effective_samples <= K)).all()
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_float32_gives_what_float64_gives(network: str, likelihood: str) -> None:
+    config = Config(likelihood=likelihood, network=network, hidden=(32,), latent_dim=3, C=5.0)
+    model = build_model(config, (1, 28, 28))
+    x = torch.rand(3, 1, 28, 28, generator=Generator().manual_seed(0)).round()
+    found = importance_evidence(model, x, 200, Generator().manual_seed(5))
+    log_w = weights_in_turn(model, x, 200, rows_at_once(model))
+    torch.testing.assert_close(found.iw_bound, log_w.double().logsumexp(0) - math.log(200), rtol=1e-6, atol=1e-4)
+    assert (log_w.std(0) > 0.1).all()  # the draws matter
+
+
+def test_no_more_is_decoded_at_once_than_the_budget_and_an_image_is_encoded_once(
+    toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vae.batches.NUMBERS_ON_CPU", 6 * 50)
+    encoded, decoded = [], []
+    encode, decode = Model.encode, Model.decode
+    monkeypatch.setattr(Model, "encode", lambda self, x: encoded.append(len(x)) or encode(self, x))
+    monkeypatch.setattr(Model, "decode", lambda self, z: decoded.append(z[..., 0].numel()) or decode(self, z))
+    importance_evidence(toy.model, normal(2, 120, 1, 2, 3), 30)
+    assert encoded == [50, 50, 20]
+    assert max(decoded) == 50
+    assert sum(decoded) == 120 * 30
+
+
+def test_evaluation_rounds_nothing_to_bfloat16(make_dataset: Callable[..., Dataset]) -> None:
+    model = build_model(Config(likelihood="bernoulli", hidden=(8,), latent_dim=2, seed=1), (1, 3, 4))
+    dataset = make_dataset("binary")
+    x = dataset.to_float(dataset.test)
+    bound, exact, log_px = (
+        evaluate(model, dataset, 20),
+        exact_evidence(model, x).log_px,
+        model.decode(normal(0, 2)).mean,
+    )
+    model.in_bfloat16 = True
+    assert not torch.equal(model.decode(normal(0, 2)).mean, log_px)  # it would show
+    assert evaluate(model, dataset, 20) == bound
+    assert torch.equal(exact_evidence(model, x).log_px, exact)
+    assert model.in_bfloat16  # the model itself is left alone
 
 
 def test_the_standard_error_is_the_spread_of_repetitions(toy) -> None:

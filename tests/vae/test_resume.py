@@ -33,7 +33,8 @@ from tests.vae.scripted_runs import (
 )
 from vae import runs, worker
 from vae.datasets import load_dataset
-from vae.training import Record, Trainer
+from vae.records import Record
+from vae.training import Trainer
 
 
 @pytest.fixture(autouse=True)

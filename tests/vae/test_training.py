@@ -17,7 +17,8 @@ from vae.completion import complete
 from vae.datasets import Dataset
 from vae.errors import ConfigError, TrainingDiverged
 from vae.objectives import OBJECTIVES, ElboTerms
-from vae.training import KnobChange, Record, Trainer, best_C
+from vae.records import KnobChange, Record
+from vae.training import Trainer, best_C
 
 SMALL = Config(latent_dim=2, hidden=(8,), epochs=6, batch_size=16, lr=3e-3, record_every=5, threads=1, device="cpu")
 Make = Callable[..., Trainer]
@@ -183,15 +184,14 @@ def test_a_gaussian_record_can_be_taken_apart(make: Make) -> None:
 def test_every_image_is_seen_once_per_permutation(make: Make, batch_size: int) -> None:
     trainer = make(batch_size=batch_size)
     seen: list[int] = []
-    draw = trainer._next_batch
+    update = trainer.update
 
-    def note() -> Tensor:
-        rows = draw()
+    def note(rows: Tensor, lr: float | Tensor) -> None:
         assert len(rows) == batch_size  # every batch is full
         seen.extend(rows.tolist())
-        return rows
+        update(rows, lr)
 
-    trainer._next_batch = note  # type: ignore[method-assign]
+    trainer.update = note  # type: ignore[method-assign]
     records(trainer)
     passes = [seen[start : start + 50] for start in range(0, len(seen) - 49, 50)]
     assert len(passes) == 6
@@ -220,8 +220,8 @@ def test_a_redrawn_view_is_redrawn_at_every_use(make: Make) -> None:
 def test_learning_rate_schedules(make: Make, schedule: str, factor: Callable[[int, float], float]) -> None:
     trainer = make(lr_schedule=schedule, record_every=1)
     used: list[float] = []
-    update = trainer.optimiser.step
-    trainer.optimiser.step = lambda *a: (used.append(trainer.optimiser.param_groups[0]["lr"]), update())[1]  # type: ignore
+    update = trainer.update
+    trainer.update = lambda rows, lr: (used.append(lr), update(rows, lr))[1]  # type: ignore[method-assign, func-returns-value]
     told = records(trainer)
     assert used == pytest.approx([3e-3 * factor(step, step * 16 / 50) for step in range(19)], rel=1e-12)
     assert [record.lr for record in told] == pytest.approx([*used[1:], 3e-3 * factor(19, 19 * 16 / 50)], abs=1e-15)

@@ -13,7 +13,8 @@ from vae import Config, load_dataset, train
 from vae.completion import complete
 from vae.datasets import DataInfo, Dataset
 from vae.metrics import active_units
-from vae.training import Record, Trainer
+from vae.records import Record
+from vae.training import Trainer
 
 
 def records(trainer: Trainer) -> list[Record]:

@@ -267,10 +267,10 @@ def test_two_changes_within_a_tick_of_the_clock_are_both_seen(tmp_path: Path) ->
 def test_out_of_memory_names_a_batch_size_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = new_run(tmp_path)
 
-    def full(_: Trainer) -> None:
+    def full(_: Trainer, count: int) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(Trainer, "take_step", full)
+    monkeypatch.setattr(Trainer, "take_steps", full)
     status = worker.train_run(path)
     assert status.state == "failed"
     assert "batch size of 32" in status.message

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vae.config import BINARIZE
 from vae.errors import ConfigError, DataError
+from vae.noise import Noise, uniform
 
 Support = Literal["binary", "unit", "real"]
 SUPPORTS: tuple[Support, ...] = ("binary", "unit", "real")  # {0, 1}, [0, 1], any finite number
@@ -126,16 +127,16 @@ class Dataset:
     def classes(self) -> tuple[str, ...] | None:
         return self.info.classes
 
-    def to_float(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def to_float(self, x: Tensor, generator: Noise = None) -> Tensor:
         """Stored images (..., c, h, w) as float32 on the support, on x's device.
 
         In the `epoch` view every call draws anew, from Bernoulli(x / scale) with `generator` (of x's device); held-out
         images are stored there as 0 or `scale`, which the draw leaves as they are. Elsewhere nothing is random.
         """
-        if self.binarize == "epoch":  # rand < p is 2.7 times as fast as torch.bernoulli(p), and exact at p = 0 and 1
-            draw = torch.rand(x.shape, generator=generator, device=x.device, dtype=torch.float32)
-            return draw.mul_(self.scale).lt_(x.to(torch.float32))  # in place: 0 and 1 without a bool tensor between
         values = x.to(torch.float32)
+        if self.binarize == "epoch":  # rand < p is 2.7 times as fast as torch.bernoulli(p), and exact at p = 0 and 1
+            u = uniform(x.shape, generator, values, axis=0)
+            return u.mul_(self.scale).lt_(values)  # in place: 0 and 1 without a bool tensor between
         return values if self.scale == 1 else values / self.scale
 
     def binarized(self, binarize: str) -> Dataset:

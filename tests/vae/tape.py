@@ -1,0 +1,69 @@
+"""A stand-in for CUDA graphs on a CPU: records each operation with the memory that it reads and writes, and repeats
+just these. Whatever Python would have done in between is not done again: as in a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, UntypedStorage
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+def tensors(values: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
+
+
+class Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
+        self.before: dict[int, tuple[UntypedStorage, UntypedStorage]] = {}  # memory from outside, as it was
+        self.made: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        named = {a.name: a for a in func._schema.arguments}
+        given = dict(zip(named, args, strict=False)) | kwargs
+        for tensor in tensors([v for n, v in given.items() if named[n].alias_info and named[n].alias_info.is_write]):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self.made | self.before.keys():
+                self.before[storage.data_ptr()] = storage, storage.clone()
+        inputs = {t.untyped_storage().data_ptr() for t in tensors([args, kwargs])}
+        out = func(*args, **kwargs)
+        self.made |= {t.untyped_storage().data_ptr() for t in tensors(out)} - inputs
+        self.operations.append((func, args, kwargs, out))
+        return out
+
+
+class Tape:
+    """`vae.captured.Graphs` for a CPU. `captures`: how many there were."""
+
+    def __init__(self) -> None:
+        self.captures = self.replays = 0
+
+    def warm(self, function: Callable[[], None]) -> None:
+        function()
+
+    def capture(self, function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
+        self.captures += 1
+        states = [generator.get_state() for generator in generators]
+        with Recorder() as recorder:
+            function()
+        for storage, saved in recorder.before.values():  # a capture computes nothing
+            storage.copy_(saved)
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+        @torch.no_grad()
+        def replay() -> None:
+            self.replays += 1
+            for func, args, kwargs, old in recorder.operations:
+                new = func(*args, **kwargs)
+                for was, now in zip(tensors(old), tensors(new), strict=True):
+                    if was.untyped_storage().data_ptr() != now.untyped_storage().data_ptr():
+                        was.copy_(now)
+
+        return replay

@@ -1,0 +1,217 @@
+"""Many models in one step: runs that differ only in C, seed and learning rate.
+
+Their weights lie behind one another on a leading model axis, M × (...), and each trainer's own parameters are views of
+its row. A step takes the batches of those that want one, computes all losses and gradients at once, and updates each
+row with its own learning rate. Everything else (order, noise, knobs, records, state) stays each trainer's own: who
+pauses, stops or diverges just is not asked for a step, and the others do not notice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from vae.adam import adam_step
+from vae.captured import Replays
+from vae.errors import ConfigError
+from vae.latents import LatentDistribution
+from vae.likelihoods import Gaussian, PixelDistribution
+from vae.records import sums
+from vae.training import STEPS_A_REPLAY
+
+if TYPE_CHECKING:
+    from vae.model import Model
+    from vae.training import Trainer
+
+OWN = ("C", "seed", "lr")  # what each run of a group chooses for itself
+
+
+class StackedModel:
+    """M models of B images each, asked as one model of M·B images: what an objective wants of a `Model`."""
+
+    def __init__(self, template: Model, stacks: dict[str, Tensor], B: int) -> None:
+        """stacks: the parameters by their names in the model, each (M, ...)."""
+        self.template, self.B = template, B
+        self.latent, self.k, self.shape = template.latent, template.k, template.shape
+        self.parts: dict[str, dict[str, Tensor]] = {}
+        for name, stack in stacks.items():
+            part, own_name = name.split(".", 1)
+            self.parts.setdefault(part, {})[own_name] = stack
+        self.M = len(next(iter(stacks.values())))
+
+    def encode(self, x: Tensor) -> LatentDistribution:
+        """q(z|x); x (M·B, channels, height, width)."""
+        parameters = self._networks("encoder", x.unflatten(0, (self.M, self.B)))
+        return self.template.latent.posterior(parameters.flatten(0, 1))
+
+    def decode(self, z: Tensor) -> PixelDistribution:
+        """p(x|z); z (..., M·B, k)."""
+        fed = self.latent.decoder_input(z).unflatten(-2, (self.M, self.B)).movedim(-3, 0)  # (M, ..., B, k)
+        out = self._networks("decoder", fed.flatten(1, -2)).unflatten(1, fed.shape[1:-1])
+        out = out.movedim(0, -5).flatten(-5, -4)  # (..., M·B, P·channels, height, width)
+        P = self.template.likelihood.parameters_per_pixel
+        own = {name: stack.repeat_interleave(self.B) for name, stack in self.parts.get("likelihood", {}).items()}
+        return functional_call(self.template.likelihood, own, (out.unflatten(-3, (P, self.shape[0])),))
+
+    def prior(self) -> LatentDistribution:
+        return self.template.prior()
+
+    def _networks(self, part: str, x: Tensor) -> Tensor:
+        """Each model's network on its own rows, x (M, n, ...), in the precision of the template."""
+        network = getattr(self.template, part)
+
+        def one(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
+            return functional_call(network, parameters, (rows,))
+
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.template.in_bfloat16):
+            return vmap(one)(self.parts[part], x).to(x.dtype)
+
+
+class Together:
+    """Computes the steps of several trainers as one. Each goes on being driven by its own `run`:
+
+    >>> together, runs = Together(trainers), [trainer.run() for trainer in trainers]
+    >>> while runs:
+    ...     runs = [run for run in runs if next(run, "ended") != "ended"]
+    ...     together.flush()
+
+    Raises ConfigError for trainers that cannot share a step.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        check_alike(trainers)
+        self.trainers = list(trainers)
+        first = self.first = trainers[0]
+        self.replays = Replays(first.replays.graphs) if first.replays is not None else None
+        self.stacks = {name: self._stack(name) for name, _ in first.model.named_parameters()}
+        for name in ("sums", "weight", "taken", "first_bad_step"):
+            stacked = torch.stack([getattr(t, name) for t in trainers])
+            setattr(self, f"_{name}", stacked)
+            for trainer, row in zip(trainers, stacked, strict=True):
+                setattr(trainer, name, row)
+        self._sums: Tensor
+        self._weight: Tensor
+        self._taken: Tensor
+        self._first_bad_step: Tensor
+        M = len(self.trainers)
+        self._rows = torch.zeros(STEPS_A_REPLAY, M, first.B, dtype=torch.int64, device=first.device)
+        self._lrs = torch.zeros(M, device=first.device)
+        self._lrs_filled: list[float] = []
+        self._indices: dict[tuple[int, ...], Tensor] = {}
+        self._joined: list[tuple[int, Tensor, float]] = []
+        for trainer in trainers:
+            trainer.together, trainer.replays, trainer.images = self, None, first.images
+            trainer.wait = lambda _: None  # who waits holds nobody up
+
+    def _stack(self, name: str) -> Tensor:
+        own = [trainer.model.get_parameter(name) for trainer in self.trainers]
+        stack = torch.stack([parameter.detach() for parameter in own])
+        for parameter, row in zip(own, stack, strict=True):
+            parameter.data = row
+        return stack.requires_grad_()
+
+    def join(self, trainer: Trainer, rows: Tensor, lr: float) -> None:
+        """`trainer` wants its next steps, on the images at rows (count, B)."""
+        self._joined.append((self.trainers.index(trainer), rows, lr))
+
+    def flush(self) -> bool:
+        """Compute the steps that were asked for since the last time; whether there were any."""
+        joined, self._joined = self._joined, []
+        for count in dict.fromkeys(len(rows) for _, rows, _ in joined):
+            self._take([one for one in joined if len(one[1]) == count])
+        return bool(joined)
+
+    def _take(self, joined: list[tuple[int, Tensor, float]]) -> None:
+        members, M, count = tuple(member for member, *_ in joined), len(joined), len(joined[0][1])
+        self._rows[:count, :M].copy_(torch.stack([rows for _, rows, _ in joined], 1))
+        rates = list(dict.fromkeys(lr for *_, lr in joined))
+        if self._lrs_filled[: len(rates)] != rates:
+            self._lrs[: len(rates)].copy_(torch.tensor(rates))
+            self._lrs_filled = rates
+        shared = tuple(rates.index(lr) for *_, lr in joined)  # which of the rates is whose
+        if members not in self._indices:
+            self._indices[members] = torch.tensor(members, device=self.first.device)
+
+        def steps() -> None:
+            for rows in self._rows[:count, :M]:
+                self._update(members, rows, shared)
+
+        if self.replays is None:
+            steps()
+            return
+        branches = tuple(self.trainers[member].branches() for member in members)
+        self.replays.run((count, members, shared, branches), steps, [self.trainers[m].noise for m in members])
+
+    def _update(self, members: tuple[int, ...], rows: Tensor, shared: tuple[int, ...]) -> None:
+        """One step of the `members`, on the images at rows (M, B); member i has the learning rate _lrs[shared[i]]."""
+        first, (M, B) = self.first, rows.shape
+        trainers, everybody = [self.trainers[member] for member in members], len(members) == len(self.trainers)
+        index = self._indices[members]
+        stacks = self.stacks if everybody else {name: stack[index] for name, stack in self.stacks.items()}
+        noise = [trainer.noise for trainer in trainers]
+        x = first.dataset.to_float(first.images.index_select(0, rows.flatten()), noise)
+        weight = self._weight[index].repeat_interleave(B)
+        model = cast("Model", StackedModel(first.model, stacks, B))
+        first.model.in_bfloat16 = first.config.precision == "bfloat16"
+        loss, terms = first.estimator.loss(model, x, first.config.samples, weight, noise)
+        first.model.in_bfloat16 = False
+        loss = loss.view(M, B)
+        log_C = stacks["likelihood.log_C"].detach().clone() if "likelihood.log_C" in stacks else None
+        for stack in self.stacks.values():
+            stack.grad = None
+        loss.mean(1).sum().backward()  # a model's gradient is that of its own mean: the others do not occur in it
+        self._learn(members, shared)
+        with torch.no_grad():
+            self._taken.index_add_(0, index, torch.ones_like(index))
+            bad = torch.where(loss.mean(1).isfinite(), first.never, self._taken[index])
+            self._first_bad_step[index] = torch.minimum(self._first_bad_step[index], bad)
+            self._sums.index_add_(0, index, sums(loss, terms, log_C, first.dataset.info.pixels))
+
+    def _learn(self, members: tuple[int, ...], shared: tuple[int, ...]) -> None:
+        """Adam for all members that have one learning rate in one call."""
+        for rate in dict.fromkeys(shared):
+            learned, gradients = [], []
+            for member in (m for m, its in zip(members, shared, strict=True) if its == rate):
+                for moments in self.trainers[member].moments:
+                    gradient = self.stacks[moments.name].grad
+                    if moments.parameter.requires_grad and gradient is not None:
+                        learned.append(moments)
+                        gradients.append(gradient[member])
+            adam_step(learned, gradients, self._lrs[rate])
+        for member in members:
+            likelihood = self.trainers[member].model.likelihood
+            if isinstance(likelihood, Gaussian) and likelihood.fit:
+                likelihood.project()
+
+
+def check_alike(trainers: Sequence[Trainer]) -> None:
+    """Raise ConfigError unless these trainers' steps can be one."""
+    first = trainers[0]
+    for trainer in trainers:
+        differing = next((name for name in _settings(first) if _settings(trainer)[name] != _settings(first)[name]), "")
+        if differing:
+            raise ConfigError(
+                f"{differing}: runs that train together differ only in {', '.join(OWN)}; "
+                f"got {_settings(first)[differing]!r} and {_settings(trainer)[differing]!r}"
+            )
+    if not first.estimator.rowwise:
+        raise ConfigError(f"estimator: {first.estimator.name} looks across a whole batch; such runs train one by one")
+    if any(True for _ in first.model.buffers()):
+        raise ConfigError(f"network: {first.config.network} keeps buffers; such runs train one by one")
+
+
+def can_share(trainers: Sequence[Trainer]) -> bool:
+    try:
+        check_alike(trainers)
+    except ConfigError:
+        return False
+    return True
+
+
+def _settings(trainer: Trainer) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(trainer.config).items() if name not in OWN}
