@@ -26,7 +26,7 @@ LAYERS = [
     ["training"],
     ["together"],
     ["runs"],
-    ["pack"],
+    ["pack", "file_knobs"],
     ["codes"],
     ["projecting"],
     ["map_files"],

@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | resume | list | evaluate | project | pack | doctor`.
+"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error; exit status 2 means
 bad input. torch is imported by the command that needs it, so that `--help` answers at once.
@@ -9,18 +9,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
+import math
 import os
 import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError, ElboRoomError
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,8 +45,17 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--name", help="name of the run (default: from the settings)")
     train.set_defaults(run=train_command)
 
-    resume = commands.add_parser("resume", help="continue a run exactly where its last state stands")
-    resume.add_argument("name", metavar="RUN")
+    sweep = commands.add_parser(
+        "sweep", help="train several values of C, seeds or learning rates; as one batched step where that pays"
+    )
+    _add_config(sweep, many=True)
+    sweep.add_argument("--seeds", type=int, default=1, help="so many seeds for each, from --seed on (default 1)")
+    sweep.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
+    sweep.add_argument("--name", help="the runs' name, to which each adds what it tries (default: from the settings)")
+    sweep.set_defaults(run=sweep_command)
+
+    resume = commands.add_parser("resume", help="continue runs exactly where their last states stand")
+    resume.add_argument("names", metavar="RUN", nargs="+")
     resume.add_argument("--epochs", type=int, help="train up to this many epochs in all")
     resume.set_defaults(run=resume_command)
 
@@ -74,22 +88,28 @@ def parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
     doctor.set_defaults(run=doctor_command)
 
-    for command in (train, resume, listing, evaluate, project, pack, doctor):
+    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, resume, listing, evaluate, project, pack):
+    for command in (train, sweep, resume, listing, evaluate, project, pack):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
 
-def _add_config(command: argparse.ArgumentParser) -> None:
-    """One option per setting of Config; None where it was not given."""
+def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
+    """One option per setting of Config; None where it was not given. `many`: what a sweep varies is a list."""
     add = command.add_argument
+    each, more = (_each, "[,...]") if many else (lambda kind: kind, "")
     add("--dataset", help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file")
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )
     add("--likelihood", help="bernoulli, gaussian or continuous-bernoulli (default: gaussian for grey data)")
-    add("--C", type=_C, metavar="VALUE|fit", help="Gaussian: 1/(2c), or fit; others: weight of the distortion")
+    add(
+        "--C",
+        type=each(_C),
+        metavar="VALUE|fit" + more,
+        help="Gaussian: 1/(2c), or fit; others: weight of the distortion",
+    )
     add("--latent", help="normal, full-normal or bernoulli (default normal)")
     add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
     add("--network", help="linear, mlp or conv (default mlp)")
@@ -103,83 +123,143 @@ def _add_config(command: argparse.ArgumentParser) -> None:
         "exact; vimco with iwae (default: the first that fits)",
     )
     add("--epochs", type=int, help="default: about a minute on two cores, 800 at most")
-    add("--batch-size", type=_auto, metavar="N|auto", help="images per step (default auto)")
-    add("--lr", type=float, help="Adam's learning rate (default 1e-3)")
+    add(
+        "--batch-size",
+        type=_or_auto(int),
+        metavar="N|auto",
+        help="images per step (default auto: 128, less for a long step)",
+    )
+    add(
+        "--lr",
+        type=each(_or_auto(float)),
+        metavar="RATE|auto" + more,
+        help="of Adam (default auto: by network, batch size, images)",
+    )
     add("--lr-schedule", help="constant, cosine or steps:EPOCH=FACTOR,... (default constant)")
     add("--seed", type=int, help="of weights, order and noise (default 0)")
     add("--device", help="auto, cpu, cuda, ... (default auto)")
-    add("--precision", choices=PRECISIONS, help="of matrix products (default float32)")
+    add(
+        "--precision",
+        choices=(*PRECISIONS, "auto"),
+        help="of a training step's matrix products (default auto: bfloat16 where the processor has it and it pays)",
+    )
     add("--threads", type=int, help="CPU threads (default: all cores but one; one for small work)")
     add("--record-every", type=int, metavar="STEPS", help="steps per record (default: about 300 records a run)")
 
 
 def train_command(options: argparse.Namespace) -> int:
+    path = _create(_completed([_config(options)])[0], options.name, options.runs)
+    return _report(_train_here([path], options.json), options.json)
+
+
+def sweep_command(options: argparse.Namespace) -> int:
+    """One run for each value of C, learning rate and seed, in the order given."""
+    if options.seeds < 1:
+        raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
+    Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
+    base = _config(options)
+    tries: dict[str, Config] = {}
+    for C, lr, seed in itertools.product(Cs, lrs, range(base.seed, base.seed + options.seeds)):
+        given = {name: value for name, value in (("C", C), ("lr", lr)) if value is not None}
+        given = {name: None if value == "auto" else value for name, value in given.items()}
+        tried = [f"C-{C:g}" if isinstance(C, float) else f"C-{C}"] * (len(Cs) > 1)
+        tried += [f"lr-{lr}"] * (len(lrs) > 1) + [f"seed-{seed}"] * (options.seeds > 1)
+        name = "-".join([options.name or Path(base.dataset).stem, *tried])
+        tries[name] = dataclasses.replace(base, **given, seed=seed)
+    configs = _completed(list(tries.values()))  # all are good before the first is made
+    paths = [_create(config, name, options.runs) for config, name in zip(configs, tries, strict=True)]
+    return _report(_train_here(paths, options.json), options.json)
+
+
+def _completed(configs: list[Config]) -> list[Config]:
+    """With every open choice made; what was chosen for the user is said, once."""
     from vae.completion import complete
     from vae.datasets import describe
 
-    config = _config(options)
-    info = describe(config.dataset)
-    config, notes = complete(config, info)
-    for note in notes:
+    completed, notes = zip(*(complete(config, describe(config.dataset)) for config in configs), strict=True)
+    for note in notes[0]:
         print(note, file=sys.stderr)
-    info = describe(config.dataset, binarize=config.binarize or "none")
-    path = runs.create_run(config, info.to_json(), options.name, options.runs)
-    return _train_here(path, options.json)
+    return list(completed)
+
+
+def _create(config: Config, name: str | None, root: Path | None) -> Path:
+    from vae.datasets import describe
+
+    return runs.create_run(config, describe(config.dataset, binarize=config.binarize or "none").to_json(), name, root)
 
 
 def resume_command(options: argparse.Namespace) -> int:
-    path = _run(options)
-    if options.epochs is not None:
-        runs.extend(path, options.epochs)
-    elif runs.read_status(path).state == "finished":
-        return _report(path, options.json)
-    runs.change_knobs(path, stop=False, paused=False)
-    return _train_here(path, options.json)
+    paths = [_run(name, options) for name in options.names]
+    left = []
+    for path in paths:
+        if options.epochs is not None:
+            runs.extend(path, options.epochs)
+        elif runs.read_status(path).state == "finished":
+            continue
+        runs.change_knobs(path, stop=False, paused=False)
+        left.append(path)
+    if left:
+        _train_here(left, options.json)
+    return _report(paths, options.json)
 
 
-def _train_here(path: Path, as_json: bool) -> int:
+def _train_here(paths: list[Path], as_json: bool) -> list[Path]:
     """Train in this process; Ctrl-C saves and stops, a second one ends at once."""
-    from vae.worker import train_run
+    from vae.worker import train_runs
 
     def stop(*_: Any) -> None:
-        runs.change_knobs(path, stop=True)
+        for path in paths:
+            runs.change_knobs(path, stop=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     signal.signal(signal.SIGINT, stop)
     show = threading.Event()
     if not as_json:
-        threading.Thread(target=_show_progress, args=(path, show), daemon=True).start()
-    train_run(path)
+        threading.Thread(target=_show_progress, args=(paths, show), daemon=True).start()
+    train_runs(paths)
     show.set()
-    return _report(path, as_json)
+    return paths
 
 
-def _show_progress(path: Path, done: threading.Event) -> None:
+def _show_progress(paths: list[Path], done: threading.Event) -> None:
     """A line that follows status.json, on a terminal; nothing into a file."""
     while sys.stderr.isatty() and not done.wait(0.5):
-        status = runs.read_status(path)
+        every = [(runs.read_status(path), path) for path in paths]
+        status, path = next((one for one in every if one[0].state in runs.ACTIVE and one[0].step), every[0])
+        ended = f"{sum(one.state in runs.ENDED for one, _ in every)} of {len(paths)} ended; " if len(paths) > 1 else ""
         left = f", {status.seconds_left:,.0f} s left" if status.seconds_left else ""
         pace = f", {status.images_per_second:,.0f} images/s" if status.images_per_second else ""
-        text = f"{path.name}: {status.state}, step {status.step:,} of {status.total_steps:,}{pace}{left}"
+        text = f"{ended}{path.name}: {status.state}, step {status.step:,} of {status.total_steps:,}{pace}{left}"
         print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
 
 
-def _report(path: Path, as_json: bool) -> int:
-    """What came of a training: 0 where the run can be used, 1 where it failed."""
-    status = runs.read_status(path)
-    records = [line for line in runs.read_history(path) if "train" in line]
-    held_out = next((line["test"] for line in reversed(records) if line["test"]), None)
-    elbo = held_out["elbo"] if held_out else None
+def _report(paths: list[Path], as_json: bool) -> int:
+    """What came of a training: 0 where every run can be used, 1 where one failed."""
+    answers = [_outcome(path) for path in paths]
     if as_json:
-        print(json.dumps({"run": str(path), "step": status.step, "elbo": elbo, "state": status.state}))
-    elif held_out and elbo is not None:
-        print(
-            f"\n{path}: {status.state} at step {status.step:,}; held-out ELBO {elbo:.2f} nats = "
-            f"−(distortion {held_out['distortion']:.2f} + rate {held_out['rate']:.2f})"
-        )
-    if status.message:
-        print(status.message, file=sys.stderr)
-    return 1 if status.state in ("failed", "diverged") else 0
+        print(json.dumps(answers[0] if len(answers) == 1 else {"runs": answers}))
+    elif len(answers) == 1 and answers[0]["elbo"] is not None:
+        print("\n{run}: {state} at step {step:,}; held-out ELBO {elbo:.2f} nats = ".format(**answers[0]), end="")
+        print("−(distortion {distortion:.2f} + rate {rate:.2f})".format(**answers[0]))
+    elif len(answers) > 1:
+        print(f"\n{'held-out means in nats':40}{'state':>12}{'step':>10}{'ELBO':>11}{'distortion':>12}{'rate':>9}")
+        for path, answer in zip(paths, answers, strict=True):
+            terms = [math.nan if answer[name] is None else answer[name] for name in ("elbo", "distortion", "rate")]
+            numbers = f"{answer['step']:>10,}{terms[0]:>11.2f}{terms[1]:>12.2f}{terms[2]:>9.2f}"
+            print(f"{path.name:40}{answer['state']:>12}{numbers}")
+    for path, answer in zip(paths, answers, strict=True):
+        if answer["message"]:
+            print(answer["message"] if len(paths) == 1 else f"{path.name}: {answer['message']}", file=sys.stderr)
+    return 1 if any(answer["state"] in ("failed", "diverged") for answer in answers) else 0
+
+
+def _outcome(path: Path) -> dict[str, Any]:
+    """Where a run stands, with the means of its last look at held-out images (None before the first)."""
+    status = runs.read_status(path)
+    looks = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
+    held_out = next(looks, {"elbo": None, "distortion": None, "rate": None})
+    terms = {name: held_out[name] for name in ("elbo", "distortion", "rate")}
+    return {"run": str(path), "step": status.step, **terms, "state": status.state, "message": status.message}
 
 
 def list_command(options: argparse.Namespace) -> int:
@@ -210,7 +290,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ConfigError(f"{name}: expected 1 or more, got {value}")
-    run = runs.load_run(_run(options))
+    run = runs.load_run(_run(options.name, options))
     if options.exact and exact_method(run.model) is None:
         exact_evidence(run.model, run.dataset().to_float(run.dataset().test[:1]))  # says why not, before the sampling
 
@@ -255,7 +335,7 @@ def project_command(options: argparse.Namespace) -> int:
 
     settings = {name: getattr(options, name) for name in ("neighbours", "perplexity")}
     settings = {name: value for name, value in settings.items() if value is not None}
-    path = _run(options)
+    path = _run(options.name, options)
     check_out(options.out)
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())  # a map that is stopped keeps what it has
@@ -267,7 +347,7 @@ def project_command(options: argparse.Namespace) -> int:
 def pack_command(options: argparse.Namespace) -> int:
     from vae.pack import pack_run
 
-    path = _run(options)
+    path = _run(options.name, options)
     size = pack_run(path, options.images)
     print(json.dumps({"run": str(path), "bytes": size}) if options.json else f"{path}: {size / 1e6:.2f} MB")
     return 0
@@ -316,15 +396,15 @@ def _config(options: argparse.Namespace) -> Config:
             raise ConfigError(f"config: {options.config} is not a JSON file of settings ({error})") from None
     names = {field.name for field in dataclasses.fields(Config)}
     values |= {name: value for name, value in vars(options).items() if name in names and value is not None}
-    if values.get("batch_size") == 0:
-        values["batch_size"] = None
+    for name in ("batch_size", "lr", "precision"):
+        if values.get(name) == "auto":
+            values[name] = None
     return Config.from_json(values)
 
 
-def _run(options: argparse.Namespace) -> Path:
+def _run(name: str, options: argparse.Namespace) -> Path:
     """RUN is a directory, or a name in the folder of runs."""
-    path = Path(options.name)
-    return path if (path / "config.json").is_file() else runs.run_path(options.name, options.runs)
+    return Path(name) if (Path(name) / "config.json").is_file() else runs.run_path(name, options.runs)
 
 
 def _C(text: str) -> float | str:
@@ -334,6 +414,11 @@ def _C(text: str) -> float | str:
         raise argparse.ArgumentTypeError(f"expected a number or fit, got {text!r}") from None
 
 
+def _each(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """A list of what `kind` reads."""
+    return lambda text: [kind(part) for part in text.split(",")]
+
+
 def _widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(width) for width in text.split(",") if width)
@@ -341,9 +426,11 @@ def _widths(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected widths such as 400 or 512,256, got {text!r}") from None
 
 
-def _auto(text: str) -> int:
-    """0 stands for auto until the config is made."""
-    return 0 if text == "auto" else int(text)
+def _or_auto(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def number(text: str) -> Any:
+        return text if text == "auto" else kind(text)
+
+    return number
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -18,7 +18,11 @@ from torch.func import functional_call, vmap
 
 from vae.adam import adam_step
 from vae.captured import Replays
+from vae.completion import images_per_second
+from vae.config import Config
+from vae.datasets import DataInfo
 from vae.errors import ConfigError
+from vae.estimators import ESTIMATORS, choices
 from vae.latents import LatentDistribution
 from vae.likelihoods import Gaussian, PixelDistribution
 from vae.records import sums
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from vae.model import Model
     from vae.training import Trainer
 
+SMALL_STEP = 3e-3  # seconds on two cores
+SEVERAL = 4  # fewer models do not pay for the model axis on a CPU
 OWN = ("C", "seed", "lr")  # what each run of a group chooses for itself
 
 
@@ -84,9 +90,11 @@ class Together:
     """
 
     def __init__(self, trainers: Sequence[Trainer]) -> None:
-        check_alike(trainers)
+        check_alike([trainer.config for trainer in trainers])
         self.trainers = list(trainers)
         first = self.first = trainers[0]
+        if any(True for _ in first.model.buffers()):
+            raise ConfigError(f"network: {first.config.network} keeps buffers; such runs train one by one")
         self.replays = Replays(first.replays.graphs) if first.replays is not None else None
         self.stacks = {name: self._stack(name) for name, _ in first.model.named_parameters()}
         for name in ("sums", "weight", "taken", "first_bad_step"):
@@ -189,29 +197,27 @@ class Together:
                 likelihood.project()
 
 
-def check_alike(trainers: Sequence[Trainer]) -> None:
-    """Raise ConfigError unless these trainers' steps can be one."""
-    first = trainers[0]
-    for trainer in trainers:
-        differing = next((name for name in _settings(first) if _settings(trainer)[name] != _settings(first)[name]), "")
-        if differing:
-            raise ConfigError(
-                f"{differing}: runs that train together differ only in {', '.join(OWN)}; "
-                f"got {_settings(first)[differing]!r} and {_settings(trainer)[differing]!r}"
-            )
-    if not first.estimator.rowwise:
-        raise ConfigError(f"estimator: {first.estimator.name} looks across a whole batch; such runs train one by one")
-    if any(True for _ in first.model.buffers()):
-        raise ConfigError(f"network: {first.config.network} keeps buffers; such runs train one by one")
+def check_alike(configs: Sequence[Config]) -> None:
+    """Raise ConfigError unless runs of these completed configs can share their steps."""
+    first = configs[0]
+    for config in configs:
+        for name, value in dataclasses.asdict(first).items():
+            if name not in OWN and getattr(config, name) != value:
+                raise ConfigError(
+                    f"{name}: runs that train together differ only in {', '.join(OWN)}; "
+                    f"got {value!r} and {getattr(config, name)!r}"
+                )
+    if not ESTIMATORS[first.estimator or choices(first.latent, first.objective)[0]].rowwise:
+        raise ConfigError(f"estimator: {first.estimator} looks across a whole batch; such runs train one by one")
 
 
-def can_share(trainers: Sequence[Trainer]) -> bool:
+def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:
+    """Whether these runs can share their steps and end sooner if they do: on a GPU, which one small model leaves idle;
+    on a CPU where Python, not arithmetic, takes the time."""
     try:
-        check_alike(trainers)
+        check_alike(configs)
     except ConfigError:
         return False
-    return True
-
-
-def _settings(trainer: Trainer) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(trainer.config).items() if name not in OWN}
+    first = configs[0]
+    small = (first.batch_size or 1) / images_per_second(first, info) < SMALL_STEP
+    return len(configs) > 1 and (torch.device(first.device).type == "cuda" or (small and len(configs) >= SEVERAL))

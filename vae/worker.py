@@ -1,8 +1,9 @@
-"""One process that trains one run: `python -m vae.worker RUN_DIR`.
+"""A process that trains one run, or several: `python -m vae.worker RUN_DIR [RUN_DIR …]`.
 
-It reads the run's config and knobs, writes its history, status, preview and checkpoints, and nothing else: the run
-directory is the only interface. `--spare` imports torch first and waits for the RUN_DIR on standard input, so that a
-start costs nothing. Standard input held open means that whoever started the process lives; at its end the worker
+It reads each run's config and knobs, writes its history, status, preview and checkpoints, and nothing else: the run
+directory is the only interface. Several that differ only in C, seed and learning rate train as one batched step where
+that pays, else one after the other. `--spare` imports torch first and waits for the RUN_DIR on standard input, so that
+a start costs nothing. Standard input held open means that whoever started the process lives; at its end the worker
 saves and ends.
 
 Exit status 0: the run is in a state that status.json tells. Anything else is a crash.
@@ -19,101 +20,24 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
-from vae.config import Knobs
-from vae.errors import ConfigError, ElboRoomError, RunDamaged, TrainingDiverged
+from vae.errors import ElboRoomError, RunDamaged, TrainingDiverged
 
 if TYPE_CHECKING:
-    from vae.training import Trainer
+    from vae.datasets import Dataset
+    from vae.file_knobs import Replay
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; spinning threads starve the server
-KNOBS_EVERY = 0.05  # seconds between two looks at knobs.json
 STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
 REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
-
-
-@dataclasses.dataclass
-class Replay:
-    """Knob changes made beyond the saved state, to be made again at their steps, up to the step history reached."""
-
-    lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    until: int = 0
-    after: int = 0  # lines of the history before those that this replay will write again
-
-
-class FileKnobs(Knobs):
-    """Knobs that follow knobs.json. While a resumed run repeats old steps, C, learning rate and part follow the
-    replay instead, so that the repetition gives the same numbers."""
-
-    def __init__(self, path: Path, trainer: Trainer, replay: Replay, heartbeat: Callable[[], None]) -> None:
-        super().__init__(C=trainer.C_knob, lr_factor=trainer.lr_factor, part=trainer.part)
-        self.path, self.trainer, self.replay, self.heartbeat = path, trainer, replay, heartbeat
-        self.server_gone = threading.Event()
-        self.refused = ""  # the sentence about a value that this run cannot take
-        self._looked, self._stamp, self._wanted = 0.0, (0, 0), Knobs()
-        self._read()
-        self._steps_before = self._wanted.steps_requested
-        self._steps_replayed: set[int] = set()
-
-    def refresh(self) -> None:
-        now = time.monotonic()
-        if now - self._looked >= KNOBS_EVERY:
-            self._looked = now
-            self._read()
-            self.heartbeat()
-        if self.trainer.step < self.replay.until or self._due():
-            if not self.trainer.record_due:
-                self._repeat(self.trainer.step)
-        else:
-            self._follow()
-        self.stop = self._wanted.stop or self.server_gone.is_set()
-
-    def _read(self) -> None:
-        try:
-            stat = os.stat(self.path / "knobs.json")
-            stamp = stat.st_mtime_ns, stat.st_ino  # two changes may share one tick of the file system's clock
-            if stamp == self._stamp:
-                return
-            wanted = runs.read_knobs(self.path)
-        except (OSError, ElboRoomError):
-            return  # the next look finds it whole, or things stay as they are
-        self._stamp, self.refused = stamp, ""
-        try:
-            if wanted.C is not None:
-                self.trainer.check_C(wanted.C)
-        except ConfigError as error:
-            self.refused, wanted.C = str(error), self._wanted.C
-        self._wanted = wanted
-
-    def _follow(self) -> None:
-        wanted = self._wanted
-        self.C, self.lr_factor, self.part = wanted.C, wanted.lr_factor, wanted.part
-        self.paused, self.pace, self.revision = wanted.paused, wanted.pace, wanted.revision
-        self.steps_requested = len(self._steps_replayed) + max(0, wanted.steps_requested - self._steps_before)
-
-    def _due(self) -> list[dict[str, Any]]:
-        """Recorded changes that are still to be made at this step."""
-        return [line for line in self.replay.lines if line["step"] == self.trainer.step and line["knob"] != "step"]
-
-    def _repeat(self, step: int) -> None:
-        """One change a look, each in its turn: a fit goes on from the C that was set just before it."""
-        due = self._due()
-        if due:
-            self.replay.lines.remove(due[0])
-            setattr(self, due[0]["knob"], due[0]["value"])
-        self.paused = len(due) > 1 or step >= self.replay.until
-        if not self.paused and any(ln["step"] == step + 1 and ln["knob"] == "step" for ln in self.replay.lines):
-            self.paused = True  # the step to come was a single one
-            self._steps_replayed.add(step)
-        self.steps_requested = len(self._steps_replayed)
 
 
 class StoppedBeforeTraining(Exception):
@@ -123,22 +47,31 @@ class StoppedBeforeTraining(Exception):
 class Worker:
     """Trains the run in `path` until its end, a stop, or the end of the process that asked for it."""
 
-    def __init__(self, path: Path) -> None:
-        from vae.datasets import load_dataset
+    def __init__(self, path: Path, server_gone: threading.Event, other: Worker | None = None) -> None:
+        """`other`: one whose data are ours too, so that they are in memory once."""
+        from vae.file_knobs import FileKnobs
         from vae.training import Trainer
 
         self.path, self.note = path, ""
         self.status = runs.Status(state="starting", pid=os.getpid())
         self._write_status()
         self.config, _ = runs.read_config(path)
-        dataset = load_dataset(self.config.dataset, binarize=self.config.binarize or "none", progress=self._progress)
-        self.trainer = Trainer(self.config, dataset)
+        if other is None:
+            self.trainer = Trainer(self.config, self._load())
+        else:
+            self.trainer = Trainer(self.config, other.trainer.dataset, other.trainer.images)
         runs.check_free_disk(path, 4 * 4 * sum(p.numel() for p in self.trainer.model.parameters()))
         self.status.total_steps = self.trainer.total_steps
         self.knobs = FileKnobs(path, self.trainer, self._resume(), self._beat)
+        self.knobs.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
+
+    def _load(self) -> Dataset:
+        from vae.datasets import load_dataset
+
+        return load_dataset(self.config.dataset, binarize=self.config.binarize or "none", progress=self._progress)
 
     def _progress(self, fraction: float, text: str) -> None:
         if runs.read_knobs(self.path).stop:
@@ -151,6 +84,8 @@ class Worker:
 
     def _resume(self) -> Replay:
         """Load the newest state, if there is one, and drop from the history what will be measured again."""
+        from vae.file_knobs import Replay
+
         if not (self.path / STATE).is_file():
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
@@ -178,6 +113,8 @@ class Worker:
     def _replay(self, kept: list[dict[str, Any]], beyond: list[dict[str, Any]]) -> Replay:
         """The knob changes beyond the state, those that an earlier replay had still to make among them. After a
         divergence nothing is repeated: the same steps would diverge again."""
+        from vae.file_knobs import Replay
+
         if any("event" in line for line in beyond):
             return Replay(after=len(kept))
         old = Replay()
@@ -192,8 +129,8 @@ class Worker:
 
     # ---- the loop
 
-    def run(self) -> None:
-        """Train; leaves a final state in status.json."""
+    def run(self) -> Iterator[None]:
+        """Train; yields after each step, and leaves a final state in status.json."""
         trainer, knobs = self.trainer, self.knobs
         if not (self.path / STATE).is_file():
             self.save()
@@ -202,6 +139,7 @@ class Worker:
             if event is not None:
                 runs.append_history(self.path, to_line(event))
             self._look_after(event is not None)
+            yield
         trainer.check_finite()
         self.status.state = "saving"
         self._write_status()
@@ -314,11 +252,73 @@ def to_line(event: Any) -> dict[str, Any]:
 def train_run(path: Path, server_gone: threading.Event | None = None) -> runs.Status:
     """Train the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
     asked is told by `server_gone`."""
-    lock = runs.acquire(path)
+    return train_runs([path], server_gone)[0]
+
+
+def train_runs(paths: Sequence[Path], server_gone: threading.Event | None = None) -> list[runs.Status]:
+    """Train several, as one batched step where they can share it and that pays, else one after the other."""
+    server_gone = server_gone or threading.Event()
+    with contextlib.ExitStack() as locks:
+        for path in paths:
+            locks.callback(runs.acquire(path).release)
+        for group in _groups(paths):
+            _train_group(group, server_gone)
+    return [runs.read_status(path) for path in paths]
+
+
+def _groups(paths: Sequence[Path]) -> list[list[Path]]:
+    """Those that train as one."""
+    if len(paths) > 1:
+        from vae.datasets import DataInfo
+        from vae.together import worth_it
+
+        configs, data = zip(*(runs.read_config(path) for path in paths), strict=True)
+        if worth_it(configs, DataInfo.from_json(data[0])):
+            return [list(paths)]
+    return [[path] for path in paths]
+
+
+def _train_group(paths: Sequence[Path], server_gone: threading.Event) -> None:
+    workers: list[Worker] = []
+    for path in paths:
+        with _told(path):
+            workers.append(Worker(path, server_gone, workers[0] if workers else None))
+    working = [_guarded(worker) for worker in workers]
+    if len(working) < 2:
+        for one in working:
+            deque(one, maxlen=0)
+        return
+    from vae.together import Together
+
+    together = Together([worker.trainer for worker in workers])
+    while working:
+        working = [one for one in working if next(one, False)]
+        try:
+            if not together.flush():
+                time.sleep(0.005)  # all wait
+        except (MemoryError, RuntimeError) as error:
+            working = [one for one in working if _goes_on(one, error)]
+
+
+def _goes_on(one: Generator[bool], error: Exception) -> bool:
+    """Tell it of an error in the step that all share; whether it goes on."""
+    with contextlib.suppress(StopIteration):
+        return one.throw(error)
+    return False
+
+
+def _guarded(worker: Worker) -> Generator[bool]:
+    """The worker's run, True after each step; what becomes of it is told in its status."""
+    with _told(worker.path):
+        for _ in worker.run():
+            yield True
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Every expected failure becomes a final status of the run with a sentence."""
     try:
-        worker = Worker(path)
-        worker.knobs.server_gone = server_gone or worker.knobs.server_gone
-        worker.run()
+        yield
     except StoppedBeforeTraining:
         _end_as(path, "stopped", "Stopped before the first step.")
     except TrainingDiverged as error:
@@ -335,9 +335,6 @@ def train_run(path: Path, server_gone: threading.Event | None = None) -> runs.St
         _end_as(path, "failed", sentence + "make room, then continue.")
     except ElboRoomError as error:
         _end_as(path, "failed", str(error))
-    finally:
-        lock.release()
-    return runs.read_status(path)
 
 
 def _end_as(path: Path, state: str, message: str) -> None:
@@ -368,20 +365,21 @@ def main(arguments: list[str]) -> int:
         arguments = [name for name in [_read_line()] if name]
         if not arguments:
             return 0
-    if len(arguments) != 1:
-        print("usage: python -m vae.worker RUN_DIR | --spare", file=sys.stderr)
+    if not arguments or arguments[0].startswith("-"):
+        print("usage: python -m vae.worker RUN_DIR [RUN_DIR …] | --spare", file=sys.stderr)
         return 2
-    path = Path(arguments[0])
-    if not (path / "config.json").is_file():
-        print(f"{path}: expected the directory of a run, with its config.json", file=sys.stderr)
-        return 2
-    log = os.open(path / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    paths = [Path(argument) for argument in arguments]
+    for path in paths:
+        if not (path / "config.json").is_file():
+            print(f"{path}: expected the directory of a run, with its config.json", file=sys.stderr)
+            return 2
+    log = os.open(paths[0] / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     server_gone = threading.Event()
     threading.Thread(target=_watch_stdin, args=(server_gone,), daemon=True).start()
     try:
-        train_run(path, server_gone)
+        train_runs(paths, server_gone)
     except ElboRoomError as error:  # the run is another process's, or cannot be written at all
         print(error, file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from vae import Config, Knobs, files, runs, worker
+from vae import Config, Knobs, file_knobs, files, runs, worker
 from vae.completion import complete
 from vae.datasets import describe
 from vae.training import Trainer
@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def make_quick(patch: pytest.MonkeyPatch) -> None:
     """Knobs are looked at before every step, checkpoints come when a test asks, and nothing waits for the disk."""
-    patch.setattr(worker, "KNOBS_EVERY", 0.0)
+    patch.setattr(file_knobs, "KNOBS_EVERY", 0.0)
     patch.setattr(worker, "SAVE_EVERY", math.inf)
     patch.setattr(files.os, "fsync", lambda _: None)
 
@@ -78,10 +78,10 @@ class Script:
     seen: set[tuple[int, str, Any]] = dataclasses.field(default_factory=set)  # every line there ever was
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        refresh, look_after = worker.FileKnobs.refresh, worker.Worker._look_after
+        refresh, look_after = file_knobs.FileKnobs.refresh, worker.Worker._look_after
         saves, looks = set(self.saves), [0, 0]
 
-        def turned(knobs: worker.FileKnobs) -> None:
+        def turned(knobs: file_knobs.FileKnobs) -> None:
             if self.knobs and knobs.trainer.step == self.knobs[0][0]:
                 self.done.append(self.knobs.pop(0))
                 runs.change_knobs(self.path, **self.done[-1][1])
@@ -94,7 +94,7 @@ class Script:
             saves.discard(self.trainer.step)
             look_after(self, recorded)
 
-        patch.setattr(worker.FileKnobs, "refresh", turned)
+        patch.setattr(file_knobs.FileKnobs, "refresh", turned)
         patch.setattr(worker.Worker, "_look_after", saving)
 
     def take_back(self) -> None:
@@ -206,7 +206,8 @@ class Killer:
 
 
 DRIVER = (
-    "import sys; from vae import worker; worker.KNOBS_EVERY = 0.005; worker.SAVE_EVERY = float(sys.argv[2]);"
+    "import sys; from vae import file_knobs, worker;"
+    "file_knobs.KNOBS_EVERY = 0.005; worker.SAVE_EVERY = float(sys.argv[2]);"
     "sys.exit(worker.main(sys.argv[1:2]))"
 )
 

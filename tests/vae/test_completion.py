@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import pytest
+import torch
 
 from vae.completion import complete, total_steps
 from vae.config import Config, parse_lr_schedule
@@ -74,6 +75,72 @@ def test_a_completed_config_is_complete_and_stays_as_it_is(likelihood: str, view
     assert all(getattr(config, field.name) is not None for field in dataclasses.fields(Config))
     assert complete(config, GREY) == (config, [])
     assert complete(config, GREY.binarized(config.binarize or "none")) == (config, [])  # the run's own view
+
+
+@pytest.mark.parametrize(
+    ("settings", "images", "lr"),
+    [
+        ({}, 60_000, 2e-3),
+        ({}, 10_000, 2e-3),
+        ({}, 9_999, 1e-3),
+        ({"batch_size": 32}, 60_000, 1e-3),
+        ({"batch_size": 512}, 60_000, 4e-3),
+        ({"batch_size": 100}, 60_000, 1.8e-3),
+        ({"network": "linear"}, 60_000, 3e-3),
+        ({"network": "linear"}, 1_000, 3e-3),
+        ({"lr": 5e-4, "batch_size": 512}, 60_000, 5e-4),
+    ],
+)
+def test_the_learning_rate_is_the_networks_and_grows_as_the_root_of_the_batch(
+    settings: dict, images: int, lr: float
+) -> None:
+    config, _ = complete(Config(**settings), dataclasses.replace(GREY, train=images))
+    assert config.lr == lr
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "batch_size", "lr"),
+    [
+        ((1, 28, 28), {}, 128, 2e-3),
+        ((1, 28, 28), {"network": "conv"}, 64, 1.1e-3),
+        ((1, 64, 64), {"network": "conv"}, 32, 7.5e-4),
+        ((1, 64, 64), {"network": "conv", "batch_size": 128}, 128, 1.5e-3),
+        ((1, 28, 28), {"objective": "iwae", "samples": 50}, 32, 1e-3),
+    ],
+)
+def test_a_long_step_is_cut_on_a_cpu(shape: tuple[int, int, int], settings: dict, batch_size: int, lr: float) -> None:
+    config, _ = complete(Config(device="cpu", **settings), dataclasses.replace(GREY, shape=shape))
+    assert (config.batch_size, config.lr) == (batch_size, lr)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "settings", "precision"),
+    [
+        ({"avx512_bf16": True}, {}, "bfloat16"),
+        ({"amx_bf16": True}, {"network": "conv"}, "bfloat16"),
+        ({"avx512_bf16": False, "avx512_f": True}, {}, "float32"),
+        ({}, {"network": "conv"}, "float32"),
+        ({}, {"precision": "bfloat16"}, "bfloat16"),  # asked for
+        ({"avx512_bf16": True}, {"precision": "float32"}, "float32"),
+        ({"avx512_bf16": True}, {"hidden": (100,)}, "float32"),  # too small a step
+        ({"avx512_bf16": True}, {"network": "linear", "latent_dim": 500}, "float32"),  # held against closed forms
+    ],
+)
+def test_bfloat16_where_the_processor_has_it_and_a_step_is_large(
+    capabilities: dict, settings: dict, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    config, _ = complete(Config(device="cpu", **settings), GREY)
+    assert config.precision == precision
+
+
+def test_a_default_run_in_bfloat16_is_planned_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    plain, _ = complete(Config(device="cpu", precision="float32"), GREY)
+    faster, _ = complete(Config(device="cpu"), GREY)
+    assert plain.epochs is not None
+    assert faster.epochs is not None
+    assert 1.2 < faster.epochs / plain.epochs < 1.5  # the products alone would give 1.5
 
 
 def test_iwae_takes_C_of_a_gaussian_because_there_it_belongs_to_the_model() -> None:

@@ -88,6 +88,8 @@ def test_an_unknown_architecture_is_named(setting: str) -> None:
 def test_bfloat16_ends_where_nats_begin(network: str) -> None:
     shape, config = (1, 8, 8), dataclasses.replace(CONFIG, network=network, precision="bfloat16")
     model = build_model(config, shape)
+    assert not model.in_bfloat16  # only a training step is
+    model.in_bfloat16 = True
     seen: list[torch.dtype] = []
     for layer in model.modules():
         if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from vae.config import Knobs
 from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS
 from vae.records import KnobChange
-from vae.together import Together, can_share
+from vae.together import SEVERAL, Together, worth_it
 from vae.training import Trainer
 
 OWN: list[dict[str, Any]] = [{"seed": 0, "lr": 1e-3}, {"seed": 1, "lr": 1e-3}, {"seed": 1, "lr": 3e-3}]
@@ -141,11 +142,19 @@ def test_what_cannot_share_a_step_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"hidden: .* differ only in C, seed, lr; got \(8,\) and \(9,\)"):
         Together([trainer(), trainer(hidden=(9,))])
     for name in ("running-mean", "exact"):
-        bits = [trainer(latent="bernoulli", estimator=name, seed=seed) for seed in range(2)]
-        assert not can_share(bits)
         with pytest.raises(ConfigError, match="train one by one"):
-            Together(bits)
-    assert can_share([trainer(seed=0, C=2.0), trainer(seed=1, C="fit", lr=0.1)])
+            Together([trainer(latent="bernoulli", estimator=name, seed=seed) for seed in range(2)])
+
+
+def test_sharing_pays_for_many_small_models() -> None:
+    info = trainer().dataset.info
+    configs = [trainer(seed=seed, C=2.0).config for seed in range(SEVERAL)]
+    assert worth_it(configs, info)
+    assert worth_it([*configs, trainer(C="fit", lr=0.1).config], info)
+    assert not worth_it(configs[1:], info)
+    assert not worth_it([*configs, trainer(hidden=(9,)).config], info)
+    assert not worth_it([dataclasses.replace(config, hidden=(4000, 4000)) for config in configs], info)
+    assert worth_it([dataclasses.replace(config, hidden=(4000, 4000), device="cuda") for config in configs[:2]], info)
 
 
 def test_a_group_shares_one_copy_of_the_images() -> None:

@@ -33,7 +33,7 @@ from tests.vae.scripted_runs import (
     wait_until,
     weights,
 )
-from vae import load_run, runs, worker
+from vae import file_knobs, load_run, runs, worker
 from vae.datasets import load_dataset
 from vae.errors import RunBusy
 from vae.preview import unpack
@@ -240,14 +240,14 @@ def test_a_C_that_a_run_cannot_take_is_said_while_it_trains_on(tmp_path: Path, m
 def test_rubbish_in_knobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, plain = new_run(tmp_path, "a"), new_run(tmp_path, "b")
     worker.train_run(plain)
-    refresh = worker.FileKnobs.refresh
+    refresh = file_knobs.FileKnobs.refresh
     rubbish = [b"", b"{", b"[]", b"null", b'{"C": -1}', b'{"pace": "x"}', b'{"new": 1}', b"\xff"]
 
-    def spoilt(knobs: worker.FileKnobs) -> None:
+    def spoilt(knobs: file_knobs.FileKnobs) -> None:
         (path / "knobs.json").write_bytes(rubbish[knobs.trainer.step % len(rubbish)])
         refresh(knobs)
 
-    monkeypatch.setattr(worker.FileKnobs, "refresh", spoilt)
+    monkeypatch.setattr(file_knobs.FileKnobs, "refresh", spoilt)
     assert worker.train_run(path).state == "finished"
     assert_same_run(path, plain)
 
@@ -256,7 +256,7 @@ def test_two_changes_within_a_tick_of_the_clock_are_both_seen(tmp_path: Path) ->
 
     path = new_run(tmp_path)
     trainer = Trainer(runs.read_config(path)[0], load_dataset("digits"))
-    knobs = worker.FileKnobs(path, trainer, worker.Replay(), lambda: None)
+    knobs = file_knobs.FileKnobs(path, trainer, file_knobs.Replay(), lambda: None)
     for C in (2.0, 3.0):
         runs.change_knobs(path, C=C)
         os.utime(path / "knobs.json", ns=(10**18, 10**18))
