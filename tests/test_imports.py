@@ -23,6 +23,7 @@ LAYERS = [
     ["completion", "evidence", "exact_evidence", "gradient_study", "records", "adam", "captured"],
     ["gradient_table", "toy_gradient"],
     ["derivation"],
+    ["look"],
     ["training"],
     ["together"],
     ["runs"],

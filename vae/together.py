@@ -25,7 +25,6 @@ from vae.errors import ConfigError
 from vae.estimators import ESTIMATORS, choices
 from vae.latents import LatentDistribution
 from vae.likelihoods import Gaussian, PixelDistribution
-from vae.records import sums
 from vae.training import STEPS_A_REPLAY
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class StackedModel:
 
     def __init__(self, template: Model, stacks: dict[str, Tensor], B: int) -> None:
         """stacks: the parameters by their names in the model, each (M, ...)."""
-        self.template, self.B = template, B
+        self.template, self.B, self.in_bfloat16 = template, B, False
         self.latent, self.k, self.shape = template.latent, template.k, template.shape
         self.parts: dict[str, dict[str, Tensor]] = {}
         for name, stack in stacks.items():
@@ -60,21 +59,27 @@ class StackedModel:
         fed = self.latent.decoder_input(z).unflatten(-2, (self.M, self.B)).movedim(-3, 0)  # (M, ..., B, k)
         out = self._networks("decoder", fed.flatten(1, -2)).unflatten(1, fed.shape[1:-1])
         out = out.movedim(0, -5).flatten(-5, -4)  # (..., M·B, P·channels, height, width)
-        P = self.template.likelihood.parameters_per_pixel
+        out = out.unflatten(-3, (self.template.likelihood.parameters_per_pixel, self.shape[0]))
         own = {name: stack.repeat_interleave(self.B) for name, stack in self.parts.get("likelihood", {}).items()}
-        return functional_call(self.template.likelihood, own, (out.unflatten(-3, (P, self.shape[0])),))
+        return functional_call(self.template.likelihood, own, (out,))
+
+    @property
+    def log_C(self) -> Tensor | None:
+        """(M,), or None."""
+        stack = self.parts.get("likelihood", {}).get("log_C")
+        return None if stack is None else stack.detach()
 
     def prior(self) -> LatentDistribution:
         return self.template.prior()
 
     def _networks(self, part: str, x: Tensor) -> Tensor:
-        """Each model's network on its own rows, x (M, n, ...), in the precision of the template."""
+        """Each model's network on its own rows, x (M, n, ...)."""
         network = getattr(self.template, part)
 
         def one(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
             return functional_call(network, parameters, (rows,))
 
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.template.in_bfloat16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             return vmap(one)(self.parts[part], x).to(x.dtype)
 
 
@@ -97,18 +102,18 @@ class Together:
             raise ConfigError(f"network: {first.config.network} keeps buffers; such runs train one by one")
         self.replays = Replays(first.replays.graphs) if first.replays is not None else None
         self.stacks = {name: self._stack(name) for name, _ in first.model.named_parameters()}
-        for name in ("sums", "weight", "taken", "first_bad_step"):
+        for name in ("sums", "weight", "fuse", "good_steps"):
             stacked = torch.stack([getattr(t, name) for t in trainers])
             setattr(self, f"_{name}", stacked)
             for trainer, row in zip(trainers, stacked, strict=True):
                 setattr(trainer, name, row)
         self._sums: Tensor
         self._weight: Tensor
-        self._taken: Tensor
-        self._first_bad_step: Tensor
+        self._fuse: Tensor
+        self._good_steps: Tensor
         M = len(self.trainers)
         self._rows = torch.zeros(STEPS_A_REPLAY, M, first.B, dtype=torch.int64, device=first.device)
-        self._lrs = torch.zeros(M, device=first.device)
+        self._lrs, self._ones = torch.zeros(M, device=first.device), torch.ones(M, device=first.device)
         self._lrs_filled: list[float] = []
         self._indices: dict[tuple[int, ...], Tensor] = {}
         self._joined: list[tuple[int, Tensor, float]] = []
@@ -165,20 +170,15 @@ class Together:
         x = first.dataset.to_float(first.images.index_select(0, rows.flatten()), noise)
         weight = self._weight[index].repeat_interleave(B)
         model = cast("Model", StackedModel(first.model, stacks, B))
-        first.model.in_bfloat16 = first.config.precision == "bfloat16"
-        loss, terms = first.estimator.loss(model, x, first.config.samples, weight, noise)
-        first.model.in_bfloat16 = False
-        loss = loss.view(M, B)
-        log_C = stacks["likelihood.log_C"].detach().clone() if "likelihood.log_C" in stacks else None
+        mean_loss, told = first.look(model, x, weight, noise, M)
         for stack in self.stacks.values():
             stack.grad = None
-        loss.mean(1).sum().backward()  # a model's gradient is that of its own mean: the others do not occur in it
+        mean_loss.backward(self._ones[:M])  # a model's gradient is that of its own mean: the others do not occur in it
         self._learn(members, shared)
         with torch.no_grad():
-            self._taken.index_add_(0, index, torch.ones_like(index))
-            bad = torch.where(loss.mean(1).isfinite(), first.never, self._taken[index])
-            self._first_bad_step[index] = torch.minimum(self._first_bad_step[index], bad)
-            self._sums.index_add_(0, index, sums(loss, terms, log_C, first.dataset.info.pixels))
+            self._fuse.index_add_(0, index, mean_loss.detach(), alpha=0)
+            self._good_steps.index_add_(0, index, (self._fuse[index] == 0).long())
+            self._sums.index_add_(0, index, told)
 
     def _learn(self, members: tuple[int, ...], shared: tuple[int, ...]) -> None:
         """Adam for all members that have one learning rate in one call."""

@@ -24,6 +24,7 @@ from vae.datasets import Dataset, load_dataset
 from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
+from vae.look import Look
 from vae.model import Model, build_model
 from vae.objectives import OBJECTIVES
 from vae.records import KnobChange, Means, Record, means, sums
@@ -34,7 +35,6 @@ EVALUATION_ROWS = {"cpu": 250, "cuda": 2000}  # images a chunk; the knobs are lo
 EVALUATION_SHARE = 0.05  # of the training time, about, that held-out records may cost
 STEPS_A_REPLAY = 8  # where one step is short
 SHORT_STEP = 0.1  # seconds on two cores; a GPU takes a twentieth and less
-NEVER = 2**62
 STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
 
 
@@ -68,6 +68,7 @@ class Trainer:
         self.moments = [Moments.of(parameter, name, _speed(name)) for name, parameter in named]
         self.schedule = parse_lr_schedule(config.lr_schedule)
         self.total_steps = total_steps(config, self.N)
+        self.look = Look(config, self.estimator, self.total_steps)
 
         self.step, self.lr_factor, self.part = 0, 1.0, "both"
         self.weight = torch.ones((), device=self.device)  # C of the likelihoods that C weights
@@ -77,9 +78,8 @@ class Trainer:
         self.sums = torch.zeros(5 + config.latent_dim, device=self.device)
         self.steps_summed = 0
         self.record_due = self.single = False  # single: the last step was asked for on its own
-        self.taken = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, as the device counts it
-        self.never = torch.full((), NEVER, dtype=torch.int64, device=self.device)
-        self.first_bad_step = self.never.clone()
+        self.fuse, self.one = torch.zeros((), device=self.device), torch.ones(1, device=self.device)
+        self.good_steps = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, while all losses are finite
         self.together: Joint | None = None
         self.wait = time.sleep
         self._capture(CudaGraphs() if graphs is None and self.device.type == "cuda" else graphs)
@@ -110,22 +110,18 @@ class Trainer:
         """What the device does in a step, on the images at `rows` (B,). It may be captured and replayed: what changes
         from step to step is in tensors that stay."""
         x = self.dataset.to_float(self.images.index_select(0, rows), self.noise)
-        self.model.in_bfloat16 = self.config.precision == "bfloat16"
-        loss, terms = self.estimator.loss(self.model, x, self.config.samples, self.weight, self.noise)
-        self.model.in_bfloat16 = False  # what is only looked at is computed in float32
-        mean_loss, log_C = loss.mean(), self._log_C()
+        mean_loss, told = self.look(self.model, x, self.weight, self.noise)
         for moments in self.moments:
             moments.parameter.grad = None
-        mean_loss.backward()
+        mean_loss.backward(self.one)
         learned = [m for m in self.moments if m.parameter.grad is not None]
         adam_step(learned, [m.parameter.grad for m in learned if m.parameter.grad is not None], lr)
         if isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit:
             self.model.likelihood.project()
         with torch.no_grad():
-            self.taken += 1
-            bad = torch.where(mean_loss.isfinite(), self.never, self.taken)
-            torch.minimum(self.first_bad_step, bad, out=self.first_bad_step)
-            self.sums += sums(loss.unsqueeze(0), terms, log_C, self.dataset.info.pixels)[0]
+            self.fuse.add_(mean_loss[0], alpha=0)  # NaN for ever after a loss that is NaN or infinite
+            self.good_steps += self.fuse == 0
+            self.sums += told[0]
 
     def _capture(self, graphs: Graphs | None) -> None:
         self.replays = Replays(graphs) if graphs is not None else None
@@ -268,10 +264,10 @@ class Trainer:
 
     def check_finite(self) -> None:
         """Raise TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
-        bad = int(self.first_bad_step)
-        if bad == NEVER and not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+        bad = int(self.good_steps) + 1 if bool(self.fuse != 0) else None
+        if bad is None and not all(bool(p.isfinite().all()) for p in self.model.parameters()):
             bad = self.step
-        if bad != NEVER:
+        if bad is not None:
             raise TrainingDiverged(
                 f"Training diverged at step {bad:,}: the loss is no longer a finite number. The last good checkpoint "
                 "is kept; continue from it with a smaller learning rate, or with C closer to its optimum.",
@@ -287,17 +283,12 @@ class Trainer:
         for start in range(0, len(images), rows):
             x = self.dataset.to_float(images[start : start + rows].to(self.device), generator)
             loss, terms = self.estimator.objective.loss(self.model, x, self.config.samples, self.weight, generator)
-            summed += sums(loss.unsqueeze(0), terms, self._log_C(), self.dataset.info.pixels)[0]
+            summed += sums(loss.unsqueeze(0), terms, self.model.log_C, self.dataset.info.pixels)[0]
             if knobs is not None:
                 knobs.refresh()
                 if knobs.stop:
                     return None
         return means((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
-
-    def _log_C(self) -> Tensor | None:
-        """A Gaussian's log C at this step."""
-        likelihood = self.model.likelihood
-        return likelihood.log_C.detach().clone() if isinstance(likelihood, Gaussian) else None
 
     @property
     def evaluate_every(self) -> int:
@@ -398,7 +389,8 @@ class Trainer:
         self.weight.copy_(tensors["weight"])
         for name in STATE_VALUES:
             setattr(self, name, values[name])
-        self.taken.fill_(self.step)
+        self.good_steps.fill_(self.step)
+        self.fuse.zero_()
         if isinstance(self.model.likelihood, Gaussian):
             self.model.likelihood.fit = self._C_knob == "fit"
         self._set_part(values["part"])

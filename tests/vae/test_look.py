@@ -1,0 +1,53 @@
+"""The differentiable part of a step: compiled it gives the numbers of the plain one, and it can do without."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+
+from tests.vae.test_captured import assert_alike, events, trainer
+from vae.look import COMPILED_STEPS, precision
+
+
+def test_compiled_steps_are_the_plain_ones() -> None:
+    plain, compiled = (trainer(epochs=1, likelihood="bernoulli") for _ in range(2))
+    compiled.look.compile("aot_eager")  # traced and differentiated as ever, without a C++ compiler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        told = events(compiled)
+    assert compiled.look.refused == ""
+    assert compiled.look.compiled is not None
+    assert_alike(told, events(plain))
+
+
+def test_a_compiler_that_fails_costs_speed_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        def fail(*_: Any) -> Any:
+            raise RuntimeError("no working compiler\nwas found")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", broken)
+    plain, refused = trainer(epochs=1), trainer(epochs=1)
+    refused.look.compile()
+    assert [*map(repr, events(refused))][0].split("seconds")[0] == [*map(repr, events(plain))][0].split("seconds")[0]
+    assert refused.look.refused == "RuntimeError: no working compiler"
+
+
+def test_compiling_is_for_long_runs_on_a_gpu() -> None:
+    assert trainer(epochs=COMPILED_STEPS).look.compiled is None  # on a CPU it gains a few per cent
+
+
+def test_precision_ends_with_the_step() -> None:
+    model = trainer().model
+    with pytest.raises(ValueError, match="in the step"), precision("bfloat16", model):
+        assert model.in_bfloat16
+        raise ValueError("in the step")
+    assert not model.in_bfloat16
+    with precision("tf32", model):
+        assert torch.get_float32_matmul_precision() == "high"
+        assert not model.in_bfloat16
+    assert torch.get_float32_matmul_precision() == "highest"
