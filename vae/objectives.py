@@ -46,7 +46,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Noise = Non
     qz_x = model.encode(x)
     px_z = model.decode(draw(model, qz_x, samples, generator))  # z (S, B, k)
     log_px_z, squared_error = px_z.log_prob_and_squared_error(x)  # (S, B)
-    return with_rate(model, qz_x, -log_px_z.mean(0), squared_error.mean(0))
+    return with_rate(model, qz_x, -sample_mean(log_px_z), sample_mean(squared_error))
 
 
 def iw_bound(model: Model, x: Tensor, samples: int, generator: Noise = None) -> Tensor:
@@ -104,6 +104,11 @@ def draw(model: Model, qz_x: LatentDistribution, samples: int, generator: Noise 
     """z (samples, B, k) from q(z|x), with a path to q's parameters where the latent has one."""
     sample = qz_x.rsample if model.latent.reparameterised else qz_x.sample
     return sample((samples,), generator)
+
+
+def sample_mean(values: Tensor) -> Tensor:
+    """The mean over the samples' axis, (S, B) -> (B,). A single sample, as in training, is its own: no kernel runs."""
+    return values[0] if len(values) == 1 else values.mean(0)
 
 
 def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, squared_error: Tensor) -> ElboTerms:

@@ -142,6 +142,13 @@ class Trainer:
 
         replays.run((len(rows), *self.branches()), steps, [self.noise])
 
+    @property
+    def slower_because(self) -> str:
+        """A sentence where a step could not be captured or compiled: the numbers are the same, the speed is not."""
+        replays = self.together.replays if self.together is not None else self.replays
+        reason = self.look.refused or (replays.refused if replays is not None else "")
+        return f"Steps run one operation at a time, which is slower: {reason}." if reason else ""
+
     def branches(self) -> tuple[object, ...]:
         """What Python decides within a step."""
         return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit

@@ -135,6 +135,9 @@ class Worker:
         if not (self.path / STATE).is_file():
             self.save()
         self._preview()
+        if trainer.look.compiled is not None:
+            self.status.message = "The step is being compiled, once: about half a minute."
+            self._write_status()
         for event in trainer.run(knobs):
             if event is not None:
                 runs.append_history(self.path, to_line(event))
@@ -179,7 +182,7 @@ class Worker:
         trainer, status = self.trainer, self.status
         paused = self.knobs.paused
         status.state = "paused" if paused else "running"
-        status.message = self.knobs.refused or self.note
+        status.message = self.knobs.refused or self.note or trainer.slower_because
         self.pace.append((now, trainer.step))
         (then, step), steps = self.pace[0], 0.0
         if now > then:
