@@ -183,7 +183,10 @@ class Trainer:
             self.model.likelihood.set_C("fit")
 
     def _permutation(self) -> Tensor:
-        return torch.randperm(self.N, generator=self.order_generator).to(self.device)
+        order = torch.randperm(self.N, generator=self.order_generator)
+        if self.device.type == "cuda":  # from pinned memory, or the device would first have to finish its steps
+            return order.pin_memory().to(self.device, non_blocking=True)
+        return order.to(self.device)
 
     @property
     def epoch(self) -> float:
@@ -272,7 +275,7 @@ class Trainer:
     def check_finite(self) -> None:
         """Raise TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
         bad = int(self.good_steps) + 1 if bool(self.fuse != 0) else None
-        if bad is None and not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+        if bad is None and not bool(torch.stack([p.isfinite().all() for p in self.model.parameters()]).all()):
             bad = self.step
         if bad is not None:
             raise TrainingDiverged(
@@ -284,7 +287,7 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> Means | None:
         """Means over the first held-out images, or all, always with the same noise; None if `knobs.stop` came."""
-        images = self.dataset.test if whole else self.dataset.test[: self.evaluated_images]
+        images = self.dataset.test if whole else self._evaluated
         generator = Generator(self.device).manual_seed(self.config.seed + 1)
         summed, rows = torch.zeros_like(self.sums), EVALUATION_ROWS.get(self.device.type, EVALUATED_IMAGES)
         for start in range(0, len(images), rows):
@@ -309,6 +312,10 @@ class Trainer:
         """Fewer for a slow network. Decided by the config, never by the clock: histories repeat."""
         affordable = int(3 * EVALUATION_SECONDS * images_per_second(self.config, self.dataset.info))
         return min(max(EVALUATION_ROWS["cpu"], affordable), EVALUATED_IMAGES, len(self.dataset.test))
+
+    @functools.cached_property
+    def _evaluated(self) -> Tensor:
+        return self.dataset.test[: self.evaluated_images].to(self.device)
 
     # ---- the loop
 

@@ -168,3 +168,47 @@ def test_evaluate_exact_adds_log_px_and_the_gap_in_two_ways(tmp_path: Path) -> N
     assert told["gap"] == pytest.approx(told["log_px"] - told["exact_elbo"], abs=1e-9)
     assert told["iw_bound"] == pytest.approx(told["log_px"], abs=5 * told["iw_standard_error"] + 0.01)
     assert told["n"] == 40
+
+
+def test_a_sweep_makes_one_run_for_each_setting_and_they_go_on_together(tmp_path: Path) -> None:
+    given = ("--C", "1,10,fit", "--lr", "1e-3,auto", "--seeds", "2", "--seed", "5", "--name", "try")
+    result = vae("sweep", *SHORT, *given, "--json", runs=tmp_path)
+    assert result.returncode == 0, result.stderr
+    answers = json.loads(result.stdout)["runs"]
+    names = [
+        f"try-C-{C}-lr-{lr}-seed-{seed}" for C in ("1", "10", "fit") for lr in ("0.001", "auto") for seed in (5, 6)
+    ]
+    assert [Path(answer["run"]).name for answer in answers] == names
+    assert {(answer["state"], answer["step"]) for answer in answers} == {("finished", 23)}
+    by_name = {Path(answer["run"]).name: answer for answer in answers}
+    for name, answer in by_name.items():
+        config = json.loads((tmp_path / name / "config.json").read_text())["config"]
+        assert name == f"try-C-{config['C'] if config['C'] == 'fit' else int(config['C'])}-lr-{name.split('-')[4]}-" + (
+            f"seed-{config['seed']}"
+        )
+        assert answer["elbo"] == pytest.approx(-answer["distortion"] - answer["rate"], abs=1e-9)
+    alone = vae("train", *SHORT, "--C", "10", "--seed", "6", "--lr", "1e-3", "--json", runs=tmp_path)
+    same = by_name["try-C-10-lr-0.001-seed-6"]
+    assert json.loads(alone.stdout)["elbo"] == pytest.approx(same["elbo"], rel=1e-4)
+
+    more = vae("resume", *names[:4], "--epochs", "3", runs=tmp_path)
+    assert more.returncode == 0, more.stderr
+    lines = more.stdout.splitlines()
+    assert "distortion" in lines[1]
+    assert [line.split()[:3] for line in lines[2:]] == [[name, "finished", "34"] for name in names[:4]]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("--C", "1,-2"), "C: expected a positive finite number"),
+        (("--C", "1,two"), "argument --C: expected a number or fit, got 'two'"),
+        (("--seeds", "0"), "seeds: expected 1 or more, got 0"),
+        (("--lr", "0"), "lr: expected a positive number"),
+    ],
+)
+def test_a_bad_sweep_makes_no_run(tmp_path: Path, given: tuple[str, ...], sentence: str) -> None:
+    result = vae("sweep", *SHORT, *given, runs=tmp_path)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert not list(tmp_path.iterdir())
