@@ -32,7 +32,7 @@ LAYERS = [
     ["projecting"],
     ["map_files"],
     ["worker"],
-    ["engines"],
+    ["engines", "arguments"],
     ["__main__"],
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

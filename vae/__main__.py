@@ -17,138 +17,19 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from vae import runs
-from vae.config import BINARIZE, PRECISIONS, Config
+from vae.arguments import config_of, parser
+from vae.config import Config
 from vae.errors import ConfigError, ElboRoomError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message}; `{self.prog} --help` lists the options\n")
-
-
-def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="python -m vae", description=__doc__.split("\n")[0])
-    commands = top.add_subparsers(dest="command", required=True, metavar="command")
-
-    train = commands.add_parser("train", help="train a VAE into a new run")
-    _add_config(train)
-    train.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
-    train.add_argument("--name", help="name of the run (default: from the settings)")
-    train.set_defaults(run=train_command)
-
-    sweep = commands.add_parser(
-        "sweep", help="train several values of C, seeds or learning rates; as one batched step where that pays"
-    )
-    _add_config(sweep, many=True)
-    sweep.add_argument("--seeds", type=int, default=1, help="so many seeds for each, from --seed on (default 1)")
-    sweep.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
-    sweep.add_argument("--name", help="the runs' name, to which each adds what it tries (default: from the settings)")
-    sweep.set_defaults(run=sweep_command)
-
-    resume = commands.add_parser("resume", help="continue runs exactly where their last states stand")
-    resume.add_argument("names", metavar="RUN", nargs="+")
-    resume.add_argument("--epochs", type=int, help="train up to this many epochs in all")
-    resume.set_defaults(run=resume_command)
-
-    listing = commands.add_parser("list", help="the runs there are")
-    listing.set_defaults(run=list_command)
-
-    evaluate = commands.add_parser("evaluate", help="ELBO, importance bound on log p(x), active units; held-out images")
-    evaluate.add_argument("name", metavar="RUN")
-    evaluate.add_argument("--samples", type=int, default=5000, help="importance samples per image (default 5000)")
-    evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
-    evaluate.add_argument("--exact", action="store_true", help="log p(x) without sampling, where the model allows it")
-    evaluate.set_defaults(run=evaluate_command)
-
-    project = commands.add_parser("project", help="lay the codes of a run's images out in two dimensions")
-    project.add_argument("name", metavar="RUN")
-    project.add_argument("--method", default="pca", help="pca, tsne, tsne-sklearn, or umap if installed (default pca)")
-    project.add_argument("--part", choices=("test", "train"), default="test", help="images (default test: held out)")
-    project.add_argument("--neighbours", type=int, help="tsne, umap: nearest neighbours that stay close (default 15)")
-    project.add_argument("--perplexity", type=float, help="tsne: instead of neighbours; 30 is usual, twice the time")
-    project.add_argument(
-        "--out", type=Path, metavar="FILE", help="also write index, x, y and label: .csv, .json or .npz"
-    )
-    project.set_defaults(run=project_command)
-
-    pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
-    pack.add_argument("name", metavar="RUN")
-    pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
-    pack.set_defaults(run=pack_command)
-
-    doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
-    doctor.set_defaults(run=doctor_command)
-
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor):
-        command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack):
-        command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
-    return top
-
-
-def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
-    """One option per setting of Config; None where it was not given. `many`: what a sweep varies is a list."""
-    add = command.add_argument
-    each, more = (_each, "[,...]") if many else (lambda kind: kind, "")
-    add("--dataset", help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file")
-    add(
-        "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
-    )
-    add("--likelihood", help="bernoulli, gaussian or continuous-bernoulli (default: gaussian for grey data)")
-    add(
-        "--C",
-        type=each(_C),
-        metavar="VALUE|fit" + more,
-        help="Gaussian: 1/(2c), or fit; others: weight of the distortion",
-    )
-    add("--latent", help="normal, full-normal or bernoulli (default normal)")
-    add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
-    add("--network", help="linear, mlp or conv (default mlp)")
-    add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
-    add("--activation", help="relu or tanh (default relu)")
-    add("--objective", help="elbo or iwae (default elbo)")
-    add("--samples", type=int, help="samples of z per image in a step: S of the ELBO, K of iwae (default 1)")
-    add(
-        "--estimator",
-        help="of the gradient, for bits: rloo-4, rloo-2, disarm, running-mean, score, straight-through, concrete, "
-        "exact; vimco with iwae (default: the first that fits)",
-    )
-    add("--epochs", type=int, help="default: about a minute on two cores, 800 at most")
-    add(
-        "--batch-size",
-        type=_or_auto(int),
-        metavar="N|auto",
-        help="images per step (default auto: 128, less for a long step)",
-    )
-    add(
-        "--lr",
-        type=each(_or_auto(float)),
-        metavar="RATE|auto" + more,
-        help="of Adam (default auto: by network, batch size, images)",
-    )
-    add("--lr-schedule", help="constant, cosine or steps:EPOCH=FACTOR,... (default constant)")
-    add("--seed", type=int, help="of weights, order and noise (default 0)")
-    add("--device", help="auto, cpu, cuda, ... (default auto)")
-    add(
-        "--precision",
-        choices=(*PRECISIONS, "auto"),
-        help="of a training step's matrix products (default auto: bfloat16 where the processor has it and it pays)",
-    )
-    add("--threads", type=int, help="CPU threads (default: all cores but one; one for small work)")
-    add("--record-every", type=int, metavar="STEPS", help="steps per record (default: about 300 records a run)")
-
-
 def train_command(options: argparse.Namespace) -> int:
-    path = _create(_completed([_config(options)])[0], options.name, options.runs)
+    path = _create(_completed([config_of(options)])[0], options.name, options.runs)
     return _report(_train_here([path], options.json), options.json)
 
 
@@ -157,7 +38,7 @@ def sweep_command(options: argparse.Namespace) -> int:
     if options.seeds < 1:
         raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
     Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
-    base = _config(options)
+    base = config_of(options)
     tries: dict[str, Config] = {}
     for C, lr, seed in itertools.product(Cs, lrs, range(base.seed, base.seed + options.seeds)):
         given = {name: value for name, value in (("C", C), ("lr", lr)) if value is not None}
@@ -385,58 +266,27 @@ def doctor_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _config(options: argparse.Namespace) -> Config:
-    """--config first, then what was given as options."""
-    values: dict[str, Any] = {}
-    if options.config:
-        try:
-            values = json.loads(options.config.read_text())
-            values = values.get("config", values)  # a run's config.json serves as well
-        except (OSError, ValueError, AttributeError) as error:
-            raise ConfigError(f"config: {options.config} is not a JSON file of settings ({error})") from None
-    names = {field.name for field in dataclasses.fields(Config)}
-    values |= {name: value for name, value in vars(options).items() if name in names and value is not None}
-    for name in ("batch_size", "lr", "precision"):
-        if values.get(name) == "auto":
-            values[name] = None
-    return Config.from_json(values)
-
-
 def _run(name: str, options: argparse.Namespace) -> Path:
     """RUN is a directory, or a name in the folder of runs."""
     return Path(name) if (Path(name) / "config.json").is_file() else runs.run_path(name, options.runs)
 
 
-def _C(text: str) -> float | str:
-    try:
-        return "fit" if text == "fit" else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number or fit, got {text!r}") from None
-
-
-def _each(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
-    """A list of what `kind` reads."""
-    return lambda text: [kind(part) for part in text.split(",")]
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(width) for width in text.split(",") if width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected widths such as 400 or 512,256, got {text!r}") from None
-
-
-def _or_auto(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    def number(text: str) -> Any:
-        return text if text == "auto" else kind(text)
-
-    return number
+COMMANDS = {
+    "train": train_command,
+    "sweep": sweep_command,
+    "resume": resume_command,
+    "list": list_command,
+    "evaluate": evaluate_command,
+    "project": project_command,
+    "pack": pack_command,
+    "doctor": doctor_command,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        return options.run(options)
+        return COMMANDS[options.command](options)
     except ElboRoomError as error:
         print(error, file=sys.stderr)
         return 2

@@ -15,7 +15,7 @@ from ui.converter import FIELDS, KEY
 from ui.converter_code import our_command, snippet
 from ui.converter_faults import SENTENCES, sentence
 from ui.converter_words import W_KL, W_REC, number, reading, summary, way_back
-from vae.__main__ import parser
+from vae.arguments import parser
 from vae.errors import ConfigError
 from vae.reductions import ERRORS, LEAST_VARIANCE, Fault, WrittenLoss, meaning
 

@@ -63,16 +63,16 @@ def test_list_and_a_config_file_that_repeats_a_run(trained: tuple[Path, dict]) -
 
 
 def test_auto_on_the_command_line_is_stronger_than_a_file(tmp_path: Path) -> None:
-    from vae.__main__ import _config, parser
+    from vae.arguments import config_of, parser
 
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"batch_size": 7, "lr": 0.5, "precision": "bfloat16", "latent_dim": 3}))
     words = ["train", "--config", str(file)]
-    config = _config(parser().parse_args(words))
+    config = config_of(parser().parse_args(words))
     assert (config.batch_size, config.lr, config.precision, config.latent_dim) == (7, 0.5, "bfloat16", 3)
-    config = _config(parser().parse_args([*words, "--batch-size=auto", "--lr=auto", "--precision=auto"]))
+    config = config_of(parser().parse_args([*words, "--batch-size=auto", "--lr=auto", "--precision=auto"]))
     assert (config.batch_size, config.lr, config.precision, config.latent_dim) == (None, None, None, 3)
-    config = _config(parser().parse_args([*words, "--batch-size=9", "--lr=1e-2", "--precision=float32"]))
+    config = config_of(parser().parse_args([*words, "--batch-size=9", "--lr=1e-2", "--precision=float32"]))
     assert (config.batch_size, config.lr, config.precision) == (9, 1e-2, "float32")
 
 
