@@ -9,6 +9,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+IDIOMATIC, PYTHAE, CEILING = "idiomatic loop", "pythae", "matrix products only"  # rows of train_cpu
 
 
 def results(name: str) -> dict[str, Any]:
@@ -17,24 +18,78 @@ def results(name: str) -> dict[str, Any]:
 
 def training() -> list[str]:
     found = results("train_cpu")
-    rows = [row for row in found["table"] if row["threads"] == 1]
+    speed, quality = found["speed"], found["quality"]
     lines = [
-        f"**Training** ({found['task']}; one thread, {rows[0]['rounds']} interleaved rounds; in brackets the "
-        "lowest and the highest ratio of a round). `python benchmarks/train_cpu.py`, see `benchmarks/README.md`:",
+        f"**Training** ({speed['task']}; one thread, {speed['table'][0]['rounds']} interleaved rounds, by CPU time; in "
+        "brackets the lowest and the highest ratio of a round). Equal settings are Adam at 1e-3 in float32, shipped "
+        f"defaults {_shipped(speed)}. `python benchmarks/train_cpu.py`, see `benchmarks/README.md`:",
         "",
-        "| loop | images per CPU second | times the idiomatic loop |",
-        "|---|---|---|",
+        "| loop | images per CPU second | times the idiomatic loop | times pythae | share of the matrix products |",
+        "|---|---|---|---|---|",
     ]
-    for row in rows:
-        low, high = min(row["cpu_ratios"]), max(row["cpu_ratios"])
-        lines.append(
-            f"| {row['loop']} | {row['images_per_cpu_second']:,.0f} | {row['cpu_ratio']:.2f} ({low:.2f}–{high:.2f}) |"
-        )
-    return [
-        *lines,
+    for row in (row for row in speed["table"] if row["threads"] == 1):
+        ratios = " | ".join(_ratio(row, base) for base in (IDIOMATIC, PYTHAE, CEILING))
+        lines.append(f"| {row['loop']} | {row['images_per_cpu_second']:,.0f} | {ratios} |")
+    lines += ["", "| convolutional | loop | images per CPU second | times pythae |", "|---|---|---|---|"]
+    for task in (found["conv28"], found["conv64"]):
+        for row in task["table"]:
+            images = f"{row['images_per_cpu_second']:,.0f}"
+            lines.append(f"| {task['task'].split(',')[0]} | {row['loop']} | {images} | {_ratio(row, PYTHAE)} |")
+    shipped = "; ".join(
+        f"{task['task'].split(',')[0]}: {_shipped(task)}" for task in (found["conv28"], found["conv64"])
+    )
+    targets = list(quality["table"][0]["targets"])
+    lines += [
         "",
-        "`--binarize epoch` draws every binary pixel anew in each epoch, which the other loops do not do.",
+        f"Shipped defaults there: {shipped}.",
+        "",
+        "CPU seconds until the held-out −ELBO (MNIST, fixed binarisation, all 10,000 images) is that low, median of "
+        f"{quality['table'][0]['rounds']} round(s); in brackets the shares of the idiomatic loop's time and pythae's:",
+        "",
+        "| loop | " + " | ".join(f"{target} nats" for target in targets) + " |",
+        "|---" * (1 + len(targets)) + "|",
     ]
+    for row in quality["table"]:
+        lines.append(f"| {row['loop']} | " + " | ".join(_seconds(row, target) for target in targets) + " |")
+    return lines
+
+
+def _ratio(row: dict[str, Any], base: str) -> str:
+    ratios = row["times"].get(base, {}).get("cpu")
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else ""
+
+
+def _shipped(task: dict[str, Any]) -> str:
+    taken = task["shipped"]
+    return f"batches of {taken['batch_size']}, learning rate {taken['lr']:g}, {taken['precision']}"
+
+
+def _seconds(row: dict[str, Any], target: str) -> str:
+    found = row["targets"][target]
+    if found["cpu"] is None:
+        return f"not in {row['cpu_spent']:.0f}"
+    shares = [found["share"].get(base) for base in (IDIOMATIC, PYTHAE)]
+    return f"{found['cpu']:.1f} ({', '.join('–' if share is None else f'{share:.2f}' for share in shares)})"
+
+
+def many() -> list[str]:
+    found = results("together")
+    counts = list(dict.fromkeys(row["models"] for row in found["table"]))
+    lines = [
+        "**Many models as one step** on a CPU: how many times as fast as one after the other, by CPU time, median of "
+        f"{len(found['table'][0]['times'])} interleaved rounds; bold where a sweep trains them together "
+        "(`benchmarks/together.py`):",
+        "",
+        "| model | ms a step, alone | " + " | ".join(f"M = {count}" for count in counts) + " |",
+        "|---" * (2 + len(counts)) + "|",
+    ]
+    for case in dict.fromkeys(row["case"] for row in found["table"]):
+        rows = {row["models"]: row for row in found["table"] if row["case"] == case}
+        told = {count: f"{statistics.median(row['times']):.2f}" for count, row in rows.items()}
+        cells = [f"**{told[count]}**" if rows[count]["together"] else told[count] for count in counts]
+        name = f"{case}, {rows[counts[0]]['precision']}"
+        lines.append(f"| {name} | {rows[counts[0]]['alone_ms']:.1f} | {' | '.join(cells)} |")
+    return lines
 
 
 def watching() -> list[str]:
@@ -132,6 +187,64 @@ def anchor() -> list[str]:
             f"{-row['elbo']:.2f} | {row['active_units']} of 40 | {row['training_seconds'] / 60:.0f} min |"
         )
     return [*lines, "", f"On {found['machine']}."]
+
+
+def evidence() -> list[str]:
+    found = results("evidence")
+    full = found["extrapolated_to"]
+    most = max(row["samples"] for row in found["table"])
+    lines = [
+        f"**log p(x)** by importance sampling ({found['task']}; {found['threads']} thread, {found['rounds']} "
+        f"interleaved rounds of {found['images']} images, K = {most:,}). `python benchmarks/evidence.py`:",
+        "",
+        f"| way | samples per CPU second | times plain torch | {full['images']:,} images x {full['samples']:,}, "
+        "extrapolated | memory | mean log p(x) ≥ |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found["table"]:
+        if row["samples"] != most:
+            continue
+        low, high = min(row["ratios"]), max(row["ratios"])
+        error = f" ± {row['standard_error']:.3f}" if row["standard_error"] is not None else ""
+        bound = f"{row['bound']:.3f}{error}" if row["bound"] is not None else "–"
+        lines.append(
+            f"| {row['way']} | {row['samples_per_cpu_second']:,.0f} | {statistics.median(row['ratios']):.2f} "
+            f"({low:.2f}–{high:.2f}) | {row['extrapolated_seconds'] / 60:.0f} min | {row['grown'] / 1e6:.0f} MB | "
+            f"{bound} |"
+        )
+    return lines
+
+
+def startup() -> list[str]:
+    found = results("startup")
+    rows = {row["what"]: row for row in found["table"]}
+    first, help_ = rows["app's first text"], rows["python -m vae --help"]
+    switches = [row["warm"] for what, row in rows.items() if what.startswith("switch") and what.endswith("again")]
+    middle = [statistics.median(seconds) for seconds in switches]
+    return [
+        f"**Start-up** (`benchmarks/startup.py`, medians of {found['rounds']}): `python -m vae --help` "
+        f"{statistics.median(help_['warm']):.2f} s; `streamlit run app.py` to the first text in Chromium "
+        f"{statistics.median(first['cold']):.1f} s cold, {statistics.median(first['warm']):.1f} s warm; from one "
+        f"page to another {min(middle):.2f}–{max(middle):.2f} s.",
+    ]
+
+
+def scale() -> list[str]:
+    found = results("scale")
+    lines = [
+        f"**Scale** ({found['task']}; `benchmarks/scale.py`, median of {found['rounds']}, lowest and highest):",
+        "",
+        "| images | side | latent dimensions | network | CPU s per 1,000 steps | start | memory (images alone) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in found["table"]:
+        low, high = row["range"]
+        lines.append(
+            f"| {row['images']:,} | {row['side']} | {row['latent_dim']} | {row['network']} | "
+            f"{row['cpu_seconds_per_1000_steps']:.1f} ({low:.1f}–{high:.1f}) | {row['start_seconds']:.2f} s | "
+            f"{row['memory_bytes'] / 1e6:,.0f} MB ({row['data_bytes'] / 1e6:,.0f}) |"
+        )
+    return lines
 
 
 def replaced(text: str, name: str, parts: list[list[str]]) -> str:

@@ -1,19 +1,20 @@
-"""Training speed on a CPU against other loops: `python benchmarks/train_cpu.py --pythae-python PYTHON`.
+"""Training on a CPU against other loops: `python benchmarks/train_cpu.py --peers-python PYTHON`.
 
-MNIST, VAE 784-400-20, Bernoulli, Adam at 1e-3, batches of 128. Each loop runs in a process of its own; rounds go
-A B C ..., then B C ... A, so that a change of the machine's mood meets all of them. Ratios are taken within a round.
-Prints a table and writes benchmarks/results/train_cpu.json. README.md tells what the columns mean.
+Images per second at equal settings and with the shipped defaults, dense and convolutional, and the seconds until the
+held-out −ELBO of MNIST has fallen to 110 and 105 nats. Each loop runs in a process of its own; rounds go A B C ...,
+then B C ... A, so that a change of the machine's mood meets all of them. Ratios are taken within a round.
+Prints tables and writes benchmarks/results/train_cpu.json. README.md tells what the columns mean.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,129 +22,108 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from vae.datasets import data_root, load_dataset  # noqa: E402
+from benchmarks import training_loops as loops  # noqa: E402
+from benchmarks import training_tables as tables  # noqa: E402
+from benchmarks.training_loops import Task  # noqa: E402
 
-PEERS = REPOSITORY / "benchmarks" / "peers"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "train_cpu.json"
-BASE = "idiomatic loop"
-LOOPS: dict[str, list[str]] = {  # name in the table -> script and its arguments
-    BASE: ["idiomatic.py"],
-    "pythae": ["pythae_trainer.py"],
-    "ELBO Room, --binarize epoch": ["elbo_room.py", "--binarize", "epoch"],
-    "ELBO Room, --binarize fixed": ["elbo_room.py", "--binarize", "fixed"],
-    "matrix products only": ["matrix_products.py"],
-}
+TASKS = {"speed": loops.SPEED, "conv28": loops.CONV_28, "conv64": loops.CONV_64, "quality": loops.QUALITY}
 
 
 def main() -> int:
     arguments = parse()
-    load_dataset("mnist")  # downloads it where it is missing; the loops only read it
-    loops = dict(LOOPS)
-    if not arguments.pythae_python:
-        del loops["pythae"]
-        print("pythae is left out: name an environment that has it with --pythae-python (benchmarks/README.md).")
-    runs = measure(loops, arguments)
-    rows = table(runs)
-    show(rows, arguments)
-    if not arguments.quick:
-        write(rows, runs, arguments)
+    tasks = {name: chosen(TASKS[name], arguments) for name in arguments.tasks}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, task in tasks.items():
+            pixels = loops.write_pixels(task.dataset, Path(folder) / f"{task.dataset}.npz")
+            runs = measure(task, pixels, arguments)
+            found = described(task, runs)
+            show(found)
+            if not arguments.quick:
+                write(name, found)
     return 0
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=1, help="timed passes over the 60,000 images")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--pythae-python", default=os.environ.get("PYTHAE_PYTHON"), metavar="PYTHON")
-    parser.add_argument("--quick", action="store_true", help="one round of 6,400 images, writes no file")
+    parser.add_argument("--quality-rounds", type=int, default=2, help="of the time to quality, which takes minutes")
+    parser.add_argument("--epochs", type=int, default=1, help="timed passes over the training images")
+    parser.add_argument("--budget", type=float, default=90.0, help="CPU seconds until a target is given up")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--peers-python", default=os.environ.get("PEERS_PYTHON"), metavar="PYTHON")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the loops whose name begins so")
+    parser.add_argument("--quick", action="store_true", help="one round of a few small images, writes no file")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.rounds = 1
+        arguments.rounds = arguments.quality_rounds = 1
+        arguments.budget = 2.0
     return arguments
 
 
-def measure(loops: dict[str, list[str]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def chosen(task: Task, arguments: argparse.Namespace) -> Task:
+    """The task with the loops that can run here, and with --quick on few and small images."""
+    kept = {name: script for name, script in task.loops.items() if name.startswith(arguments.only)}
+    if not arguments.peers_python:
+        kept = {name: script for name, script in kept.items() if script[0] not in loops.ELSEWHERE}
+        print("Lightning and pythae are left out: name an environment that has them with --peers-python.")
+    task = dataclasses.replace(task, loops=kept)
+    if arguments.quick:
+        task = dataclasses.replace(task, dataset="digits", limit=640, targets=task.targets and (32.0, 30.0))
+    return task
+
+
+def measure(task: Task, pixels: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One result for each loop, number of threads and round, in the order in which they ran."""
-    runs = []
-    names = list(loops)
-    for number in range(arguments.rounds):
+    runs, names = [], list(task.loops)
+    words = ["--epochs", str(arguments.epochs)]
+    if task.targets:
+        words = ["--epochs", "1000000", "--budget", str(arguments.budget), "--targets", *map(str, task.targets)]
+        words += ["--look-every", "1280"] if arguments.quick else []
+    for number in range(arguments.quality_rounds if task.targets else arguments.rounds):
         first = number % len(names)
         for threads in arguments.threads:
             for name in names[first:] + names[:first]:
-                result = run(loops[name], threads, arguments)
+                result = loops.run(task, name, pixels, arguments.peers_python, [*words, "--threads", str(threads)])
                 runs.append({"loop": name, "threads": threads, "round": number, **result})
-                speed = result["images"] / result["cpu"]
+                speed, nats = result["images"] / result["cpu"], result["curve"] and result["curve"][-1][3]
+                quality = f", {nats:.2f} nats after {result['cpu']:.1f} s" if nats else ""
                 print(
-                    f"round {number + 1}, {threads} thread(s), {name}: {speed:,.0f} images per CPU second", flush=True
+                    f"round {number + 1}, {threads} thread(s), {name}: {speed:,.0f} images/CPU s{quality}", flush=True
                 )
     return runs
 
 
-def run(script: list[str], threads: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    python = arguments.pythae_python if script[0] == "pythae_trainer.py" else sys.executable
-    command = [python, str(PEERS / script[0]), *script[1:], "--data", str(data_root())]
-    command += ["--threads", str(threads), "--epochs", str(arguments.epochs)]
-    command += ["--limit", "6400"] if arguments.quick else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each loop and number of threads: medians over the rounds."""
-    rows = []
-    for threads in dict.fromkeys(r["threads"] for r in runs):
-        base = {r["round"]: r for r in runs if r["loop"] == BASE and r["threads"] == threads}
-        for name in dict.fromkeys(r["loop"] for r in runs):
-            mine = [r for r in runs if r["loop"] == name and r["threads"] == threads]
-            others = [r["others"] for r in mine if r["others"] is not None]
-            row: dict[str, Any] = {"loop": name, "threads": threads, "rounds": len(mine)}
-            for clock in ("cpu", "wall"):
-                row[f"images_per_{clock}_second"] = statistics.median(r["images"] / r[clock] for r in mine)
-                ratios = [r["images"] / r[clock] * base[r["round"]][clock] / base[r["round"]]["images"] for r in mine]
-                row[f"{clock}_ratios"] = ratios
-                row[f"{clock}_ratio"] = statistics.median(ratios)
-            row["others"] = statistics.median(others) if others else None
-            rows.append(row)
-    return rows
-
-
-def show(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    epochs = f"{arguments.epochs} epoch(s)" if not arguments.quick else "6,400 images: too few to mean anything"
-    print(
-        f"\nMNIST, 784-400-20, batch 128, Adam; {arguments.rounds} round(s) of {epochs}; load {os.getloadavg()[0]:.1f}"
-    )
-    head = f"{'loop':29}{'threads':>8}{'images/CPU s':>14}{'images/s':>10}"
-    print(f"{head}{'x idiomatic (CPU; range)':>27}{'(wall; range)':>21}{'others':>8}")
-    for row in rows:
-        line = f"{row['loop']:29}{row['threads']:8}{row['images_per_cpu_second']:14,.0f}"
-        line += f"{row['images_per_wall_second']:10,.0f}{_ratio(row, 'cpu'):>27}{_ratio(row, 'wall'):>21}"
-        print(line + (f"{row['others']:8.2f}" if row["others"] is not None else ""))
-
-
-def _ratio(row: dict[str, Any], clock: str) -> str:
-    ratios = row[f"{clock}_ratios"]
-    return f"{row[f'{clock}_ratio']:.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-
-
-def write(rows: list[dict[str, Any]], runs: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+def described(task: Task, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The task, its table and what the table was made from."""
+    taken = loops.shipped(task)
     versions: dict[str, str] = {}
     for result in runs:
-        versions |= result["versions"]
-    content = {
-        "task": "MNIST, VAE 784-400-20, Bernoulli, Adam 1e-3, batch 128, float32",
-        "measured": time.strftime("%Y-%m-%d"),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
+        versions |= result.pop("versions")
+    return {
+        "task": task.title,
+        "images": task.limit or "all",
+        "shipped": {name: getattr(taken, name) for name in ("batch_size", "lr", "precision", "threads")},
         "versions": versions,
-        "rounds": arguments.rounds,
-        "epochs": arguments.epochs,
-        "table": rows,
-        "runs": [{key: value for key, value in result.items() if key != "versions"} for result in runs],
+        "table": tables.quality_table(runs, task.targets) if task.targets else tables.speed_table(runs),
+        "runs": runs,
     }
+
+
+def show(found: dict[str, Any]) -> None:
+    shipped = ", ".join(f"{name} {value}" for name, value in found["shipped"].items())
+    title = f"{found['task']}; load {os.getloadavg()[0]:.1f}; shipped defaults: {shipped}"
+    (tables.show_quality if "targets" in found["table"][0] else tables.show_speed)(title, found["table"])
+
+
+def write(task: str, found: dict[str, Any]) -> None:
+    """The other tasks keep what was found when they were measured."""
+    content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    machine = {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
+    content[task] = {"measured": time.strftime("%Y-%m-%d"), "machine": machine, **found}
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({name: content[name] for name in TASKS if name in content}, indent=1) + "\n")
     print(f"wrote {RESULTS.relative_to(REPOSITORY)}")
 
 

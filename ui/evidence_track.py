@@ -85,10 +85,11 @@ def _estimate(model: Model, x: Any, step: int, progress: Progress) -> Point:
     import torch
     from torch import Generator
 
+    from vae.batches import rows_at_once
     from vae.evidence import importance_evidence
     from vae.objectives import elbo_terms
 
-    generator, rows = Generator().manual_seed(0), 10
+    generator, rows = Generator().manual_seed(0), max(1, min(10, rows_at_once(model) // ELBO_SAMPLES))
     bounds, errors, elbos = [], [], []
     with torch.no_grad():
         for start in range(0, len(x), rows):

@@ -11,7 +11,7 @@ from ui import look, server
 from ui.gate import LOCAL
 from ui.owners import current_owner, record_owner
 from vae import runs
-from vae.config import BINARIZE, Config
+from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError, ElboRoomError
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ DEFAULTS: dict[str, Any] = {
     "estimator": AUTOMATIC,
     "epochs": None,
     "batch_size": None,
-    "lr": 1e-3,
+    "lr": None,
+    "precision": AUTOMATIC,
     "seed": 0,
     "name": "",
 }
@@ -194,8 +195,20 @@ def _behind() -> None:
     with third:
         look.label("Training")
         st.number_input("Epochs", 1, 1_000_000, key=_key("epochs"), placeholder="about a minute", **keep)
-        st.number_input("Batch size", 1, 100_000, key=_key("batch_size"), placeholder="128", **keep)
-        st.number_input("Learning rate", 1e-6, 1.0, format="%g", key=_key("lr"), step=1e-4, **keep)
+        st.number_input("Batch size", 1, 100_000, key=_key("batch_size"), placeholder=AUTOMATIC, **keep)
+        st.number_input(
+            "Learning rate", 1e-6, 1.0, format="%g", key=_key("lr"), step=1e-4, placeholder=AUTOMATIC,
+            help="Adam's. Automatic: by network, batch size and number of images; it can be changed while it trains.",
+            **keep,
+        )  # fmt: skip
+        st.selectbox(
+            "Matrix products",
+            [AUTOMATIC, *PRECISIONS],
+            key=_key("precision"),
+            help="Of a training step; everything else is float32. Automatic: bfloat16 where the processor has it and "
+            "the step is large enough.",
+            **keep,
+        )
         st.number_input(
             "Seed", 0, 2**53 - 1, key=_key("seed"), help="One config and one seed give one history.", **keep
         )
@@ -221,6 +234,7 @@ def _summary() -> None:
             "Model": f"{config.network} ({widths}), {_latent(config)}",
             "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
             "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
+            "Step": f"Adam at {config.lr:g}, matrix products in {config.precision}",
             "Pace": f"{pace:g} steps a second, to watch it learn" if pace else "full speed",
         }
     )
@@ -285,6 +299,7 @@ def asked_config() -> Config:
         C=parse_C(value["C"]),
         hidden=parse_widths(value["hidden"]),
         estimator=None if value["estimator"] == AUTOMATIC else value["estimator"],
+        precision=None if value["precision"] == AUTOMATIC else value["precision"],
         **{
             f: value[f]
             for f in (

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from vae.batches import rows_at_once
 from vae.datasets import is_here
 from vae.errors import ConfigError, DataError
 from vae.model import Model
 from vae.pack import HELD_OUT, held_out
 from vae.runs import Run
 
-ROWS = 1000  # images encoded and decoded at once
 Part = Literal["test", "train"]
 PARTS: tuple[Part, ...] = ("test", "train")
 ToFloat = Callable[[Tensor, Generator], Tensor]
@@ -105,8 +105,9 @@ def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
     rate, distortion = np.empty(n, np.float32), np.empty(n, np.float32)
     shown = np.empty((n, *model.shape), np.uint8)
     rate_per_dim, diagonal = np.zeros(model.k), True
-    for start in range(0, n, ROWS):
-        rows = slice(start, start + ROWS)
+    batch = rows_at_once(model)
+    for start in range(0, n, batch):
+        rows = slice(start, start + batch)
         x = to_float(images[rows], generator)
         qz_x = model.encode(x)
         variance = getattr(qz_x, "log_variance", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from typing import Any, Literal
 
@@ -18,8 +19,13 @@ from vae.model import build_model
 from vae.networks import ACTIVATIONS, NETWORKS, multiply_adds
 from vae.objectives import OBJECTIVES
 
-BATCH_SIZE = 128
+BATCH_SIZE, LEAST_BATCH_SIZE = 128, 32
+FEW_IMAGES = 10_000  # fewer are learned by heart the sooner, the faster a network learns
+FEW_IMAGES_LR = 1e-3
 MOST_EPOCHS = 800  # small sets would go round thousands of times in a minute
+LONG_STEP = 1.5e9  # multiply-adds of a step; on a CPU several shorter ones take a model further in the same time
+LARGE_STEP = 1e8  # multiply-adds of a step; smaller ones are slowed down by a second thread and by bfloat16
+LARGE_STEP_ON_GPU = 1e10  # below that launching a step's kernels takes longer than they do
 REGISTRIES: dict[str, dict[str, Any]] = {
     "network": NETWORKS,
     "latent": LATENTS,
@@ -46,16 +52,21 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
         hidden=tuple(hidden),
         C=_C(config, likelihood),
         estimator=_estimator(config),
-        batch_size=min(config.batch_size or BATCH_SIZE, info.train),
         device=_device(config.device),
     )
     NETWORKS[config.network].check(info.shape, hidden)
-    if config.threads is None:
-        config = dataclasses.replace(config, threads=_threads(config, info))
+    config = dataclasses.replace(config, batch_size=min(config.batch_size or _batch_size(config, info), info.train))
+    multiply_adds = _step_multiply_adds(config, info)
+    config = dataclasses.replace(
+        config,
+        threads=config.threads or (_threads() if multiply_adds >= LARGE_STEP else 1),
+        precision=_precision(config, multiply_adds),
+        lr=config.lr or _lr(config, info),
+    )
     if config.epochs is None:
         config = dataclasses.replace(config, epochs=default_epochs(config, info))
     if config.record_every is None:
-        config = dataclasses.replace(config, record_every=min(100, max(1, total_steps(config, info.train) // 300)))
+        config = dataclasses.replace(config, record_every=_record_every(config, info))
     return config, notes
 
 
@@ -68,7 +79,8 @@ def images_per_second(config: Config, info: DataInfo) -> float:
     """A rough guess for two ordinary cores, from the multiply-adds of a training step."""
     batch_size = config.batch_size or BATCH_SIZE
     pixels = batch_size * info.pixels * _decoded(config)
-    return batch_size / (0.7e-3 + _step_multiply_adds(config, info) / 40e9 + pixels * 12e-9)
+    rate = 60e9 if config.precision == "bfloat16" else 40e9
+    return batch_size / (0.7e-3 + _step_multiply_adds(config, info) / rate + pixels * 12e-9)
 
 
 def _step_multiply_adds(config: Config, info: DataInfo) -> float:
@@ -155,11 +167,50 @@ def _device(device: str) -> str:
     return device
 
 
-def _threads(config: Config, info: DataInfo) -> int:
-    """One for small work, which two threads only slow down; else all cores but one, which serves and draws: threads
-    that wait for each other on a crowded machine lose far more than the core that is left free."""
-    small = _step_multiply_adds(config, info) < 1e8
-    return 1 if small else max(1, (os.cpu_count() or 2) - 1)
+def _batch_size(config: Config, info: DataInfo) -> int:
+    size, one = BATCH_SIZE, _step_multiply_adds(dataclasses.replace(config, batch_size=1), info)
+    while torch.device(config.device).type == "cpu" and size > LEAST_BATCH_SIZE and size * one > LONG_STEP:
+        size //= 2
+    return size
+
+
+def _threads() -> int:
+    """All cores but one, which serves and draws: threads that wait for each other on a crowded machine lose far more
+    than the core that is left free."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def _precision(config: Config, multiply_adds: float) -> str:
+    """bfloat16 where the device multiplies it natively and a step is large enough for that to show; on a GPU tf32
+    below that, which rounds less and converts nothing. A linear network is compared with closed forms, digit by digit.
+    """
+    device = torch.device(config.device).type
+    if config.precision == "tf32" and device != "cuda":
+        raise ConfigError(f"precision: tf32 is a GPU's, got it for {device}; use bfloat16 or float32")
+    if config.precision is not None or config.network == "linear":
+        return config.precision or "float32"
+    if device == "cuda" and torch.cuda.get_device_capability() >= (8, 0):
+        return "bfloat16" if multiply_adds >= LARGE_STEP_ON_GPU else "tf32"
+    return "bfloat16" if multiply_adds >= LARGE_STEP and device == "cpu" and _multiplies_bfloat16() else "float32"
+
+
+def _multiplies_bfloat16() -> bool:
+    processor: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that we run with
+    return any(processor.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def _lr(config: Config, info: DataInfo) -> float:
+    """The network's own at batches of 128; it grows as the square root of the batch (Malladi et al. 2022)."""
+    lr = NETWORKS[config.network].default_lr
+    if info.train < FEW_IMAGES and config.network != "linear":
+        lr = min(lr, FEW_IMAGES_LR)
+    return float(f"{lr * math.sqrt((config.batch_size or BATCH_SIZE) / 128):.2g}")
+
+
+def _record_every(config: Config, info: DataInfo) -> int:
+    """About 300 records a run; a GPU's steps are so short that each record would cost as much as 20 of them."""
+    most = 1000 if torch.device(config.device).type == "cuda" else 100
+    return min(most, max(1, total_steps(config, info.train) // 300))
 
 
 def _known(name: str, value: str, registry: dict) -> None:

@@ -11,7 +11,7 @@ from vae.errors import ConfigError
 
 BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
 C_LIMITS = (1e-12, 1e12)
 C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
@@ -38,24 +38,25 @@ class Config:
     estimator: str | None = None  # of the gradient; None: pathwise, for bits rloo-4, or vimco with iwae
     epochs: int | None = None  # None: about a minute on two cores, 800 at most
     batch_size: int | None = None
-    lr: float = 1e-3
+    lr: float | None = None  # Adam's; None: by network and batch size
     lr_schedule: str = "constant"  # constant | cosine | steps:EPOCH=FACTOR,...
     seed: int = 0
     device: str = "auto"
-    precision: str = "float32"  # of the matrix products; likelihoods and KL are float32 always
+    precision: str | None = None  # of a training step's matrix products; all else is float32 always
     threads: int | None = None  # CPU threads; bit-equality holds for the same number
     record_every: int | None = None  # steps that one record averages over
 
     def __post_init__(self) -> None:
         _choice("binarize", self.binarize, (None, *BINARIZE))
-        _choice("precision", self.precision, PRECISIONS)
+        _choice("precision", self.precision, (None, *PRECISIONS))
         for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ConfigError(f"{name}: expected a whole number of 1 or more, got {value!r}")
         if not (isinstance(self.seed, int) and 0 <= self.seed < 2**63):
             raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {self.seed!r}")
-        if not (isinstance(self.lr, (int, float)) and math.isfinite(self.lr) and self.lr > 0):
+        number = isinstance(self.lr, (int, float)) and not isinstance(self.lr, bool)
+        if self.lr is not None and not (number and math.isfinite(self.lr) and self.lr > 0):
             raise ConfigError(f"lr: expected a positive number such as 1e-3, got {self.lr!r}")
         if self.C is not None and self.C != "fit":
             check_C(self.C)

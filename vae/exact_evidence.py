@@ -9,7 +9,7 @@ F15   a linear decoder with Gaussian noise: closed form. Bits: the sum over all 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor, nn
 
+from vae.batches import full_precision, rows_at_once
 from vae.codebook import MOST_BITS, all_codes
 from vae.datasets import Dataset
 from vae.errors import ConfigError
@@ -25,7 +26,7 @@ from vae.likelihoods import Gaussian
 from vae.linear_gaussian import LinearGaussian
 from vae.model import Model
 
-NUMBERS_AT_ONCE = 4_000_000  # of a chunk's largest array: 32 MB in float64
+NUMBERS_AT_ONCE = 4_000_000  # of the table of nodes, images and dimensions: 32 MB in float64
 GRID = {1: (513, 8193), 2: (65, 513)}  # nodes per axis: of the first grid, and of the finest
 FINE_ENOUGH = 1e-3  # nats between two grids: no finer one is tried
 CONVERGED = 1e-2  # nats between two grids, for every image
@@ -75,7 +76,7 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
 
     `progress` hears fractions; what it raises ends the work. Raises ConfigError where the model has no exact way.
     """
-    method = exact_method(model)
+    method, model = exact_method(model), full_precision(model)
     if method == "closed form":
         return _closed_form(model, x)
     if method == "all codes":
@@ -152,7 +153,7 @@ def _sum_over(model: Model, x: Tensor, nodes: Tensor, cell: float, progress: Pro
     zeros = torch.zeros(n, dtype=torch.float64, device=x.device)
     sums = _Sums(torch.full_like(zeros, -math.inf), zeros, zeros.clone(), zeros.clone())
     done, exactly = 0, x.double()
-    for z in _chunks(nodes, x[0].numel(), n * model.k):
+    for z in nodes.split(max(1, min(rows_at_once(model), NUMBERS_AT_ONCE // (n * model.k)))):
         log_px_z = model.decode(z).log_prob_table(exactly)  # (c, n)
         log_pz, log_q = pz.log_prob(z).double().unsqueeze(1), qz_x.log_prob(z.unsqueeze(1)).double()
         q = log_q.exp() * cell
@@ -164,10 +165,6 @@ def _sum_over(model: Model, x: Tensor, nodes: Tensor, cell: float, progress: Pro
         if progress:
             progress(done / len(nodes))
     return sums
-
-
-def _chunks(nodes: Tensor, *row_sizes: int) -> Iterator[Tensor]:
-    yield from nodes.split(max(1, NUMBERS_AT_ONCE // max(row_sizes)))
 
 
 def _evidence(
@@ -208,7 +205,7 @@ def _distortion(model: Model, x: Tensor) -> Tensor:
     w = torch.as_tensor(weights / math.sqrt(2 * math.pi), device=x.device)
     noise = torch.cartesian_prod(*[e] * k).reshape(-1, k)  # (nodes, k)
     mass = torch.cartesian_prod(*[w] * k).reshape(-1, k).prod(-1)
-    for rows in x.split(max(1, NUMBERS_AT_ONCE // (len(noise) * x[0].numel()))):
+    for rows in x.split(max(1, rows_at_once(model) // len(noise))):
         qz_x: Any = model.encode(rows)
         spread = noise @ qz_x.L.mT if hasattr(qz_x, "L") else noise * qz_x.scale.unsqueeze(1)  # (B, nodes, k)
         z = (qz_x.mean.unsqueeze(1) + spread).transpose(0, 1)

@@ -74,6 +74,10 @@ class Likelihood(nn.Module):
     @abstractmethod
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
 
+    def start(self, mean: Tensor) -> Tensor:
+        """Parameters of about this mean, for a decoder to begin with: logits, not so far out that they hardly learn."""
+        return torch.logit(mean.clamp(0.01, 0.99))
+
 
 class BernoulliPixels(PixelDistribution):
     def __init__(self, logits: Tensor) -> None:
@@ -153,6 +157,9 @@ class Gaussian(Likelihood):
         self.fit = C == "fit"
         if not self.fit:
             self.log_C.data.fill_(math.log(float(C)))
+
+    def start(self, mean: Tensor) -> Tensor:
+        return mean
 
     @property
     def C(self) -> float:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae import runs
 from vae.errors import ConfigError, ProjectionError
 from vae.files import write_atomically
 from vae.projecting import project, read_projection, unpack_frame
@@ -35,7 +34,7 @@ def project_to_file(
     path: Path, method: str, part: str, out: Path | None, stop: threading.Event, **settings: Any
 ) -> dict[str, Any]:
     """Lay the run's codes out and write them to `out`: what was done, for a report. ProjectionError if it failed."""
-    folder, status = project(path, method, part, stop, **settings)
+    folder, status, codes = project(path, method, part, stop, **settings)
     if status.state == "failed":
         raise ProjectionError(status.message)
     places = unpack_frame((folder / "frame.bin").read_bytes()).places
@@ -47,9 +46,6 @@ def project_to_file(
     if isinstance(projection, Pca):
         result["explained"] = [round(float(share), 4) for share in projection.explained]
     if out is not None:
-        from vae.codes import codes_of
-
-        codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked by project
         write_atomically(out, pack_places(places, codes.labels, codes.classes, out.suffix.lower()))
     result["out"] = str(out or folder / "final.npz")
     return result

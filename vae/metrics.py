@@ -8,19 +8,21 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from vae.batches import full_precision, rows_at_once
 from vae.datasets import Dataset
 from vae.model import Model
 
 ACTIVE_THRESHOLD = 0.01
-ROWS = 2000
+ROWS = 2000  # images that mutual information is taken over
 PAIRS = 200_000  # of a z and an image, at once
 
 
 @torch.no_grad()
 def posterior_means(model: Model, dataset: Dataset) -> Tensor:
     """E_q[z] of every held-out image, (n, k), on the CPU."""
+    model = full_precision(model)
     device = next(model.parameters()).device
-    chunks = dataset.test.split(ROWS)
+    chunks = dataset.test.split(rows_at_once(model))
     return torch.cat([model.encode(dataset.to_float(chunk.to(device))).mean.cpu() for chunk in chunks])
 
 
@@ -37,6 +39,7 @@ def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> float:
 
     The mean rate is I(x; z) + KL(aggregate posterior ‖ p(z)) (Hoffman & Johnson 2016). It cannot exceed log n.
     """
+    model = full_precision(model)
     device = next(model.parameters()).device
     x = dataset.to_float(dataset.test[:ROWS].to(device))
     qz_x = model.encode(x)

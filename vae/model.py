@@ -23,7 +23,8 @@ class Model(nn.Module):
     """p(x, z) = p(z) p(x|z) and q(z|x); each is answered with a distribution.
 
     `encode`, `decode` and `prior` return batch shape (B,) and event shapes (k,) and (channels, height, width).
-    Matrix products may run in bfloat16 (config.precision); what leaves the networks is float32 again.
+    While `in_bfloat16` is set the matrix products run in bfloat16, as a training step may want them
+    (config.precision); what leaves the networks is float32 again. What is only looked at is computed in float32.
     """
 
     def __init__(self, config: Config, shape: Shape) -> None:
@@ -40,7 +41,7 @@ class Model(nn.Module):
         self.encoder = network.encoder(shape, self.latent.parameters(self.k), hidden, config.activation)
         planes = self.likelihood.parameters_per_pixel * shape[0]
         self.decoder = network.decoder(self.k, shape, planes, hidden, config.activation)
-        self.in_bfloat16 = config.precision == "bfloat16"
+        self.in_bfloat16 = False
 
     def encode(self, x: Tensor) -> LatentDistribution:
         """q(z|x); x (B, channels, height, width), floats on the data's support."""
@@ -62,6 +63,26 @@ class Model(nn.Module):
         """p(z), batch shape ()."""
         weight = next(self.decoder.parameters())
         return self.latent.prior(self.k, weight.device, weight.dtype)
+
+    @property
+    def log_C(self) -> Tensor | None:
+        """log C of a Gaussian likelihood, without a gradient; None where C is a weight outside the model."""
+        return self.likelihood.log_C.detach() if isinstance(self.likelihood, Gaussian) else None
+
+    @torch.no_grad()
+    def start_at(self, mean: Tensor) -> None:
+        """Begin with the data's mean image, (channels, height, width): the encoder's first layer measures from it, and
+        the decoder answers with it. Convolutions, which have one bias for all places, take each channel's mean.
+        """
+        first = next(layer for layer in self.encoder if isinstance(layer, (nn.Linear, nn.Conv2d)))
+        last = [layer for layer in self.decoder if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))][-1]
+        if isinstance(first, nn.Linear):
+            seen, answer = first.weight @ mean.flatten(), self.likelihood.start(mean).flatten()
+        else:
+            level = mean.mean((1, 2))
+            seen, answer = first.weight.sum((2, 3)) @ level, self.likelihood.start(level)
+        for layer, bias in ((first, -seen), (last, answer)):
+            layer.get_parameter("bias").copy_(bias)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""

@@ -22,6 +22,7 @@ Shape = tuple[int, int, int]
 class Network(Protocol):
     name: ClassVar[str]
     default_hidden: ClassVar[tuple[int, ...]]
+    default_lr: ClassVar[float]  # Adam's at batches of 128, from tens of thousands of images on
 
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:
@@ -41,6 +42,7 @@ class LinearNetwork:
 
     name = "linear"
     default_hidden: ClassVar[tuple[int, ...]] = ()
+    default_lr = 3e-3
 
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:
@@ -61,6 +63,7 @@ class MLPNetwork:
 
     name = "mlp"
     default_hidden: ClassVar[tuple[int, ...]] = (400,)
+    default_lr = 2e-3
 
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:
@@ -87,6 +90,7 @@ class ConvNetwork:
 
     name = "conv"
     default_hidden: ClassVar[tuple[int, ...]] = (256,)
+    default_lr = 1.5e-3
 
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:

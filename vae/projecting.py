@@ -33,7 +33,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
@@ -46,6 +46,9 @@ from vae import runs
 from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import write_atomically, write_json
 from vae.projections import Frame, Projection, make_projection
+
+if TYPE_CHECKING:
+    from vae.codes import Codes
 
 FOLDER = "projections"
 FRAME_EVERY = 0.25  # seconds between two frames at least
@@ -245,8 +248,8 @@ def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
 
 def project(
     path: Path, method: str, part: str = "test", gone: threading.Event | None = None, **settings: Any
-) -> tuple[Path, FitStatus]:
-    """Codes of the run's newest weights, laid out in this process: the folder and what became of it."""
+) -> tuple[Path, FitStatus, Codes]:
+    """Codes of the run's newest weights, laid out in this process: the folder, what became of it, and the codes."""
     make_projection(method, **settings)
     sha = runs.content_hash(path, runs.WEIGHTS)
     if sha is None:
@@ -255,7 +258,7 @@ def project(
 
     codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked there
     folder = request_fit(path, method, sha, codes.loc, part, **settings)
-    return folder, fit(folder, gone)
+    return folder, fit(folder, gone), codes
 
 
 def _watch_stdin(gone: threading.Event) -> None:
@@ -317,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
         if folder is not None:
             status = fit(folder, gone)
         else:
-            _, status = project(options.run, options.method, options.part, gone)
+            _, status, _ = project(options.run, options.method, options.part, gone)
     except (ElboRoomError, OSError, ValueError, KeyError) as error:
         print(error, file=sys.stderr)
         return 1

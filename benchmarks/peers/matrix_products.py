@@ -9,12 +9,14 @@ from measuring import Stopwatch, report, settings
 
 task, _ = settings(__doc__)
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(task.threads)
 torch.manual_seed(0)
-PIXELS, B = 784, task.batch
-layers = [(PIXELS, task.hidden), (task.hidden, 2 * task.latent), (task.latent, task.hidden), (task.hidden, PIXELS)]
+images, height, width = np.load(task.pixels)["train"].shape
+pixels, B = height * width, task.batch
+layers = [(pixels, task.hidden), (task.hidden, 2 * task.latent), (task.latent, task.hidden), (task.hidden, pixels)]
 weights = [torch.randn(after, before) / before**0.5 for before, after in layers]
 inputs = [torch.randn(B, before) for before, _ in layers]
 outputs = [torch.empty(B, after) for _, after in layers]
@@ -22,7 +24,7 @@ gradients = [torch.randn(B, after) for _, after in layers]
 weight_gradients = [torch.empty_like(weight) for weight in weights]
 input_gradients = [torch.empty_like(x) for x in inputs]
 
-steps = -(-task.epochs * (task.limit or 60_000) // B)
+steps = -(-task.epochs * min(task.limit or images, images) // B)
 watch = Stopwatch()
 for _step in range(steps):
     for x, weight, out in zip(inputs, weights, outputs, strict=True):

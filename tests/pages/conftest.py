@@ -67,7 +67,8 @@ def make_run(runs_folder: Path) -> Callable[..., Path]:
         history: list[dict[str, Any]] | None = None,
         **settings: Any,
     ) -> Path:
-        config = Config(**{"likelihood": "gaussian", "C": "fit", "epochs": 10, "batch_size": 128, **settings})
+        completed = {"likelihood": "gaussian", "C": "fit", "epochs": 10, "batch_size": 128, "lr": 1e-3}
+        config = Config(**completed | settings)
         path = runs.create_run(config, DIGITS, name, runs_folder)
         measured = {"distortion": -12.5, "rate": 4.25, "elbo": 8.25}
         record = {"step": 112, "epoch": 10.0, "C": 36.25, "train": measured, "test": measured}

@@ -246,7 +246,7 @@ def test_a_demo_cannot_be_continued(app: AppTest, make_run: Callable[..., Path])
 
 
 def test_copying_the_settings_fills_the_form(app: AppTest, make_run: Callable[..., Path], runs_folder: Path) -> None:
-    make_run("old", latent_dim=7, hidden=(64, 32), C=20.0, lr=3e-4, seed=5)
+    make_run("old", latent_dim=7, hidden=(64, 32), C=20.0, lr=3e-4, precision="bfloat16", seed=5)
     cold(app, **{"from": "old"})
     assert app.number_input(key="train-latent_dim").value == 7
     assert app.text_input(key="train-hidden").value == "64, 32"
@@ -254,7 +254,8 @@ def test_copying_the_settings_fills_the_form(app: AppTest, make_run: Callable[..
     assert app.number_input(key="train-latent_dim").value == 9
     app.button(key="start").click().run()
     config, _ = runs.read_config(next(p for p in runs.list_runs(runs_folder) if p.name != "old"))
-    assert (config.latent_dim, config.hidden, config.C, config.lr, config.seed) == (9, (64, 32), 20.0, 3e-4, 5)
+    assert (config.latent_dim, config.hidden, config.C, config.seed) == (9, (64, 32), 20.0, 5)
+    assert (config.lr, config.precision) == (3e-4, "bfloat16")
 
 
 def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -139,3 +140,36 @@ def test_a_posterior_of_log_variance_25_has_a_finite_loss_and_gradients() -> Non
             assert parameter.grad is not None
             assert parameter.grad.isfinite().all()
             assert parameter.grad.any()
+
+
+# where training starts
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "continuous-bernoulli"])
+@pytest.mark.parametrize("network", ["linear", "mlp"])
+def test_a_model_starts_at_the_mean_image(network: str, likelihood: str) -> None:
+    model = build_model(dataclasses.replace(CONFIG, network=network, hidden=None, likelihood=likelihood), SHAPE)
+    mean = torch.linspace(0.0, 1.0, math.prod(SHAPE)).reshape(SHAPE)
+    model.start_at(mean)
+    first = next(layer for layer in model.encoder if isinstance(layer, nn.Linear))
+    torch.testing.assert_close(first(mean.flatten()), torch.zeros(first.out_features), atol=1e-6, rtol=0)
+    last = [layer for layer in model.decoder if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.zero_()
+    answer = model.decode(torch.randn(5, model.k))
+    expected = mean if likelihood == "gaussian" else mean.clamp(0.01, 0.99)
+    # a continuous Bernoulli's mean is milder than λ, and on the same side of ½
+    p = answer.logits.sigmoid() if likelihood == "continuous-bernoulli" else answer.mean  # type: ignore[attr-defined]
+    torch.testing.assert_close(p, expected.expand(5, *SHAPE))
+
+
+def test_a_convolutional_model_starts_at_the_mean_of_each_channel() -> None:
+    model = build_model(dataclasses.replace(CONFIG, network="conv", hidden=None, likelihood="bernoulli"), (2, 8, 8))
+    mean = torch.stack([torch.full((8, 8), 0.25), torch.linspace(0, 1, 64).reshape(8, 8)])
+    model.start_at(mean)
+    level = mean.mean((1, 2))
+    seen = model.encoder[0](level.reshape(1, 2, 1, 1).expand(1, 2, 8, 8))
+    torch.testing.assert_close(seen[..., 1:-1, 1:-1], torch.zeros(1, seen.shape[1], 2, 2), atol=1e-6, rtol=0)
+    with torch.no_grad():
+        model.decoder[-1].weight.zero_()  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(model.decode(torch.randn(1, model.k)).mean[0], level.reshape(2, 1, 1).expand(2, 8, 8))
