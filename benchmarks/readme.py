@@ -231,20 +231,17 @@ def startup() -> list[str]:
 
 def scale() -> list[str]:
     found = results("scale")
-    lines = [
-        f"**Scale** ({found['task']}; `benchmarks/scale.py`, median of {found['rounds']}, lowest and highest):",
+    images = [row for row in found["table"] if row["axis"] == "images"]
+    steps = [row["cpu_seconds_per_1000_steps"] for row in images]
+    beside = [(row["memory_bytes"] - row["data_bytes"]) / 1e6 for row in images]
+    return [
+        f"**Scale** ({found['task']}; `benchmarks/scale.py`, medians of {found['rounds']}). From "
+        f"{images[0]['images']:,} to {images[-1]['images']:,} images a step of the mlp stays at {min(steps):.1f}–"
+        f"{max(steps):.1f} ms, and memory is the images themselves and {min(beside):.0f}–{max(beside):.0f} MB:",
         "",
-        "| images | side | latent dimensions | network | CPU s per 1,000 steps | start | memory (images alone) |",
-        "|---|---|---|---|---|---|---|",
+        "![CPU seconds per 1,000 steps against images, side and latent dimensions, and memory against images]"
+        "(benchmarks/results/scale.svg)",
     ]
-    for row in found["table"]:
-        low, high = row["range"]
-        lines.append(
-            f"| {row['images']:,} | {row['side']} | {row['latent_dim']} | {row['network']} | "
-            f"{row['cpu_seconds_per_1000_steps']:.1f} ({low:.1f}–{high:.1f}) | {row['start_seconds']:.2f} s | "
-            f"{row['memory_bytes'] / 1e6:,.0f} MB ({row['data_bytes'] / 1e6:,.0f}) |"
-        )
-    return lines
 
 
 def replaced(text: str, name: str, parts: list[list[str]]) -> str:
@@ -260,7 +257,8 @@ def main() -> None:
         "Measured on a shared two-core machine; other programs ran beside, so take the ratios rather than the absolute "
         "figures, and run the scripts on yours."
     )
-    text = replaced(README.read_text(), "speed", [[intro], training(), watching(), exploring(), mapping()])
+    speed = [[intro], training(), many(), evidence(), scale(), startup(), watching(), exploring(), mapping()]
+    text = replaced(README.read_text(), "speed", speed)
     text = replaced(text, "estimators", [estimators()])
     README.write_text(replaced(text, "anchor", [anchor()]))
 
