@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from pathlib import Path
@@ -253,6 +254,7 @@ def replaced(text: str, name: str, parts: list[list[str]]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     intro = (
         "Measured on a shared two-core machine; other programs ran beside, so take the ratios rather than the absolute "
         "figures, and run the scripts on yours."

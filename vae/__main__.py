@@ -23,7 +23,7 @@ from typing import Any
 from vae import runs
 from vae.arguments import config_of, parser
 from vae.config import Config
-from vae.errors import ConfigError, ElboRoomError
+from vae.errors import ConfigError, ElboRoomError, RunBusy
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
 
@@ -39,16 +39,16 @@ def sweep_command(options: argparse.Namespace) -> int:
         raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
     Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
     base = config_of(options)
-    tries: dict[str, Config] = {}
+    names, tries = [], []
     for C, lr, seed in itertools.product(Cs, lrs, range(base.seed, base.seed + options.seeds)):
         given = {name: value for name, value in (("C", C), ("lr", lr)) if value is not None}
         given = {name: None if value == "auto" else value for name, value in given.items()}
-        tried = [f"C-{C:g}" if isinstance(C, float) else f"C-{C}"] * (len(Cs) > 1)
+        tried = [f"C-{C:.12g}" if isinstance(C, float) else f"C-{C}"] * (len(Cs) > 1)
         tried += [f"lr-{lr}"] * (len(lrs) > 1) + [f"seed-{seed}"] * (options.seeds > 1)
-        name = "-".join([options.name or Path(base.dataset).stem, *tried])
-        tries[name] = dataclasses.replace(base, **given, seed=seed)
-    configs = _completed(list(tries.values()))  # all are good before the first is made
-    paths = [_create(config, name, options.runs) for config, name in zip(configs, tries, strict=True)]
+        names.append("-".join([options.name or Path(base.dataset).stem, *tried]))
+        tries.append(dataclasses.replace(base, **given, seed=seed))
+    configs = _completed(tries)  # all are good before the first is made
+    paths = [_create(config, name, options.runs) for config, name in zip(configs, names, strict=True)]
     return _report(_train_here(paths, options.json), options.json)
 
 
@@ -70,15 +70,17 @@ def _create(config: Config, name: str | None, root: Path | None) -> Path:
 
 
 def resume_command(options: argparse.Namespace) -> int:
-    paths = [_run(name, options) for name in options.names]
-    left = []
-    for path in paths:
+    paths = list(dict.fromkeys(_run(name, options) for name in options.names))
+    for path in paths:  # all can go on before the first is changed
+        if runs.is_locked(path):
+            raise RunBusy(f"run {path.name!r} is being trained by another process; stop it there first")
+        if options.epochs is not None:
+            runs.check_extension(path, options.epochs)
+    left = [path for path in paths if options.epochs is not None or runs.read_status(path).state != "finished"]
+    for path in left:
         if options.epochs is not None:
             runs.extend(path, options.epochs)
-        elif runs.read_status(path).state == "finished":
-            continue
         runs.change_knobs(path, stop=False, paused=False)
-        left.append(path)
     if left:
         _train_here(left, options.json)
     return _report(paths, options.json)
@@ -164,6 +166,7 @@ def list_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
+    from vae.completion import usable_device
     from vae.evidence import evaluate
     from vae.exact_evidence import evaluate_exactly, exact_evidence, exact_method
 
@@ -172,6 +175,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise ConfigError(f"{name}: expected 1 or more, got {value}")
     run = runs.load_run(_run(options.name, options))
+    run.model.to("cpu" if options.exact else usable_device("auto"))
     if options.exact and exact_method(run.model) is None:
         exact_evidence(run.model, run.dataset().to_float(run.dataset().test[:1]))  # says why not, before the sampling
 

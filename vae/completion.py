@@ -52,7 +52,7 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
         hidden=tuple(hidden),
         C=_C(config, likelihood),
         estimator=_estimator(config),
-        device=_device(config.device),
+        device=usable_device(config.device),
     )
     NETWORKS[config.network].check(info.shape, hidden)
     config = dataclasses.replace(config, batch_size=min(config.batch_size or _batch_size(config, info), info.train))
@@ -156,7 +156,8 @@ def _decoded(config: Config) -> int:
     return ESTIMATORS[name].decoded(config.samples, config.latent_dim)
 
 
-def _device(device: str) -> str:
+def usable_device(device: str) -> str:
+    """The device asked for, the best there is for "auto"; ConfigError where it cannot be used here."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -189,7 +190,7 @@ def _precision(config: Config, multiply_adds: float) -> str:
         raise ConfigError(f"precision: tf32 is a GPU's, got it for {device}; use bfloat16 or float32")
     if config.precision is not None or config.network == "linear":
         return config.precision or "float32"
-    if device == "cuda" and torch.cuda.get_device_capability() >= (8, 0):
+    if device == "cuda" and torch.cuda.get_device_capability(config.device) >= (8, 0):
         return "bfloat16" if multiply_adds >= LARGE_STEP_ON_GPU else "tf32"
     return "bfloat16" if multiply_adds >= LARGE_STEP and device == "cpu" and _multiplies_bfloat16() else "float32"
 

@@ -19,7 +19,7 @@ C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides a run's numbers. `None` means "choose for me"; `vae.model.complete` fills it in.
+    """Everything that decides a run's numbers. `None` means "choose for me"; `vae.completion.complete` fills it in.
 
     One completed config and one seed give one history, to the last bit on a CPU.
     """

@@ -34,13 +34,29 @@ class Look:
         self.compiled = torch.compile(self._look, dynamic=False, backend=backend)
 
     def __call__(self, model: Model, x: Tensor, weight: Tensor, noise: Noise, M: int = 1) -> tuple[Tensor, Tensor]:
-        with precision(self.config.precision, model):
-            if self.compiled is not None:
-                try:
-                    return self.compiled(model, x, weight, noise, M)
-                except Exception as error:  # whatever is wrong with the model itself is raised once more below
-                    self.compiled, self.refused = None, f"{type(error).__name__}: {error}".splitlines()[0]
-            return self._look(model, x, weight, noise, M)
+        if self.compiled is not None:
+            try:
+                return self.compiled(model, x, weight, noise, M)
+            except Exception as error:  # whatever is wrong with the model itself is raised once more below
+                self.compiled, self.refused = None, f"{type(error).__name__}: {error}".splitlines()[0]
+        return self._look(model, x, weight, noise, M)
+
+    @contextlib.contextmanager
+    def precision(self, model: Model) -> Iterator[None]:
+        """The matrix products of a step, forward and backward, in bfloat16 or tf32 while this lasts: what is only
+        looked at is float32."""
+        name, matmul, cudnn = self.config.precision, torch.get_float32_matmul_precision(), torch.backends.cudnn
+        convolutions = cudnn.allow_tf32
+        model.in_bfloat16 = name == "bfloat16"
+        if name == "tf32":
+            torch.set_float32_matmul_precision("high")
+            cudnn.allow_tf32 = True
+        try:
+            yield
+        finally:
+            model.in_bfloat16 = False
+            torch.set_float32_matmul_precision(matmul)
+            cudnn.allow_tf32 = convolutions
 
     def _look(self, model: Model, x: Tensor, weight: Tensor, noise: Noise, M: int) -> tuple[Tensor, Tensor]:
         loss, terms = self.estimator.loss(model, x, self.config.samples, weight, noise)
@@ -48,17 +64,3 @@ class Look:
         with torch.no_grad():
             told = sums(loss, terms, model.log_C, x[0].numel())
         return loss.mean(1), told
-
-
-@contextlib.contextmanager
-def precision(name: str | None, model: Model) -> Iterator[None]:
-    """Matrix products in bfloat16 or tf32 for as long as this lasts: what is only looked at is float32."""
-    before = torch.get_float32_matmul_precision()
-    model.in_bfloat16 = name == "bfloat16"
-    if name == "tf32":
-        torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        model.in_bfloat16 = False
-        torch.set_float32_matmul_precision(before)

@@ -93,6 +93,7 @@ class Model(nn.Module):
 
 def build_model(config: Config, shape: Shape) -> Model:
     """A model with the initial weights that config.seed gives, on the CPU; torch's global state is left alone."""
+    torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions: float32 is to mean float32
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = Model(config, shape)

@@ -135,14 +135,20 @@ def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
         raise RunDamaged(f"run {path.name!r}: config.json cannot be read ({error})") from None
 
 
-def extend(path: Path, epochs: int) -> None:
-    """Let an ended run go on to `epochs` in all."""
+def check_extension(path: Path, epochs: int) -> None:
+    """Raise unless the run has ended and `epochs` are more than it has."""
     if read_status(path).state in ACTIVE:
         raise RunBusy(f"run {path.name!r} is still training; stop it first")
-    content = json.loads((path / "config.json").read_text())
     config, _ = read_config(path)
     if config.epochs is not None and epochs <= config.epochs:
         raise ConfigError(f"epochs: run {path.name!r} has {config.epochs}; give more than that to go on, got {epochs}")
+
+
+def extend(path: Path, epochs: int) -> None:
+    """Let an ended run go on to `epochs` in all."""
+    check_extension(path, epochs)
+    content = json.loads((path / "config.json").read_text())
+    config, _ = read_config(path)
     content["config"] = dataclasses.replace(config, epochs=epochs).to_json()
     write_json(path / "config.json", content)
 

@@ -36,6 +36,9 @@ SEVERAL = 4  # fewer models do not pay for the model axis on a CPU
 OWN = ("C", "seed", "lr")  # what each run of a group chooses for itself
 
 
+Joined = tuple[int, Tensor, tuple[float, ...]]  # which trainer, its rows (count, B), its learning rates
+
+
 class StackedModel:
     """M models of B images each, asked as one model of M·B images: what an objective wants of a `Model`."""
 
@@ -113,10 +116,10 @@ class Together:
         self._good_steps: Tensor
         M = len(self.trainers)
         self._rows = torch.zeros(STEPS_A_REPLAY, M, first.B, dtype=torch.int64, device=first.device)
-        self._lrs = torch.zeros(M, device=first.device)
-        self._lrs_filled: list[float] = []
+        self._lrs = torch.zeros(M, STEPS_A_REPLAY, device=first.device)
+        self._lrs_filled: list[tuple[float, ...]] = []
         self._indices: dict[tuple[int, ...], Tensor] = {}
-        self._joined: list[tuple[int, Tensor, float]] = []
+        self._joined: list[Joined] = []
         for trainer in trainers:
             trainer.together, trainer.replays, trainer.images = self, None, first.images
             trainer.wait = lambda _: None  # who waits holds nobody up
@@ -137,9 +140,13 @@ class Together:
             moments.parameter.data, moments.exp_avg, moments.exp_avg_sq = row, mean, square
         return stack.requires_grad_()
 
-    def join(self, trainer: Trainer, rows: Tensor, lr: float) -> None:
-        """`trainer` wants its next steps, on the images at rows (count, B)."""
-        self._joined.append((self.trainers.index(trainer), rows, lr))
+    @property
+    def refused(self) -> str:
+        return self.first.look.refused or (self.replays.refused if self.replays is not None else "")
+
+    def join(self, trainer: Trainer, rows: Tensor, lrs: list[float]) -> None:
+        """`trainer` wants its next steps, on the images at rows (count, B), with these learning rates."""
+        self._joined.append((self.trainers.index(trainer), rows, tuple(lrs)))
 
     def flush(self) -> bool:
         """Compute the steps that were asked for since the last time; whether there were any."""
@@ -148,20 +155,20 @@ class Together:
             self._take([one for one in joined if len(one[1]) == count])
         return bool(joined)
 
-    def _take(self, joined: list[tuple[int, Tensor, float]]) -> None:
+    def _take(self, joined: list[Joined]) -> None:
         members, M, count = tuple(member for member, *_ in joined), len(joined), len(joined[0][1])
         self._rows[:count, :M].copy_(torch.stack([rows for _, rows, _ in joined], 1))
-        rates = list(dict.fromkeys(lr for *_, lr in joined))
-        if self._lrs_filled[: len(rates)] != rates:
-            self._lrs[: len(rates)].copy_(torch.tensor(rates))
+        rates = list(dict.fromkeys(lrs for *_, lrs in joined))
+        if self._lrs_filled != rates:
+            self._lrs[: len(rates), :count].copy_(torch.tensor(rates))
             self._lrs_filled = rates
-        shared = tuple(rates.index(lr) for *_, lr in joined)  # which of the rates is whose
+        shared = tuple(rates.index(lrs) for *_, lrs in joined)  # which of the rates are whose
         if members not in self._indices:
             self._indices[members] = torch.tensor(members, device=self.first.device)
 
         def steps() -> None:
-            for rows in self._rows[:count, :M]:
-                self._update(members, rows, shared)
+            for step, rows in enumerate(self._rows[:count, :M]):
+                self._update(members, rows, shared, self._lrs[:, step])
 
         if self.replays is None:
             steps()
@@ -169,8 +176,8 @@ class Together:
         branches = tuple(self.trainers[member].branches() for member in members)
         self.replays.run((count, members, shared, branches), steps, [self.trainers[m].noise for m in members])
 
-    def _update(self, members: tuple[int, ...], rows: Tensor, shared: tuple[int, ...]) -> None:
-        """One step of the `members`, on the images at rows (M, B); member i has the learning rate _lrs[shared[i]]."""
+    def _update(self, members: tuple[int, ...], rows: Tensor, shared: tuple[int, ...], lrs: Tensor) -> None:
+        """One step of the `members`, on the images at rows (M, B); member i has the learning rate lrs[shared[i]]."""
         first, (M, B) = self.first, rows.shape
         trainers, everybody = [self.trainers[member] for member in members], len(members) == len(self.trainers)
         index = self._indices[members]
@@ -179,17 +186,18 @@ class Together:
         x = first.dataset.to_float(first.images.index_select(0, rows.flatten()), noise)
         weight = self._weight[index].repeat_interleave(B)
         model = cast("Model", StackedModel(first.model, stacks, B))
-        mean_loss, told = first.look(model, x, weight, noise, M)
         for stack in self.stacks.values():
             stack.grad = None
-        mean_loss.sum().backward()  # a model's gradient is that of its own mean: the others do not occur in it
-        self._learn(members, shared)
+        with first.look.precision(model):
+            mean_loss, told = first.look(model, x, weight, noise, M)
+            mean_loss.sum().backward()  # a model's gradient is that of its own mean: the others do not occur in it
+        self._learn(members, shared, lrs)
         with torch.no_grad():
             self._fuse.index_add_(0, index, mean_loss.detach(), alpha=0)
             self._good_steps.index_add_(0, index, (self._fuse[index] == 0).long())
             self._sums.index_add_(0, index, told)
 
-    def _learn(self, members: tuple[int, ...], shared: tuple[int, ...]) -> None:
+    def _learn(self, members: tuple[int, ...], shared: tuple[int, ...], lrs: Tensor) -> None:
         """Adam for all members that have one learning rate in one call."""
         for rate in dict.fromkeys(shared):
             learned, gradients = [], []
@@ -199,7 +207,7 @@ class Together:
                     if moments.parameter.requires_grad and gradient is not None:
                         learned.append(moments)
                         gradients.append(gradient[member])
-            adam_step(learned, gradients, self._lrs[rate])
+            adam_step(learned, gradients, lrs[rate])
         for member in members:
             likelihood = self.trainers[member].model.likelihood
             if isinstance(likelihood, Gaussian) and likelihood.fit:

@@ -44,8 +44,12 @@ class Joint(Protocol):
 
     replays: Replays | None
 
-    def join(self, trainer: Trainer, rows: Tensor, lr: float) -> None:
-        """The trainer wants its next steps, on the images at rows (count, B)."""
+    @property
+    def refused(self) -> str:
+        """Why steps could not be captured or compiled; empty where they could."""
+
+    def join(self, trainer: Trainer, rows: Tensor, lrs: list[float]) -> None:
+        """The trainer wants its next steps, on the images at rows (count, B), with these learning rates."""
 
 
 class Trainer:
@@ -60,6 +64,8 @@ class Trainer:
         self.device = torch.device(config.device)
         if self.device.type == "cpu" and config.threads:
             torch.set_num_threads(config.threads)
+        if self.device.index is not None:
+            torch.cuda.set_device(self.device)  # streams and graphs are the current device's
         keep_freed_memory()
         self.images = dataset.train.to(self.device) if images is None else images
         self.N, self.B = len(self.images), min(config.batch_size or 1, len(self.images))
@@ -98,14 +104,14 @@ class Trainer:
 
     def take_steps(self, count: int = 1) -> None:
         """`count` updates on the next batches; no host synchronisation."""
-        rows, lr = self._next_rows(count), self.lr
+        rows, lrs = self._next_rows(count), [self._lr_at(self.step + ahead) for ahead in range(count)]
         if self.together is not None:
-            self.together.join(self, rows, lr)
+            self.together.join(self, rows, lrs)
         elif self.replays is None:
-            for batch in rows:
+            for batch, lr in zip(rows, lrs, strict=True):
                 self.update(batch, lr)
         else:
-            self._replay(self.replays, rows, lr)
+            self._replay(self.replays, rows, lrs)
         self.step += count
         self.steps_summed += count
 
@@ -113,10 +119,11 @@ class Trainer:
         """What the device does in a step, on the images at `rows` (B,). It may be captured and replayed: what changes
         from step to step is in tensors that stay."""
         x = self.dataset.to_float(self.images.index_select(0, rows), self.noise)
-        mean_loss, told = self.look(self.model, x, self.weight, self.noise)
         for moments in self.moments:
             moments.parameter.grad = None
-        mean_loss.backward()
+        with self.look.precision(self.model):
+            mean_loss, told = self.look(self.model, x, self.weight, self.noise)
+            mean_loss.backward()
         learned = [m for m in self.moments if m.parameter.grad is not None]
         adam_step(learned, [m.parameter.grad for m in learned if m.parameter.grad is not None], lr)
         if isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit:
@@ -130,26 +137,27 @@ class Trainer:
         self.replays = Replays(graphs) if graphs is not None else None
         if self.replays is not None:
             self._rows = torch.zeros(STEPS_A_REPLAY, self.B, dtype=torch.int64, device=self.device)
-            self._lr = torch.zeros((), device=self.device)
-            self._lr_filled = math.nan
+            self._lrs = torch.zeros(STEPS_A_REPLAY, device=self.device)
+            self._lrs_filled: list[float] = []
 
-    def _replay(self, replays: Replays, rows: Tensor, lr: float) -> None:
+    def _replay(self, replays: Replays, rows: Tensor, lrs: list[float]) -> None:
         self._rows[: len(rows)].copy_(rows)
-        if lr != self._lr_filled:
-            self._lr.fill_(lr)
-            self._lr_filled = lr
+        if lrs != self._lrs_filled[: len(lrs)]:
+            self._lrs[: len(lrs)].copy_(torch.tensor(lrs))
+            self._lrs_filled = lrs
 
         def steps() -> None:
-            for batch in self._rows[: len(rows)]:
-                self.update(batch, self._lr)
+            for batch, lr in zip(self._rows[: len(rows)], self._lrs, strict=False):
+                self.update(batch, lr)
 
         replays.run((len(rows), *self.branches()), steps, [self.noise])
 
     @property
     def slower_because(self) -> str:
         """A sentence where a step could not be captured or compiled: the numbers are the same, the speed is not."""
-        replays = self.together.replays if self.together is not None else self.replays
-        reason = self.look.refused or (replays.refused if replays is not None else "")
+        reason = self.look.refused or (self.replays.refused if self.replays is not None else "")
+        if self.together is not None:
+            reason = self.together.refused
         return f"Steps run one operation at a time, which is slower: {reason}." if reason else ""
 
     def branches(self) -> tuple[object, ...]:
@@ -157,10 +165,8 @@ class Trainer:
         return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit
 
     def _steps_at_once(self, to_record: int) -> int:
-        """Several where they are replayed and short: none of the `to_record` steps until the next record is passed,
-        and the learning rate stays."""
-        many = min(to_record, STEPS_A_REPLAY) == STEPS_A_REPLAY and self._short
-        return STEPS_A_REPLAY if many and self._lr_at(self.step + STEPS_A_REPLAY - 1) == self.lr else 1
+        """Several where they are replayed and short, but none beyond the `to_record` until the next record."""
+        return STEPS_A_REPLAY if to_record >= STEPS_A_REPLAY and self._short else 1
 
     @functools.cached_property
     def _short(self) -> bool:

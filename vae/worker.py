@@ -49,6 +49,7 @@ class Worker:
 
     def __init__(self, path: Path, server_gone: threading.Event, other: Worker | None = None) -> None:
         """`other`: one whose data are ours too, so that they are in memory once."""
+        from vae.completion import usable_device
         from vae.file_knobs import FileKnobs
         from vae.training import Trainer
 
@@ -56,6 +57,7 @@ class Worker:
         self.status = runs.Status(state="starting", pid=os.getpid())
         self._write_status()
         self.config, _ = runs.read_config(path)
+        usable_device(self.config.device)  # a run may come from a machine that has another
         if other is None:
             self.trainer = Trainer(self.config, self._load())
         else:
@@ -130,7 +132,7 @@ class Worker:
     # ---- the loop
 
     def run(self) -> Iterator[None]:
-        """Train; yields after each step, and leaves a final state in status.json."""
+        """Train; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
         trainer, knobs = self.trainer, self.knobs
         if not (self.path / STATE).is_file():
             self.save()
@@ -141,8 +143,9 @@ class Worker:
         for event in trainer.run(knobs):
             if event is not None:
                 runs.append_history(self.path, to_line(event))
+            if event is None or getattr(event, "knob", "") == "step":
+                yield  # a step that others share is computed now; a record or a change of knobs comes before the step
             self._look_after(event is not None)
-            yield
         trainer.check_finite()
         self.status.state = "saving"
         self._write_status()
@@ -293,7 +296,13 @@ def _train_group(paths: Sequence[Path], server_gone: threading.Event) -> None:
         return
     from vae.together import Together
 
-    together = Together([worker.trainer for worker in workers])
+    try:
+        together = Together([worker.trainer for worker in workers])
+    except (MemoryError, RuntimeError) as error:
+        for worker in workers:
+            with _told(worker.path):
+                raise error
+        return
     while working:
         working = [one for one in working if next(one, False)]
         try:

@@ -198,6 +198,41 @@ def test_a_sweep_makes_one_run_for_each_setting_and_they_go_on_together(tmp_path
     assert [line.split()[:3] for line in lines[2:]] == [[name, "finished", "34"] for name in names[:4]]
 
 
+def test_close_values_are_runs_of_their_own(tmp_path: Path) -> None:
+    result = vae("sweep", *SHORT, "--C", "1000000,1000001,1,1", runs=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"digits-C-{C}" for C in ("1", "1-2", "1000000", "1000001")
+    ]
+
+
+def test_resuming_several_changes_none_where_one_cannot_go_on(tmp_path: Path) -> None:
+    from vae import runs
+
+    assert vae("sweep", *SHORT, "--C", "1,10", "--name", "two", runs=tmp_path).returncode == 0
+    one, other = tmp_path / "two-C-1", tmp_path / "two-C-10"
+    runs.change_knobs(other, paused=True)
+    lock = runs.acquire(other)
+    result = vae("resume", one.name, other.name, "--epochs", "4", runs=tmp_path)
+    lock.release()
+    assert result.returncode == 2
+    assert "'two-C-10' is being trained by another process" in result.stderr
+    assert runs.read_knobs(other).paused
+    assert runs.read_config(one)[0].epochs == runs.read_config(other)[0].epochs == 2
+    again = vae("resume", one.name, one.name, "--epochs", "3", "--json", runs=tmp_path)
+    assert json.loads(again.stdout)["step"] == 34
+
+
+def test_a_run_from_a_machine_with_another_device_says_so(tmp_path: Path) -> None:
+    assert vae("train", *SHORT, "--name", "one", runs=tmp_path).returncode == 0
+    file = tmp_path / "one/config.json"
+    file.write_text(file.read_text().replace('"device": "cpu"', '"device": "mps"'))
+    result = vae("resume", "one", "--epochs", "3", runs=tmp_path)
+    assert result.returncode == 1
+    assert "device: 'mps' cannot be used here" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

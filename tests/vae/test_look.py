@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from tests.vae.test_captured import events, trainer
-from vae.look import COMPILED_STEPS, precision
+from vae.look import COMPILED_STEPS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -59,13 +60,24 @@ def test_compiling_is_for_long_runs_on_a_gpu() -> None:
     assert trainer(epochs=COMPILED_STEPS).look.compiled is None  # on a CPU it gains a few per cent
 
 
-def test_precision_ends_with_the_step() -> None:
-    model = trainer().model
-    with contextlib.suppress(ValueError), precision("bfloat16", model):
-        assert model.in_bfloat16
+@pytest.mark.parametrize("name", ["float32", "tf32", "bfloat16"])
+def test_precision_is_that_of_the_whole_step_and_ends_with_it(name: str) -> None:
+    trained = trainer()
+    trained.look.config = dataclasses.replace(trained.config, precision=name)
+    seen: list[tuple[bool, str, bool]] = []
+
+    def note(*_: Any) -> None:
+        seen.append((trained.model.in_bfloat16, *flags()))
+
+    trained.model.encoder[3].register_forward_hook(note)
+    trained.model.encoder[3].register_full_backward_hook(note)
+    trained.take_steps()
+    assert seen == [(name == "bfloat16", "high" if name == "tf32" else "highest", name == "tf32")] * 2
+    assert flags() == ("highest", False)
+    with contextlib.suppress(ValueError), trained.look.precision(trained.model):
         raise ValueError("in the step")
-    assert not model.in_bfloat16
-    with precision("tf32", model):
-        assert torch.get_float32_matmul_precision() == "high"
-        assert not model.in_bfloat16
-    assert torch.get_float32_matmul_precision() == "highest"
+    assert (trained.model.in_bfloat16, *flags()) == (False, "highest", False)
+
+
+def flags() -> tuple[str, bool]:
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32

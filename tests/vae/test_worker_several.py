@@ -98,6 +98,29 @@ def test_stopped_one_by_one_and_continued_together(
         assert_like(path, other)
 
 
+def test_what_is_saved_on_the_way_goes_on_as_if_alone(
+    tmp_path: Path, alone: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each save holds whole steps, also while a step is shared."""
+    paths, save, look_after = several(tmp_path), worker.Worker.save, worker.Worker._look_after
+    kept: list[int] = []
+
+    def saving(self: worker.Worker, recorded: bool) -> None:
+        if self.trainer.step == 23:
+            save(self)
+            kept.append(self.trainer.step)
+        look_after(self, recorded)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.Worker, "_look_after", saving)
+        patch.setattr(worker.Worker, "save", lambda self: save(self) if self.trainer.step == 0 else None)
+        worker.train_runs(paths)
+    assert len(kept) == len(paths)
+    assert {status.state for status in worker.train_runs(paths)} == {"finished"}
+    for path, other in zip(paths, alone, strict=True):
+        assert_like(path, other)
+
+
 def test_one_that_diverges_and_one_that_is_damaged_leave_the_others_alone(tmp_path: Path, alone: list[Path]) -> None:
     paths = several(tmp_path)
     settings = json.loads((paths[1] / "config.json").read_text())
