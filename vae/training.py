@@ -64,7 +64,7 @@ class Trainer:
         self.device = torch.device(config.device)
         if self.device.type == "cpu" and config.threads:
             torch.set_num_threads(config.threads)
-        if self.device.index is not None:
+        if self.device.type == "cuda" and self.device.index is not None:
             torch.cuda.set_device(self.device)  # streams and graphs are the current device's
         keep_freed_memory()
         self.images = dataset.train.to(self.device) if images is None else images
@@ -184,7 +184,8 @@ class Trainer:
 
     def _start(self) -> None:
         """The model starts at the mean image, and a fitted C at the best one for a decoder that knows no more."""
-        some = self.images[:: max(1, self.N // 10_000)]
+        enough = max(1, min(10_000, 2**25 // self.dataset.info.pixels))  # images; 128 MB as floats at most
+        some = self.images[:: max(1, self.N // enough)]
         x = self.dataset.to_float(some, Generator(self.device).manual_seed(self.config.seed))
         self.model.start_at(x.mean(0))
         if isinstance(self.model.likelihood, Gaussian) and self.config.C == "fit":
