@@ -42,7 +42,7 @@ class Config:
     lr_schedule: str = "constant"  # constant | cosine | steps:EPOCH=FACTOR,...
     seed: int = 0
     device: str = "auto"
-    precision: str | None = None  # of a training step's matrix products; all else is float32 always
+    precision: str | None = None  # float32 | tf32 (a GPU's) | bfloat16: a training step's products; all else is float32
     threads: int | None = None  # CPU threads; bit-equality holds for the same number
     record_every: int | None = None  # steps that one record averages over
 
