@@ -7,6 +7,7 @@ On a GPU steps are captured once and replayed (`vae.captured`); several trainers
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import time
@@ -31,7 +32,7 @@ from vae.objectives import OBJECTIVES
 from vae.records import KnobChange, Means, Record, means, sums
 
 EVALUATED_IMAGES = 2000  # held-out images looked at during training, at most; the last record looks at all
-EVALUATION_SECONDS = 0.15  # about what one look may take, so that a knob is not kept waiting
+EVALUATION_SECONDS = 0.1  # about what one look may take, so that a knob is not kept waiting
 EVALUATION_ROWS = 250  # images a chunk at most, on a CPU; the knobs are looked at between chunks
 EVALUATION_SHARE = 0.03  # of the training time, about, that held-out records may cost
 STEPS_A_REPLAY = 8  # where one step is short
@@ -321,7 +322,8 @@ class Trainer:
     @functools.cached_property
     def evaluated_images(self) -> int:
         """Fewer for a slow network. Decided by the config, never by the clock: histories repeat."""
-        affordable = int(3 * EVALUATION_SECONDS * images_per_second(self.config, self.dataset.info))
+        as_looked_at = dataclasses.replace(self.config, precision="float32")
+        affordable = int(3 * EVALUATION_SECONDS * images_per_second(as_looked_at, self.dataset.info))
         return min(max(EVALUATION_ROWS, affordable), EVALUATED_IMAGES, len(self.dataset.test))
 
     @functools.cached_property
