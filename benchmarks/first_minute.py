@@ -12,18 +12,14 @@ import json
 import os
 import re
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
+from app_server import serving
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
 GOOD = 2.8  # pixel² per held-out image; the data's variance is 4.69
 
 
@@ -58,37 +54,16 @@ def click_to_picture(page: Page, address: str, runs: Path) -> float:
 
 
 def one_server(playwright: object, pause: float) -> tuple[float, float]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-        server = subprocess.Popen(
-            [*command, "--server.headless", "true"],
-            cwd=ROOT,
-            env={**os.environ, "ELBO_ROOM_RUNS": folder},
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.05)
-            chromium = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = browser.new_page()
-            cold = click_to_picture(page, address, Path(folder))
-            page.get_by_role("button", name="Stop").click()
-            page.wait_for_timeout(pause * 1000)
-            warm = click_to_picture(page, address, Path(folder))
-            browser.close()
-            return cold, warm
-        finally:
-            server.terminate()
-            server.wait(10)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as address:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        cold = click_to_picture(page, address, Path(folder))
+        page.get_by_role("button", name="Stop").click()
+        page.wait_for_timeout(pause * 1000)
+        warm = click_to_picture(page, address, Path(folder))
+        browser.close()
+        return cold, warm
 
 
 def main() -> None:

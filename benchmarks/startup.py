@@ -11,18 +11,15 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from app_server import serving
 from playwright.sync_api import Browser, Page, sync_playwright
 from train_cpu import processor
 
@@ -95,7 +92,7 @@ def one_round(browser: Browser, cold: bool) -> dict[str, float]:
     if cold:
         forget_files()
     began = time.perf_counter()
-    with app() as address:
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), demos=True) as address:
         found["app answers"] = time.perf_counter() - began
         page = browser.new_page()
         page.goto(address)
@@ -131,36 +128,6 @@ def switch(page: Page, name: str, text: str) -> float:
     seconds = time.perf_counter() - began
     page.wait_for_timeout(1_500)  # the rest of the page comes, so that it is not paid for by the next one
     return seconds
-
-
-@contextmanager
-def app() -> Iterator[str]:
-    """The address of a server that answers, on a copy of the demo runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder:
-        for run in (ROOT / "checkpoints").glob("demo-*"):
-            shutil.copytree(run, Path(folder) / run.name)
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-        server = subprocess.Popen(
-            [*command, "--server.headless", "true"],
-            cwd=ROOT,
-            env={**os.environ, "ELBO_ROOM_RUNS": folder},
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            for _ in range(3000):
-                try:
-                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.02)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(10)
 
 
 def forget_files() -> None:

@@ -5,20 +5,18 @@ A fresh server on a copy of the demo runs, a real run on digits with C turned on
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "benchmarks"))
+
+from app_server import serving  # noqa: E402
+
 VIEWS = {
     "home": "",
     "explore": "explore?run=demo-mnist-10d",
@@ -26,22 +24,6 @@ VIEWS = {
     "learn": "learn?step=identity",
     "binary": "binary?run=demo-digits-8bits",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_healthy(address: str) -> None:
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the server did not answer within 30 s")
 
 
 def train_and_turn_C(page: Page, address: str) -> None:
@@ -57,30 +39,21 @@ def train_and_turn_C(page: Page, address: str) -> None:
 
 
 def main() -> None:
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        for run in (ROOT / "checkpoints").glob("demo-*"):
-            shutil.copytree(run, Path(folder) / run.name)
-        environment = {**os.environ, "ELBO_ROOM_RUNS": folder}
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-        command += ["--server.headless", "true"]
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        try:
-            wait_until_healthy(address)
-            chromium = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
-            train_and_turn_C(page, address)
-            page.screenshot(path=HERE / "train.png")
-            for name, view in VIEWS.items():
-                page.goto(f"{address}/{view}")
-                page.wait_for_timeout(5_000)
-                page.screenshot(path=HERE / f"{name}.png")
-            browser.close()
-        finally:
-            server.terminate()
-            server.wait(10)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+        serving(Path(folder), demos=True) as address,
+    ):
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
+        train_and_turn_C(page, address)
+        page.screenshot(path=HERE / "train.png")
+        for name, view in VIEWS.items():
+            page.goto(f"{address}/{view}")
+            page.wait_for_timeout(5_000)
+            page.screenshot(path=HERE / f"{name}.png")
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -18,3 +20,12 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         pytest.fail(f"--device {name}: not to be had here ({str(error).splitlines()[0]})")
     return torch.device(name)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Bit-equality is promised for one number of threads; one is also the fastest for models this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from benchmarks import gpu_parts as gpu
 from benchmarks import train_gpu
@@ -19,12 +17,7 @@ ROOT = Path(__file__).parents[1]
 MLP, _, CONV_28, _ = train_gpu.CASES
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_the_work_of_a_step_counted_by_hand() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -16,12 +16,8 @@ from vae.model import Model, build_model
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Bit-equality is promised for one number of threads; one is also the fastest for models this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def in_one_thread(one_thread: None) -> None:
+    """All tests of the core."""
 
 
 @pytest.fixture
