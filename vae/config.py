@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from vae.errors import ConfigError
 BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "tf32", "bfloat16")
+TEXTS = ("dataset", "likelihood", "latent", "network", "activation", "objective", "estimator", "lr_schedule", "device")
+CHOSEN = ("likelihood", "estimator")  # of them, what may be left open
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
 C_LIMITS = (1e-12, 1e12)
 C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
@@ -47,6 +50,9 @@ class Config:
     record_every: int | None = None  # steps that one record averages over
 
     def __post_init__(self) -> None:
+        for name in TEXTS:
+            if not isinstance(getattr(self, name), (str, *([type(None)] if name in CHOSEN else []))):
+                raise ConfigError(f"{name}: expected a name, got {getattr(self, name)!r:.80}")
         _choice("binarize", self.binarize, (None, *BINARIZE))
         _choice("precision", self.precision, (None, *PRECISIONS))
         for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
@@ -55,12 +61,14 @@ class Config:
                 raise ConfigError(f"{name}: expected a whole number of 1 or more, got {value!r}")
         if not (isinstance(self.seed, int) and 0 <= self.seed < 2**63):
             raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {self.seed!r}")
-        number = isinstance(self.lr, (int, float)) and not isinstance(self.lr, bool)
-        if self.lr is not None and not (number and math.isfinite(self.lr) and self.lr > 0):
+        if self.lr is not None and not (_is_number(self.lr) and self.lr > 0):
             raise ConfigError(f"lr: expected a positive number such as 1e-3, got {self.lr!r}")
         if self.C is not None and self.C != "fit":
             check_C(self.C)
-        if self.hidden is not None and any(not isinstance(h, int) or h < 1 for h in self.hidden):
+        widths = isinstance(self.hidden, (tuple, list)) and all(
+            type(width) is int and width >= 1 for width in self.hidden
+        )
+        if self.hidden is not None and not widths:
             raise ConfigError(f"hidden: expected widths of 1 or more such as 400 or 512,256, got {self.hidden!r}")
         parse_lr_schedule(self.lr_schedule)
 
@@ -103,9 +111,9 @@ class Knobs:
         _choice("part", self.part, PARTS)
         if self.C is not None and self.C != "fit":
             check_C(self.C)
-        if not (isinstance(self.lr_factor, (int, float)) and math.isfinite(self.lr_factor) and self.lr_factor > 0):
+        if not (_is_number(self.lr_factor) and self.lr_factor > 0):
             raise ConfigError(f"lr_factor: expected a positive number, got {self.lr_factor!r}")
-        if self.pace is not None and not (math.isfinite(self.pace) and self.pace > 0):
+        if self.pace is not None and not (_is_number(self.pace) and self.pace > 0):
             raise ConfigError(f"pace: expected steps per second above 0, or none for full speed, got {self.pace!r}")
 
     def refresh(self) -> None:
@@ -114,11 +122,18 @@ class Knobs:
 
 def check_C(value: object) -> float:
     """C as a float, or a ConfigError in one sentence. Beyond C_LIMITS float32 knows it only as 0 or infinity."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
+    if not (isinstance(value, (int, float)) and _is_number(value) and value > 0):
         raise ConfigError(f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {value!r}")
     if not C_LIMITS[0] <= value <= C_LIMITS[1]:
         raise ConfigError(f"C: expected a number from {C_LIMITS[0]:g} to {C_LIMITS[1]:g}, got {value!r}")
     return float(value)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number, no bool, that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constant", "cosine"]:
