@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
+from vae.checked_json import fields, parse, text, whole
 from vae.errors import ElboRoomError, RunDamaged, TrainingDiverged
 from vae.files import write_atomically, write_json
 
@@ -37,6 +38,7 @@ STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
+MOST_HEADER = 1 << 24  # bytes of the header of a saved state
 REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
 
@@ -99,7 +101,7 @@ class Worker:
         try:
             self.trainer.load_state(tensors, values)
             kept, beyond = runs.split_history(self.path, values["history_bytes"])
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise RunDamaged(f"run {self.path.name!r}: {STATE} does not fit its config ({error})") from None
         replay = self._replay(kept, beyond)
         write_json(self.path / REPLAY, dataclasses.asdict(replay))  # before the lines it is made from go
@@ -116,13 +118,11 @@ class Worker:
     def _replay(self, kept: list[dict[str, Any]], beyond: list[dict[str, Any]]) -> Replay:
         """The knob changes beyond the state, those that an earlier replay had still to make among them. After a
         divergence nothing is repeated: the same steps would diverge again."""
-        from vae.file_knobs import Replay
+        from vae.file_knobs import Replay, read_replay
 
         if any("event" in line for line in beyond):
             return Replay(after=len(kept))
-        old = Replay()
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            old = Replay(**json.loads((self.path / REPLAY).read_text()))
+        old = read_replay(self.path, REPLAY)
         still_to_make = list(old.lines)
         for line in [*kept[old.after :], *beyond]:
             if line in still_to_make:
@@ -237,9 +237,10 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
 
     try:
         (length,) = (int.from_bytes(data[:8], "little"),)
-        values = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["values"])
-        return load(data), values
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        header = fields(("__metadata__",), __metadata__=fields(("values",), values=text(1 << 20)))
+        written = header(parse(data[8 : 8 + length], MOST_HEADER))["__metadata__"]["values"]
+        return load(data), fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
+    except (ValueError, TypeError, SafetensorError) as error:
         raise RunDamaged(f"run {name!r}: {STATE} cannot be read ({error})") from None
 
 
