@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import os
 import secrets
+import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -95,20 +96,20 @@ class HistoryFile:
             return None, False
         try:
             with open(self.path, "rb") as file:
-                stat = os.fstat(file.fileno())
-                if self.id is None or not self._continues(file, stat.st_ino):
+                found = os.fstat(file.fileno())
+                if self.id is None or not self._continues(file, found.st_ino):
                     self._start_over(secrets.token_hex(8))
-                lines, data = read_lines(file, self.end, stat.st_size)
+                lines, data = read_lines(file, self.end, found.st_size)
         except OSError:
             return None, False
-        self._seen = stat.st_ino, stat.st_size, stat.st_mtime_ns
+        self._seen = found.st_ino, found.st_size, found.st_mtime_ns
         if lines is None:
             return None, False
         self.end = lines.end
         self._mark = (self._mark + data)[-self.MARK :]
-        more = lines.end < stat.st_size and len(data) > CHUNK // 2
+        more = lines.end < found.st_size and len(data) > CHUNK // 2
         if more:
-            self._seen = (stat.st_ino, -1, 0)
+            self._seen = (found.st_ino, -1, 0)
         return lines, more
 
     def _continues(self, file: BinaryIO, inode: int) -> bool:
@@ -265,11 +266,12 @@ class Tailer:
 
 
 def stamp(path: Path) -> Stamp:
+    """What tells a file from its later self; None where there is no ordinary one. A pipe would never answer."""
     try:
-        stat = os.stat(path)
+        found = os.stat(path)
     except OSError:
         return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _without_clock(news: dict[str, Any] | None) -> Any:

@@ -1,7 +1,7 @@
 """About 300 ways in which a run's folder can be damaged, as one table: name -> what is done to a copy of a sound run.
 
-Whole files are replaced by rubbish; single fields get a value that is none of theirs; bytes are flipped and cut. Where a
-file has a SHA-256 the wrong field is signed as well, as a faulty or hostile writer would.
+Whole files are replaced by rubbish; single fields get a value that is none of theirs; bytes are flipped and cut.
+Where a file has a SHA-256 the wrong field is signed as well, as a faulty or hostile writer would.
 """
 
 from __future__ import annotations
