@@ -17,6 +17,7 @@ from ui.lessons import checks, drawing
 from ui.lessons.checks import Card, card_html, small, verdict
 from ui.lessons.drawing import Chart, nice_ticks
 from ui.lessons.gradients import variance_words
+from ui.lessons.misprints import HEADINGS
 from ui.lessons.steps import BY_NAME, IDEAS, STEPS, coloured
 from vae.derivation.check import Check
 from vae.derivation.errata import ERRATA
@@ -244,12 +245,14 @@ def test_every_misprint_stands_in_its_box_and_at_its_step(app: AppTest) -> None:
     page = html(app)
     for erratum in ERRATA.values():
         assert erratum.step in BY_NAME
-        assert erratum.printed in text
+        assert all(quote.markdown in text for quote in erratum.printed)
         assert erratum.right in text
         for number in erratum.measure():
             assert number.what in page
     open_step(app, "noise")
-    assert ERRATA["dropped-constant"].printed in [element.value for element in app.markdown]
+    assert ERRATA["dropped-constant"].right in [element.value for element in app.markdown]
+    assert "In notes on this step: 1 missing condition" in [expander.label for expander in app.expander]
+    assert [page.count(f">{heading}<") for heading in HEADINGS.values()] == [15, 6]
     assert "−1,084.779" in html(app)
 
 

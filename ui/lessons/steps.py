@@ -95,8 +95,8 @@ STEPS = (
         r"\text{diagonal: } z = m + s\odot\DRAW{\varepsilon}, \qquad \text{full: } z = m + L\,\DRAW{\varepsilon},\; "
         r"LL^\top=\Sigma, \qquad \DRAW{\varepsilon}\sim\mathcal N(0, I_k)",
         "Randomness that does not depend on the encoder lets derivatives pass through $m$ and $s$. The noise needs a "
-        "number of its own for every dimension, and a full covariance needs a matrix product. Two variants in print "
-        "miss one or the other: their clouds have the wrong shape.",
+        "number of its own for every dimension, and a full covariance needs a matrix product. Two ways to read what is "
+        "in print miss one or the other: their clouds have the wrong shape.",
         "sampling:reparameterise",
     ),
     Step(
@@ -155,8 +155,9 @@ STEPS = (
         "misprints",
         "Misprints in four notes",
         "",
-        "Notes that teach this derivation carry slips that find their way into code. Each box says what is printed, "
-        "what is right, and what the difference does in an example; the numbers are computed when this page is "
+        "Notes that teach this derivation carry slips that find their way into code. Each box quotes what is printed "
+        "to the letter. A *misprint* is wrong as it stands; with a *missing condition* the line is right in one case, "
+        "which the note does not name there. What the difference does in an example is computed when this page is "
         "opened.",
         "misprints:everything",
     ),
