@@ -337,7 +337,7 @@ def test_the_error_of_an_estimate_is_that_over_all_draws(samples: int) -> None:
         along = found.exact / found.exact.norm()
         assert one.error == pytest.approx(float((p @ ((g - mean) @ along).square()).sqrt()), rel=1e-9)
         distance = (g - mean).abs()
-        reach = t(*(one.reach for one in (found.plain, found.baseline)[check]))
+        reach = t(*(one.reach or 0.0 for one in (found.plain, found.baseline)[check]))
         assert bool(((p[:, None] * (distance > reach)).sum(0) <= BEYOND).all())
 
 
