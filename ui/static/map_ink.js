@@ -4,6 +4,9 @@ import { tickLabel, ticks } from "./scale.js";
 
 const RINGS = [1, 2, 3];
 
+/** "2σ, 86 %": a ring and the share of the prior's draws within it. In a plane lengths are Rayleigh: 1 − exp(−r²/2). */
+export const ringLabel = (sigma) => `${sigma}σ, ${(100 * -Math.expm1(-(sigma ** 2) / 2)).toFixed(0)} %`;
+
 /** Circles at 1, 2, 3 standard deviations of the prior, above the points: a thin halo of the ground keeps them readable. */
 export function rings(context, view, [x, y], { prior, card, font }, ratio) {
   const [px, py] = [view.toX(x), view.toY(y)];
@@ -21,7 +24,7 @@ export function rings(context, view, [x, y], { prior, card, font }, ratio) {
     context.setLineDash([3 * ratio, 4 * ratio]);
     inked(context, prior, 1.25 * ratio, 1, () => context.stroke());
     if (radius <= 40 * ratio) continue;
-    const at = [`${sigma}σ`, px, view.toY(y + sigma) - 4 * ratio];
+    const at = [ringLabel(sigma), px, view.toY(y + sigma) - 4 * ratio];
     context.setLineDash([]);
     inked(context, card, 3.5 * ratio, 0.9, () => context.strokeText(...at));
     inked(context, prior, ratio, 1, () => context.fillText(...at));
