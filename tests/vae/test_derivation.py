@@ -107,6 +107,19 @@ def test_samples_agree_with_the_formulas() -> None:
     assert sum(a > 3 for a in apart) <= 6  # of 240; chance alone makes one
 
 
+@pytest.mark.parametrize(("bent", "x", "m"), [(True, 1.0, 0.6), (True, 1.0, 1.2), (True, -3.0, 0.1), (False, 1.0, 0.6)])
+def test_a_narrow_q_is_not_always_the_closest(bent: bool, x: float, m: float) -> None:
+    """At the page's first setting the distortion is least at s = .55; the rate falls with s up to 1 all the same."""
+    model, scales = ScalarModel(bent, 0.5), torch.linspace(0, 2, 20_001, dtype=torch.float64)
+    distortion = model.distortion(x, torch.full_like(scales, m), scales)
+    assert float(scales[distortion.argmin()]) == pytest.approx(model.best_scale(x, m), abs=1e-4)
+    rate = model.rate(torch.full_like(scales, m), scales)[1:10_001]
+    assert bool((rate.diff() < 0).all())
+    if (bent, x, m) == (True, 1.0, 0.6):
+        assert model.best_scale(x, m) == pytest.approx(math.sqrt(2 / 3 - 0.36), rel=1e-12)
+        assert float(distortion[0]) > float(distortion.min()) + 0.2
+
+
 # divergences
 
 

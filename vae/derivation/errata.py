@@ -95,7 +95,7 @@ ERRATA = {
                 Quote(r"We let the decoder parameterize the posterior conditional $q_\phi(z|x)$"),
                 Quote(r"The decoder will now output an m-dimensional parameterization for each input."),
             ),
-            r"The *encoder* gives the parameters of $q(z|x)$, $m$ numbers for each input; the decoder gives those of "
+            r"The *encoder* gives the parameters of $q(z|x)$, a probability per bit; the decoder gives those of "
             r"$p(x|z)$.",
             r"The rate depends on the encoder only. Example: $q(z|x) = \mathcal N(ax, s^2)$, $p(x|z) = \mathcal N(wz, "
             r"c)$; the rate’s derivative with respect to $w$ (printed) and to $a$ (right).",
@@ -191,8 +191,8 @@ ERRATA = {
             MISPRINT,
             (formula(r"(A^T + B^T)C(A + B) = A^T C A + A^T C B + B^T C A + B^T B"),),
             r"The last term is $B^\top C\,B$. The next line of the note has it right.",
-            r"In the KL, $B = m_1 - m_2$ and $C = \Sigma_2^{-1}$: the printed term measures the distance of the means "
-            r"without the second covariance. Example: $B = (0.2, -0.3)$ and $\Sigma_2 = "
+            r"In the KL, $B = \mu_1 - \mu_2$ and $C = \Sigma_2^{-1}$: the printed term measures the distance of the "
+            r"means without the second covariance. Example: $B = (0.2, -0.3)$ and $\Sigma_2 = "
             r"\bigl(\begin{smallmatrix}0.5&0.3\\0.3&0.2\end{smallmatrix}\bigr)$.",
             examples.quadratic_form,
         ),
@@ -253,7 +253,7 @@ ERRATA = {
                 ),
             ),
             r"$L$ is the loss and the number of draws in one line. With $S$ draws: "
-            r"$-\tfrac1S\sum_{s=1}^{S}\tfrac{\partial}{\partial\theta}\log p_\theta(x|z^{(s)})$.",
+            r"$-\tfrac1S\sum_{n=1}^{S}\tfrac{\partial}{\partial\theta}\log p_\theta(x|z_n)$.",
             r"Read as the loss, $L$ rescales the gradient. Example: 64 draws, and the loss of the box above on the "
             r"sign.",
             examples.one_letter_for_two,
