@@ -4,8 +4,13 @@ import { tickLabel, ticks } from "./scale.js";
 
 const RINGS = [1, 2, 3];
 
-/** "2σ, 86 %": a ring and the share of the prior's draws within it. In a plane lengths are Rayleigh: 1 − exp(−r²/2). */
-export const ringLabel = (sigma) => `${sigma}σ, ${(100 * -Math.expm1(-(sigma ** 2) / 2)).toFixed(0)} %`;
+/** The share of the prior within r standard deviations, in words. In a plane lengths are Rayleigh: 1 − exp(−r²/2). */
+const shareWithin = (r) => (100 * -Math.expm1(-(r ** 2) / 2)).toFixed(0);
+
+export const ringLabel = (sigma) => `${sigma}σ, ${shareWithin(sigma)} %`;
+
+/** What the rings are, for the page. */
+export const aboutRings = `dashed: the prior at ${RINGS.join(", ")}σ, which hold ${RINGS.map(shareWithin).join(", ")} % of it`;
 
 /** Circles at 1, 2, 3 standard deviations of the prior, above the points: a thin halo of the ground keeps them readable. */
 export function rings(context, view, [x, y], { prior, card, font }, ratio) {
