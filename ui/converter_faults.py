@@ -71,8 +71,8 @@ def _said(reduction: str) -> str:
 
 SENTENCES = {
     "no-range": (
-        "**This is not −ELBO.** A cross-entropy is a likelihood of pixels that are 0 or 1. Targets outside $[0, 1]$ "
-        "give it no meaning: its least value then lies at $p = 0$ or $p = 1$, or nowhere."
+        "**This is not −ELBO.** A cross-entropy is a likelihood of pixels that are 0 or 1. For a target below 0 or "
+        "above 1 it falls without bound as $p$ goes to 0 or to 1."
     ),
     "no-likelihood": (
         "**This is not −ELBO.** Cross-entropy on grey pixels is not the logarithm of a density on $[0, 1]$. At "

@@ -175,7 +175,7 @@ def summary(m: Meaning) -> str:
     parts = [(r"C", m.C), ("c", m.c), (r"\text{sd}", m.sd), (r"\beta", m.beta)]
     if m.width != 1 and m.c is not None:
         parts.insert(1, (r"C_{[0,1]}", m.unit_C))
-    return r" \qquad ".join(f"{letter} = {number(value)}" for letter, value in parts if value is not None)
+    return r" \qquad ".join(f"{{{letter} = {number(value)}}}" for letter, value in parts if value is not None)
 
 
 def wanted(loss: WrittenLoss) -> str:

@@ -185,6 +185,16 @@ def test_choosing_a_project_fills_in_everything_and_a_change_makes_it_one_s_own(
     assert "code “nobody”" in html(app)
 
 
+def test_a_cross_entropy_of_other_pixels_has_no_least_value(app: AppTest) -> None:
+    for x, towards in ((-1.0, 0.0), (2.0, 1.0)):
+        p = torch.tensor([abs(towards - 10.0**-n) for n in (2, 6, 10)], dtype=torch.float64)
+        values = -(x * p.log() + (1 - x) * (1 - p).log())
+        assert bool((values.diff() < -5).all())
+    converter(app, error="cross-entropy", pixels="sum", range="symmetric")
+    assert "it falls without bound as $p$ goes to 0 or to 1" in app.markdown[0].value
+    assert len(app.code) == 1  # and no command
+
+
 def test_what_lies_outside_is_said(app: AppTest) -> None:
     converter(app, code="scvi")
     assert app.markdown[0].value.startswith("**Outside.** scVI")

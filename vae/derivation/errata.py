@@ -176,7 +176,7 @@ ERRATA = {
                     r"N(\mu_\phi(x), \Sigma_\phi(x))"
                 ),
             ),
-            r"Right for the diagonal $\Sigma_\phi$ that the note has some pages earlier, with $\Sigma^{1/2}$ read as "
+            r"Right for the diagonal $\Sigma_\phi$ that the note has earlier, with $\Sigma^{1/2}$ read as "
             r"the vector of standard deviations. With correlations it takes a matrix product: $z = m + L\varepsilon$, "
             r"$LL^\top = \Sigma$.",
             r"Only the diagonal of $\Sigma^{1/2}$ can take part in an elementwise product that gives a vector; the "
