@@ -6,8 +6,9 @@ import streamlit as st
 
 from ui import converter, look
 from ui.converter_code import our_command, snippet
-from ui.converter_faults import GRAVE, sentence
-from ui.converter_words import WANTED, reading, summary, wanted_words, way_back
+from ui.converter_faults import GRAVE, sentence, verdict
+from ui.converter_projects import INEXPRESSIBLE, PROJECTS
+from ui.converter_words import reading, summary, wanted, wanted_words, way_back
 from vae.reductions import WrittenLoss, faults, meaning
 
 TITLE = "My code says …"
@@ -27,22 +28,19 @@ def check_address() -> None:
 
 
 def results(loss: WrittenLoss) -> None:
+    found = faults(loss)
+    look.label("Verdict")
+    with st.container(key=f"er-fault-{'grave' if any(one.name in GRAVE for one in found) else 'fine'}-verdict"):
+        st.markdown(verdict(loss, found))
     look.label("What it means")
     st.markdown(f"$$\\large {summary(meaning(loss))}$$")
-    warnings(loss)
+    with st.container(key="er-faults", gap="small"):
+        for index, one in enumerate(one for one in found if one.name not in GRAVE):
+            with st.container(key=f"er-fault-light-{index}"):
+                st.markdown(sentence(one, loss))
     with st.container(key="er-reading"):
         for line in reading(loss):
             st.markdown(f"$\\displaystyle {line.tex}$\n\n{line.about}")
-
-
-def warnings(loss: WrittenLoss) -> None:
-    found = faults(loss)
-    if not found:
-        look.notice("This loss is −ELBO, in nats per image.")
-    with st.container(key="er-faults", gap="small"):
-        for index, one in enumerate(found):
-            with st.container(key=f"er-fault-{'grave' if one.name in GRAVE else 'light'}-{index}"):
-                st.markdown(sentence(one, loss))
 
 
 def code(loss: WrittenLoss) -> None:
@@ -52,6 +50,8 @@ def code(loss: WrittenLoss) -> None:
     command, why_not = our_command(loss, converter.image_shape())
     if command:
         st.code(command, language="bash", wrap_lines=True)
+        if loss.range != "unit":
+            look.note("For the same pixels from 0 to 1, with C in their units.")
     else:
         look.note(why_not)
 
@@ -59,7 +59,7 @@ def code(loss: WrittenLoss) -> None:
 def the_way_back(loss: WrittenLoss) -> None:
     with st.container(key="panel-converter-back"):
         look.label("The other way: what to write")
-        value = converter.reverse_question(WANTED.get(loss.error, "C that you want, 1/β"))
+        value = converter.reverse_question(wanted(loss))
         st.markdown(wanted_words(loss, value))
         for line in way_back(loss, value):
             st.markdown(f"${line.tex}$ {line.about}")
@@ -73,7 +73,12 @@ left, right = st.columns([1, 1.2], gap="large")
 with left:
     converter.questions()
 loss = converter.written_loss()
+project = PROJECTS.get(converter.answer("code"))
 with right:
-    results(loss)
-    code(loss)
-    the_way_back(loss)
+    if project:
+        st.markdown(project.about)
+    if project is None or project.answers:
+        results(loss)
+        code(loss)
+        the_way_back(loss)
+    look.note(INEXPRESSIBLE)

@@ -77,11 +77,13 @@ def bias_words(row: Row) -> str:
     """The bias, and what noise alone could make of none."""
     if row.name == "exact":
         return "0"
-    if row.noise == 0:
-        return f"{significant(row.bias)} <small>known exactly</small>"
     noise = f"<small>± {significant(row.noise)}</small>"
+    if row.known:
+        return f"{significant(row.bias)} <small>known exactly</small>" if row.bias else f"none {noise}"
+    if row.noise == 0:
+        return "unknown <small>all draws were alike</small>"
     if row.bias <= 2 * row.noise:
-        return f"none seen {noise}"
+        return f"not told from none {noise}"
     return f"{significant(row.bias)} {noise}"
 
 

@@ -11,7 +11,8 @@ import streamlit as st
 
 from ui import look
 from ui.converter_code import Shape
-from vae.reductions import ERRORS, LEAST_VARIANCE, MOST, WrittenLoss
+from ui.converter_projects import PROJECTS
+from vae.reductions import ERRORS, LEAST_VARIANCE, MOST, RANGES, WrittenLoss
 
 KEY = "converter-"
 PRESETS: dict[str, Shape] = {
@@ -23,6 +24,12 @@ PRESETS: dict[str, Shape] = {
 }
 LARGEST = 4096  # pixels of a side
 LEARNED = "learned"
+RANGE_WORDS = {
+    "unit": "0 to 1",
+    "symmetric": "−1 to 1",
+    "bytes": "0 to 255",
+    "standardised": "standardised: (x − mean) / sd",
+}
 YES_NO = {"yes": True, "no": False}
 
 
@@ -53,6 +60,11 @@ def _from(least: float) -> Callable[[str], float | None]:
         return value if least <= value <= MOST else None
 
     return read
+
+
+def _sd(text: str) -> float | None:
+    value = _from(1 / MOST)(text)
+    return value if value is not None and value <= 0.5 else None
 
 
 def _reduction(usual: str) -> Field:
@@ -89,15 +101,18 @@ FIELDS: dict[str, Field] = {
     "channels": _size(1, 16),
     "k": _size(20, 1_000_000),
     "batch_size": _size(128, 1_000_000),
+    "range": Field("unit", _one_of(*RANGES), "one of " + ", ".join(RANGES)),
+    "data_sd": Field(0.3081, _sd, "a number from 1e-09 to 0.5", lambda value: f"{value:.12g}"),
     "C": _weight(1.0),
+    "code": Field("", _one_of("", *PROJECTS), "one of " + ", ".join(PROJECTS)),
 }
 
 
 def take_from_address(query: Mapping[str, str]) -> list[str]:
     """Put what the address says into the widgets; a sentence for each value that cannot be meant."""
-    refused = []
+    refused, base = [], PROJECTS[query["code"]].answers if query.get("code") in PROJECTS else {}
     for name, field in FIELDS.items():
-        value = field.usual
+        value = base.get(name, field.usual)
         if name in query:
             read = field.read(query[name])
             if read is None:
@@ -106,11 +121,27 @@ def take_from_address(query: Mapping[str, str]) -> list[str]:
                 value = read
         if st.session_state.get(KEY + name) != value:
             st.session_state[KEY + name] = value
+    _own_code()
     return refused
+
+
+def _own_code() -> None:
+    """A project's name stands only over the project's own answers."""
+    project = PROJECTS.get(answer("code"))
+    if project and any(answer(name) != value for name, value in project.answers.items()):
+        st.session_state[KEY + "code"] = ""
+
+
+def _take_project() -> None:
+    """Its answers, and the usual ones for the rest."""
+    if project := PROJECTS.get(answer("code")):
+        st.session_state.update({KEY + n: project.answers.get(n, FIELDS[n].usual) for n in FIELDS if n != "code"})
+    into_address()
 
 
 def into_address() -> None:
     """What differs from the usual; called by every change, before the page is drawn."""
+    _own_code()
     answers = {name: st.session_state[KEY + name] for name in FIELDS if KEY + name in st.session_state}
     kept = dict(st.query_params.items())
     for name, value in answers.items():
@@ -133,7 +164,7 @@ def image_shape() -> Shape:
 def written_loss() -> WrittenLoss:
     same = ("error", "pixels", "batch", "half", "weight", "full", "latents", "kl_batch", "kl_half", "kl_weight", "k")
     return WrittenLoss(
-        **{name: answer(name) for name in same},
+        **{name: answer(name) for name in (*same, "range", "data_sd")},
         variance=None if answer("noise") == LEARNED else answer("variance"),
         D=math.prod(image_shape()),
         batch_size=answer("batch_size"),
@@ -141,8 +172,10 @@ def written_loss() -> WrittenLoss:
 
 
 def questions() -> None:
-    """Three groups: the reconstruction, the KL, the sizes."""
+    """A project's code to begin with; then the reconstruction, the KL, the pixels."""
     with st.container(key="panel-converter"):
+        named = {"": "my own", **{name: project.label for name, project in PROJECTS.items()}}
+        st.selectbox("Code of", list(named), format_func=named.__getitem__, key=KEY + "code", on_change=_take_project)
         look.label("Reconstruction")
         st.selectbox("Error", list(ERRORS), format_func=lambda name: ERRORS[name].label, **_widget("error"))
         with _row():
@@ -153,6 +186,8 @@ def questions() -> None:
                 st.toggle("Factor ½", **_widget("half"))
             if answer("error") == "gaussian-nll":
                 _noise()
+            if answer("error") == "absolute":
+                st.segmented_control("Scale b", ["fixed", LEARNED], required=True, **_widget("noise"))
             _number(r"Weight of the error, $w_{\mathrm{rec}}$", "weight")
         look.label("KL")
         with _row():
@@ -161,8 +196,16 @@ def questions() -> None:
         with _row():
             st.toggle("Factor ½ of its closed form", **_widget("kl_half"))
             _number(r"Weight of the KL, $w_{\mathrm{KL}}$", "kl_weight")
-        look.label("Sizes")
+        look.label("Pixels and sizes")
+        _range()
         _sizes()
+
+
+def _range() -> None:
+    with _row():
+        st.selectbox("Range of the pixels", list(RANGES), format_func=RANGE_WORDS.__getitem__, **_widget("range"))
+        if answer("range") == "standardised":
+            st.number_input("sd, of pixels from 0 to 1", 1e-9, 0.5, step=0.01, format="%g", **_widget("data_sd"))
 
 
 def _noise() -> None:

@@ -9,6 +9,7 @@ from vae.reductions import WrittenLoss, meaning
 Shape = tuple[int, int, int]  # channels, height, width
 DATASETS: dict[Shape, str] = {(1, 8, 8): "digits", (1, 28, 28): "mnist", (1, 64, 64): "dsprites"}
 OWN_DATA = "images.npz"
+NONE = 'reduction="none"'
 CALLS = {
     "squared": "F.mse_loss(x_hat, x, {})",
     "cross-entropy": "F.binary_cross_entropy(x_hat, x, {})",
@@ -25,6 +26,8 @@ def snippet(loss: WrittenLoss, shape: Shape) -> str:
     if loss.error == "gaussian-nll":
         value = "log_var.exp().expand_as(x)" if loss.variance is None else f"torch.full_like(x, {loss.variance!r})"
         lines.append(f"var = {value}" + ("  # log_var: a parameter" if loss.variance is None else ""))
+    if loss.error == "absolute" and loss.variance is None:
+        lines.append("# log_b: a parameter")
     half = "0.5 * " if loss.error == "squared" and loss.half else ""
     kl_half = "0.5 * " if loss.kl_half else ""
     kl = "(1 + logvar - mu.pow(2) - logvar.exp())"
@@ -38,9 +41,12 @@ def snippet(loss: WrittenLoss, shape: Shape) -> str:
 
 def _reconstruction(loss: WrittenLoss) -> str:
     call = CALLS[loss.error].replace("{full}", str(loss.full))
+    if loss.error == "absolute" and loss.variance is None:
+        each = f"({call.format(NONE)} / log_b.exp() + log_b)"
+        return each + ".flatten(1)" + _reductions(loss.pixels, loss.batch, "images")
     if loss.pixels == loss.batch:
         return call.format(f'reduction="{loss.pixels}"')
-    return call.format('reduction="none"') + ".flatten(1)" + _reductions(loss.pixels, loss.batch, "images")
+    return call.format(NONE) + ".flatten(1)" + _reductions(loss.pixels, loss.batch, "images")
 
 
 def _reductions(inside: str, batch: str, what: str) -> str:
@@ -56,6 +62,8 @@ def _times(weight: float, name: str) -> str:
 def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
     """The command that trains the same, or "" and a sentence why there is none."""
     m = meaning(loss)
+    if loss.error in ("cross-entropy", "grey-cross-entropy") and loss.range != "unit":
+        return "", "There is none: a cross-entropy is a likelihood of pixels that are 0 or 1."
     if loss.error == "grey-cross-entropy":
         return "", (
             "There is none: this loss is no likelihood of grey pixels. Nearest are --likelihood continuous-bernoulli "
@@ -70,9 +78,9 @@ def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
         return _command(loss, shape, "gaussian", "fit"), ""
     likelihood = "bernoulli" if loss.error == "cross-entropy" else "gaussian"
     try:
-        return _command(loss, shape, likelihood, m.C or 0.0), ""
+        return _command(loss, shape, likelihood, m.unit_C or 0.0), ""
     except ConfigError:
-        return "", f"There is none: C = {m.C:.3g} is beyond what float32 can train."
+        return "", f"There is none: C = {m.unit_C:.3g} is beyond what float32 can train."
 
 
 def _command(loss: WrittenLoss, shape: Shape, likelihood: str, C: float | str) -> str:

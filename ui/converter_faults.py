@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from ui.converter_words import number
-from vae.reductions import Fault, WrittenLoss, meaning
+from vae.reductions import Fault, Meaning, WrittenLoss, meaning
 
-GRAVE = ("no-likelihood", "no-elbo")  # the loss is no ELBO at all
+GRAVE = ("no-range", "no-likelihood", "no-elbo")  # the loss is no ELBO at all: the verdict
 
 
 def sentence(found: Fault, loss: WrittenLoss) -> str:
@@ -23,7 +23,10 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
         "beta": m.beta,
         "factor": found.factor,
         "c": m.c or 0.0,
-        "most": loss.D / 4,
+        "most": loss.D * m.width**2 / 4,
+        "sd": m.sd or 0.0,
+        "half_width": m.width / 2,
+        "outside": round(100 * m.outside),
         "missing": math.log(2),
         "all_missing": loss.D * math.log(2),
     }
@@ -31,19 +34,55 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
     return {name: f"${number(value)}$" for name, value in values.items()} | said
 
 
+def verdict(loss: WrittenLoss, found: list[Fault]) -> str:
+    """First of all: is it −ELBO? Markdown."""
+    grave = [sentence(one, loss) for one in found if one.name in GRAVE]
+    if grave:
+        return grave[0]
+    m, rounded = meaning(loss), ""
+    times = "" if math.isclose(m.scale, 1.0, rel_tol=1e-9) else f" times ${fraction(m.scale)}$"
+    but = " but for a constant" if abs(m.constant or 0.0) > 1e-9 * loss.D else ""
+    if m.c is None and m.laplace_scale is None and not math.isclose(m.beta, 1.0, rel_tol=1e-9):
+        rounded = f" $\\beta$ is ${number(m.beta, 6)}$: 1 but for the digits of a weight."
+    return f"**This is −ELBO**{times}{but}, {_density(loss, m)}, averaged over the batch.{rounded}"
+
+
+def fraction(value: float) -> str:
+    """A number, or one over a whole number."""
+    whole = round(1 / value)
+    if value < 1 and math.isclose(value * whole, 1.0, rel_tol=1e-9):
+        return rf"\tfrac{{1}}{{{number(whole)}}}"
+    return number(value)
+
+
+def _density(loss: WrittenLoss, m: Meaning) -> str:
+    if loss.error == "cross-entropy":
+        return "of a Bernoulli likelihood of 0/1 pixels"
+    if m.c is not None:
+        return f"of a Gaussian likelihood with $c = {number(m.c)}$"
+    if m.laplace_scale is not None:
+        return f"of a Laplace likelihood with $b = {number(m.laplace_scale)}$"
+    return f"of a {'Laplace' if loss.error == 'absolute' else 'Gaussian'} likelihood whose noise is learned"
+
+
 def _said(reduction: str) -> str:
     return "summed" if reduction == "sum" else "averaged"
 
 
 SENTENCES = {
+    "no-range": (
+        "**This is not −ELBO.** A cross-entropy is a likelihood of pixels that are 0 or 1. For a target below 0 or "
+        "above 1 it falls without bound as $p$ goes to 0 or to 1."
+    ),
     "no-likelihood": (
-        "**No likelihood.** Cross-entropy on grey pixels is not the logarithm of a density on $[0, 1]$. At "
+        "**This is not −ELBO.** Cross-entropy on grey pixels is not the logarithm of a density on $[0, 1]$. At "
         "$p = \\tfrac12$ a density has $\\log 2$ = {missing} nats more per pixel, {all_missing} per image. Use the "
-        "continuous Bernoulli, or draw 0/1 pixels from the grey ones and train on these."
+        "continuous Bernoulli, or draw 0/1 pixels from the grey ones and train on these. The KL weighs $\\beta$ = "
+        "{beta}."
     ),
     "no-elbo": (
-        "**No ELBO.** The KL weighs $\\beta$ = {beta} instead of 1: the loss bounds no $\\log p(x)$, and its values do "
-        "not compare with those of an ELBO."
+        "**This is not −ELBO.** The KL weighs $\\beta$ = {beta} instead of 1, as in a β-VAE: the loss bounds no "
+        "$\\log p(x)$, and its values do not compare with those of an ELBO."
     ),
     "both-means": (
         "Mean over pixels and mean over latents: $\\beta$ is $D/k$ = {D} / {k} = {factor} times what the sums give."
@@ -56,9 +95,13 @@ SENTENCES = {
     ),
     "kl-half": "The KL without its $\\tfrac12$ counts twice: $\\beta$ is {factor} times what the closed form gives.",
     "half": "A squared error without $\\tfrac12$ counts twice against $c = 1$: $c$ and $\\beta$ are halved.",
+    "wide-noise": (
+        "**The noise is wider than the data.** Its standard deviation, {sd}, exceeds half of the pixels’ range, "
+        "{half_width}: of a pixel drawn around the middle of the range, {outside} % would lie outside."
+    ),
     "noise-above-data": (
-        "$c$ = {c} is above $D/4$ = {most}, the most variance that pixels in $[0, 1]$ can have in any direction: with "
-        "this noise a linear decoder uses no latent dimension at all."
+        "$c$ = {c} is above {most}, the most variance that $D$ = {D} pixels of this range can have in any direction: "
+        "with this noise a linear decoder uses no latent dimension at all."
     ),
     "log-2pi": (
         "torch leaves out $\\tfrac12\\log 2\\pi$ a pixel, the same for every $v$: add ${constant}$ nats per image to "

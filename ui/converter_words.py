@@ -26,9 +26,9 @@ class Line:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """For KaTeX, to `digits` significant digits: 36.2, 0.0255, 1.28 × 10⁻⁵."""
-    if value == 0:
-        return "0"
+    """For KaTeX: whole numbers to the unit, others to `digits` significant digits: 12,288, 0.0255, 1.28 × 10⁻⁵."""
+    if abs(value) < 1e7 and math.isclose(value, round(value), rel_tol=1e-12):
+        return f"{round(value):,}".replace(",", "{,}")
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     if -4 <= int(power) < 7:
         text = f"{float(f'{value:.{digits - 1}e}'):,.{max(0, digits - 1 - int(power))}f}"
@@ -63,16 +63,33 @@ def _product(factors: list[tuple[str, float]], numbers: bool = False) -> str:
 def reading(loss: WrittenLoss) -> list[Line]:
     """The loss taken apart, then what it fixes."""
     m = meaning(loss)
-    whole = rf"L = s \cdot \frac1B \sum_i \left[\rho\, e_i + \mathrm{{KL}}_i\right], \qquad {ERRORS[loss.error]}"
+    learned = loss.error == "absolute" and loss.variance is None
+    error = r"e_i = \sum \left(|x - \hat x| / b + \log b\right)" if learned else ERRORS[loss.error]
+    whole = rf"L = s \cdot \frac1B \sum_i \left[\rho\, e_i + \mathrm{{KL}}_i\right], \qquad {error}"
     lines = [
         Line(whole, "What the code minimises. Only $\\rho$ decides what is learned."),
         Line(ratio(loss), "How an image’s whole error weighs against its whole KL."),
         *_noise(loss, m),
-        Line(_beta(loss, m), BETA[loss.error]),
+        Line(_beta(loss, m), BETA["gaussian-nll" if learned else loss.error]),
         Line(_scale(loss, m), "The gradient is $s$ times ours: a learning rate for SGD; Adam hardly notices."),
     ]
     if m.constant is not None:
         lines.append(Line(_elbo(loss, m), "A printed loss as nats per image."))
+    return lines + _unit(loss, m)
+
+
+def _unit(loss: WrittenLoss, m: Meaning) -> list[Line]:
+    """The same for pixels from 0 to 1."""
+    if m.width == 1 or m.sd is None:
+        return []
+    w, values = number(m.width), [rf"w = {number(m.width)}"]
+    if m.c is not None and m.unit_C is not None:
+        values += [rf"C w^2 = {number(m.unit_C)}", rf"c / w^2 = {number(m.c / m.width**2)}"]
+    values.append(rf"\text{{sd}} / w = {number(m.sd / m.width)}")
+    lines = [Line(r", \qquad ".join(values), "In pixels from 0 to 1: the range is $w$ wide.")]
+    if m.constant is not None:
+        tex = rf"D \log w = {number(loss.D)} \cdot \log {w} = {number(loss.D * math.log(m.width), 6)}"
+        lines.append(Line(tex, "nats to take off −ELBO for pixels from 0 to 1: a density has units."))
     return lines
 
 
@@ -87,6 +104,9 @@ def _noise(loss: WrittenLoss, m: Meaning) -> list[Line]:
         C = rf"C = \rho = {rho}" if not v else rf"C = \frac{{\rho}}{{2v}} = {number(m.C)}"
         tex = rf"{C}, \qquad c = \frac{{1}}{{2C}} = {number(m.c)}, \qquad \sqrt c = {number(m.sd or 0.0)}"
         return [Line(tex, "The noise of $p(x|z)$: variance $c$, standard deviation $\\sqrt c$ per pixel.")]
+    if loss.error == "absolute":
+        tex = r"b \to \tfrac1D\, \mathbb{E}\|x - \hat x\|_1"
+        return [Line(tex, "The scale is fitted: its optimum is the mean absolute error of a pixel.")]
     if loss.error == "gaussian-nll":
         tex = r"c \to \tfrac1D\, \mathbb{E}\|x - \hat x\|^2, \qquad C = \frac{1}{2c}"
         return [
@@ -140,6 +160,8 @@ def _elbo(loss: WrittenLoss, m: Meaning) -> str:
 def _constant(loss: WrittenLoss, m: Meaning) -> str:
     if m.laplace_scale is not None:
         return r"D \log 2b"
+    if loss.error == "absolute":
+        return r"D \log 2"
     if loss.error == "squared":
         return r"\tfrac D2 \log 2\pi c"
     if loss.variance is None:
@@ -151,19 +173,22 @@ def _constant(loss: WrittenLoss, m: Meaning) -> str:
 def summary(m: Meaning) -> str:
     """C, c, the standard deviation and beta, those that there are, in one formula."""
     parts = [(r"C", m.C), ("c", m.c), (r"\text{sd}", m.sd), (r"\beta", m.beta)]
-    return r" \qquad ".join(f"{letter} = {number(value)}" for letter, value in parts if value is not None)
+    if m.width != 1 and m.c is not None:
+        parts.insert(1, (r"C_{[0,1]}", m.unit_C))
+    return r" \qquad ".join(f"{{{letter} = {number(value)}}}" for letter, value in parts if value is not None)
 
 
-WANTED = {
-    "squared": "C that you want",
-    "gaussian-nll": "C that you want",
-    "absolute": "1/b that you want",
-}
+def wanted(loss: WrittenLoss) -> str:
+    """The label of the question for the way back."""
+    if loss.error in ("cross-entropy", "grey-cross-entropy") or loss.variance is None:
+        return "C that you want, 1/β"
+    unit = "" if loss.range == "unit" else ", in the units of your pixels"
+    return ("1/b" if loss.error == "absolute" else "C") + " that you want" + unit
 
 
 def wanted_words(loss: WrittenLoss, value: float) -> str:
     """What the number that is asked for means."""
-    if loss.error == "absolute":
+    if loss.error == "absolute" and loss.variance is not None:
         return rf"$b = {number(1 / value)}$, sd $= {number(math.sqrt(2) / value)}$ per pixel"
     if loss.error == "squared" or (loss.error == "gaussian-nll" and loss.variance is not None):
         c = 1 / (2 * value)

@@ -28,7 +28,8 @@ def posterior_means(model: Model, dataset: Dataset) -> Tensor:
 
 def active_units(model: Model, dataset: Dataset, threshold: float = ACTIVE_THRESHOLD) -> int:
     """Number of latent dimensions whose posterior mean varies over the held-out data: Var_x(E_q[z_i]) > threshold
-    (Burda et al. 2015, who use 0.01)."""
+    (Burda et al. 2015, who use 0.01). "Active" is this rule alone. That a dimension "carries" something is another:
+    0.01 nats of rate or more, which a q of constant mean and narrow scale has too, without being active."""
     return int((posterior_means(model, dataset).var(0, correction=0) > threshold).sum())
 
 

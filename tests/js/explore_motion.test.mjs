@@ -4,7 +4,7 @@ import test from "node:test";
 import { TILES, leaf, some, withLabel } from "../../ui/static/explore_images.js";
 import { meaning } from "../../ui/static/explore_dimensions.js";
 import { FLIP, PERIOD, Pace, cycling, easing, flipping } from "../../ui/static/explore_motion.js";
-import { normPlaces } from "../../ui/static/explore_length.js";
+import { normPlaces, usualLengths, usualWords } from "../../ui/static/explore_length.js";
 import { coordinate, endsOf, rangeOf } from "../../ui/static/explore_space.js";
 
 test("easing begins where it is, ends exactly at its aim, and never goes back", () => {
@@ -66,6 +66,18 @@ test("the band of ‖z‖ holds what draws from the prior have", () => {
   assert.ok(low < at && at < high);
   assert.ok(normPlaces(9, 10).at > normPlaces(9, 10).high);
   assert.ok(normPlaces(40, 2).at <= 1);
+});
+
+test("typical lengths are the quantiles of the chi distribution", () => {
+  const near = (found, wanted) => found.forEach((x, i) => assert.ok(Math.abs(x - wanted[i]) < 1e-5, `${found} ${wanted}`));
+  near(usualLengths(1), [0.0313380, 0.6744898, 2.2414027]); // of the absolute value of a normal number
+  near(usualLengths(2), [0.025, 0.5, 0.975].map((p) => Math.sqrt(-2 * Math.log(1 - p)))); // Rayleigh
+  near(usualLengths(3).map((r) => r * r), [0.2157953, 2.3659739, 9.3484036]); // tables of chi-squared
+  near(usualLengths(10).map((r) => r * r), [3.2469728, 9.3418178, 20.4831774]);
+  assert.equal(usualWords(2), "typical 1.18, 95 % of the prior from 0.23 to 2.72");
+  const { low, high } = normPlaces(0, 2);
+  assert.ok(Math.abs(high / low - usualLengths(2)[2] / usualLengths(2)[0]) < 1e-9);
+  assert.ok(usualLengths(512)[0] > 21 && usualLengths(512)[2] < 24.1);
 });
 
 test("words and numbers on a slider", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { arcWithin, rings } from "../../ui/static/map_ink.js";
+import { aboutRings, arcWithin, ringLabel, rings } from "../../ui/static/map_ink.js";
 import { OwnPicture, encodeAddress, outOfDate, placeOn, whyNowhere } from "../../ui/static/map_own.js";
 import { allowedOf } from "../../ui/static/map_selection.js";
 import { gapFor, pictureAt } from "../../ui/static/map_sheet.js";
@@ -80,6 +80,11 @@ test("pictures of the decoded plane keep a gap, and the pointer finds them", () 
     assert.ok(gap >= 1 && Math.abs((gap * 400) / side - 2) < 0.8, `${width}: ${gap}`);
     for (const at of [0, 5, 16]) assert.equal(pictureAt((at * (width + gap) + width / 2) / side, width, gap), at);
   }
+});
+
+test("a ring says which share of the prior it holds", () => {
+  assert.deepEqual([1, 2, 3].map(ringLabel), ["1σ, 39 %", "2σ, 86 %", "3σ, 99 %"]);
+  assert.equal(aboutRings, "dashed: the prior at 1, 2, 3σ, which hold 39, 86, 99 % of it");
 });
 
 test("the prior's rings have a halo of the ground beneath", () => {

@@ -49,10 +49,10 @@ test("a held-out number of another C is not shown", () => {
 test("bars are sorted, limited, and counted with all dimensions", () => {
   assert.deepEqual(largest([0.1, 3, 0.1, 2]), [1, 3, 0, 2]);
   assert.equal(largest(Array(64).fill(1)).length, 24);
-  assert.equal(caption([2, 0.02, 0.01]), "2 of 3 dimensions above 0.01 nats.");
-  assert.match(caption([1, 2], true), /^2 of 2 dimensions above 0.01 nats\. Each bar is .* of one dimension alone/);
-  assert.equal(caption([1]), "1 of 1 dimension above 0.01 nats.");
-  assert.equal(caption(Array(64).fill(1)), "64 of 64 dimensions above 0.01 nats; the 24 largest are shown, 40 more are not.");
+  assert.equal(caption([2, 0.02, 0.01, 0.0099]), "3 of 4 dimensions carry 0.01 nats or more.");
+  assert.match(caption([1, 2], true), /^2 of 2 dimensions carry 0.01 nats or more\. Each bar is .* of one dimension alone/);
+  assert.equal(caption([1]), "1 of 1 dimension carries 0.01 nats or more.");
+  assert.equal(caption(Array(64).fill(1)), "64 of 64 dimensions carry 0.01 nats or more; the 24 largest are shown, 40 more are not.");
   for (const value of [0, 0.004, 0.9, 1.6, 43, 98, 1000]) assert.ok(axisEnd(value) >= value && axisEnd(value) < Math.max(2.2 * value, 0.01));
 });
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from ui.converter import FIELDS, KEY
 from ui.converter_code import our_command, snippet
-from ui.converter_faults import SENTENCES, sentence
+from ui.converter_faults import SENTENCES, sentence, verdict
+from ui.converter_projects import INEXPRESSIBLE, PROJECTS
 from ui.converter_words import W_KL, W_REC, number, reading, summary, way_back
 from vae.arguments import parser
 from vae.errors import ConfigError
@@ -52,7 +55,7 @@ def widget(app: AppTest, name: str) -> object:
 MOVES = {
     "error": "cross-entropy", "pixels": "sum", "batch": "sum", "half": True, "weight": 2.5, "latents": "mean",
     "kl_batch": "sum", "kl_half": False, "kl_weight": 0.25, "height": 32, "width": 30, "channels": 3, "k": 8,
-    "batch_size": 64, "C": 36.0,
+    "batch_size": 64, "range": "bytes", "C": 36.0,
 }  # fmt: skip
 
 
@@ -89,8 +92,114 @@ def test_the_gaussian_nll_has_questions_of_its_own(app: AppTest) -> None:
         "noise": "learned",
         "full": "yes",
     }
-    assert "This loss is −ELBO" in html(app)
+    assert "**This is −ELBO** of" not in words(app)
+    assert "**This is −ELBO**, of a Gaussian likelihood whose noise is learned" in words(app)
     assert "--C fit" in app.code[1].value
+
+
+def test_the_verdict_stands_first(app: AppTest) -> None:
+    converter(app)
+    assert app.markdown[0].value.startswith(
+        "**This is −ELBO** but for a constant, of a Gaussian likelihood with $c = 39"
+    )
+    for link, said in (
+        ({"pixels": "mean", "weight": "784"}, "**This is −ELBO**, of a Bernoulli likelihood"),
+        ({"pixels": "mean", "weight": "1", "kl_weight": "0.00127551020408"}, r"−ELBO** times $\tfrac{1}{784}$, of a B"),
+        ({"pixels": "mean", "weight": "1", "kl_weight": "1"}, "**This is not −ELBO.** The KL weighs $\\beta$ = $784$"),
+    ):
+        converter(app, error="cross-entropy", **link)
+        assert said in app.markdown[0].value
+        assert ("Mean over pixels" in words(app)) is ("not −ELBO" in said)
+    converter(app, error="grey-cross-entropy")
+    assert app.markdown[0].value.startswith("**This is not −ELBO.** Cross-entropy on grey pixels")
+    assert r"$\beta$ is $1.00038$" in verdict(WrittenLoss("cross-entropy", kl_weight=0.001276), [])
+
+
+def test_the_range_of_the_pixels_is_asked_for_and_c_follows(app: AppTest) -> None:
+    converter(app, pixels="sum", weight="8")
+    assert "wider than the data" not in words(app)
+    widget(app, "range").set_value("bytes").run()  # type: ignore[attr-defined]
+    assert address(app) == {"pixels": "sum", "weight": "8", "range": "bytes"}
+    assert f"C_{{[0,1]}} = {number(8 * 255**2)}" in words(app)
+    assert "--C 520200" in app.code[1].value
+    converter(app, weight="0.000015", range="bytes")
+    assert "**The noise is wider than the data.**" in words(app)
+    converter(app, weight="8", range="standardised", data_sd="0.25")
+    assert f"C w^2 = {number(8 / 0.25**2)}" in words(app)
+    assert widget(app, "data_sd").value == 0.25  # type: ignore[attr-defined]
+
+
+def of_projects(
+    x: torch.Tensor, x_hat: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Their losses, as their own files compute them; logvar of AutoencoderKL is −1."""
+    B, kl = len(x), 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
+    bce = -(x * x_hat.log() + (1 - x) * (1 - x_hat).log())
+    return {
+        "pytorch-examples": bce.sum() + kl.sum(),
+        "keras": bce.flatten(1).sum(1).mean() + kl.sum(1).mean(),
+        "pytorch-vae": (x - x_hat).square().mean() + 0.00025 * kl.sum(1).mean(),
+        "disentangling-vae": bce.sum() / B + 4 * kl.mean(0).sum(),
+        "autoencoder-kl": ((x - x_hat).abs() / math.exp(-1) - 1).sum() / B + 1e-6 * kl.sum() / B,
+    }
+
+
+SIZES = {
+    "pytorch-examples": (784, 20, 128), "keras": (784, 2, 128), "pytorch-vae": (12_288, 128, 64),
+    "disentangling-vae": (4096, 10, 64), "autoencoder-kl": (196_608, 4096, 12),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_project_s_answers_compute_its_loss(app: AppTest, name: str) -> None:
+    converter(app, code=name)
+    assert address(app)["code"] == name
+    assert PROJECTS[name].about in words(app)
+    D, k, B = SIZES[name]
+    answers = dict(PROJECTS[name].answers)
+    sizes = {n: answers.get(n, FIELDS[n].usual) for n in ("channels", "height", "width", "k", "batch_size")}
+    assert (sizes["channels"] * sizes["height"] * sizes["width"], sizes["k"], sizes["batch_size"]) == (D, k, B)
+    torch.manual_seed(1)
+    x = torch.rand(3, sizes["channels"], sizes["height"], sizes["width"], dtype=torch.float64)
+    x_hat = 0.1 + 0.8 * torch.rand_like(x)
+    mu, logvar = torch.randn(3, k, dtype=torch.float64), torch.randn(3, k, dtype=torch.float64)
+    given: dict[str, Any] = {"F": F, "torch": torch, "x": x, "x_hat": x_hat, "mu": mu, "logvar": logvar}
+    given["log_b"] = torch.tensor(-1.0).double()
+    exec(app.code[0].value, given)
+    assert float(given["loss"]) == pytest.approx(float(of_projects(x, x_hat, mu, logvar)[name]), rel=1e-10)
+
+
+def test_choosing_a_project_fills_in_everything_and_a_change_makes_it_one_s_own(app: AppTest) -> None:
+    converter(app, half="yes")
+    widget(app, "code").set_value("pytorch-vae").run()  # type: ignore[attr-defined]
+    assert address(app) == {
+        "code": "pytorch-vae", "kl_weight": "0.00025", "k": "128", "batch_size": "64", "channels": "3", "height": "64",
+        "width": "64",
+    }  # fmt: skip
+    assert "12{,}288" in words(app)
+    assert "12{,}290" not in words(app)
+    widget(app, "k").set_value(64).run()  # type: ignore[attr-defined]
+    assert "code" not in address(app)
+    assert widget(app, "code").value == ""  # type: ignore[attr-defined]
+    converter(app, code="nobody")
+    assert "code “nobody”" in html(app)
+
+
+def test_a_cross_entropy_of_other_pixels_has_no_least_value(app: AppTest) -> None:
+    for x, towards in ((-1.0, 0.0), (2.0, 1.0)):
+        p = torch.tensor([abs(towards - 10.0**-n) for n in (2, 6, 10)], dtype=torch.float64)
+        values = -(x * p.log() + (1 - x) * (1 - p).log())
+        assert bool((values.diff() < -5).all())
+    converter(app, error="cross-entropy", pixels="sum", range="symmetric")
+    assert "it falls without bound as $p$ goes to 0 or to 1" in app.markdown[0].value
+    assert len(app.code) == 1  # and no command
+
+
+def test_what_lies_outside_is_said(app: AppTest) -> None:
+    converter(app, code="scvi")
+    assert app.markdown[0].value.startswith("**Outside.** scVI")
+    assert not app.code
+    assert INEXPRESSIBLE in html(app)
 
 
 def test_the_weights_are_called_as_in_the_formulas(app: AppTest) -> None:
@@ -147,7 +256,7 @@ def test_what_the_address_cannot_mean_is_said(app: AppTest) -> None:
 def test_the_printed_code_computes_the_loss_that_is_explained(error: str) -> None:
     torch.manual_seed(0)
     x = (torch.rand(5, *SHAPE, dtype=torch.float64) > 0.5).double()
-    given = {
+    given: dict[str, Any] = {
         "F": F, "torch": torch, "x": x, "x_hat": torch.rand(5, *SHAPE, dtype=torch.float64),
         "mu": torch.randn(5, 3, dtype=torch.float64), "logvar": torch.randn(5, 3, dtype=torch.float64),
     }  # fmt: skip
@@ -194,6 +303,9 @@ def test_there_is_a_sentence_with_its_numbers_for_every_fault() -> None:
 def test_numbers_for_formulas() -> None:
     values = (0, 1, 36.2, 0.025510204, 3061.177, 1.28e-5, 784.0, 1e9, 10.0)
     expected = ("0", "1", "36.2", "0.02551", "3{,}061", r"1.28 \times 10^{-5}", "784", r"1 \times 10^{9}", "10")
+    assert [number(value) for value in (12_288, 12_288.0, 196_608, 12_288.5)] == [
+        "12{,}288", "12{,}288", "196{,}608", "12{,}290"
+    ]  # fmt: skip
     assert tuple(number(value) for value in values) == expected
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
 import pytest
 import torch
-from scipy.stats import chi2, norm
+from scipy.stats import binom, chi2, norm
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from vae.derivation import collapse, gaussian_noise, gaussians, likelihood_ratio, monte_carlo, noise, trained_loss
-from vae.derivation.check import Check, generator, sampled, trapezoid
+from vae.derivation.check import BEYOND, Check, bernstein, generator, sampled, trapezoid
 from vae.derivation.collapse import Spectrum
 from vae.derivation.scalar_model import ScalarModel, identity, jensen, log_normal, two_terms
 from vae.linear_gaussian import best_at
@@ -106,6 +107,19 @@ def test_samples_agree_with_the_formulas() -> None:
     assert sum(a > 3 for a in apart) <= 6  # of 240; chance alone makes one
 
 
+@pytest.mark.parametrize(("bent", "x", "m"), [(True, 1.0, 0.6), (True, 1.0, 1.2), (True, -3.0, 0.1), (False, 1.0, 0.6)])
+def test_a_narrow_q_is_not_always_the_closest(bent: bool, x: float, m: float) -> None:
+    """At the page's first setting the distortion is least at s = .55; the rate falls with s up to 1 all the same."""
+    model, scales = ScalarModel(bent, 0.5), torch.linspace(0, 2, 20_001, dtype=torch.float64)
+    distortion = model.distortion(x, torch.full_like(scales, m), scales)
+    assert float(scales[distortion.argmin()]) == pytest.approx(model.best_scale(x, m), abs=1e-4)
+    rate = model.rate(torch.full_like(scales, m), scales)[1:10_001]
+    assert bool((rate.diff() < 0).all())
+    if (bent, x, m) == (True, 1.0, 0.6):
+        assert model.best_scale(x, m) == pytest.approx(math.sqrt(2 / 3 - 0.36), rel=1e-12)
+        assert float(distortion[0]) > float(distortion.min()) + 0.2
+
+
 # divergences
 
 
@@ -156,12 +170,23 @@ def test_right_draws_have_the_wanted_covariance_and_wrong_ones_do_not(way: str, 
     right = way in ("diagonal", "full")
     assert found.check.agrees is right
     assert torch.equal(found.exact, found.wanted) is right
+    assert found.right is right
     assert found.rank == (1 if way == "one-number" else 2)
 
 
 def test_without_correlation_the_elementwise_product_is_right() -> None:
     found = noise.draw("elementwise", t(0.0, 0.0), gaussians.covariance_2d(1.0, 0.7, 0.0), 30_000, generator(5))
     assert found.check.agrees
+    assert found.right
+
+
+@pytest.mark.parametrize("samples", [100, 30_000])
+def test_a_rule_is_right_or_wrong_by_algebra_however_few_the_draws(samples: int) -> None:
+    for seed, (s1, s2, r) in enumerate(itertools.product((0.2, 1.0, 2.0), (0.2, 2.0), (-0.95, -0.05, 0.0, 0.05, 0.95))):
+        for way in noise.WAYS:
+            found = noise.draw(way, t(0.0, 0.0), gaussians.covariance_2d(s1, s2, r), samples, generator(seed))
+            assert found.right is (way in ("diagonal", "full") or (way == "elementwise" and r == 0))
+            assert found.check.possible or not found.right
 
 
 def test_the_error_that_right_draws_leave() -> None:
@@ -303,10 +328,62 @@ def test_sampled_gradients_agree_and_a_baseline_calms_them() -> None:
         assert found.printed_error > 0.05
 
 
-def test_draws_that_are_all_alike_have_no_variance_to_compare() -> None:
-    model, logits = likelihood_ratio.toy(1, generator(0), 4.0)
-    found = likelihood_ratio.compare(model, logits - 40, 100, generator(0))
-    assert math.isnan(found.variance_ratio)
+@pytest.mark.parametrize("samples", [2, 3])
+def test_the_error_of_an_estimate_is_that_over_all_draws(samples: int) -> None:
+    """The variance over all (2^k)^S samples, each with its probability, of both estimates."""
+    model, logits = likelihood_ratio.toy(2, generator(5), 4.0)
+    codes, weights = model.codes, likelihood_ratio.log_q(logits, model.codes).exp()
+    scores, f = likelihood_ratio.score(logits, codes), likelihood_ratio.log_q(logits, codes) - model.log_joint(codes)
+    tuples = torch.cartesian_prod(*[torch.arange(4)] * samples)
+    p = weights[tuples].prod(1)
+    others = (f[tuples].sum(1, keepdim=True) - f[tuples]) / (samples - 1)
+    for check, g in (
+        (0, (scores[tuples] * f[tuples][..., None]).mean(1)),
+        (1, (scores[tuples] * (f[tuples] - others)[..., None]).mean(1)),
+    ):
+        mean = p @ g
+        assert torch.allclose(mean, likelihood_ratio.gradient(model, logits), rtol=1e-12)
+        found = likelihood_ratio.compare(model, logits, samples, generator(1))
+        told = t(*(one.error for one in (found.plain, found.baseline)[check]))
+        assert torch.allclose(told, (p @ (g - mean).square()).sqrt(), rtol=1e-9)
+        one = (found.plain_length, found.baseline_length)[check]
+        along = found.exact / found.exact.norm()
+        assert one.error == pytest.approx(float((p @ ((g - mean) @ along).square()).sqrt()), rel=1e-9)
+        distance = (g - mean).abs()
+        reach = t(*(one.reach or 0.0 for one in (found.plain, found.baseline)[check]))
+        assert bool(((p[:, None] * (distance > reach)).sum(0) <= BEYOND).all())
+
+
+def test_a_mean_strays_farther_than_its_reach_as_rarely_as_stated() -> None:
+    """Draws of 0 and 1: the binomial distribution, from a handful of rare ones to many."""
+    for S, chance in itertools.product((10, 100, 1000), (1e-4, 1e-3, 0.02, 0.5)):
+        reach = float(bernstein(t(chance * (1 - chance)), t(max(chance, 1 - chance)), S))
+        outside = binom.sf(math.ceil(S * (chance + reach)) - 1, S, chance) + binom.cdf(S * (chance - reach), S, chance)
+        assert outside <= BEYOND
+    assert reach == pytest.approx(3.63 * 0.5 / math.sqrt(1000), rel=0.05)  # and is not far above three errors
+
+
+def test_draws_that_are_all_one_code_do_not_refute_the_right_rule() -> None:
+    model, logits = likelihood_ratio.toy(1, generator(1), 0.2)
+    found = likelihood_ratio.compare(model, logits - 8, 100, generator(0))
+    assert found.plain_length.agrees
+    assert found.plain_length.errors_apart < 1
+    assert math.isfinite(found.variance_ratio)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_wherever_the_sliders_go_the_right_gradient_is_not_called_wrong(bits: int) -> None:
+    doubted = total = 0
+    places = itertools.product((0.2, 4.0, 8.0), (-3.0, -1.5, 0.0, 1.5, 3.0), (1, 7, 23, 50), (100, 1000))
+    for seed, (c, shift, number, samples) in enumerate(places):
+        model, logits = likelihood_ratio.toy(bits, generator(number))
+        model = dataclasses.replace(model, noise=c)
+        found = likelihood_ratio.compare(model, logits + shift, samples, generator(seed))
+        checks = (found.plain_length, found.baseline_length, *found.plain, *found.baseline)
+        assert all(check.possible for check in checks)
+        doubted, total = doubted + sum(not check.agrees for check in checks), total + len(checks)
+        assert found.printed_error > 1e-4  # while the printed rule is told from it by all codes
+    assert doubted <= total / 100  # in one place they come from the same draws, and are doubted together
 
 
 def test_the_printed_rule_leaves_no_entropy() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -173,20 +174,86 @@ def names(**settings: object) -> set[str]:
 
 def test_each_fault_is_found_where_it_is_and_not_elsewhere() -> None:
     assert names(error="cross-entropy") == set()
-    for variance in (None, 0.1, 1.0, 7.3):
+    for variance in (None, 0.1, 0.25):
         assert names(error="gaussian-nll", full=True, variance=variance) == set()
         assert names(error="gaussian-nll", variance=variance) == {"log-2pi"}
-    assert names(error="gaussian-nll", weight=2.0) == {"constant"}
+    assert names(error="gaussian-nll", full=True, variance=0.26) == {"wide-noise"}  # sd above ½
+    assert names(error="gaussian-nll", weight=2.0) == {"constant", "wide-noise"}
     assert names(error="cross-entropy", pixels="mean") == {"no-elbo", "pixel-mean"}
     assert names(error="cross-entropy", latents="mean") == {"no-elbo", "latent-mean"}
     assert names(error="cross-entropy", pixels="mean", latents="mean") == {"no-elbo", "both-means"}
     assert names(error="cross-entropy", batch="sum") == {"no-elbo", "batch"}
     assert names(error="cross-entropy", kl_half=False) == {"no-elbo", "kl-half"}
     assert names(error="grey-cross-entropy") == {"no-likelihood"}
-    assert names(error="squared") == {"half", "constant"}
-    assert names(error="squared", half=True, pixels="mean") == {"pixel-mean", "noise-above-data", "constant"}
-    assert names(error="absolute") == {"constant"}
+    assert names(error="cross-entropy", range="symmetric") == {"no-range"}
+    assert names(error="squared") == {"half", "constant", "wide-noise"}
+    assert names(error="squared", weight=2.0) == {"half", "constant"}  # sd ½
+    assert names(error="squared", half=True, pixels="mean") == {
+        "pixel-mean", "noise-above-data", "constant", "wide-noise"
+    }  # fmt: skip
+    assert names(error="absolute") == {"constant", "wide-noise"}
+    assert names(error="absolute", weight=4.0) == {"constant"}
+    assert names(error="absolute", variance=None) == {"constant"}
+    assert names(error="absolute", variance=None, kl_weight=1e-6) == {"no-elbo"}
     assert names(error="gaussian-nll", variance=None, weight=2.0) == {"no-elbo"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale"),
+    [
+        ({"pixels": "mean", "weight": 784.0}, 1.0),  # 784 · mean BCE + KL
+        ({"pixels": "mean", "kl_weight": 1 / 784}, 1 / 784),  # mean BCE + KL/784
+        ({"pixels": "mean", "kl_weight": 0.001276}, 0.001276),  # as somebody types it
+        ({"batch": "sum", "kl_batch": "sum"}, 128.0),
+        ({"pixels": "mean", "latents": "mean", "weight": 784 / 20}, 1 / 20),
+        ({"kl_half": False, "kl_weight": 0.5}, 1.0),
+    ],
+    ids=str,
+)
+def test_weights_that_undo_the_means_leave_the_elbo(settings: dict[str, Any], scale: float) -> None:
+    loss = WrittenLoss("cross-entropy", **{"pixels": "sum", "batch": "mean", **settings})
+    assert faults(loss) == []
+    assert meaning(loss).is_elbo
+    assert meaning(loss).scale == pytest.approx(scale, rel=1e-12)
+
+
+WIDTHS = {"unit": 1.0, "symmetric": 2.0, "bytes": 255.0, "standardised": 1 / 0.3081}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_c_and_the_elbo_in_the_units_of_the_pixels_and_from_0_to_1(name: str) -> None:
+    """The same density at pixels from 0 to 1 and at the pixels as they are: log p differs by D log w."""
+    loss = WrittenLoss("squared", "sum", weight=0.7, D=16, range=name)
+    m, w = meaning(loss), WIDTHS[name]
+    x, x_hat = images(False)[0].flatten()[:16], torch.linspace(0.1, 0.9, 16, dtype=torch.float64)
+    written = 0.7 * w**2 * (x - x_hat).square().sum() + (m.constant or 0.0)  # of w x and w x_hat
+    unit = torch.distributions.Normal(x_hat, math.sqrt(1 / (2 * (m.unit_C or 0.0))))
+    assert float(written) == pytest.approx(-float(unit.log_prob(x).sum()) + 16 * math.log(w), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_noise_is_too_wide_above_half_the_range(name: str) -> None:
+    w = WIDTHS[name]
+    for sd, wide in ((0.499 * w, False), (0.501 * w, True)):
+        gaussian = WrittenLoss("squared", "sum", half=True, weight=1 / sd**2, range=name)
+        laplace = WrittenLoss("absolute", "sum", weight=math.sqrt(2) / sd, range=name)
+        for loss in (gaussian, laplace):
+            assert meaning(loss).sd == pytest.approx(sd)
+            assert ("wide-noise" in {fault.name for fault in faults(loss)}) is wide
+        normal = torch.distributions.Normal(0.0, sd)
+        assert meaning(gaussian).outside == pytest.approx(2 * float(normal.cdf(torch.tensor(-w / 2))), rel=1e-5)
+        double = torch.distributions.Laplace(0.0, sd / math.sqrt(2))
+        assert meaning(laplace).outside == pytest.approx(2 * float(double.cdf(torch.tensor(-w / 2))), rel=1e-5)
+
+
+def test_an_absolute_error_over_a_learned_scale_is_a_laplace_density() -> None:
+    x, x_hat, b = images(False), torch.full((B, 1, SIDE, SIDE), 0.4, dtype=torch.float64), 0.2
+    error = ((x - x_hat).abs() / b + math.log(b)).sum() / B
+    loss = WrittenLoss("absolute", "sum", variance=None, D=D, k=K, batch_size=B)
+    m = meaning(loss)
+    laplace = -torch.distributions.Laplace(x_hat, b).log_prob(x).sum() / B
+    assert (m.C, m.c, m.sd, m.beta) == (None, None, None, 1.0)
+    assert float(error) + (m.constant or 0.0) == pytest.approx(float(laplace), rel=1e-12)
 
 
 def test_factors_of_faults_multiply_to_beta() -> None:
@@ -199,7 +266,16 @@ def test_factors_of_faults_multiply_to_beta() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"error": "cosine"}, {"pixels": "median"}, {"D": 0}, {"k": 1.5}, {"weight": 0.0}, {"variance": math.inf}],
+    [
+        {"error": "cosine"},
+        {"range": "wide"},
+        {"data_sd": 0.6},
+        {"pixels": "median"},
+        {"D": 0},
+        {"k": 1.5},
+        {"weight": 0.0},
+        {"variance": math.inf},
+    ],
     ids=str,
 )
 def test_what_no_code_can_mean_is_refused(wrong: dict[str, object]) -> None:

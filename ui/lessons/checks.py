@@ -10,9 +10,10 @@ from html import escape
 import streamlit as st
 
 from ui import look
-from vae.derivation.check import RARE, Check
+from vae.derivation.check import BEYOND, STANDARD_ERRORS, Check
 
 MOST_DIGITS = 8
+ONE_IN = round(1 / BEYOND)  # samples of a right formula, one lies beyond three standard errors: 370
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,14 @@ def verdict(check: Check, road: str) -> str:
     if check.exact:
         return "✓ They agree to the last digit."
     if road == "sampling":
+        if check.agrees and check.errors_apart > STANDARD_ERRORS:
+            return f"✓ They agree: {apart} standard errors apart, which one rare draw among so few can do."
         if check.agrees:
             return f"✓ They agree: {apart} standard errors apart."
-        if check.errors_apart <= RARE:
-            return f"? {apart} standard errors apart: chance does that once in 400 samples or less. Draw a new one."
+        if check.possible:
+            return (
+                f"? {apart} standard errors apart: chance does that in 1 of {ONE_IN} samples or fewer. Draw a new one."
+            )
         return f"✗ They do not agree: {apart} standard errors apart."
     if check.agrees:
         return f"✓ They agree: {small(check.difference)} apart."

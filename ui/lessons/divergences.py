@@ -23,10 +23,10 @@ DIMENSIONS = 3
 def kl_1d() -> None:
     left, right = st.columns([1, 1.25], gap="large")
     with left:
-        m1 = controls.slider("First: mean $m_1$", -3.0, 3.0, 1.0, 0.05, "kl-m1")
-        s1 = controls.slider("First: scale $s_1$", 0.1, 3.0, 0.5, 0.05, "kl-s1")
-        m2 = controls.slider("Second: mean $m_2$", -3.0, 3.0, 0.0, 0.05, "kl-m2")
-        s2 = controls.slider("Second: scale $s_2$", 0.1, 3.0, 1.0, 0.05, "kl-s2")
+        m1 = controls.slider("First: mean $m$", -3.0, 3.0, 1.0, 0.05, "kl-m1")
+        s1 = controls.slider("First: scale $s$", 0.1, 3.0, 0.5, 0.05, "kl-s1")
+        m2 = controls.slider(r"Second: mean $\mu$", -3.0, 3.0, 0.0, 0.05, "kl-m2")
+        s2 = controls.slider(r"Second: scale $\sigma$", 0.1, 3.0, 1.0, 0.05, "kl-s2")
         st.button("Swap the two", icon=":material/swap_vert:", key="learn-swap", on_click=swap)
     parts = gaussians.kl_1d(m1, s1, m2, s2)
     with right:
@@ -96,10 +96,10 @@ def kl_2d() -> None:
         with one:
             look.label("First")
             loc = [controls.slider(f"Mean $m_{i}$", -2.0, 2.0, (0.8, -0.4)[i - 1], 0.1, f"f-m{i}") for i in (1, 2)]
-            cov1 = covariance("first", (0.6, 1.0, 0.6))
+            cov1 = covariance("first", "s", (0.6, 1.0, 0.6))
         with two:
             look.label("Second, at the origin")
-            cov2 = covariance("second", (1.2, 0.9, -0.3))
+            cov2 = covariance("second", r"\sigma", (1.2, 0.9, -0.3))
             seed = controls.seed("kl-2d")
     loc1, loc2 = torch.tensor(loc, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     found = gaussians.kl_2d(loc1, cov1, loc2, cov2, SAMPLES, generator(seed))
@@ -113,9 +113,9 @@ def kl_2d() -> None:
     )
 
 
-def covariance(name: str, defaults: tuple[float, float, float]) -> Tensor:
-    s1 = controls.slider("Scale $s_1$", 0.2, 2.0, defaults[0], 0.05, f"{name}-s1")
-    s2 = controls.slider("Scale $s_2$", 0.2, 2.0, defaults[1], 0.05, f"{name}-s2")
+def covariance(name: str, letter: str, defaults: tuple[float, float, float]) -> Tensor:
+    s1 = controls.slider(f"Scale ${letter}_1$", 0.2, 2.0, defaults[0], 0.05, f"{name}-s1")
+    s2 = controls.slider(f"Scale ${letter}_2$", 0.2, 2.0, defaults[1], 0.05, f"{name}-s2")
     correlation = controls.slider("Correlation $r$", -0.95, 0.95, defaults[2], 0.05, f"{name}-r")
     return gaussians.covariance_2d(s1, s2, correlation)
 

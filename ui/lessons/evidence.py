@@ -170,6 +170,7 @@ def two_terms() -> None:
     terms = scalar_model.two_terms(model, x, m, s, SAMPLES, generator(seed))
     with right:
         figure.show(trade_chart(model, x, m, s), "terms")
+        look.note(narrowing(model, x, m))
     by = f"{SAMPLES:,} draws of z"
     checks.show(
         [
@@ -177,6 +178,16 @@ def two_terms() -> None:
             Card("Rate", terms.rate, by),
             Card("Sum: minus ELBO", terms.total, by),
         ]
+    )
+
+
+def narrowing(model: ScalarModel, x: float, m: float) -> str:
+    """What a narrower q does to the distortion at this mean."""
+    best = model.best_scale(x, m)
+    if best == 0:
+        return "At this mean the distortion falls all the way as q narrows."
+    return (
+        f"At this mean the distortion is least at s = {look.number(best, 2)}: a narrower q raises it, as a wider one."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import streamlit as st
 import torch
@@ -54,14 +53,12 @@ def likelihood_ratio() -> None:
 
 
 def variance_words(ratio: float) -> str:
-    """What the baseline did to the variance of a draw; `ratio`: without over with it."""
-    if not math.isfinite(ratio) or ratio <= 0:
-        return "Every draw gave the same code: there is no variance to compare."
+    """What the baseline does to the variance of the estimate; `ratio`: without over with it."""
     smaller, factor = ratio > 1, max(ratio, 1 / ratio)
     if factor < 1.05:
-        return "With the baseline a draw’s variance is about the same as without it."
+        return "With the baseline the estimate’s variance is about the same as without it (both by all codes)."
     word = "smaller" if smaller else "larger"
-    return f"With the baseline a draw’s variance is {look.number(factor, 1)} times {word} than without it."
+    return f"With the baseline the estimate’s variance is {look.number(factor, 1)} times {word} (both by all codes)."
 
 
 def gradient_chart(found: Comparison) -> str:

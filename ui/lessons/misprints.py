@@ -10,6 +10,8 @@ from ui import look
 from ui.lessons.checks import digits_for, small
 from vae.derivation.errata import ERRATA, Erratum, Measured
 
+HEADINGS = {"misprint": "Misprint: right is", "missing condition": "Missing condition"}
+
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def measured(name: str) -> list[Measured]:
@@ -33,11 +35,18 @@ def of_step(step: str) -> None:
     here = [erratum for erratum in ERRATA.values() if erratum.step == step]
     if not here:
         return
-    words = "A misprint at this step" if len(here) == 1 else f"{len(here)} misprints at this step"
-    with st.expander(words, icon=":material/edit_note:"):
+    with st.expander(counted(here), icon=":material/edit_note:"):
         for erratum in here:
             look.note(erratum.note)
             box(erratum, f"here-{erratum.name}")
+
+
+def counted(errata: list[Erratum]) -> str:
+    """How many of each kind, in words."""
+    kinds = [erratum.kind for erratum in errata]
+    number = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    words = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in number.items()]
+    return f"In notes on this step: {' and '.join(words)}"
 
 
 def box(erratum: Erratum, key: str) -> None:
@@ -45,9 +54,10 @@ def box(erratum: Erratum, key: str) -> None:
         printed, right = st.columns(2, gap="medium")
         with printed:
             look.label("Printed")
-            st.markdown(erratum.printed)
+            for quote in erratum.printed:
+                st.markdown(quote.markdown)
         with right:
-            look.label("Right")
+            look.label(HEADINGS[erratum.kind])
             st.markdown(erratum.right)
         st.markdown(erratum.example)
         st.html(f'<div class="er-measured">{"".join(row(number) for number in measured(erratum.name))}</div>')

@@ -116,7 +116,11 @@ def collapse() -> None:
         c = controls.along("Noise variance $c$", controls.by_factors(0.02, 2), 0.2, "collapse-c")
         k = controls.whole("Latent dimensions $k$", 1, 20, 10, "collapse-k")
         seed = controls.seed("collapse", "New start")
-        look.note("Data: scikit-learn’s 1,797 digits, 64 pixels from 0 to 1.")
+        look.note(
+            "Data: scikit-learn’s 1,797 digits, 64 pixels from 0 to 1. Active: the posterior’s mean varies over the "
+            f"data by more than {ACTIVE_THRESHOLD:g}, as in evaluate. Explore’s grey dimensions and Train’s bars go by "
+            "another rule, the rate."
+        )
     data = spectrum()
     found = linear.observe(data, k, c, generator(seed))
     with right:

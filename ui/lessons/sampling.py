@@ -23,10 +23,10 @@ WAYS = {
     "diagonal": ("Diagonal", r"$z = m + s\odot\varepsilon$"),
     "full": ("Full covariance", r"$z = m + L\varepsilon$"),
     "one-number": (
-        "Wrong: one number for all dimensions",
+        "One number for all dimensions",
         r"$z = m + s\,\varepsilon,\ \varepsilon\sim\mathcal N(0,1)$",
     ),
-    "elementwise": ("Wrong: elementwise with a full covariance", r"$z = m + \varepsilon\odot\Sigma^{1/2}$"),
+    "elementwise": ("Elementwise with a full covariance", r"$z = m + \varepsilon\odot\Sigma^{1/2}$"),
 }
 
 
@@ -45,8 +45,7 @@ def reparameterise() -> None:
                 one_way(way, noise.draw(way, loc, covariance, samples, generator(seed)), samples)
     look.note(
         "Relative error: the length of the difference of the two matrices over the length of the wanted one. Even "
-        "right draws leave some, which is the error given with it. The elementwise form is read as the diagonal of "
-        "the root."
+        "right draws leave some. The elementwise form is read as the diagonal of the root."
     )
 
 
@@ -59,16 +58,21 @@ def one_way(way: str, found: Draw, samples: int) -> None:
     with numbers, st.container(horizontal=True):
         st.latex(rf"\underbrace{{{matrix(found.measured)}}}_{{\text{{measured, rank {found.rank}}}}}", width="content")
         st.latex(rf"\underbrace{{{matrix(found.wanted)}}}_{{\text{{wanted}}}}", width="content")
-    agrees = str(found.check.agrees).lower()
+    agrees = str(found.right and found.check.possible).lower()
     st.html(f'<p class="er-verdict" data-agrees="{agrees}">{covariance_verdict(found, samples)}</p>')
 
 
 def covariance_verdict(found: Draw, samples: int) -> str:
-    error, left = (f"{look.number(100 * value, 1)} %" for value in (found.relative_error, found.check.error))
-    chance = f"{samples:,} right draws leave about {left}"
-    if found.check.agrees:
-        return f"✓ The covariance agrees: {error} off, and {chance}."
-    return f"✗ The covariance is wrong: {error} off, where {chance}."
+    """Whether the rule is right is a matter of algebra; beside it, what these draws show of it."""
+    wrong, error, left = (
+        f"{look.number(100 * value, 1)} %" for value in (found.exact_error, found.relative_error, found.check.error)
+    )
+    sample = f"these draws are {error} off, where {samples:,} right ones leave about {left}"
+    if found.right:
+        told = "✓ Right" if found.check.possible else "✗ The draws do not follow the rule, which is right"
+        return f"{told}: its exact covariance is the wanted one; {sample}."
+    hidden = " So few draws do not show it." if found.check.agrees else ""
+    return f"✗ Wrong: its exact covariance is {wrong} off; {sample}.{hidden}"
 
 
 def matrix(values: Tensor) -> str:

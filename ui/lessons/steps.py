@@ -54,16 +54,18 @@ STEPS = (
         r"-\mathrm{ELBO} = \DIST{-\mathbb E_{q}[\log p(x|z)]} + \RATE{\mathrm{KL}\big(q(z|x)\,\|\,p(z)\big)}= "
         r"\DIST{\text{distortion}} + \RATE{\text{rate}}",
         "Split $\\log w$ and the same number becomes two costs: how badly $x$ is described once $z$ is known, and "
-        "how far $q$ moves away from the prior to say so. A narrow $q$ lowers the first and raises the second; the "
-        "best $q$ is where the two slopes cancel.",
+        "how far $q$ moves away from the prior to say so. Below scale 1, narrowing $q$ always raises the second. It "
+        "lowers the first only down to a point: with the straight decoder that is $s = 0$, with the bent one a "
+        "narrow $q$ in the wrong place misses $x$ by more than a wider one. The best $q$ is where the two slopes "
+        "cancel.",
         "evidence:two_terms",
     ),
     Step(
         "kl-1d",
         "KL in one dimension",
-        r"\mathrm{KL}\big(\POST{\mathcal N(m_1,s_1^2)}\,\|\,\PRIOR{\mathcal N(m_2,s_2^2)}\big) = "
-        r"\underbrace{-\tfrac12\log 2\pi e s_1^2}_{\text{negative entropy}} + \underbrace{\tfrac12\log 2\pi s_2^2 + "
-        r"\frac{s_1^2+(m_1-m_2)^2}{2s_2^2}}_{\text{cross-entropy}}",
+        r"\mathrm{KL}\big(\POST{\mathcal N(m,s^2)}\,\|\,\PRIOR{\mathcal N(\mu,\sigma^2)}\big) = "
+        r"\underbrace{-\tfrac12\log 2\pi e s^2}_{\text{negative entropy}} + \underbrace{\tfrac12\log 2\pi \sigma^2 + "
+        r"\frac{s^2+(m-\mu)^2}{2\sigma^2}}_{\text{cross-entropy}}",
         "The KL is a mean of $\\log q - \\log p$ under $q$, so it has two parts: the negative entropy of the first, "
         "and the cross-entropy to the second. The logarithm of a normal density is a parabola, so both need only the "
         "mean and the variance of the first. The KL is not symmetric: swap the two and see.",
@@ -72,10 +74,12 @@ STEPS = (
     Step(
         "kl-2d",
         "KL, full covariance",
-        r"\mathrm{KL} = \tfrac12\Big[\log\frac{\det\Sigma_2}{\det\Sigma_1} - k + \mathrm{tr}(\Sigma_2^{-1}\Sigma_1) + "
-        r"(m_1-m_2)^\top\Sigma_2^{-1}(m_1-m_2)\Big]",
-        "The same computation with matrices: the trace comes from $\\mathbb E[(z-m_1)^\\top\\Sigma_2^{-1}(z-m_1)] = "
-        "\\mathrm{tr}(\\Sigma_2^{-1}\\Sigma_1)$. Turn the correlations: leaving the off-diagonal numbers out gives "
+        r"\mathrm{KL}\big(\POST{\mathcal N(m,\Sigma)}\,\|\,\PRIOR{\mathcal N(\mu,\Omega)}\big) = "
+        r"\tfrac12\Big[\log\frac{\det\Omega}{\det\Sigma} - k + \mathrm{tr}(\Omega^{-1}\Sigma) + "
+        r"(m-\mu)^\top\Omega^{-1}(m-\mu)\Big]",
+        "The same computation with matrices: the trace comes from $\\mathbb E[(z-m)^\\top\\Omega^{-1}(z-m)] = "
+        "\\mathrm{tr}(\\Omega^{-1}\\Sigma)$. Here $m_1$ and $m_2$ are the two numbers of $m$, as in the steps that "
+        "follow. Turn the correlations: leaving the off-diagonal numbers out gives "
         "another, wrong number.",
         "divergences:kl_2d",
     ),
@@ -95,14 +99,14 @@ STEPS = (
         r"\text{diagonal: } z = m + s\odot\DRAW{\varepsilon}, \qquad \text{full: } z = m + L\,\DRAW{\varepsilon},\; "
         r"LL^\top=\Sigma, \qquad \DRAW{\varepsilon}\sim\mathcal N(0, I_k)",
         "Randomness that does not depend on the encoder lets derivatives pass through $m$ and $s$. The noise needs a "
-        "number of its own for every dimension, and a full covariance needs a matrix product. Two variants in print "
-        "miss one or the other: their clouds have the wrong shape.",
+        "number of its own for every dimension, and a full covariance needs a matrix product. Two ways to read what is "
+        "in print miss one or the other: their clouds have the wrong shape.",
         "sampling:reparameterise",
     ),
     Step(
         "monte-carlo",
         "The error of S samples",
-        r"\DIST{-\mathbb E_q[\log p(x|z)]} \approx \frac1S\sum_{s=1}^{S} -\log p(x|\DRAW{z_s}), \qquad \text{standard "
+        r"\DIST{-\mathbb E_q[\log p(x|z)]} \approx \frac1S\sum_{n=1}^{S} -\log p(x|\DRAW{z_n}), \qquad \text{standard "
         r"error} = \frac{\sigma}{\sqrt S}",
         "The distortion of a network has no closed form, so it is a mean over draws. Such a mean is right on average "
         "for every $S$, even for one; only its scatter depends on $S$: four times the samples halve it, a line of "
@@ -146,17 +150,21 @@ STEPS = (
         r"L = \underbrace{\DIST{C\,\|x-f(z)\|^2}}_{\text{weighted squared error}} + \underbrace{\tfrac "
         r"D2\log\tfrac{\pi}{C}}_{\text{constant}} + \underbrace{\RATE{\tfrac12\textstyle\sum_i(m_i^2+v_i-1-\log "
         r"v_i)}}_{\text{rate}}, \qquad z = m+s\odot\varepsilon",
-        "All steps together: this is what the Train page minimises, summed over pixels and dimensions, averaged over "
-        "images, with one draw of $z$ per image. For a linear decoder the mean over $z$ has a closed form, so the "
-        "trainer’s own function can be checked on a digit.",
+        "All steps together: with a Gaussian likelihood and a normal latent (diagonal $q$) this is what the Train page "
+        "minimises for the objective *elbo*, summed over pixels and dimensions, averaged over images, with one draw of "
+        "$z$ per image unless more are asked for. With another likelihood the first two terms are $-C\\log p(x|z)$ of "
+        "that likelihood; with a full covariance or with bits the rate is that of step 5 or of bits; the objective "
+        "*iwae* minimises a tighter bound. For a linear decoder the mean over $z$ has a closed form, so the trainer’s "
+        "own function can be checked on a digit.",
         "noise:trained",
     ),
     Step(
         "misprints",
         "Misprints in four notes",
         "",
-        "Notes that teach this derivation carry slips that find their way into code. Each box says what is printed, "
-        "what is right, and what the difference does in an example; the numbers are computed when this page is "
+        "Notes that teach this derivation carry slips that find their way into code. Each box quotes what is printed "
+        "to the letter. A *misprint* is wrong as it stands; with a *missing condition* the line is right in one case, "
+        "which the note does not name there. What the difference does in an example is computed when this page is "
         "opened.",
         "misprints:everything",
     ),

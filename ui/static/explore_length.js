@@ -3,12 +3,38 @@
 import { bitString } from "./explore_bits.js";
 import { norm } from "./explore_space.js";
 import { element } from "./mount.js";
+import { shareShorter } from "./sheet_codes.js";
 
-/** ‖z‖ beside what a draw from the prior has. `0 … 2√d` is drawn; the band holds 95 % of draws, ‖z‖ ≈ √d ± 2·√½. */
+const USUAL = [0.025, 0.5, 0.975]; // 95 of 100 draws from the prior lie between the first and the last
+const known = new Map(); // dimensions -> lengths
+
+/** The lengths below which 2.5, 50 and 97.5 % of draws from N(0, I_k) lie: ‖z‖ is chi-distributed. Found by halving. */
+export function usualLengths(k) {
+  if (!known.has(k)) known.set(k, USUAL.map((share) => lengthBelow(k, share)));
+  return known.get(k);
+}
+
+function lengthBelow(k, share) {
+  let [low, high] = [0, Math.sqrt(k) + 6];
+  while (high - low > 1e-9) {
+    const middle = (low + high) / 2;
+    if (shareShorter(k, middle) < share) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** ‖z‖ beside what a draw from the prior has: the band holds 95 % of draws. At least `0 … 2√k` is drawn. */
 export function normPlaces(length, k) {
   const end = 2 * Math.max(Math.sqrt(k), length / 1.9, 1.6);
-  const clamp = (value) => Math.min(1, Math.max(0, value / end));
-  return { at: clamp(length), low: clamp(Math.sqrt(k) - Math.SQRT2), high: clamp(Math.sqrt(k) + Math.SQRT2) };
+  const [at, low, high] = [length, usualLengths(k)[0], usualLengths(k)[2]].map((value) => Math.min(1, value / end));
+  return { at, low, high };
+}
+
+/** "2.5 % to 97.5 %" as lengths, with the median. */
+export function usualWords(k) {
+  const [low, median, high] = usualLengths(k).map((length) => length.toFixed(2));
+  return `typical ${median}, 95 % of the prior from ${low} to ${high}`;
 }
 
 export class Length {
@@ -24,7 +50,7 @@ export class Length {
   show(z) {
     const [length, k] = [norm(z), z.length];
     const { at, low, high } = normPlaces(length, k);
-    this.text.textContent = `‖z‖ = ${length.toFixed(2)}\ntypical √${k} = ${Math.sqrt(k).toFixed(2)}`;
+    this.text.textContent = `‖z‖ = ${length.toFixed(2)}\n${usualWords(k)}`;
     this.mark.style.left = `${100 * at}%`;
     this.band.style.left = `${100 * low}%`;
     this.band.style.width = `${100 * (high - low)}%`;

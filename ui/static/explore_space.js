@@ -3,7 +3,7 @@
 
 import { seededNormal } from "./decoder/random.js";
 
-export const ALIVE = 0.01; // nats: a dimension below carries nothing
+export const ALIVE = 0.01; // nats of rate: a dimension below carries nothing. “Active” is another rule: vae/metrics.py
 export const QUANTILE = 3.0902; // the standard normal's at 0.999: sliders reach from 0.1 % to 99.9 %
 const FINE = 0.05; // standard deviations per arrow key
 const COARSE = 0.5; // and with Shift, or per Page key

@@ -4,6 +4,14 @@ import { tickLabel, ticks } from "./scale.js";
 
 const RINGS = [1, 2, 3];
 
+/** The share of the prior within r standard deviations, in words. In a plane lengths are Rayleigh: 1 − exp(−r²/2). */
+const shareWithin = (r) => (100 * -Math.expm1(-(r ** 2) / 2)).toFixed(0);
+
+export const ringLabel = (sigma) => `${sigma}σ, ${shareWithin(sigma)} %`;
+
+/** What the rings are, for the page. */
+export const aboutRings = `dashed: the prior at ${RINGS.join(", ")}σ, which hold ${RINGS.map(shareWithin).join(", ")} % of it`;
+
 /** Circles at 1, 2, 3 standard deviations of the prior, above the points: a thin halo of the ground keeps them readable. */
 export function rings(context, view, [x, y], { prior, card, font }, ratio) {
   const [px, py] = [view.toX(x), view.toY(y)];
@@ -21,7 +29,7 @@ export function rings(context, view, [x, y], { prior, card, font }, ratio) {
     context.setLineDash([3 * ratio, 4 * ratio]);
     inked(context, prior, 1.25 * ratio, 1, () => context.stroke());
     if (radius <= 40 * ratio) continue;
-    const at = [`${sigma}σ`, px, view.toY(y + sigma) - 4 * ratio];
+    const at = [ringLabel(sigma), px, view.toY(y + sigma) - 4 * ratio];
     context.setLineDash([]);
     inked(context, card, 3.5 * ratio, 0.9, () => context.strokeText(...at));
     inked(context, prior, ratio, 1, () => context.fillText(...at));

@@ -1,9 +1,9 @@
 // What the map is and is not, in sentences for the page.
 
 import { nats, whole } from "./format.js";
+import { aboutRings } from "./map_ink.js";
 import { BLEND } from "./map_layouts.js";
 
-const RINGS = "dashed: the prior at 1, 2, 3σ";
 const NEIGHBOURS = "Neighbours are always found in latent space, not on the map.";
 const FIELDS = ["method", "i", "j", "colour", "part"];
 
@@ -34,7 +34,7 @@ export function aboutLayout({ view, source, k, plane, base, shaded, beneath, bit
     pca: `${source} · PCA: ${plane ? percent(plane.explained[0] + plane.explained[1]) : ""} of the codes’ variance; a place decodes to the point of the plane, exactly`,
   }[view.method] ?? `${source} · distances and sizes on this map mean nothing, only who is near whom. It has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`];
   if (view.method === "tsne-sklearn") parts.push(SLOW);
-  if (linear && !bits) parts.push(RINGS, "ellipse: q(z|x) at 1 and 2σ");
+  if (linear && !bits) parts.push(aboutRings, "ellipse: q(z|x) at 1 and 2σ");
   if (shaded && view.method !== "line") parts.push(linear ? "shaded: far from any code" : "shaded: far from any point");
   if (linear && beneath === "prior") parts.push("beneath: means of p(x|z), each picture at equal prior mass");
   if (linear && beneath === "window") parts.push("beneath: means of p(x|z) at their places");

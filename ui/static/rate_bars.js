@@ -1,10 +1,10 @@
 // The rate of each latent dimension as a bar, largest first. A bar keeps its name when it changes its place.
 
+import { ALIVE } from "./explore_space.js";
 import { nats, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { follow } from "./store.js";
 
-export const ALIVE = 0.01; // nats: a dimension below carries nothing
 export const MOST = 24; // bars
 const SORT_EVERY = 900; // milliseconds, so that near-equal bars do not dance
 const ROW = 23; // pixels
@@ -16,10 +16,10 @@ export function largest(rates, most = MOST) {
 
 /** What the bars say in words; `marginal`: of a posterior that does not factorise. */
 export function caption(rates, marginal = false) {
-  const alive = rates.filter((rate) => rate > ALIVE).length;
+  const alive = rates.filter((rate) => rate >= ALIVE).length;
   const more = rates.length - MOST;
   const hidden = more > 0 ? `; the ${MOST} largest are shown, ${whole(more)} more are not` : "";
-  return `${whole(alive)} of ${whole(rates.length)} dimension${rates.length === 1 ? "" : "s"} above ${ALIVE} nats${hidden}.` +
+  return `${whole(alive)} of ${whole(rates.length)} dimension${rates.length === 1 ? " carries" : "s carry"} ${ALIVE} nats or more${hidden}.` +
     (marginal ? " Each bar is KL(q(zᵢ|x)‖p(zᵢ)) of one dimension alone: the covariance comes on top in the rate." : "");
 }
 
@@ -77,7 +77,7 @@ class Bars {
       bar.style.transform = `scaleX(${Math.max(0, rate / end)})`;
       value.style.left = `${Math.max(0, (100 * rate) / end)}%`;
       value.textContent = nats(rate);
-      row.classList.toggle("dead", rate <= ALIVE);
+      row.classList.toggle("dead", rate < ALIVE);
     }
     this.note.textContent = caption(rates, history.marginal);
   }

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-STANDARD_ERRORS = 3.0  # the two agree within so many errors: 997 of 1,000 right formulas do with a fresh sample
+STANDARD_ERRORS = 3.0  # the two agree within so many errors
+BEYOND = math.erfc(STANDARD_ERRORS / math.sqrt(2))  # how often a normal estimate of a right formula lies farther off
 RARE = 5.0  # up to here it may still be chance: one in 1.7 million
 ROUNDING = 1e-12  # of float64 after some thousand operations, relative to the size of the terms
 
@@ -17,12 +18,14 @@ ROUNDING = 1e-12  # of float64 after some thousand operations, relative to the s
 @dataclass(frozen=True)
 class Check:
     """`estimate` knows `formula` up to `error`: a standard error (sampling), or how much the number moved when the grid
-    was doubled (quadrature). `size`: of the largest term that went into either, which sets the rounding."""
+    was doubled (quadrature). `size`: of the largest term that went into either, which sets the rounding. `reach`: how
+    far the estimate of a right formula may lie off, where that is not STANDARD_ERRORS of them (see `bernstein`)."""
 
     formula: float
     estimate: float
     error: float
     size: float = 1.0
+    reach: float | None = None
 
     @property
     def difference(self) -> float:
@@ -40,7 +43,16 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        return self.errors_apart <= STANDARD_ERRORS
+        return self._within(1.0)
+
+    @property
+    def possible(self) -> bool:
+        """They agree, or a rare sample could still explain the difference."""
+        return self._within(RARE / STANDARD_ERRORS)
+
+    def _within(self, factor: float) -> bool:
+        reach = STANDARD_ERRORS * self.error if self.reach is None else self.reach
+        return self.exact or self.difference <= factor * max(reach, STANDARD_ERRORS * self._rounding)
 
     @property
     def _rounding(self) -> float:
@@ -55,6 +67,15 @@ def sampled(formula: float, values: Tensor) -> Check:
 def standard_error(values: Tensor) -> float:
     """Of the mean of `values` (S,), S > 1."""
     return float(values.std()) / math.sqrt(len(values))
+
+
+def bernstein(variance: Tensor, farthest: Tensor, samples: int) -> Tensor:
+    """How far the mean of S independent draws strays from its expectation, in at most a share BEYOND of all samples:
+    the ε of 2 exp(−S ε² / (2 variance + ⅔ farthest ε)) = BEYOND. `farthest`: the largest distance of a draw from the
+    mean. Holds for few draws of a lopsided quantity too, where the standard error promises too much."""
+    L = math.log(2 / BEYOND)
+    part = L * farthest / (3 * samples)
+    return part + (part.square() + 2 * variance * L / samples).sqrt()
 
 
 def trapezoid(f: Callable[[Tensor], Tensor], low: float, high: float, points: int = 2001) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from vae.codebook import all_codes
-from vae.derivation.check import Check, normal, sampled
+from vae.derivation.check import Check, bernstein, normal
 
 PIXELS = 3  # few, so that the likelihood is not so peaked that it hides the missing term
 
@@ -86,7 +86,8 @@ def printed_gradient(model: BitModel, logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Comparison:
-    """∇L by enumeration beside estimates from the same S codes."""
+    """∇L by enumeration beside estimates from the same S codes. How far those scatter is a sum over all codes too: the
+    draws themselves may all be one code, and know nothing of the others."""
 
     exact: Tensor  # (k,)
     plain: list[Check]  # without a baseline, one per bit
@@ -95,7 +96,7 @@ class Comparison:
     baseline_length: Check
     printed: Tensor  # (k,) the printed rule by enumeration
     printed_sampled: list[Check]  # the printed rule from the same codes
-    variance_ratio: float  # of one draw: without the baseline over with it, summed over bits; nan if all draws agree
+    variance_ratio: float  # of the estimate: without the baseline over with it, summed over bits
 
     @property
     def printed_error(self) -> float:
@@ -105,29 +106,82 @@ class Comparison:
 
 def compare(model: BitModel, logits: Tensor, samples: int, source: Generator) -> Comparison:
     uniform = torch.rand(samples, len(logits), generator=source, dtype=torch.float64)
-    z = (uniform < logits.sigmoid()).double()
-    direction = score(logits, z)
-    f = log_q(logits, z) - model.log_joint(z)
-    others = (f.sum() - f) / (samples - 1)
-    plain, steadied = direction * f[:, None], direction * (f - others)[:, None]
-    printed = direction * -model.log_joint(z)[:, None]
+    drawn, every = (_terms(model, logits, z) for z in ((uniform < logits.sigmoid()).double(), model.codes))
+    scores, f = drawn.scores, drawn.f[:, None]
+    plain, printed = scores * f, scores * drawn.printed[:, None]
+    steadied = samples / (samples - 1) * scores * (f - f.mean())  # f less the mean of the other draws' f
     exact = gradient(model, logits)
-    length = float(exact.norm())
-    along = exact / length
+    length, weights = exact.norm(), log_q(logits, model.codes).exp()
+    along = (exact / length)[:, None]
+    alone = scatter(every.scores * every.f[:, None], weights, samples)
+    with_others = scatter_of_covariance(every.scores, every.f, weights, samples)
+    alone_along = scatter(every.scores @ along * every.f[:, None], weights, samples)
+    with_others_along = scatter_of_covariance(every.scores @ along, every.f, weights, samples)
     return Comparison(
         exact,
-        _checks(exact, plain),
-        _checks(exact, steadied),
-        sampled(length, plain @ along),
-        sampled(length, steadied @ along),
+        _checks(exact, plain, alone),
+        _checks(exact, steadied, with_others),
+        _checks(length[None], plain @ along, alone_along)[0],
+        _checks(length[None], steadied @ along, with_others_along)[0],
         printed_gradient(model, logits),
-        _checks(exact, printed),
-        float(plain.var(0).sum() / steadied.var(0).sum()) if bool((z != z[0]).any()) else math.nan,
+        _checks(exact, printed, scatter(every.scores * every.printed[:, None], weights, samples)),
+        float(alone.variance.sum() / with_others.variance.sum()),
     )
 
 
-def _checks(exact: Tensor, values: Tensor) -> list[Check]:
-    return [sampled(float(exact[j]), values[:, j]) for j in range(len(exact))]
+@dataclass(frozen=True)
+class _Terms:
+    """Of codes (n, k): ∇ log q (n, k); the bracket of F13 and that of the printed rule, (n,)."""
+
+    scores: Tensor
+    f: Tensor
+    printed: Tensor
+
+
+def _terms(model: BitModel, logits: Tensor, z: Tensor) -> _Terms:
+    log_joint = model.log_joint(z)
+    return _Terms(score(logits, z), log_q(logits, z) - log_joint, -log_joint)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Of an estimate from S draws: its variance, and how far it strays in all but one of 370 samples. (k,) each."""
+
+    variance: Tensor
+    reach: Tensor
+
+
+NEVER = 1e-11  # of a code: 256 such codes and 30,000 draws, and one sample in 10,000 holds one
+
+
+def scatter(values: Tensor, weights: Tensor, samples: int) -> Scatter:
+    """Of the mean of S draws; `values` (n, k) of every code and its probability (n,)."""
+    centred = values - weights @ values
+    variance = weights @ centred.square()
+    farthest = centred[weights > NEVER].abs().amax(0)
+    return Scatter(variance / samples, bernstein(variance, farthest, samples))
+
+
+def scatter_of_covariance(a: Tensor, f: Tensor, weights: Tensor, samples: int) -> Scatter:
+    """Of the mean of a (f − mean of the other draws' f), for a of mean 0: the sample covariance of a (n, k) and f (n,).
+
+    Its variance is [E a²f² − (S − 2)/(S − 1) (E af)² + E a² E f²/(S − 1)]/S, f centred. It is S/(S − 1) times the mean
+    of a f less the product of the means of a and of f, whose three reaches together bound its own.
+    """
+    f = (f - weights @ f)[:, None]
+    product, squares = weights @ (a * f), weights @ (a * f).square()
+    pairs = (weights @ a.square()) * (weights @ f.square())
+    variance = (squares - (samples - 2) / (samples - 1) * product.square() + pairs / (samples - 1)) / samples
+    of_product, of_a, of_f = (scatter(values, weights, samples).reach for values in (a * f, a, f))
+    reach = (samples * (of_product + of_a * of_f) + product.abs()) / (samples - 1)
+    return Scatter(variance.clamp(min=0), reach)
+
+
+def _checks(exact: Tensor, values: Tensor, spread: Scatter) -> list[Check]:
+    """A Check per column of `values` (S, k)."""
+    sizes = values.abs().amax(0)
+    columns = zip(exact, values.mean(0), spread.variance.sqrt(), sizes, spread.reach, strict=True)
+    return [Check(*map(float, column)) for column in columns]
 
 
 @dataclass(frozen=True)

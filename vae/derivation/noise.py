@@ -13,6 +13,8 @@ from torch import Generator, Tensor
 
 from vae.derivation.check import Check, normal
 
+RIGHT = 1e-9  # of a covariance, relative: rounding of an eigendecomposition
+
 
 def square_root(cov: Tensor) -> Tensor:
     """Σ^½, the symmetric matrix whose square is Σ."""
@@ -55,7 +57,18 @@ class Draw:
 
     @property
     def relative_error(self) -> float:
+        """Of these draws."""
         return self.check.estimate
+
+    @property
+    def exact_error(self) -> float:
+        """What infinitely many draws leave: ‖exact − wanted‖ / ‖wanted‖."""
+        return float((self.exact - self.wanted).norm() / self.wanted.norm())
+
+    @property
+    def right(self) -> bool:
+        """By algebra, up to rounding: draws can not decide it where the error is small beside what they leave."""
+        return self.exact_error <= RIGHT
 
     @property
     def rank(self) -> int:

@@ -47,6 +47,11 @@ class ScalarModel:
         a = x + 1
         return a * a - 2 * a * (m**2 + s**2) + m**4 + 6 * m**2 * s**2 + 3 * s**4
 
+    def best_scale(self, x: float, m: float) -> float:
+        """The s of smallest E_q (x − f(z))² at this m: 0, or √((x + 1)/3 − m²) where a bent decoder needs width to
+        reach x."""
+        return math.sqrt(max(0.0, (x + 1) / 3 - m * m)) if self.bent else 0.0
+
     def distortion(self, x: float, m: Tensor, s: Tensor) -> Tensor:
         """−E_q log p(x|z), closed form, nats."""
         return 0.5 * (LOG_2PI + math.log(self.noise)) + self.mean_squared_error(x, m, s) / (2 * self.noise)
