@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from ui import look, server
-from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
+from ui.components import C_slider, live_charts, live_preview, live_trail, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.owners import may_change
@@ -97,6 +97,7 @@ def watch(path: Path) -> None:
         if C is not None and mine:
             change(path, C=C)
             st.rerun()
+        live_trail(path.name, likelihood, key="trail")
         live_preview(path.name, key="preview")
         rate_bars(path.name, key="rates")
         knob_panel(path, config, knobs, mine)

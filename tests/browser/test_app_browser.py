@@ -48,10 +48,10 @@ def curves(page: Page) -> dict[str, float]:
     """The newest values by the charts' own words, which lag behind them by seconds."""
     charts = page.get_by_label(re.compile("^Training curves of .* at step"))
     words = charts.evaluate_all("all => all.map(one => one.getAttribute('aria-label')).join()")
-    found = re.search(rf"at step {NUMBER}: distortion {NUMBER} nats, rate {NUMBER} nats.* C {NUMBER}\.$", words)
+    found = re.search(rf"at step {NUMBER}: squared error {NUMBER} pixel², distortion {NUMBER} nats, rate {NUMBER} nats.* C {NUMBER}\.$", words)
     assert found, words
     values = (float(text.replace(",", "").replace("−", "-")) for text in found.groups())
-    return dict(zip(("step", "distortion", "rate", "C"), values, strict=True))
+    return dict(zip(("step", "squared error", "distortion", "rate", "C"), values, strict=True))
 
 
 def step_shown(page: Page) -> int:
