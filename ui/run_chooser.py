@@ -1,6 +1,6 @@
 """The run that a page of the Explore section shows: chosen from a list, kept in the address as `?run=name`.
 
-path = choose_run(keep=("mode",))
+path = choose_run("Explore", keep=("mode",))
 if path is None:
     st.stop()  # what is wrong and a way on are on the page
 """
@@ -25,12 +25,12 @@ LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
 
 def choose_run(
-    keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
+    here: str, keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
 ) -> Path | None:
     """Draw the list; the run to show, or None where there is none, after a sentence and a way on.
 
-    `keep` names the parameters of the address that stay when another run is chosen; `offer` says which runs are listed
-    besides the address's own.
+    `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
+    `offer` says which runs are listed besides the address's own.
     """
     found = [path for path in runs.list_runs() if has_weights(path) and offer(path)]
     name = st.query_params.get("run")
@@ -48,7 +48,7 @@ def choose_run(
     if path is not None and path.name not in names:
         names.insert(0, path.name)
     about = describe_run(path) if path is not None else ""
-    _select(names, path.name if path is not None else None, about, tuple(keep), key)
+    _select(names, path.name if path is not None else None, about, tuple(keep), key, here)
     return path if _can_be_shown(path, name, bool(found)) else None
 
 
@@ -67,7 +67,7 @@ def describe_run(path: Path) -> str:
     return f"{data.get('name', config.dataset)} · {facts(config, C)} · {STATES.get(state, state)}"
 
 
-def _select(names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str) -> None:
+def _select(names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str, here: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="run-chooser"):
         if names:
             st.session_state[key] = current  # the address decides, also after the browser's Back
@@ -77,6 +77,16 @@ def _select(names: list[str], current: str | None, about: str, keep: tuple[str, 
             )  # fmt: skip
         if about:
             look.note(about)
+        if current is not None:
+            ways(current, here)
+
+
+def ways(name: str, here: str) -> None:
+    """Links to the other pages of a run; `here` is the name of the page that shows it now."""
+    for label, icon in {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot"}.items():
+        if label != here:
+            page = PAGES / f"{label.lower()}.py"
+            st.page_link(page, label=label, icon=f":material/{icon}:", query_params={"run": name})
 
 
 def _chosen(key: str, keep: tuple[str, ...]) -> None:

@@ -77,8 +77,8 @@ def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:
 
 
 def live_trail(run: str, likelihood: str, key: str = "live_trail") -> None:
-    """A run's trail in the plane of rate (nats) and squared error (pixel²; distortion in nats where C weights that) as C
-    is turned, with the line of slope −1/C at its present point."""
+    """A run's trail as C is turned, in the plane of rate (nats) and squared error (pixel²; distortion in nats where C
+    weights that), with the line of slope −1/C at its present point."""
     _trail(key=key, data={"run": run, "likelihood": likelihood})
 
 

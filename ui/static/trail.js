@@ -64,7 +64,7 @@ export function summary(run, stretches, likelihood) {
   const { x, y } = last.points.at(-1);
   const { name } = vertical(likelihood);
   const value = name === "error" ? `squared error ${nats(y)} pixel²` : `distortion ${nats(y)} nats`;
-  const turned = stretches.length > 1 ? ` C was turned ${whole(stretches.length - 1)} times.` : "";
+  const turned = stretches.length > 1 ? ` C was turned ${stretches.length === 2 ? "once" : `${whole(stretches.length - 1)} times`}.` : "";
   return `Rate and error of ${run}: rate ${nats(x)} nats, ${value} at C ${significant(last.C)}.${turned}`;
 }
 
