@@ -48,7 +48,8 @@ def choose_run(
     if path is not None and path.name not in names:
         names.insert(0, path.name)
     about = describe_run(path) if path is not None else ""
-    _select(names, path.name if path is not None else None, about, tuple(keep), key, here)
+    sound = path is not None and bool(about) and has_weights(path) and not damage(path)
+    _select(names, path.name if path is not None else None, about, tuple(keep), key, here if sound else "")
     return path if _can_be_shown(path, name, bool(found)) else None
 
 
@@ -68,6 +69,7 @@ def describe_run(path: Path) -> str:
 
 
 def _select(names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str, here: str) -> None:
+    """`here`: the page that links to the run's other pages; empty where they could not show it either."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="run-chooser"):
         if names:
             st.session_state[key] = current  # the address decides, also after the browser's Back
@@ -77,7 +79,7 @@ def _select(names: list[str], current: str | None, about: str, keep: tuple[str, 
             )  # fmt: skip
         if about:
             look.note(about)
-        if current is not None:
+        if current is not None and here:
             ways(current, here)
 
 
