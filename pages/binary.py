@@ -60,7 +60,7 @@ def of_run(path: Path) -> None:
 check_address()
 st.html(look.STATIC / "bits_pages.css")
 look.lead("Binary laboratory")
-path = choose_run(offer=binary_lab.has_bits)
+path = choose_run("Binary laboratory", offer=binary_lab.has_bits)
 if path is not None:
     st.set_page_config(page_title=f"{path.name} · Binary laboratory · ELBO Room")
     if binary_lab.has_bits(path):

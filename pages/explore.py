@@ -175,7 +175,7 @@ def space_of(path: Path) -> Space:
     return Space(path.name, k, latent.support, latent.factorises, mean_rates(path, k))
 
 
-path = choose_run(keep=("mode",))
+path = choose_run("Explore", keep=("mode",))
 if path is not None:
     st.set_page_config(page_title=f"{path.name} · Explore · ELBO Room")
     space = space_of(path)

@@ -117,7 +117,7 @@ def drop_unknown_parameters() -> None:
 
 
 drop_unknown_parameters()
-path = choose_run(keep=("colour",))
+path = choose_run("Map", keep=("colour",))
 if path is not None:
     st.set_page_config(page_title=f"{path.name} · Map · ELBO Room")
     map_fits.warm()

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from ui import look, server
-from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
+from ui.components import C_slider, live_charts, live_preview, live_trail, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.owners import may_change
 from ui.plan import overfitting
+from ui.run_chooser import has_weights, ways
 from ui.steering import buttons, change, knob_panel, what_to_do
 from ui.train_form import fill_in, form
 from vae import runs
@@ -50,18 +51,28 @@ def copy_settings(name: str) -> None:
         st.session_state["notice"] = f"The settings of “{name[:60]}” could not be read; these are the defaults."
 
 
+def leave(label: str, icon: str, address: dict[str, str]) -> None:
+    """A button to the form. No link: to the page that is open already a link would leave the address as it is."""
+    st.button(label, icon=icon, key=f"leave-{label}", type="tertiary", on_click=_to_form, args=(address,))
+
+
+def _to_form(address: dict[str, str]) -> None:
+    st.session_state.pop("copied", None)  # asked for once more: once more the run's settings
+    st.query_params.from_dict(address)
+
+
 def header(path: Path, config: Config, dataset: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
             look.title(path.name, f"{dataset} · {facts(config)} · {config.network} · {config.objective}")
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+            if has_weights(path):
+                ways(path.name, "Train")
             with st.popover("Link", icon=":material/link:", type="tertiary"):
                 look.note("Brings this view back, in any tab of a browser that reaches this server.")
                 st.code(f"{st.context.url or ''}?{urlencode({'run': path.name})}", language=None, wrap_lines=True)
-            st.page_link(
-                __file__, label="Copy settings", icon=":material/content_copy:", query_params={"from": path.name}
-            )
-            st.page_link(__file__, label="New run", icon=":material/add:", query_params={})
+            leave("Copy settings", ":material/content_copy:", {"from": path.name})
+            leave("New run", ":material/add:", {})
 
 
 def queue_note(path: Path, status: runs.Status) -> None:
@@ -100,6 +111,7 @@ def watch(path: Path) -> None:
         if C is not None and mine:
             change(path, C=C)
             st.rerun()
+        live_trail(path.name, likelihood, key="trail")
         live_preview(path.name, key="preview")
         rate_bars(path.name, key="rates")
         knob_panel(path, config, knobs, mine)

@@ -1,6 +1,6 @@
 """The run that a page of the Explore section shows: chosen from a list, kept in the address as `?run=name`.
 
-path = choose_run(keep=("mode",))
+path = choose_run("Explore", keep=("mode",))
 if path is None:
     st.stop()  # what is wrong and a way on are on the page
 """
@@ -27,12 +27,12 @@ LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
 
 def choose_run(
-    keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
+    here: str, keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
 ) -> Path | None:
     """Draw the list; the run to show, or None where there is none, after a sentence and a way on.
 
-    `keep` names the parameters of the address that stay when another run is chosen; `offer` says which runs are listed
-    besides the address's own.
+    `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
+    `offer` says which runs are listed besides the address's own.
     """
     states = {path: _offered(path, offer) for path in runs.list_runs() if has_weights(path)}
     found = [path for path, state in states.items() if state != NOT_OFFERED]
@@ -53,7 +53,10 @@ def choose_run(
         names.insert(0, path.name)
     about = describe_run(path) if path is not None else ""
     damaged = {one.name for one in found if states[one] == DAMAGED}
-    _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="run-chooser"):
+        _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
+        if path is not None and about and has_weights(path) and not damage(path):
+            ways(path.name, here)
     return path if _can_be_shown(path, name, bool(found)) else None
 
 
@@ -87,16 +90,23 @@ def describe_run(path: Path) -> str:
 def _select(
     names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str, damaged: set[str]
 ) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="run-chooser"):
-        if names:
-            st.session_state[key] = current  # the address decides, also after the browser's Back
-            st.selectbox(
-                "Run", names, index=None, key=key, width=280, placeholder="Choose a run", required=current is not None,
-                format_func=lambda name: f"{name} (damaged)" if name in damaged else name,
-                label_visibility="collapsed", on_change=_chosen, args=(key, keep),
-            )  # fmt: skip
-        if about:
-            look.note(about)
+    if names:
+        st.session_state[key] = current  # the address decides, also after the browser's Back
+        st.selectbox(
+            "Run", names, index=None, key=key, width=280, placeholder="Choose a run", required=current is not None,
+            format_func=lambda name: f"{name} (damaged)" if name in damaged else name,
+            label_visibility="collapsed", on_change=_chosen, args=(key, keep),
+        )  # fmt: skip
+    if about:
+        look.note(about)
+
+
+def ways(name: str, here: str) -> None:
+    """Links to the other pages of a run; `here` is the name of the page that shows it now."""
+    for label, icon in {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot"}.items():
+        if label != here:
+            page = PAGES / f"{label.lower()}.py"
+            st.page_link(page, label=label, icon=f":material/{icon}:", query_params={"run": name})
 
 
 def _chosen(key: str, keep: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { gaussianParts, optimum, place, readTyped, stepped, valueAt } from "../../ui/static/c_scale.js";
+import { comparison, gaussianParts, optimum, place, readTyped, stepped, valueAt } from "../../ui/static/c_scale.js";
 
 const close = (a, b, tolerance) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
 
@@ -72,4 +72,9 @@ test("what is typed is a C, or a sentence says why not", () => {
   }
   for (const text of ["-3", "−3", "0", "1e400", "1e-400", "1.1e6", "9e-7"]) assert.match(readTyped(text, true).problem, /from 1e−6 to 1e6/, text);
   assert.deepEqual(readTyped(" ", true), { value: null, problem: "" });
+});
+
+test("the noise is compared with the errors that remain", () => {
+  assert.equal(comparison(5, null), "");
+  assert.deepEqual([300, 20, 0.3].map((C) => comparison(C, 22).split(" ")[1]), ["finer", "about", "wider"]);
 });

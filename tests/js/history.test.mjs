@@ -100,3 +100,13 @@ test("a reset forgets everything, and lines of an unknown kind are passed over",
   assert.equal(history.latest, null);
   assert.ok(history.version > version);
 });
+
+test("the highest rate of one dimension and the last turn of C are remembered", () => {
+  const history = new History();
+  assert.deepEqual([history.highestRate, history.lastTurn], [0, null]);
+  history.append([record(1, { rates: [4, 0] }), { step: 1, knob: "C", value: 9 }, { step: 1, knob: "part", value: "encoder" }, record(2, { rates: [2, 0] })]);
+  assert.deepEqual([history.highestRate, history.lastTurn], [4, 1]);
+  assert.deepEqual([...history.train.error.values.slice(0, 2)], [2, 2]);
+  history.reset();
+  assert.deepEqual([history.highestRate, history.lastTurn], [0, null]);
+});

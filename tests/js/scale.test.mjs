@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { columns, frameEnd, nearest, quantile, robustRange, tickLabel, ticks } from "../../ui/static/scale.js";
+import { columns, frameEnd, nearest, quantile, readableRange, robustRange, tickLabel, ticks } from "../../ui/static/scale.js";
 
 const close = (a, b, tolerance = 1e-9) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
 
@@ -104,4 +104,21 @@ test("the ticks of large numbers are short", () => {
   assert.equal(tickLabel(0, 500_000, 2e6), "0");
   assert.equal(tickLabel(999_000, 1000, 999_000), "999,000");
   assert.equal(tickLabel(-2.5e9, 5e8), "−2.5e9");
+});
+
+test("after a jump the axis follows what came after it, unless both can be read on one", () => {
+  const jumped = curve((i) => (i < 200 ? -20 + 0.01 * i : 5000 - 2 * (i - 200)));
+  const far = readableRange(jumped, 199.5, [4802]);
+  assert.ok(far.low > 4000, `low ${far.low}`);
+  const whole = readableRange(jumped, null, [4802]);
+  assert.ok(whole.low < 0 && whole.high > 4800, `${whole.low} ${whole.high}`);
+  const near = curve((i) => (i < 200 ? 10 : 10 - 0.05 * (i - 200)));
+  assert.deepEqual(readableRange(near, 199.5, [5]), robustRange(near, [5]));
+});
+
+test("a rate that fell to nothing is still drawn from zero", () => {
+  const collapsed = curve((i) => (i < 200 ? 9 : 0.001));
+  assert.equal(readableRange(collapsed, 199.5, [0.001], 0).low, 0);
+  const rate = curve((i) => (i < 200 ? 5 : 9 + 0.1 * Math.sin(i)));
+  assert.equal(readableRange(rate, 199.5, [9], 0).low, 0);
 });

@@ -4,7 +4,7 @@ import test from "node:test";
 import { heldOut, legend, markerLabel, mergeMarkers, summary } from "../../ui/static/charts.js";
 import { History } from "../../ui/static/history.js";
 import { luminance } from "../../ui/static/palette.js";
-import { axisEnd, caption, largest } from "../../ui/static/rate_bars.js";
+import { axisEnd, caption, collapse, largest } from "../../ui/static/rate_bars.js";
 import { phrases, settings } from "../../ui/static/status_line.js";
 
 test("markers say what changed", () => {
@@ -25,9 +25,9 @@ test("markers closer than a few pixels become one; other knobs stay apart", () =
 test("the chart has a text", () => {
   const history = new History();
   assert.equal(summary("a", history), "Training curves of a: no record yet.");
-  history.append([{ step: 1200, C: 36.2, train: { distortion: -52.1, rate: 4.7, elbo: 47.4 }, test: { elbo: 46 } }]);
+  history.append([{ step: 1200, C: 36.2, train: { distortion: -52.1, rate: 4.7, elbo: 47.4, squared_error: 2.5 }, test: { elbo: 46 } }]);
   assert.equal(summary("a", history),
-    "Training curves of a at step 1,200: distortion −52.1 nats, rate 4.70 nats, −ELBO −47.4 nats. Held-out −ELBO −46.0. C 36.2.");
+    "Training curves of a at step 1,200: squared error 2.50 pixel², distortion −52.1 nats, rate 4.70 nats, −ELBO −47.4 nats. Held-out −ELBO −46.0. C 36.2.");
 });
 
 test("the legend gives the numbers of held-out images", () => {
@@ -70,4 +70,10 @@ test("the tone of a ground", () => {
   assert.ok(luminance("rgb(21, 23, 28)") < 0.02);
   assert.equal(luminance("#fff"), 1);
   assert.equal(luminance("unset"), null);
+});
+
+test("posterior collapse is named where it happens", () => {
+  assert.equal(collapse([2, 0.02]), "");
+  assert.match(collapse([0.01, 0]), /^Posterior collapse: q\(z\|x\) is the prior/);
+  assert.equal(collapse([3, 0.001, 2]), "Posterior collapse in 1 of 3 dimensions: there q(z|x) is the prior.");
 });

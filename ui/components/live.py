@@ -13,6 +13,7 @@ from vae.errors import ConfigError
 
 _charts = browser_component("charts")
 _slider = browser_component("c_slider")
+_trail = browser_component("trail")
 _preview = browser_component("preview")
 _bars = browser_component("rate_bars")
 _state = browser_component("status_line")
@@ -21,9 +22,9 @@ _state = browser_component("status_line")
 def live_charts(
     run: str, likelihood: str, pixels: int, objective: str = "elbo", samples: int = 1, key: str = "live_charts"
 ) -> None:
-    """Distortion, rate and −ELBO of a run as it trains, training and held-out, in nats per image.
+    """Squared error (pixel²), distortion, rate and −ELBO (nats) per image of a run as it trains, training and held-out.
 
-    With the objective `iwae` the third curve is what that minimises, the negative bound with `samples` samples.
+    With the objective `iwae` the last curve is what that minimises, the negative bound with `samples` samples.
 
     `pixels` is D, the number of values of an image (height x width x channels): a Gaussian distortion is shown with
     its two parts C·‖x − f(z)‖² and (D/2)·log(2πc).
@@ -73,6 +74,12 @@ def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:
         return check_C(value)
     except ConfigError:
         return None
+
+
+def live_trail(run: str, likelihood: str, key: str = "live_trail") -> None:
+    """A run's trail as C is turned, in the plane of rate (nats) and squared error (pixel²; distortion in nats where C
+    weights that), with the line of slope −1/C at its present point."""
+    _trail(key=key, data={"run": run, "likelihood": likelihood})
 
 
 def live_preview(run: str, key: str = "live_preview") -> None:

@@ -32,6 +32,15 @@ export function optimum(likelihood, pixels, squaredError) {
   return Number.isFinite(best) && best > 0 ? best : null;
 }
 
+const APART = 2; // times the best C, or a half of it: nearer than that the noise is as wide as the errors
+
+/** How the noise at C compares with the errors that remain, whose variance is 1 / (2 · best); "" while none is known. */
+export function comparison(C, best) {
+  if (best === null) return "";
+  if (C > APART * best) return ", finer than the errors that remain";
+  return C < best / APART ? ", wider than the errors that remain" : ", about as wide as the errors that remain";
+}
+
 /**
  * The two parts of a Gaussian distortion, C·‖x − f(z)‖² and (D/2)·log(π/C) = (D/2)·log(2πc), in nats. Where C moved
  * within the record the mean of the second is the record's `normaliser`; histories without it know only the last C.

@@ -1,6 +1,6 @@
 // The live slider of C. What is dragged stays in the page; Python hears of a value when it is released or typed.
 
-import { optimum, place, readTyped, stepped, valueAt } from "./c_scale.js";
+import { comparison, optimum, place, readTyped, stepped, valueAt } from "./c_scale.js";
 import { significant, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { follow } from "./store.js";
@@ -233,7 +233,7 @@ class Slider {
   _meaning(value, off) {
     if (this.data.likelihood === "gaussian") {
       const noise = `C = 1/(2c): pixel noise of variance c = ${significant(1 / (2 * value))}`;
-      return this._fitted() && !off ? `${noise}, learned with the decoder.` : `${noise}.`;
+      return this._fitted() && !off ? `${noise}, learned with the decoder.` : `${noise}${comparison(value, this._best())}.`;
     }
     return `loss = C · distortion + rate, that is β = 1/C = ${significant(1 / value)}.`;
   }

@@ -1,14 +1,17 @@
-// Three curves of a run, each on its own axis: distortion, rate and their sum, −ELBO, in nats per image.
+// Four curves of a run, each on its own axis: the squared error in pixel² per image, which falls when C rises whatever
+// the constant does; distortion, rate and their sum, −ELBO, in nats per image.
 
 import { gaussianParts } from "./c_scale.js";
+import { saveCurves } from "./curves_save.js";
 import { addends, nats, significant, terse, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { colours } from "./palette.js";
 import { GUTTER, Panel } from "./panel.js";
-import { columns, frameEnd, nearest, robustRange } from "./scale.js";
+import { columns, frameEnd, nearest, readableRange } from "./scale.js";
 import { follow } from "./store.js";
 
 const QUANTITIES = [
+  { name: "error", title: "Squared error", formula: "‖x − f(z)‖² per image", floor: 0, colour: "distortion", unit: "px²" },
   { name: "distortion", title: "Distortion", formula: "−E log p(x|z)" },
   { name: "rate", title: "Rate", formula: "KL(q‖p)", floor: 0 },
   { name: "sum", title: "−ELBO", formula: "= distortion + rate", colour: "elbo" },
@@ -38,10 +41,10 @@ export function mergeMarkers(markers, distance) {
 export function summary(run, history) {
   const { latest, latestTest, testCurrent } = history;
   if (!latest) return `Training curves of ${run}: no record yet.`;
-  const { distortion, rate, elbo } = latest.train;
+  const { distortion, rate, elbo, squared_error: error } = latest.train;
   const held = testCurrent ? ` Held-out −ELBO ${nats(-latestTest.elbo)}.` : "";
   return (
-    `Training curves of ${run} at step ${whole(latest.step)}: distortion ${nats(distortion)} nats, ` +
+    `Training curves of ${run} at step ${whole(latest.step)}: squared error ${nats(error)} pixel², distortion ${nats(distortion)} nats, ` +
     `rate ${nats(rate)} nats, −ELBO ${nats(-elbo)} nats.${held} C ${significant(latest.C)}.`
   );
 }
@@ -51,7 +54,7 @@ export function legend({ testImages }) {
   const [few, all] = [testImages[0], testImages.at(-1)];
   const images = all > few ? ` (first ${whole(few)} images, all ${whole(all)} at the end)` : few ? ` (${whole(few)} images)` : "";
   return (
-    `Solid: training, averaged since the point before. Dashed: held-out${images}. ` +
+    `Solid: training, averaged since the previous point. Dashed: held-out${images}. ` +
     "Dotted: a change of C, of the learning rate or of what trains."
   );
 }
@@ -68,16 +71,45 @@ class Charts {
   constructor(root) {
     this.root = root;
     this.hover = null; // index of the record under the pointer
+    this.all = false; // whether the axes hold all of the past
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     this.panels = QUANTITIES.map((quantity, i) => this._panel(quantity, i === QUANTITIES.length - 1));
     this.note = element("p", { className: "er-note note" });
     this.words = element("p", { className: "words", role: "img" });
-    root.append(element("section", { className: "charts", tabindex: "0", "aria-label": "Training curves" },
+    this.tools = this._tools();
+    root.append(element("section", { className: "charts", tabindex: "0", "aria-label": "Training curves" }, this.tools,
       ...this.panels.map((panel) => panel.figure), this.note, this.words));
     this.section = root.firstElementChild;
     this.observer = new ResizeObserver(() => this.source?.soon());
     this.observer.observe(this.section);
     this._listen();
+  }
+
+  /** Which part of the history the axes show, and the curves as files. */
+  _tools() {
+    this.past = element("button", { type: "button", className: "past", "aria-pressed": "false", text: "Show the past whole" });
+    this.past.title = "The axes follow what happened since C was turned last; this brings earlier values back onto them.";
+    this.past.hidden = true;
+    this.past.addEventListener("click", () => {
+      this.all = !this.all;
+      this.past.setAttribute("aria-pressed", String(this.all));
+      this.source?.soon();
+    });
+    const save = ["PNG", "SVG", "CSV"].map((kind) => {
+      const made = element("button", { type: "button", text: kind, "aria-label": `Save the curves as ${kind}` });
+      made.addEventListener("click", () => this._save(kind));
+      return made;
+    });
+    return element("div", { className: "tools" }, this.past, element("span", { className: "er-note", text: "Save curves:" }), ...save);
+  }
+
+  _save(kind) {
+    const { history } = this.source.store;
+    if (!history.latest) return;
+    const panels = this.panels.map(({ panel, heading, now }) => ({
+      panel, title: `${heading.name.textContent}  ${heading.formula.textContent}  ${now.textContent}`,
+    }));
+    saveCurves(kind, { run: this.data.run, history, panels, palette: this.palette, note: this.note.textContent });
   }
 
   _panel(quantity, axis) {
@@ -140,14 +172,14 @@ class Charts {
     clearTimeout(this.timer);
   }
 
-  /** The third panel shows what is minimised. */
+  /** The last panel shows what is minimised. */
   _nameSum() {
-    const third = this.panels[2];
+    const last = this.panels.at(-1);
     const bound = this.data.objective === "iwae";
-    third.name = bound ? "loss" : "sum";
-    third.heading.name.textContent = bound ? "−Bound" : "−ELBO";
-    third.heading.formula.textContent = bound ? `K = ${whole(this.data.samples)} samples` : "= distortion + rate";
-    third.parts.hidden = !bound;
+    last.name = bound ? "loss" : "sum";
+    last.heading.name.textContent = bound ? "−Bound" : "−ELBO";
+    last.heading.formula.textContent = bound ? `K = ${whole(this.data.samples)} samples` : "= distortion + rate";
+    last.parts.hidden = !bound;
   }
 
   _explain(history) {
@@ -170,17 +202,28 @@ class Charts {
     this.end = frameEnd(train.step.last() || 0, store.status?.total_steps ?? 0, store.ended);
     this._headings(store);
     this._explain(history);
+    const moving = this._drawPanels(history, jump, devicePixelRatio || 1);
+    if (moving) this.source.soon();
+    this._summarise();
+  }
+
+  /** All panels; true while an axis still glides. */
+  _drawPanels(history, jump, ratio) {
+    const { train, test } = history;
     const wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
     const markers = mergeMarkers(history.markers, (3 * this.end) / wide).map((m) => ({ step: m.step, label: markerLabel(m) }));
-    const ratio = devicePixelRatio || 1;
-    let moving = false;
+    const turned = history.lastTurn === null ? null : (history.lastTurn * wide) / (this.end || 1);
+    let [moving, flattened] = [false, false];
     for (const entry of this.panels) {
       if (!entry.panel.fit(ratio)) continue;
       const series = (of) => ({ xs: of.step.values, ys: of[entry.name].values, n: of.length });
       const [a, b] = [series(train), series(test)];
       const shown = [a, b].flatMap(({ xs, ys, n }) => columns(xs, ys, n, this.end, wide, 2));
-      const latest = [train[entry.name].last(), test[entry.name].last()];
-      const range = robustRange(shown, latest, entry.floor);
+      const latest = [train[entry.name].last(), history.testCurrent ? test[entry.name].last() : NaN];
+      const all = readableRange(shown, null, latest, entry.floor);
+      const recent = readableRange(shown, turned, latest, entry.floor);
+      flattened ||= recent.low !== all.low || recent.high !== all.high;
+      const range = { ...(this.all ? all : recent) };
       if (markers.length) range.high += 0.14 * (range.high - range.low); // room for their labels
       moving = entry.panel.glide(range, jump) || moving;
       entry.panel.draw({
@@ -194,8 +237,8 @@ class Charts {
         hover: this._hovered(entry.name, history),
       });
     }
-    if (moving) this.source.soon();
-    this._summarise();
+    this.past.hidden = !flattened;
+    return moving;
   }
 
   _hovered(name, { train, test }) {
@@ -208,17 +251,18 @@ class Charts {
 
   _headings(store) {
     const { latest } = store.history;
-    const value = { distortion: (m) => m.distortion, rate: (m) => m.rate, sum: (m) => -m.elbo, loss: (m) => m.loss };
-    for (const { name, now, held } of this.panels) {
-      now.textContent = latest ? `${nats(value[name](latest.train))} nats` : "–";
+    const value = { error: (m) => m.squared_error, distortion: (m) => m.distortion, rate: (m) => m.rate, sum: (m) => -m.elbo, loss: (m) => m.loss };
+    for (const { name, now, held, unit = "nats" } of this.panels) {
+      now.textContent = latest ? `${nats(value[name](latest.train))} ${unit}` : "–";
       const { text, title } = heldOut(store.history, value[name], store.ended);
       held.textContent = text;
       held.title = title;
     }
     this._distortionParts(latest);
-    if (!this.panels[2].parts.hidden) {
+    const last = this.panels.at(-1);
+    if (!last.parts.hidden) {
       const { text } = heldOut(store.history, value.sum, store.ended);
-      this.panels[2].parts.textContent =
+      last.parts.textContent =
         `The bound with K = ${whole(this.data.samples)} samples is what is minimised.` +
         (latest ? ` −ELBO ${nats(-latest.train.elbo)}, ${text}.` : "");
     }
@@ -227,7 +271,7 @@ class Charts {
   }
 
   _distortionParts(latest) {
-    const { parts } = this.panels[0];
+    const { parts } = this.panels.find(({ name }) => name === "distortion");
     const gaussian = this.data.likelihood === "gaussian";
     parts.hidden = !gaussian;
     if (!gaussian) return;

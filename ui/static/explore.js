@@ -56,7 +56,7 @@ class Explore {
       reset: () => this._start(this.base),
     }, this.kind.words);
     this.place = new this.kind.Place();
-    this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index) }, this.place);
+    this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index), run: () => this.data.run }, this.place);
     this.heldOut = new HeldOut({ codes: (codes) => this._useCodes(codes), failed: (sentence) => this.images.clear(sentence) });
     this.images = new Images({ take: (index) => this._take(index) }, this.controls.imageRow);
     this.title = element("h3", { className: "er-title" });

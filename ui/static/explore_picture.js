@@ -1,6 +1,7 @@
 // The decoded image, large and not smoothed; beside it a sample of p(x|z) and the nearest real image.
 
 import { element } from "./mount.js";
+import { saveSheet } from "./sheet_save.js";
 
 /** An image on its canvas, one pixel of the canvas for one of the image; the style sheet enlarges it. */
 export function paint(canvas, image) {
@@ -21,7 +22,7 @@ export function paintBytes(canvas, bytes, { height, width, channels }) {
 }
 
 export class Picture {
-  /** `on`: another() for another sample, take(index) for a nearest image that was chosen. `place`: where z is, in words. */
+  /** `on`: another() for another sample, take(index) for a nearest image that was chosen, run() is its name. `place`: where z is, in words. */
   constructor(on, place) {
     this.mean = element("canvas", { className: "mean", role: "img", "aria-label": "No image yet" });
     this.absent = element("p", { className: "er-note absent", role: "status" });
@@ -33,14 +34,16 @@ export class Picture {
     this.realButton = element("button", { className: "tile", type: "button", disabled: "" }, this.real);
     this.realText = element("p", { className: "er-note" });
     this.another.addEventListener("click", () => on.another());
+    this.save = element("button", { className: "plain save", type: "button", text: "Save PNG", disabled: "" });
+    this.save.addEventListener("click", () => this._save(on.run()));
     this.realButton.addEventListener("click", () => on.take(this.index));
     this._arrange(place);
   }
 
   _arrange(place) {
     const title = (text, formula = "") => element("h3", { className: "er-title" }, text, element("i", { text: formula }));
-    this.large = element("section", { className: "large" }, title(place.caption),
-      element("div", { className: "stage" }, this.mean, this.absent), this.place, this.problem);
+    this.large = element("section", { className: "large" }, 
+      element("header", {}, title(place.caption), this.save), element("div", { className: "stage" }, this.mean, this.absent), this.place, this.problem);
     this.side = element("section", { className: "side" },
       element("div", { className: "beside" }, title("A sample of ", "p(x|z)"), this.sample,
         element("p", { className: "er-note" }, (this.seedText = element("span")), " · ", this.another)),
@@ -48,9 +51,17 @@ export class Picture {
       element("div", { className: "beside length" }, title(place.title), ...place.parts));
   }
 
+  /** As on screen, enlarged, with its z beneath the run's name. */
+  _save(run) {
+    const { width, height } = this.mean;
+    const rows = [{ pictures: [this.mean] }];
+    saveSheet({ lines: [run, this.mean.getAttribute("aria-label")], columns: null, rows, image: { width, height } }, `${run}-z`);
+  }
+
   /** Nothing to show, and why. */
   clear(sentence) {
     for (const canvas of [this.mean, this.sample]) canvas.hidden = true;
+    this.save.disabled = true;
     this.absent.textContent = sentence;
     this.absent.hidden = false;
   }
@@ -58,7 +69,7 @@ export class Picture {
   showMean(image) {
     paint(this.mean, image);
     if (!this.mean.hidden) return;
-    this.mean.hidden = false;
+    this.mean.hidden = this.save.disabled = false;
     this.absent.hidden = true;
   }
 

@@ -23,7 +23,7 @@ export class Column {
   }
 }
 
-/** Columns step, distortion, rate, sum (−ELBO) and loss (what is minimised), in nats per image. */
+/** Columns step, distortion, rate, sum (−ELBO) and loss (what is minimised) in nats per image; error, ‖x − f(z)‖², in pixel². */
 class Series {
   constructor() {
     this.step = new Column();
@@ -31,6 +31,7 @@ class Series {
     this.rate = new Column();
     this.sum = new Column();
     this.loss = new Column();
+    this.error = new Column();
   }
 
   push(step, measured) {
@@ -39,6 +40,7 @@ class Series {
     this.rate.push(number(measured.rate));
     this.sum.push(-number(measured.elbo));
     this.loss.push(number(measured.loss));
+    this.error.push(number(measured.squared_error));
   }
 
   get length() {
@@ -65,6 +67,7 @@ export class History {
     this.testImages = []; // how many held-out images the measurements are means over, in ascending order
     this.squaredError = NaN; // training squared error, pixel^2 per image, over the last ENOUGH images
     this.ratePerDim = null; // training rate of each dimension in the newest record, nats
+    this.highestRate = 0; // of any one dimension in any record, nats
     this.version = (this.version ?? 0) + 1;
     this._knobs = {};
     this._recent = []; // [images, squared error] of the last records
@@ -89,6 +92,11 @@ export class History {
     if (knob === "C") this.testCurrent = false;
   }
 
+  /** The step of the last change of C; null where it never changed. */
+  get lastTurn() {
+    return this.markers.findLast(({ knob }) => knob === "C")?.step ?? null;
+  }
+
   _lastC() {
     return this.C.length ? this.C.last() : null;
   }
@@ -108,6 +116,7 @@ export class History {
     this.latest = record;
     this.marginal = !Array.isArray(train.rate_per_dim) && Array.isArray(train.marginal_rate_per_dim);
     this.ratePerDim = this.marginal ? train.marginal_rate_per_dim : train.rate_per_dim ?? null;
+    if (this.ratePerDim) this.highestRate = Math.max(this.highestRate, ...this.ratePerDim);
     if (Number.isFinite(train.squared_error)) this._appendError(train.images ?? ENOUGH, train.squared_error);
   }
 

@@ -200,7 +200,7 @@ class Interpolation extends Mode {
     const { paths } = this;
     const rows = Object.keys(paths).map((name) => ({ count: steps, head: name, faint: name !== this.pathName }));
     const describe = (row, column) => `${rows[row].head} path, ${Math.round((100 * column) / (steps - 1))} % of the way from A to B`;
-    this.grid.layout({ rows, image: shape, describe, largest: 62 });
+    this.grid.layout({ rows, image: shape, describe, largest: 92 });
     const { a, b } = this.codes;
     const all = Object.values(paths).flatMap((path) => Array.from({ length: steps }, (_, i) => path(a, b, i / (steps - 1))));
     this.painter.paint(Float32Array.from(all.flat()), this.grid.canvases);

@@ -1,5 +1,6 @@
 // What a lasso or box holds: images, label counts, the mean image, and the indices as a file.
 
+import { download } from "./download.js";
 import { whole } from "./format.js";
 import { element } from "./mount.js";
 import { paint } from "./map_side.js";
@@ -151,10 +152,6 @@ export class Selection {
 
   _save(kind) {
     const { name, type, text } = exportFile(kind, this.run, this.indices, this.codes, this.placed);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    download(new Blob([text], { type }), name);
   }
 }

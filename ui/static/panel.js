@@ -22,6 +22,7 @@ export class Panel {
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
     this.context = this.canvas.getContext("2d");
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.context.clearRect(0, 0, clientWidth, clientHeight);
     return clientWidth > GUTTER + 20 && clientHeight > 20;
   }
 
@@ -52,7 +53,6 @@ export class Panel {
     const { context: c, width, height } = this;
     this.plot = { left: GUTTER, right: width - 10, top: 0, bottom: height - (scene.axis ? AXIS : 0) };
     this.scene = scene;
-    c.clearRect(0, 0, width, height);
     c.font = `11px ${scene.palette.font}`;
     c.lineJoin = "round";
     if (!scene.train.n) return;
@@ -72,6 +72,14 @@ export class Panel {
     this._tip(train);
     c.restore();
     if (scene.hover !== null) this._crosshair();
+  }
+
+  /** What is on screen once more, on another context, without the pointer's crosshair. */
+  drawOn(context) {
+    const own = this.context;
+    this.context = context;
+    if (this.scene) this.draw({ ...this.scene, hover: null });
+    this.context = own;
   }
 
   x(step) {

@@ -1,4 +1,5 @@
-// The rate of each latent dimension as a bar, largest first. A bar keeps its name when it changes its place.
+// The rate of each latent dimension as a bar, largest first. A bar keeps its name when it changes its place, and a nat
+// keeps its length while the run trains: what collapses is seen to shrink.
 
 import { ALIVE } from "./explore_space.js";
 import { nats, whole } from "./format.js";
@@ -12,6 +13,15 @@ const ROW = 23; // pixels
 /** Indices of the `most` largest rates, largest first; equal ones in their order. */
 export function largest(rates, most = MOST) {
   return rates.map((_, i) => i).sort((a, b) => rates[b] - rates[a] || a - b).slice(0, most);
+}
+
+/** What it means that so many of k dimensions lie at the prior; empty where none does. */
+export function collapse(rates) {
+  const k = rates.length;
+  const dead = rates.filter((rate) => rate <= ALIVE).length;
+  if (!dead) return "";
+  if (dead === k) return "Posterior collapse: q(z|x) is the prior p(z) for every image, so z says nothing about x. A larger C makes it pay to use z.";
+  return `Posterior collapse in ${whole(dead)} of ${whole(k)} dimensions: there q(z|x) is the prior.`;
 }
 
 /** What the bars say in words; `marginal`: of a posterior that does not factorise. */
@@ -34,7 +44,10 @@ class Bars {
     this.note = element("p", { className: "er-note" });
     this.list = element("ul", { className: "bars" });
     const title = element("h3", { className: "er-title", text: "Rate per dimension, nats" });
-    root.append(element("section", { className: "er-card" }, title, this.list, this.note));
+    this.end = element("span", { className: "er-note" });
+    this.collapse = element("p", { className: "collapse", role: "status" });
+    const head = element("header", {}, title, this.end);
+    root.append(element("section", { className: "er-card" }, head, this.list, this.collapse, this.note));
     this.rows = new Map(); // dimension -> elements
   }
 
@@ -59,6 +72,7 @@ class Bars {
       this.list.style.height = "0";
       this.rows.clear();
       this.order = null;
+      this.end.textContent = this.collapse.textContent = "";
       this.note.textContent = this._absent(history, error, ended);
       return;
     }
@@ -70,7 +84,7 @@ class Bars {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.source.soon(), SORT_EVERY);
     }
-    const end = axisEnd(Math.max(...rates));
+    const end = axisEnd(history.highestRate);
     for (const dimension of this.order.shown) {
       const { bar, value, row } = this.rows.get(dimension);
       const rate = rates[dimension];
@@ -79,7 +93,9 @@ class Bars {
       value.textContent = nats(rate);
       row.classList.toggle("dead", rate < ALIVE);
     }
+    this.end.textContent = `full width: ${nats(end)} nats`;
     this.note.textContent = caption(rates, history.marginal);
+    this.collapse.textContent = history.latest.epoch >= 1 ? collapse(rates) : ""; // before, nothing has been learned
   }
 
   _absent(history, error, ended) {

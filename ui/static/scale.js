@@ -80,6 +80,23 @@ export function robustRange(cols, latest = [], floor = -Infinity) {
   return { low, high };
 }
 
+const READABLE = 0.5; // share of the axis that what came after the last change should have at least
+
+/**
+ * The range of an axis on which what happened since `since` (a place like the x of `cols`; null: nothing changed) can be
+ * read: all values, unless those before would flatten the ones after to less than half of the height. A quantity with a
+ * floor is measured from there: that it fell to nearly nothing is what is to be seen.
+ */
+export function readableRange(cols, since, latest = [], floor = -Infinity) {
+  const all = robustRange(cols, latest, floor);
+  if (since === null) return all;
+  const after = cols.filter(({ x }) => x > since);
+  if (!after.length && !latest.some(Number.isFinite)) return all;
+  const recent = robustRange(after, latest, floor);
+  if (Number.isFinite(floor)) recent.low = Math.min(recent.low, Math.max(floor, all.low));
+  return recent.high - recent.low < READABLE * (all.high - all.low) ? recent : all;
+}
+
 /**
  * Where the axis of steps ends: it stands still while the curve grows and then widens at once, to the run's last
  * step when that is near. An ended run fills its frame.

@@ -61,7 +61,7 @@ class PriorSheet extends Mode {
     const prior = PRIORS[this.data.support];
     this.codes = prior.draws(shape.k, count, seed);
     const rows = Array.from({ length: count / this.drawn }, () => ({ count: this.drawn }));
-    this.grid.layout({ rows, image: shape, describe: (row, column) => this._describe(row * this.drawn + column) });
+    this.grid.layout({ rows, image: shape, largest: 124, describe: (row, column) => this._describe(row * this.drawn + column) });
     this._mark();
     const of = show === "mean" ? "each picture is the mean of p(x|z)." : "then every pixel drawn from p(x|z) by itself: what the model calls an image.";
     this.note.textContent = `z drawn from p(z) = ${prior.words(shape.k)}, seed ${seed}; ${of} Click one to take its z.`;

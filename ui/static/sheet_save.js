@@ -1,5 +1,7 @@
 // A sheet as a PNG that explains itself: title, headings, pictures enlarged by whole pixels.
 
+import { download } from "./download.js";
+
 const INK = "#20242c";
 const QUIET = "#6b6a66";
 const GROUND = "#fbfaf6";
@@ -53,9 +55,5 @@ export function drawSheet(sheet) {
 /** Let the browser download the sheet as `name`.png. */
 export async function saveSheet(sheet, name) {
   const blob = await new Promise((resolve) => drawSheet(sheet).toBlob(resolve, "image/png"));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${name}.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  download(blob, `${name}.png`);
 }

@@ -76,7 +76,7 @@ class TraversalSheet extends Mode {
       faint: rates && !(rates[dimension] >= ALIVE),
     }));
     const describe = (row, column) => `z${dimensions[row]} = ${signed(steps[column])}, the others as they are`;
-    this.grid.layout({ rows, columns: steps.map(signed), image: shape, describe, largest: rows.length > 6 ? 60 : 84 });
+    this.grid.layout({ rows, columns: steps.map(signed), image: shape, describe, largest: 100 });
     const present = dimensions.map((dimension) => nearestValue(steps, this.z[dimension]));
     this.grid.mark((row, column) => (present[row] === column ? "present" : ""));
     const order = rates
