@@ -324,27 +324,14 @@ def _value(field: str) -> Any:
 
 def _likelihoods() -> list[str]:
     """The likelihoods that some view of the chosen data admits."""
-    from vae.completion import complete
+    from vae.completion import likelihoods_for
     from vae.datasets import describe
     from vae.likelihoods import LIKELIHOODS
 
     try:
-        info = describe(_dataset())
+        return likelihoods_for(describe(_dataset()))
     except (ElboRoomError, OSError):
         return list(LIKELIHOODS)
-    return [
-        name
-        for name in LIKELIHOODS
-        if _fits(lambda name=name: complete(Config(dataset=_dataset(), likelihood=name, epochs=1), info))
-    ]
-
-
-def _fits(attempt: Any) -> bool:
-    try:
-        attempt()
-    except ConfigError:
-        return False
-    return True
 
 
 def _dataset() -> str:

@@ -166,9 +166,9 @@ def list_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from vae.completion import usable_device
     from vae.evidence import evaluate
     from vae.exact_evidence import evaluate_exactly, exact_evidence, exact_method
+    from vae.machine import usable_device
 
     for name in ("samples", "limit"):
         value = getattr(options, name)
