@@ -55,7 +55,7 @@ class Config:
         for name in ("dataset", "likelihood", "latent", "network", "activation", "objective", "estimator", "device"):
             value = getattr(self, name)
             if not (isinstance(value, str) or (value is None and name in ("likelihood", "estimator"))):
-                raise ConfigError(f"{name}: expected a name in quotes, got {_short(value)}")
+                raise ConfigError(f"{name}: expected a name, got {_short(value)}")
         for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
             value, most = getattr(self, name), MOST_OF.get(name, MOST)
             if value is not None and not _whole(value, 1, most):
@@ -144,7 +144,7 @@ def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constan
     """`constant`, `cosine`, or `steps:200=0.63,350=0.5`: from epoch 200 on times 0.63, from 350 on times 0.5 more."""
     if text == "constant" or text == "cosine":
         return text  # type: ignore[return-value]
-    hint = f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {text!r}"
+    hint = f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {_short(text)}"
     if not (isinstance(text, str) and text.startswith("steps:")):
         raise ConfigError(hint)
     try:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae import runs
 from vae.errors import ElboRoomError, RunDamaged, TrainingDiverged
+from vae.files import write_atomically, write_json
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -101,7 +102,7 @@ class Worker:
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunDamaged(f"run {self.path.name!r}: {STATE} does not fit its config ({error})") from None
         replay = self._replay(kept, beyond)
-        runs.write_json(self.path / REPLAY, dataclasses.asdict(replay))  # before the lines it is made from go
+        write_json(self.path / REPLAY, dataclasses.asdict(replay))  # before the lines it is made from go
         runs.truncate_history(self.path, values["history_bytes"])
         return replay
 
@@ -211,7 +212,7 @@ class Worker:
 
         (self.path / "preview").mkdir(exist_ok=True)
         data = render(self.trainer.model, self.trainer.dataset, self.trainer.step)
-        runs.write_atomically(self.path / "preview/live.bin", data, durable=False)
+        write_atomically(self.path / "preview/live.bin", data, durable=False)
 
     def save(self) -> None:
         """Weights and the whole state, each whole at every moment."""

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from vae import runs
+from vae.files import write_atomically, write_json
 
 
 class FakeWorker:
@@ -46,10 +47,10 @@ class FakeWorker:
             time.sleep(self.seconds)
             status.step += 1
             runs.append_history(self.path, {"step": status.step})
-            runs.write_atomically(saved, str(status.step).encode(), durable=False)
+            write_atomically(saved, str(status.step).encode(), durable=False)
             self._perhaps_crash(status.step)
             runs.write_status(self.path, status)
-        runs.write_json(self.path / "span.json", [self.began, time.monotonic()])
+        write_json(self.path / "span.json", [self.began, time.monotonic()])
         runs.write_status(self.path, dataclasses.replace(status, state=ending))
 
     def _ending(self, step: int) -> str | None:

@@ -224,9 +224,11 @@ def test_resuming_several_changes_none_where_one_cannot_go_on(tmp_path: Path) ->
 
 
 def test_a_run_from_a_machine_with_another_device_says_so(tmp_path: Path) -> None:
+    from vae import runs as folders
+
     assert vae("train", *SHORT, "--name", "one", runs=tmp_path).returncode == 0
-    file = tmp_path / "one/config.json"
-    file.write_text(file.read_text().replace('"device": "cpu"', '"device": "mps"'))
+    text = (tmp_path / "one/config.json").read_text().replace('"device": "cpu"', '"device": "mps"')
+    folders.save_checked(tmp_path / "one", {"config.json": text.encode()})
     result = vae("resume", "one", "--epochs", "3", runs=tmp_path)
     assert result.returncode == 1
     assert "device: 'mps' cannot be used here" in result.stderr

@@ -43,7 +43,7 @@ def make_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeEngine]:
 
 
 def new_run(root: Path, mode: str = "train", steps: int = 4, seconds: float = 0.01, name: str = "run") -> Path:
-    fake = {"fake": {"mode": mode, "steps": steps, "seconds": seconds}}
+    fake = {"shape": [1, 8, 8], "fake": {"mode": mode, "steps": steps, "seconds": seconds}}
     return runs.create_run(Config(), fake, name=name, root=root)
 
 
@@ -51,7 +51,7 @@ def replan(path: Path, **changes: object) -> None:
     """What the next worker of this run is to do."""
     content = json.loads((path / "config.json").read_text())
     content["data"]["fake"] |= changes
-    runs.write_json(path / "config.json", content)
+    runs.save_checked(path, {"config.json": json.dumps(content).encode()})
 
 
 def attempts(path: Path) -> list[list[str]]:

@@ -26,6 +26,7 @@ from tests.vae.scripted_runs import largest_file
 from vae import Config, files, load_run, runs
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunDamaged
 from vae.model import build_model
+from vae.runs import checkpoints
 
 CONFIG = Config(likelihood="gaussian", C=2.0, binarize="none", hidden=(5,), latent_dim=2, epochs=1, batch_size=16)
 DATA = {"name": "small", "shape": [1, 3, 4], "support": "unit", "scale": 16, "train": 50, "test": 20, "classes": None}
@@ -97,7 +98,7 @@ def killed_at(operation: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     with monkeypatch.context() as patch:
         write, replace = files.write_atomically, os.replace
-        patch.setattr(runs, "write_atomically", lambda *a, **k: (perhaps(), write(*a, **k)))
+        patch.setattr(checkpoints, "write_atomically", lambda *a, **k: (perhaps(), write(*a, **k)))
         patch.setattr(files, "write_atomically", lambda *a, **k: (perhaps(), write(*a, **k)))
         patch.setattr(files.os, "replace", lambda *a: (perhaps(), replace(*a)))
         patch.setattr(files.os, "fsync", perhaps)  # and no wait for the disk
@@ -236,11 +237,11 @@ def test_weights_that_do_not_fit_are_refused_by_name(run: Path, change: Any, sen
 def change_config(path: Path, **settings: Any) -> None:
     content = json.loads((path / "config.json").read_text())
     content["config"].update(settings)
-    (path / "config.json").write_text(json.dumps(content))
+    runs.save_checked(path, {"config.json": json.dumps(content).encode()})
 
 
 @pytest.mark.parametrize(
-    "setting", [{"network": "transformer"}, {"latent": ["x"]}, {"activation": "gelu"}, {"likelihood": None}]
+    "setting", [{"network": "transformer"}, {"latent": "x"}, {"activation": "gelu"}, {"likelihood": None}]
 )
 def test_another_architecture_is_listed_and_said_so(run: Path, setting: dict[str, Any]) -> None:
     change_config(run, **setting)

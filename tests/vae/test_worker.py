@@ -219,7 +219,7 @@ def test_a_config_that_cannot_be_built_is_a_sentence(tmp_path: Path) -> None:
         ("dataset", "gone.npz"),
     ):
         changed = content | {"config": content["config"] | {setting: value}}
-        (path / "config.json").write_text(json.dumps(changed))
+        runs.save_checked(path, {"config.json": json.dumps(changed).encode()})
         status = worker.train_run(path)
         assert (status.state == "failed" and str(value) in status.message) or setting in status.message
 

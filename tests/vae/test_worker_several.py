@@ -125,7 +125,7 @@ def test_one_that_diverges_and_one_that_is_damaged_leave_the_others_alone(tmp_pa
     paths = several(tmp_path)
     settings = json.loads((paths[1] / "config.json").read_text())
     settings["config"]["lr"] = 1e30
-    (paths[1] / "config.json").write_text(json.dumps(settings))
+    runs.save_checked(paths[1], {"config.json": json.dumps(settings).encode()})
     (paths[3] / "resume").mkdir()
     (paths[3] / "resume/state.safetensors").write_bytes(b"nothing")
     told = worker.train_runs(paths)

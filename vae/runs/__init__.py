@@ -1,0 +1,76 @@
+"""A run is a directory; this package is the only place that knows its layout.
+
+    config.json           format, the completed Config, the data's description; written once
+    status.json           what the worker is doing; a Status, replaced several times a second
+    knobs.json            what the user asked for; Knobs with a revision, replaced as a whole
+    history.jsonl         one JSON object a line: records and applied knob changes; append-only while training
+    weights.safetensors   the model, for whoever explores it
+    resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
+    preview/live.bin      fixed held-out images and their reconstructions (see `vae.preview`)
+    preview/heldout.npz   held-out images that a packed run takes along (see `vae.pack`)
+    manifest.json         the SHA-256 of config, weights, state and held-out images: a flipped byte is noticed
+    lock                  held by the process that trains the run
+    log.txt               what that process printed
+
+Nothing in it is ever unpickled, and nothing is trusted: each file has one reader, which holds size, depth, types and
+ranges against declared fields and raises RunDamaged with file and field. Every name that comes from outside goes
+through `run_path`.
+"""
+
+from vae.runs.checkpoints import (
+    FORMAT,
+    STATE,
+    WEIGHTS,
+    check_free_disk,
+    content_hash,
+    damaged,
+    is_shipped,
+    mark_as_shipped,
+    read_checked,
+    read_file,
+    save_checked,
+)
+from vae.runs.config_file import check_extension, check_known, extend, read_config, replace_config
+from vae.runs.directory import (
+    Run,
+    clean_name,
+    create_run,
+    delete_run,
+    empty_trash,
+    list_runs,
+    load_run,
+    rename_run,
+    restore_run,
+    run_path,
+    runs_root,
+)
+from vae.runs.history import (
+    append_history,
+    history_fault,
+    history_size,
+    read_history,
+    read_line,
+    split_history,
+    truncate_history,
+)
+from vae.runs.knobs import change_knobs, read_knobs
+from vae.runs.status import (
+    ACTIVE,
+    ENDED,
+    HEARTBEAT_LIMIT,
+    Status,
+    acquire,
+    is_locked,
+    read_status,
+    run_lock,
+    write_status,
+)
+
+__all__ = [
+    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "STATE", "WEIGHTS", "Run", "Status", "acquire", "append_history",
+    "change_knobs", "check_extension", "check_free_disk", "check_known", "clean_name", "content_hash", "create_run",
+    "damaged", "delete_run", "empty_trash", "extend", "history_fault", "history_size", "is_locked", "is_shipped",
+    "list_runs", "load_run", "mark_as_shipped", "read_checked", "read_config", "read_file", "read_history",
+    "read_knobs", "read_line", "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path",
+    "runs_root", "save_checked", "split_history", "truncate_history", "write_status",
+]  # fmt: skip

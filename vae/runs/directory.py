@@ -1,0 +1,209 @@
+"""The folder of runs: names, new runs, the trash, and a run opened for reading.
+
+Every name that comes from outside goes through `run_path`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import os
+import re
+import shutil
+import time
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vae.config import Config, Knobs
+from vae.errors import ConfigError, RunBusy, RunDamaged, RunError, RunNotFound
+from vae.files import write_json
+from vae.runs.checkpoints import WEIGHTS, is_shipped, read_checked
+from vae.runs.config_file import CONFIG, check_known, create_config, read_config
+from vae.runs.history import read_history
+from vae.runs.status import ACTIVE, Status, read_status, write_status
+
+if TYPE_CHECKING:
+    from vae.datasets import Dataset
+    from vae.model import Model
+
+
+def runs_root() -> Path:
+    """`ELBO_ROOM_RUNS`, else the folder `checkpoints` beside the package."""
+    return Path(os.environ.get("ELBO_ROOM_RUNS") or Path(__file__).resolve().parents[2] / "checkpoints")
+
+
+def clean_name(name: str) -> str:
+    """A name that is safe as a folder on every system: letters, digits, `.`, `_`, `-`, spaces as `-`; at most 60."""
+    kept = "".join(c for c in unicodedata.normalize("NFKC", name) if c.isalnum() or c in "._- ")
+    kept = unicodedata.normalize("NFKC", kept)  # again: what now stands side by side may combine
+    kept = re.sub(r"[\s-]+", "-", kept).strip("-. _")
+    if re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", kept.split(".")[0]):
+        kept = f"run-{kept}"  # Windows' device names
+    return kept[:60].rstrip("-. _") or "run"
+
+
+def run_path(name: str, root: Path | None = None) -> Path:
+    """The directory of an existing run, given a name from a URL or a form; never outside `root`."""
+    root = root or runs_root()
+    path = root / name
+    if not name or name != clean_name(name) or not (path / CONFIG).is_file():
+        raise RunNotFound(f"no run named {name[:80]!r} in {root.name}/; `python -m vae list` shows the runs there are")
+    return path
+
+
+def create_run(config: Config, data: dict[str, Any], name: str | None = None, root: Path | None = None) -> Path:
+    """A new directory for a completed config. Two runs of one name get `name` and `name-2`.
+
+    `data` is the dataset's description as JSON (`vae.datasets.describe(...).to_json()`).
+    """
+    root = root or runs_root()
+    codes = f"{config.latent_dim}bits" if config.latent == "bernoulli" else f"d{config.latent_dim}"
+    base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-{codes}")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        path = _new_folder(root, base)
+        write_json(path / "knobs.json", dataclasses.asdict(Knobs()))
+        write_status(path, Status())
+        create_config(path, config, data)
+    except OSError as error:
+        raise RunError(
+            f"cannot create a run in {root}: {error.strerror}; choose a writable folder with --runs"
+        ) from None
+    return path
+
+
+def _new_folder(root: Path, base: str) -> Path:
+    """`base`, or `base-2` and so on where that is taken; two processes never get the same."""
+    for number in itertools.count(1):
+        path = root / (base if number == 1 else clean_name(f"{base[: 59 - len(str(number))]}-{number}"))
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            break
+    return path
+
+
+def list_runs(root: Path | None = None) -> list[Path]:
+    """The run directories, newest first. A missing root is an empty list."""
+    root, found = root or runs_root(), []
+    try:
+        names = sorted(os.listdir(root))
+    except OSError:
+        return []
+    for name in names:
+        with contextlib.suppress(OSError):  # no run, or gone in this moment: the others stay
+            if name == clean_name(name):
+                found.append(((root / name / CONFIG).stat().st_mtime, root / name))
+    return [path for _, path in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def rename_run(path: Path, name: str) -> Path:
+    """Rename an ended run; the new path."""
+    _require_ended(path)
+    target = path.with_name(clean_name(name))
+    if target == path:
+        return path
+    if target.exists():
+        raise ConfigError(f"name: a run named {target.name!r} exists already; choose another name")
+    path.rename(target)
+    return target
+
+
+def delete_run(path: Path) -> Path:
+    """Move an ended run to `.trash` beside it; the path there, for `restore_run`."""
+    _require_ended(path)
+    trash = path.parent / ".trash"
+    trash.mkdir(exist_ok=True)
+    target = trash / f"{path.name}.{time.time_ns()}"
+    path.rename(target)
+    return target
+
+
+def restore_run(trashed: Path) -> Path:
+    """Undo `delete_run`."""
+    target = trashed.parent.parent / trashed.name.rsplit(".", 1)[0]
+    if target.exists():
+        raise ConfigError(f"name: a run named {target.name!r} exists again; rename that one first")
+    trashed.rename(target)
+    return target
+
+
+def empty_trash(root: Path | None = None, older_than: float = 86_400.0) -> None:
+    """Really delete what was deleted more than `older_than` seconds ago."""
+    for path in ((root or runs_root()) / ".trash").glob("*"):
+        stamp = path.name.rsplit(".", 1)[-1]
+        if stamp.isdigit() and time.time_ns() - int(stamp) > older_than * 1e9:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _require_ended(path: Path) -> None:
+    if read_status(path).state in ACTIVE:
+        raise RunBusy(f"run {path.name!r} is still training; stop it first")
+    if is_shipped(path):
+        raise RunError(f"run {path.name!r} is a demo that ships with ELBO Room and stays as it is")
+
+
+class Run:
+    """A run opened for reading: what it was made with, what happened, and the model as last saved."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config, self.data = read_config(path)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return read_history(self.path)
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The model with the newest saved weights, in evaluation mode, on the CPU.
+
+        Raises RunDamaged where the weights are altered, not finite, or do not fit the config; names the key.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        from vae.model import build_model
+
+        try:
+            weights = load(read_checked(self.path, WEIGHTS))
+        except SafetensorError as error:
+            raise RunDamaged(f"run {self.name!r}: {WEIGHTS} is no safetensors file ({error})") from None
+        check_known(self.path, self.config)
+        try:
+            model = build_model(self.config, tuple(self.data["shape"]))
+        except ConfigError as error:
+            raise RunDamaged(f"run {self.name!r}: its model cannot be built by this version ({error})") from None
+        expected = model.state_dict()
+        for key in sorted({*expected, *weights}):
+            if key not in weights or key not in expected:
+                raise RunDamaged(
+                    f"run {self.name!r}: {WEIGHTS} {'lacks' if key in expected else 'has unexpected'} {key!r}"
+                )
+            if weights[key].shape != expected[key].shape:
+                shapes = f"{tuple(expected[key].shape)}, got {tuple(weights[key].shape)}"
+                raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} should have shape {shapes}")
+            if not weights[key].isfinite().all():
+                raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} holds values that are not finite numbers")
+        model.load_state_dict(weights)
+        return model.eval().requires_grad_(False)
+
+    def dataset(self) -> Dataset:
+        """The run's own view of its data, binarised as in training."""
+        from vae.datasets import load_dataset
+
+        return load_dataset(self.config.dataset, binarize=self.config.binarize or "none")
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run by its directory, or by its name in the runs folder."""
+    path = Path(path)
+    if not (path / CONFIG).is_file():
+        path = run_path(str(path))
+    return Run(path)

@@ -1,0 +1,115 @@
+"""history.jsonl: one JSON object a line, records and applied knob changes; append-only while training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vae.checked_json import Misfit, either, fields, items, number, one_of, optional, parse, read_bytes, text, whole
+from vae.config import C_LIMITS, PARTS
+from vae.errors import RunDamaged
+from vae.files import write_atomically
+from vae.runs.checkpoints import damaged
+
+MOST_BYTES = 1 << 29
+MOST_LINE = 1 << 20  # bytes; a record of 512 dimensions has 40,000
+_nats = optional(number())  # null: it was not a finite number
+MEANS = fields(
+    distortion=_nats,
+    rate=_nats,
+    elbo=_nats,
+    squared_error=_nats,
+    normaliser=_nats,
+    loss=_nats,
+    rate_per_dim=optional(items(_nats)),
+    marginal_rate_per_dim=optional(items(_nats)),
+    images=whole(1),
+)
+RECORD = fields(
+    ("step",), step=whole(), epoch=number(0), C=_nats, lr=_nats, train=optional(MEANS), test=optional(MEANS),
+    seconds=_nats, event=text(80),
+)  # fmt: skip
+VALUES = {
+    "C": either(one_of("fit"), number(*C_LIMITS)),
+    "lr_factor": number(0),
+    "part": one_of(*PARTS),
+    "step": either(text(80), number()),
+}
+CHANGE = {knob: fields(("step", "value"), step=whole(), value=check) for knob, check in VALUES.items()}
+
+
+def append_history(path: Path, line: dict[str, Any]) -> None:
+    """Add a line: whole or, where the disk is full, an OSError."""
+    data = (json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n").encode()
+    with open(path / "history.jsonl", "ab") as file:
+        file.write(data)
+
+
+def read_line(data: bytes) -> dict[str, Any]:
+    """One line of a history: a record, an event or a change of a knob. Raises Misfit, which names the field."""
+    return check_line(parse(data, MOST_LINE))
+
+
+def check_line(line: Any) -> dict[str, Any]:
+    """The line, if it is one of a history. Raises Misfit, which names the field."""
+    if isinstance(line, dict) and "knob" in line:
+        return CHANGE[fields(knob=one_of(*CHANGE))(line)["knob"]](line)
+    return RECORD(line)
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """All whole lines. A torn last line (a kill or a full disk in mid-append) is left out, and so is any other that
+    is none of a history: see `history_fault`. RunDamaged where the file cannot be read at all."""
+    return _lines(_history_bytes(path))
+
+
+def history_fault(path: Path) -> str:
+    """A sentence about the lines that `read_history` leaves out, "" where there are none but a torn last one."""
+    faults = []
+    for place, line in enumerate(_history_bytes(path).split(b"\n")[:-1], 1):
+        try:
+            read_line(line)
+        except Misfit as misfit:
+            faults.append(f"line {place:,}, {misfit}")
+    if not faults:
+        return ""
+    more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
+    return f"run {path.name!r}: history.jsonl has lines that cannot be read and are left out ({faults[0]}{more})."
+
+
+def history_size(path: Path) -> int:
+    """Bytes of history so far: with it a saved state knows which lines came before it."""
+    return len(_history_bytes(path))
+
+
+def split_history(path: Path, size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines in the first `size` bytes, and those beyond."""
+    data = _history_bytes(path)
+    if len(data) < size:
+        raise RunDamaged(f"run {path.name!r}: history.jsonl is cut off ({len(data):,} of {size:,} bytes)")
+    return _lines(data[:size]), _lines(data[size:])
+
+
+def truncate_history(path: Path, size: int) -> None:
+    """Keep the first `size` bytes. Readers notice the new file."""
+    write_atomically(path / "history.jsonl", _history_bytes(path)[:size])
+
+
+def _history_bytes(path: Path) -> bytes:
+    try:
+        return read_bytes(path / "history.jsonl", MOST_BYTES)
+    except FileNotFoundError:
+        return b""
+    except Misfit as misfit:
+        raise damaged(path, "history.jsonl", misfit) from None
+
+
+def _lines(data: bytes) -> list[dict[str, Any]]:
+    lines = []
+    for line in data.split(b"\n"):
+        try:
+            lines.append(read_line(line))
+        except Misfit:
+            continue
+    return lines

@@ -1,0 +1,50 @@
+"""knobs.json, what the user asked for: Knobs with a revision, replaced as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from vae.checked_json import either, fields, flag, number, one_of, optional, whole
+from vae.config import C_LIMITS, PARTS, Knobs
+from vae.errors import ConfigError, RunError
+from vae.files import write_json
+from vae.runs.checkpoints import damaged, read_file
+
+KNOBS = fields(
+    C=optional(either(one_of("fit"), number(*C_LIMITS))),
+    lr_factor=number(0, 1e12),
+    part=one_of(*PARTS),
+    pace=optional(number(0, 1e12)),
+    paused=flag,
+    steps_requested=whole(),
+    stop=flag,
+    revision=whole(),
+)
+
+
+def read_knobs(path: Path) -> Knobs:
+    """The knobs as they were last set; the usual ones where nobody set any. RunDamaged names the field."""
+    try:
+        return Knobs(**read_file(path, "knobs.json", KNOBS))
+    except FileNotFoundError:
+        return Knobs()
+    except (ConfigError, TypeError) as error:
+        raise damaged(path, "knobs.json", error) from None
+
+
+def change_knobs(path: Path, **changes: Any) -> Knobs:
+    """Change some knobs and raise the revision. `single_step=True` asks for one more step."""
+    try:
+        with FileLock(str(path / "knobs.json.lock"), timeout=5):
+            knobs = read_knobs(path)
+            if changes.pop("single_step", False):
+                changes["steps_requested"] = knobs.steps_requested + 1
+            knobs = dataclasses.replace(knobs, **changes, revision=knobs.revision + 1)
+            write_json(path / "knobs.json", dataclasses.asdict(knobs), durable=False)
+    except OSError as error:
+        raise RunError(f"run {path.name!r}: knobs.json cannot be written ({error.strerror or error})") from None
+    return knobs

@@ -1,0 +1,96 @@
+"""status.json, what a run's worker is doing, and the lock that says whether there is one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vae.checked_json import fields, number, one_of, optional, text, whole
+from vae.errors import RunBusy, RunDamaged, RunError
+from vae.files import write_json
+from vae.runs.checkpoints import read_file
+
+ACTIVE = ("queued", "starting", "running", "paused", "saving")  # states in which a process works or will
+ENDED = ("finished", "stopped", "interrupted", "diverged", "failed")
+HEARTBEAT_LIMIT = 20.0  # seconds without a new status after which a worker counts as hung
+STATUS = fields(
+    state=one_of(*ACTIVE, *ENDED),
+    step=whole(),
+    epoch=number(0),
+    total_steps=whole(),
+    images_per_second=optional(number(0)),
+    seconds_left=optional(number(0)),
+    message=text(100_000),
+    knobs_revision=whole(),
+    heartbeat=number(0),
+    pid=optional(whole()),
+)
+
+
+@dataclass
+class Status:
+    """What a run's worker is doing. `message` is a sentence for the user, empty when all is well."""
+
+    state: str = "queued"
+    step: int = 0
+    epoch: float = 0.0
+    total_steps: int = 0
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    message: str = ""
+    knobs_revision: int = 0  # the last revision of knobs.json that took effect
+    heartbeat: float = field(default_factory=time.time)
+    pid: int | None = None
+
+
+def read_status(path: Path) -> Status:
+    """The status as it is now: a worker that died without saying so is reported as interrupted, a file that cannot be
+    read as a failure, with the field that is wrong."""
+    try:
+        values = read_file(path, "status.json", STATUS)
+    except FileNotFoundError:
+        return Status(state="finished")
+    except RunDamaged as error:
+        return Status(state="failed", message=str(error))
+    known = {f.name for f in dataclasses.fields(Status)}
+    status = Status(**{name: value for name, value in values.items() if name in known})
+    if status.state in ACTIVE and status.state != "queued" and not is_locked(path):
+        status.state = "interrupted"
+        status.message = f"The training process ended unexpectedly at step {status.step:,}; continue to resume it."
+    return status
+
+
+def write_status(path: Path, status: Status) -> None:
+    status.heartbeat = time.time()
+    write_json(path / "status.json", dataclasses.asdict(status), durable=status.state in ENDED)
+
+
+def run_lock(path: Path) -> FileLock:
+    """Held by the process that trains the run; the system frees it when that process dies, however it dies."""
+    return FileLock(str(path / "lock"), thread_local=False)  # an engine takes it in one thread, frees it in another
+
+
+def is_locked(path: Path) -> bool:
+    try:
+        with run_lock(path).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a read-only folder: nobody trains there
+        return False
+
+
+def acquire(path: Path) -> FileLock:
+    """Become the process that trains `path`."""
+    lock = run_lock(path)
+    try:
+        lock.acquire(timeout=2)  # a reader that probes the lock holds it for a moment
+    except Timeout:
+        raise RunBusy(f"run {path.name!r} is being trained by another process; stop it there first") from None
+    except OSError as error:
+        raise RunError(f"run {path.name!r} cannot be written: {error.strerror}") from None
+    return lock
