@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from vae.checked_json import Misfit, parse, read_bytes
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError
 
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     resume = commands.add_parser("resume", help="continue runs exactly where their last states stand")
     resume.add_argument("names", metavar="RUN", nargs="+")
     resume.add_argument("--epochs", type=int, help="train up to this many epochs in all")
+    resume.add_argument("--device", help="go on on auto, cpu, cuda, ... from here on (default: as the run says)")
 
     listing = commands.add_parser("list", help="the runs there are")
 
@@ -129,9 +130,11 @@ def config_of(options: argparse.Namespace) -> Config:
     values: dict[str, Any] = {}
     if options.config:
         try:
-            values = json.loads(options.config.read_text())
+            values = parse(read_bytes(options.config))
             values = values.get("config", values)  # a run's config.json serves as well
-        except (OSError, ValueError, AttributeError) as error:
+            if not isinstance(values, dict):
+                raise Misfit("expected an object of settings")
+        except (OSError, Misfit, AttributeError) as error:
             raise ConfigError(f"config: {options.config} is not a JSON file of settings ({error})") from None
     names = {field.name for field in dataclasses.fields(Config)}
     values |= {name: value for name, value in vars(options).items() if name in names and value is not None}

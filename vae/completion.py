@@ -61,7 +61,9 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
             f"threads: expected at most {most_threads()}, four for each core of this machine, got {config.threads:,}"
         )
     NETWORKS[config.network].check(info.shape, hidden)
-    config = dataclasses.replace(config, batch_size=min(config.batch_size or _batch_size(config, info, device), info.train))
+    config = dataclasses.replace(
+        config, batch_size=min(config.batch_size or _batch_size(config, info, device), info.train)
+    )
     check_memory_of(config, info, device)
     multiply_adds = _step_multiply_adds(config, info)
     config = dataclasses.replace(

@@ -144,7 +144,9 @@ def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constan
     """`constant`, `cosine`, or `steps:200=0.63,350=0.5`: from epoch 200 on times 0.63, from 350 on times 0.5 more."""
     if text == "constant" or text == "cosine":
         return text  # type: ignore[return-value]
-    hint = f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {_short(text)}"
+    hint = (
+        f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {_short(text)}"
+    )
     if not (isinstance(text, str) and text.startswith("steps:")):
         raise ConfigError(hint)
     try:

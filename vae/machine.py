@@ -1,18 +1,16 @@
-"""What this machine has: devices, threads, memory, disk. A run may come from another, and goes on with what is here."""
+"""What this machine has: devices, threads, memory. A run may come from another, and goes on with what is here."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from pathlib import Path
 
 import torch
 
 from vae.config import Config
-from vae.errors import ConfigError, RunError
+from vae.errors import ConfigError
 
-SPARE_DISK = 50_000_000  # bytes that are left to everybody else
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -96,22 +94,3 @@ def _address_space() -> int:
         return 0
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     return 0 if soft == resource.RLIM_INFINITY else soft
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """torch says it by a RuntimeError, in words of several kinds."""
-    words = ("out of memory", "can't allocate", "not enough memory")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(one in str(error) for one in words)
-    )
-
-
-def check_disk(folder: Path, needed: int, who: str = "a new run") -> None:
-    """Refuse a start that would fill the disk: `needed` bytes of checkpoints, and some to spare."""
-    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
-    free, needed = shutil.disk_usage(there).free, needed + SPARE_DISK
-    if free < needed:
-        raise RunError(
-            f"{who}: {free / 1e6:,.0f} MB of disk are free, its checkpoints need {needed / 1e6:,.0f} MB; "
-            "make room, or choose another folder with --runs"
-        )
