@@ -19,13 +19,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.codes_routes import IMMUTABLE, current_codes, in_thread, in_words
+from ui.codes_routes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
 from ui.decoder_routes import model_of
 from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, read_picture
 from vae.errors import ConfigError, DataError, RunDamaged, RunNotFound
@@ -118,7 +117,7 @@ async def encode(request: Request) -> Response:
         body += chunk
         if len(body) > MOST_BYTES:
             return PlainTextResponse(f"picture: too large; at most {MOST_BYTES / 1e6:.0f} MB", 413, FRESH)
-    return await anyio.to_thread.run_sync(in_words, lambda asked: _encode(asked, bytes(body)), request)
+    return await answer_with_codes(lambda asked: _encode(asked, bytes(body)), request)
 
 
 def _encode(request: Request, body: bytes) -> Response:
@@ -170,9 +169,9 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
     base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
-        Route(f"{base}/runs/{{name}}/plane/{{sha}}", in_thread(plane), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/plane/{{sha}}", with_codes(plane), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),
-        Route(f"{base}/runs/{{name}}/posterior/{{sha}}", in_thread(posterior), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/posterior/{{sha}}", with_codes(posterior), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/encode/{{sha}}", encode, methods=["POST"]),
     ]
 

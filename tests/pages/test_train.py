@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from ui import owners, steering
 from vae import runs
 from vae.errors import RunBusy
+from vae.start import Request
 
 
 def html(app: AppTest) -> str:
@@ -195,7 +196,8 @@ def test_a_finished_run_trains_on_as_long_again(app: AppTest, make_run: Callable
     epochs = runs.read_config(path)[0].epochs
     cold(app, run="run").button(key="train-on").click().run()
     assert [p for p, _ in engine.submitted] == [path]
-    assert runs.read_config(path)[0].epochs == 2 * (epochs or 1)
+    assert engine.requests == [Request(epochs=2 * (epochs or 1))]
+    assert runs.read_config(path)[0].epochs == epochs  # its process changes that, when all is checked
 
 
 def test_the_knobs_of_the_panel(app: AppTest, make_run: Callable[..., Path]) -> None:
@@ -231,7 +233,7 @@ def test_another_browsers_run_is_only_watched(
     cold(app, run="run")
     assert all(button.disabled for button in app.button)
     assert "Another browser started this run" in html(app)
-    steering.resume(path)  # as a forged message would
+    steering.resume(path, runs.read_config(path)[0])  # as a forged message would
     steering.change(path, C=3.0)
     assert runs.read_knobs(path).C is None
     assert engine.submitted == []
@@ -280,10 +282,10 @@ def test_continue_waits_for_a_process_that_is_just_ending(
     refusals = [RunBusy("still there"), RunBusy("still there")]
     submit = engine.submit
 
-    def busy_twice(path: Path, owner: str) -> None:
+    def busy_twice(path: Path, owner: str, request: Request) -> None:
         if refusals:
             raise refusals.pop()
-        submit(path, owner)
+        submit(path, owner, request)
 
     monkeypatch.setattr(engine, "submit", busy_twice)
     monkeypatch.setattr(steering, "ENDING", 60.0)
