@@ -22,7 +22,7 @@ from vae.networks import Shape
 
 NUMBER = 4  # bytes of a float32
 TRAINED = 4  # arrays as large as the parameters while training: weights, gradients, Adam's two moments
-SAVED = 7  # the same while saving: copies of three of them, and the bytes of both files
+SAVED = 10  # the same while saving: copies of three of them, their bytes, and the bytes of both files
 KEPT, NEXT = 4, 3  # on disk: weights, and a state of three; beside it the next state, before it takes its place
 PIXEL_ARRAYS = 6  # as large as the decoded pixels, that log p(x|z) and its gradient hold at once
 
