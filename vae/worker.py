@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae import runs
 from vae.endings import StoppedBeforeTraining, refused, told
-from vae.errors import ElboRoomError, RunDamaged, RunUnwritable
+from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_atomically, write_json
 from vae.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
 
@@ -122,6 +122,8 @@ class Worker:
             self.trainer.load_state(tensors, values)
             kept, beyond = runs.split_history(self.path, values["history_bytes"])
         except (KeyError, RuntimeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
             raise RunDamaged(f"run {self.path.name!r}: {STATE} does not fit its config ({error})") from None
         return values["history_bytes"], self._replay(kept, beyond)
 
@@ -382,8 +384,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_watch_stdin, args=(server_gone,), daemon=True).start()
     try:
         train_runs(paths, server_gone)
-    except RunUnwritable as error:  # whoever started us says it in our place
-        print(error, file=sys.stderr)
+    except RunUnwritable as error:  # whoever started us says it in our place: the log lies on the same disk
         return DISK_FULL if is_full(error.cause) else 1
     except ElboRoomError as error:  # the run is another process's
         print(error, file=sys.stderr)
