@@ -40,7 +40,12 @@ def copy_settings(name: str) -> None:
         return
     st.session_state["copied"] = name
     try:
-        fill_in(runs.read_config(runs.run_path(name))[0])
+        left_out = fill_in(runs.read_config(runs.run_path(name))[0])
+        if left_out:
+            st.session_state["notice"] = (
+                f"“{name[:60]}” has settings that the form does not offer ({', '.join(left_out)}): "
+                "these are the defaults."
+            )
     except ElboRoomError:
         st.session_state["notice"] = f"The settings of “{name[:60]}” could not be read; these are the defaults."
 
@@ -65,16 +70,11 @@ def queue_note(path: Path, status: runs.Status) -> None:
         look.note(f"Waiting: number {position} in the queue. It starts by itself.")
 
 
-def overfitting_note(path: Path) -> None:
-    if sentence := overfitting(runs.read_history(path)):
-        look.note(sentence)
-
-
 def watch(path: Path) -> None:
     """The page of one run."""
     try:
         config, data = runs.read_config(path)
-        knobs, status = runs.read_knobs(path), runs.read_status(path)
+        knobs, status, history = runs.read_knobs(path), runs.read_status(path), runs.read_history(path)
     except RunError as error:
         look.problem(str(error))
         st.page_link(HOME, label="All runs", icon=":material/arrow_back:")
@@ -83,14 +83,17 @@ def watch(path: Path) -> None:
     likelihood, pixels = config.likelihood or "", data["shape"][0] * data["shape"][1] * data["shape"][2]
     st.set_page_config(page_title=f"{path.name} · ELBO Room")
     header(path, config, str(data.get("name", config.dataset)))
+    if fault := runs.history_fault(path):
+        look.problem(fault)
     left, right = st.columns([1.12, 1], gap="large")
     with left:
         buttons(path, config, status, knobs, mine)
         run_state(path.name, status.state, key="state")
         queue_note(path, status)
         what_to_do(path, status, mine)
-        if status.state in ("finished", "stopped") and config.objective != "iwae":
-            overfitting_note(path)
+        ended = status.state in ("finished", "stopped") and config.objective != "iwae"
+        if ended and (sentence := overfitting(history)):
+            look.note(sentence)
         live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:
         C = C_slider(path.name, likelihood, pixels, config.C, disabled=not mine, key="C")

@@ -13,10 +13,10 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "files", "noise"],
+    ["errors", "files", "noise", "checked_json"],
     [
+        "checked_arrays",
         "config",
-        "checked_json",
         "kl",
         "codebook",
         "linear_gaussian",
@@ -25,7 +25,7 @@ LAYERS = [
         "latent_geometry",
         "projections",
     ],
-    ["datasets", "networks", "likelihoods", "latents", "reductions"],
+    ["preview_file", "datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model", "machine"],
     ["batches", "size"],
     ["objectives", "metrics", "preview", "decoder_export"],

@@ -12,7 +12,6 @@ The answer of `decode` names in X-Weights the weights it was computed with. A re
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections import OrderedDict
@@ -27,12 +26,15 @@ from starlette.routing import BaseRoute, Route
 
 from ui.limiters import in_thread_of
 from vae import runs
+from vae.checked_json import Misfit, fields, parse, text
 from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
 from vae.files import sha256
 
 if TYPE_CHECKING:
     from vae.model import Model
 
+MOST_HEADER = 1 << 20  # bytes of the header of a weights file
+HEADER = fields(("__metadata__",), __metadata__=fields(("step",), step=text(15)))
 CODES_LIMIT = 256  # codes that one request may decode
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 FRESH = {"Cache-Control": "private, no-cache"}
@@ -86,9 +88,10 @@ def weights_step(path: Path) -> int | None:
     """The step that the weights in the file are from; None where it does not say so."""
     try:
         with open(path / runs.WEIGHTS, "rb") as file:
-            head = file.read(min(int.from_bytes(file.read(8), "little"), 1 << 24))
-        return int(json.loads(head)["__metadata__"]["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+            head = file.read(min(int.from_bytes(file.read(8), "little"), MOST_HEADER))
+        step = HEADER(parse(head, MOST_HEADER))["__metadata__"]["step"]
+        return int(step) if step.isascii() and step.isdigit() else None
+    except (OSError, Misfit):
         return None
 
 
@@ -183,6 +186,7 @@ def _answer(request: Request, make: Callable[[Request, Path], Response]) -> Resp
 def _newest(_: Request, path: Path) -> Response:
     sha = weights_sha(path)
     config, data = runs.read_config(path)
+    runs.check_known(path, config)
     channels, height, width = data["shape"]
     sizes = {"k": config.latent_dim, "height": height, "width": width, "channels": channels}
     return JSONResponse({"sha": sha, "step": weights_step(path), **sizes}, headers=FRESH)

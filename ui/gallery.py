@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
+import logging
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,8 +12,10 @@ from urllib.parse import quote
 
 from ui.look import number
 from vae import runs
+from vae.checked_json import Misfit, read_bytes
 from vae.config import Config
-from vae.errors import RunError
+from vae.errors import RunDamaged, RunError
+from vae.preview_file import PREVIEW_LIMIT, read_header
 
 TAIL = 1 << 16  # bytes at the end of a history in which the newest held-out record is looked for
 
@@ -68,18 +69,24 @@ class Card:
 
 
 def read_card(path: Path) -> Card:
-    """What the files of a run say; a damaged one says so."""
-    created = _modified(path / "config.json")
+    """What the files of a run say; a damaged one says so, whatever is wrong with it: the others are shown."""
     try:
-        config, data = runs.read_config(path)
+        return _read_card(path)
     except RunError as error:
-        return Card(path, created, "damaged", problem=str(error))
+        return Card(path, _modified(path / "config.json"), "damaged", problem=str(error))
+    except Exception:
+        logging.getLogger(__name__).exception("run %r could not be read", path.name)
+        return Card(path, 0.0, "damaged", problem=f"run {path.name!r} cannot be read; the server's log says why")
+
+
+def _read_card(path: Path) -> Card:
+    config, data = runs.read_config(path)
     status = runs.read_status(path)
     record = last_measured(path)
     test = record.get("test") or record.get("train") or {}
     return Card(
         path,
-        created,
+        _modified(path / "config.json"),
         status.state,
         dataset=str(data.get("name", config.dataset)),
         facts=facts(config, record.get("C")),
@@ -104,6 +111,8 @@ def facts(config: Config, C: float | None = None) -> str:
 def last_measured(path: Path) -> dict[str, Any]:
     """The newest record with held-out values, else the newest record, else {}."""
     try:
+        if not (path / "history.jsonl").is_file():  # a pipe would never answer
+            return {}
         with open(path / "history.jsonl", "rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - TAIL))
@@ -113,25 +122,21 @@ def last_measured(path: Path) -> dict[str, Any]:
     newest: dict[str, Any] = {}
     for line in reversed(lines):
         try:
-            value = json.loads(line)
-        except ValueError:
+            value = runs.read_line(line)
+        except Misfit:
             continue
-        if isinstance(value, dict) and isinstance(value.get("train"), dict):
-            if value.get("test"):
-                return value
-            newest = newest or value
+        if value.get("test"):
+            return value
+        newest = newest or (value if value.get("train") else {})
     return newest
 
 
 def picture(path: Path) -> Picture | None:
     """The run's picture, its address with the content's hash so that the browser may keep it."""
     try:
-        data = (path / "preview" / "live.bin").read_bytes()
-        (length,) = struct.unpack_from("<I", data)
-        count = int(json.loads(data[4 : 4 + length])["count"])
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
-        return None
-    if count < 1:
+        data = read_bytes(path / "preview" / "live.bin", PREVIEW_LIMIT)
+        count = read_header(data).count
+    except (OSError, Misfit, RunDamaged):
         return None
     columns = min(4, count)
     tag = hashlib.sha256(data).hexdigest()[:16]

@@ -142,11 +142,7 @@ def refusal(headers: Mapping[str, str]) -> str:
     if not host_allowed(_hostname(host)):
         return f"Host {host[:80]!r} is not one of this server's names; add it to server.allowedHosts if it should be."
     origin = headers.get("origin")
-    if (
-        origin is not None
-        and urlsplit(origin).netloc != host
-        and origin not in config.get_option("server.corsAllowedOrigins")
-    ):
+    if origin is not None and _place(origin) != host and origin not in config.get_option("server.corsAllowedOrigins"):
         return f"Origin {origin[:80]!r} is another site; open the app in its own tab."
     return ""
 
@@ -220,6 +216,14 @@ def _cookie(visitor: str, secure: bool) -> str:
 
 def _wants_page(headers: Mapping[str, str]) -> bool:
     return "text/html" in headers.get("accept", "")
+
+
+def _place(origin: str) -> str:
+    """Host and port of an Origin, "" where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _hostname(host: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ui.codes_routes import current_codes
 from ui.decoder_routes import weights_sha
 from ui.map_view import MapView
 from vae.errors import RunError
-from vae.projecting import folder_of, unpack_frame
+from vae.projecting import folder_of, read_frame
 from vae.projections import PROJECTIONS, Pca
 
 MOST = 6000  # points in a figure, which is made of shapes so that it prints sharply; every so-many-th of more
@@ -50,12 +51,17 @@ def places_of(path: Path, view: MapView) -> tuple[NDArray[Any], Any, tuple[str, 
         first, second = (f"component {a + 1} ({share:.0%} of the variance)" for a, share in enumerate(pca.explained))
         return places, codes, (first, second)
     try:
-        frame = unpack_frame((folder_of(path, view.method, sha, view.part) / "frame.bin").read_bytes())
-    except OSError:
+        frame = read_frame(folder_of(path, view.method, sha, view.part))
+    except FileNotFoundError:
         title = PROJECTIONS[view.method].title
         raise RunError(
             f"{title} is not computed yet; the figure can be made as soon as the map has its places"
         ) from None
+    if len(frame.places) != len(codes):
+        raise RunError(
+            f"the map has {len(frame.places):,} places for {len(codes):,} images: the data have changed; "
+            "delete the run's folder projections and ask for the map again"
+        )
     return np.array(frame.places), codes, ("", "")
 
 
@@ -88,7 +94,10 @@ def dress(figure: go.Figure, title: str, about: str, tone: str, height: int) -> 
     figure.update_layout(
         template="none", margin={"l": 64, "r": 12, "t": 76, "b": 64}, paper_bgcolor=ground, plot_bgcolor=ground,
         font={"color": text, "family": "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"},
-        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "subtitle": {"text": about}},
+        title={
+            "text": escape(title, quote=False), "font": {"size": 15}, "x": 0, "xref": "paper",
+            "subtitle": {"text": escape(about, quote=False)},
+        },
         legend={"itemsizing": "constant", "traceorder": "normal", "orientation": "h", "y": -64 / (height - 220)},
         height=height,
     )  # fmt: skip
@@ -98,10 +107,14 @@ def dress(figure: go.Figure, title: str, about: str, tone: str, height: int) -> 
 
 
 def classes_of(codes: Any, tone: str) -> Iterator[tuple[str, str, int]]:
-    """Name, colour and label of each class, in order of the labels."""
+    """Name, colour and label of each class, in order of the labels. Plotly reads tags: the name is escaped."""
     colours = CLASSES[tone]
     for position, label in enumerate(np.unique(codes.labels)):
-        yield (codes.classes[label] if codes.classes else str(label)), colours[position % len(colours)], int(label)
+        yield (
+            escape(codes.classes[label] if codes.classes else str(label), quote=False),
+            colours[position % len(colours)],
+            int(label),
+        )
 
 
 def _scatter(places: NDArray[Any], marker: dict[str, Any], **more: Any) -> go.Scatter:

@@ -28,7 +28,7 @@ from ui.codes_routes import IMMUTABLE, answer_with_codes, current_codes, in_thre
 from ui.decoder_routes import model_of
 from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunNotFound
-from vae.projecting import folder_of, read_fit, read_projection
+from vae.projecting import folder_of, read_fit, read_frame, read_projection
 from vae.projections import PROJECTIONS, Pca
 from vae.runs import run_path
 
@@ -75,11 +75,11 @@ def layout(request: Request) -> Response:
         file = folder / "frame.bin"
         tag = str(file.stat().st_mtime_ns)
         if tag != request.query_params.get("seen"):
-            data = file.read_bytes()
-            (length,) = struct.unpack_from("<I", data)
-            places = data[4 + length :]
-    except (OSError, struct.error):
+            places = np.ascontiguousarray(read_frame(folder).places).tobytes()
+    except OSError:
         pass  # no frame yet
+    except RunDamaged as error:
+        status.state, status.message = "failed", str(error)
     if status.weights not in ("", sha):  # eight digits in common
         raise RunNotFound("these are no weights of this run")
     header = json.dumps({**dataclasses.asdict(status), "tag": tag, "places": bool(places)}).encode()
@@ -157,7 +157,7 @@ def _place(folder: Path, z: np.ndarray) -> list[float] | None:
         stamp = (folder / "final.npz").stat().st_mtime_ns
         with _placing:
             return _projection(folder, stamp).transform(z)[0].tolist()
-    except (OSError, RunDamaged):
+    except (OSError, RunDamaged, ValueError):  # none yet, or of other codes
         return None
 
 

@@ -15,6 +15,7 @@ from ui.decoder_routes import weights_sha
 from ui.map_figures import places_of
 from ui.map_histograms import values_of
 from ui.map_view import MapView
+from vae.map_files import literal
 
 
 def map_table(path: Path, view: MapView) -> str:
@@ -43,5 +44,12 @@ def _table(path: Path, codes: Any, columns: dict[str, NDArray[Any]]) -> str:
     writer.writerow(["run", "index", *(["label"] if labels else []), *columns])
     numbers = np.stack(list(columns.values()), 1)
     for index, row in enumerate(numbers.tolist()):
-        writer.writerow([path.name, index, *([labels[index]] if labels else []), *(f"{value:.6g}" for value in row)])
+        writer.writerow(
+            [
+                literal(path.name),
+                index,
+                *([literal(labels[index])] if labels else []),
+                *(f"{value:.6g}" for value in row),
+            ]
+        )
     return text.getvalue()

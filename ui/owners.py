@@ -6,14 +6,18 @@ started from the command line and belongs to whoever sits at this machine.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import streamlit as st
 
 from ui.gate import owner_id, visitor_id
+from vae import runs
+from vae.checked_json import fields, text
+from vae.errors import RunDamaged
 from vae.files import write_json
-from vae.runs import is_shipped
+
+UNREADABLE = "?"  # no owner id: those are digits
+OWNER = fields(("owner",), owner=text(100))
 
 
 def current_owner() -> str:
@@ -27,15 +31,18 @@ def record_owner(path: Path, owner: str) -> None:
 
 
 def recorded_owner(path: Path) -> str:
+    """The owner id; "" where none is recorded. A record that cannot be read is nobody's: no browser has this id."""
     try:
-        return str(json.loads((path / "owner.json").read_text())["owner"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return runs.read_file(path, "owner.json", OWNER)["owner"]
+    except FileNotFoundError:
         return ""
+    except RunDamaged:
+        return UNREADABLE
 
 
 def may_change(path: Path, owner: str | None = None) -> bool:
     """Whether this browser may steer, rename and delete the run."""
-    if is_shipped(path):
+    if runs.is_shipped(path):
         return False
     recorded = recorded_owner(path)
     return not recorded or recorded == (current_owner() if owner is None else owner)

@@ -85,6 +85,11 @@ def undo_value(config: Config, history: list[dict[str, Any]], knobs: Knobs) -> f
     return stack[-2] if len(stack) > 1 else None
 
 
+def _elbo(line: dict[str, Any], part: str) -> float | None:
+    """None where it was not measured, or not finite."""
+    return (line.get(part) or {}).get("elbo")
+
+
 def overfitting(history: list[dict[str, Any]]) -> str:
     """A sentence if the held-out −ELBO ended more than 1 nat and 2 % above its lowest while training went on to
     improve; empty otherwise. Only measurements since the last change of C, and on one number of images, compare.
@@ -93,7 +98,7 @@ def overfitting(history: list[dict[str, Any]]) -> str:
     """
     changes = [i for i, line in enumerate(history) if line.get("knob") == "C"]
     lines = history[changes[-1] + 1 if changes else 0 :]
-    measured = [line for line in lines if line.get("train") and line.get("test")]
+    measured = [line for line in lines if all(_elbo(line, part) is not None for part in ("train", "test"))]
     measured = [line for line in measured if line["test"].get("images") == measured[0]["test"].get("images")]
     if not measured:
         return ""

@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import io
 import json
+import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +28,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.decoder_routes import decoder_routes
-from ui.tailer import PREVIEW_LIMIT, Tailer
-from vae.errors import RunError, RunNotFound
+from ui.tailer import Tailer
+from vae.checked_json import Misfit, parse, read_bytes
+from vae.errors import RunDamaged, RunNotFound
+from vae.preview_file import PREVIEW_LIMIT, read_header
 from vae.runs import run_path
 
 RUNS_LIMIT = 32  # runs that one tab may watch at a time
@@ -108,10 +111,9 @@ class Viewer:
             message = await self.socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            text = message.get("text") or ""
             try:
-                wish = json.loads(text) if len(text) <= MESSAGE_LIMIT else None
-            except ValueError:
+                wish = parse((message.get("text") or "").encode(errors="replace"), MESSAGE_LIMIT)
+            except Misfit:
                 wish = None
             if isinstance(wish, dict) and isinstance(wish.get("watch"), str):
                 await self.watch(wish["watch"], wish.get("offset"), wish.get("file"))
@@ -224,9 +226,8 @@ def _answer(request: Request, media_type: str, make: Any) -> Response:
     name = request.path_params["name"]
     try:
         file = run_path(name) / "preview" / "live.bin"
-        if file.stat().st_size > PREVIEW_LIMIT:
-            raise ValueError
-        data = file.read_bytes()
+        data = read_bytes(file, PREVIEW_LIMIT)
+        read_header(data)
         tag = hashlib.sha256(data).hexdigest()[:16]
         for_ever = request.query_params.get("v") == tag
         headers = {
@@ -238,24 +239,22 @@ def _answer(request: Request, media_type: str, make: Any) -> Response:
         return Response(make(data), media_type=media_type, headers=headers)
     except RunNotFound as error:
         return PlainTextResponse(str(error), 404)
-    except (OSError, RunError):
+    except FileNotFoundError:
         return PlainTextResponse(f"run {name!r} has no preview yet", 404)
-    except (ValueError, KeyError, TypeError, struct.error):
-        return PlainTextResponse(f"the preview of run {name!r} is damaged; it is made anew when the run trains", 404)
+    except (Misfit, RunDamaged) as error:
+        return PlainTextResponse(f"run {name!r}: its preview is damaged ({error}); training makes it anew", 404)
 
 
 def thumbnail_png(data: bytes, columns: int = 4) -> bytes:
-    """The reconstructions of a live.bin as a sheet of 4 x 2 (less where there are fewer). ValueError if damaged."""
+    """The reconstructions of a live.bin as a sheet of 4 x 2 (less where there are fewer). RunDamaged if it is none."""
     import numpy as np
     from PIL import Image
 
-    (length,) = struct.unpack_from("<I", data)
-    header = json.loads(data[4 : 4 + length])
-    count, height, width, channels = (int(header[key]) for key in ("count", "height", "width", "channels"))
-    shape = (count, height, width, channels)
-    if min(shape) < 1 or len(data) != 4 + length + 2 * count * height * width * channels or channels not in (1, 3):
-        raise ValueError("live.bin does not hold what its header says")
-    images = np.frombuffer(data, np.uint8, offset=4 + length)[-count * height * width * channels :].reshape(shape)
+    header = read_header(data)
+    count, height, width, channels = shape = (header.count, header.height, header.width, header.channels)
+    if channels not in (1, 3):
+        raise RunDamaged(f"preview: expected 1 or 3 channels for a picture, got {channels:,}")
+    images = np.frombuffer(data, np.uint8, offset=header.at)[-math.prod(shape) :].reshape(shape)
     columns = min(columns, count)
     rows = min(2, count // columns)
     sheet = images[: rows * columns].reshape(rows, columns, height, width, channels)

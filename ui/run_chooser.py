@@ -8,6 +8,7 @@ if path is None:
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vae.errors import RunDamaged, RunError, RunNotFound
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
+SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
 
@@ -32,13 +34,15 @@ def choose_run(
     `keep` names the parameters of the address that stay when another run is chosen; `offer` says which runs are listed
     besides the address's own.
     """
-    found = [path for path in runs.list_runs() if has_weights(path) and offer(path)]
+    states = {path: _offered(path, offer) for path in runs.list_runs() if has_weights(path)}
+    found = [path for path, state in states.items() if state != NOT_OFFERED]
+    sound = [path for path in found if states[path] == SOUND]
     name = st.query_params.get("run")
     if name is None and not found:
         _nothing_yet()
         return None
     if name is None:
-        name = found[0].name
+        name = (sound or found)[0].name
         complete_address(run=name)
     try:
         path = runs.run_path(name)
@@ -48,8 +52,21 @@ def choose_run(
     if path is not None and path.name not in names:
         names.insert(0, path.name)
     about = describe_run(path) if path is not None else ""
-    _select(names, path.name if path is not None else None, about, tuple(keep), key)
+    damaged = {one.name for one in found if states[one] == DAMAGED}
+    _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
     return path if _can_be_shown(path, name, bool(found)) else None
+
+
+def _offered(path: Path, offer: Callable[[Path], bool]) -> str:
+    """Whether a run is on the list. One that cannot be read is, as damaged, and never hides another."""
+    try:
+        runs.check_known(path, runs.read_config(path)[0])
+        return SOUND if offer(path) else NOT_OFFERED
+    except RunError:
+        return DAMAGED
+    except Exception:
+        logging.getLogger(__name__).exception("run %r could not be read", path.name)
+        return DAMAGED
 
 
 def has_weights(path: Path) -> bool:
@@ -67,12 +84,15 @@ def describe_run(path: Path) -> str:
     return f"{data.get('name', config.dataset)} · {facts(config, C)} · {STATES.get(state, state)}"
 
 
-def _select(names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str) -> None:
+def _select(
+    names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str, damaged: set[str]
+) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="run-chooser"):
         if names:
             st.session_state[key] = current  # the address decides, also after the browser's Back
             st.selectbox(
                 "Run", names, index=None, key=key, width=280, placeholder="Choose a run", required=current is not None,
+                format_func=lambda name: f"{name} (damaged)" if name in damaged else name,
                 label_visibility="collapsed", on_change=_chosen, args=(key, keep),
             )  # fmt: skip
         if about:
@@ -91,7 +111,7 @@ def _can_be_shown(path: Path | None, name: str, others: bool) -> bool:
         _ways_on()
         return False
     try:
-        runs.read_config(path)
+        runs.check_known(path, runs.read_config(path)[0])
     except RunError as error:
         look.problem(str(error))
         _ways_on()

@@ -179,8 +179,8 @@ def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> 
 
 
 def _short(C: float | str) -> str:
-    """As the charts write it: 36.2, 8.29e5, 1e−6."""
-    return C if isinstance(C, str) else f"{C:.3g}".replace("e+0", "e").replace("e-0", "e−").replace("e+", "e")
+    """As the charts write it: 36.2, 8.29e5, 1e−6; or fit. Nothing else: what stands here becomes Markdown."""
+    return "fit" if isinstance(C, str) else f"{C:.3g}".replace("e+0", "e").replace("e-0", "e−").replace("e+", "e")
 
 
 def _undo_value(path: Path, config: Config, knobs: Knobs) -> float | str | None:
@@ -202,7 +202,8 @@ def knob_panel(path: Path, config: Config, knobs: Knobs, mine: bool) -> None:
             _follow(path, "lr_factor", knobs.lr_factor)
             st.select_slider(
                 "Learning rate", factors, key=_key(path, "lr_factor"), disabled=not mine, on_change=_apply,
-                args=(path, "lr_factor"), format_func=lambda factor: f"{config.lr * factor:.2g}", width="stretch",
+                args=(path, "lr_factor"), width="stretch",
+                format_func=lambda factor: f"{config.lr * factor:.2g}" if config.lr else f"× {factor:g}",
             )  # fmt: skip
             _follow(path, "pace", knobs.pace or 0.0)
             st.selectbox(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import logging
 import os
 import secrets
+import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,15 +22,16 @@ from typing import Any, BinaryIO
 
 import anyio.to_thread
 
-from vae.errors import RunError
-from vae.runs import ACTIVE, WEIGHTS, content_hash, read_knobs, read_status
+from vae.checked_json import Misfit, read_bytes
+from vae.errors import RunDamaged, RunError
+from vae.preview_file import PREVIEW_LIMIT, read_header
+from vae.runs import ACTIVE, WEIGHTS, content_hash, read_knobs, read_line, read_status
 
 LOOK_EVERY = 0.12  # seconds between two looks at the files' stat
 STATUS_EVERY = 0.25  # seconds between two statuses: four a second are enough to read
 PROBE_EVERY = 1.0  # seconds between two looks at an unchanged status of an active run: has its process died?
 CHUNK = 1 << 18  # bytes of history in one message: a long history arrives in pieces, the page draws in between
 RECENT_LIMIT = 1 << 20  # bytes of history kept in memory for viewers that ask for the same lines
-PREVIEW_LIMIT = 1 << 24  # bytes; a larger live.bin is none of ours
 
 Stamp = tuple[int, int, int] | None  # inode, size, modification time; None: no such file
 
@@ -47,7 +48,7 @@ class Lines:
 def read_lines(file: BinaryIO, start: int, end: int) -> tuple[Lines | None, bytes]:
     """The whole lines that begin at byte `start`, at most a message of them, never beyond byte `end`; and their bytes.
 
-    None if no line ends there. What is no JSON object (a line torn by a crash) is left out. Raises OSError.
+    None if no line ends there. What is no line of a history (torn by a crash, altered) is left out. Raises OSError.
     """
     file.seek(start)
     data = b""
@@ -56,19 +57,17 @@ def read_lines(file: BinaryIO, start: int, end: int) -> tuple[Lines | None, byte
     head, newline, _ = data.rpartition(b"\n")
     if not newline:
         return None, b""
-    kept = [line.decode() for line in head.split(b"\n") if _is_object(line)]
+    kept = [line.decode() for line in head.split(b"\n") if _fits(line)]
     return Lines(start, start + len(head) + 1, ",".join(kept)), data[: len(head) + 1]
 
 
-def _is_object(line: bytes) -> bool:
+def _fits(line: bytes) -> bool:
+    """Whether the browser can have it: one NaN and it refuses the whole message."""
     try:
-        return isinstance(json.loads(line, parse_constant=_refuse), dict)
-    except ValueError:
+        read_line(line)
+    except Misfit:
         return False
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")  # one NaN and the browser refuses the whole message
+    return True
 
 
 class HistoryFile:
@@ -97,20 +96,20 @@ class HistoryFile:
             return None, False
         try:
             with open(self.path, "rb") as file:
-                stat = os.fstat(file.fileno())
-                if self.id is None or not self._continues(file, stat.st_ino):
+                found = os.fstat(file.fileno())
+                if self.id is None or not self._continues(file, found.st_ino):
                     self._start_over(secrets.token_hex(8))
-                lines, data = read_lines(file, self.end, stat.st_size)
+                lines, data = read_lines(file, self.end, found.st_size)
         except OSError:
             return None, False
-        self._seen = stat.st_ino, stat.st_size, stat.st_mtime_ns
+        self._seen = found.st_ino, found.st_size, found.st_mtime_ns
         if lines is None:
             return None, False
         self.end = lines.end
         self._mark = (self._mark + data)[-self.MARK :]
-        more = lines.end < stat.st_size and len(data) > CHUNK // 2
+        more = lines.end < found.st_size and len(data) > CHUNK // 2
         if more:
-            self._seen = (stat.st_ino, -1, 0)
+            self._seen = (found.st_ino, -1, 0)
         return lines, more
 
     def _continues(self, file: BinaryIO, inode: int) -> bool:
@@ -244,7 +243,7 @@ class Tailer:
         self._status_time, self._status_stamp = now, stamps
         try:
             knobs: dict[str, Any] | None = dataclasses.asdict(read_knobs(self.path))
-        except (RunError, ValueError):
+        except RunError:
             knobs = None
         try:
             weights = content_hash(self.path, WEIGHTS)
@@ -259,17 +258,20 @@ class Tailer:
             return None
         self._preview_stamp = seen
         try:
-            return path.read_bytes() if 4 < seen[1] <= PREVIEW_LIMIT else None
-        except OSError:
+            data = read_bytes(path, PREVIEW_LIMIT)
+            read_header(data)
+            return data
+        except (OSError, Misfit, RunDamaged):
             return None
 
 
 def stamp(path: Path) -> Stamp:
+    """What tells a file from its later self; None where there is no ordinary one. A pipe would never answer."""
     try:
-        stat = os.stat(path)
+        found = os.stat(path)
     except OSError:
         return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _without_clock(news: dict[str, Any] | None) -> Any:

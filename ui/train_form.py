@@ -55,14 +55,13 @@ def _key(field: str) -> str:
     return f"train-{field}"
 
 
-def fill_in(config: Config) -> None:
-    """Put an existing run's settings into the form. Call before the form is drawn."""
+def fill_in(config: Config) -> list[str]:
+    """Put an existing run's settings into the form, before it is drawn; the names of those that it cannot hold."""
+    from ui.copied_settings import form_values
     from vae.datasets import DATASETS
 
     own = config.dataset not in DATASETS
-    values: dict[str, Any] = {
-        field: value for field, value in config.to_json().items() if field in DEFAULTS and value is not None
-    }
+    values, left_out = form_values(config)
     values |= {
         "dataset": OWN_FILE if own else config.dataset,
         "path": config.dataset if own else "",
@@ -71,6 +70,7 @@ def fill_in(config: Config) -> None:
     }
     for field, default in DEFAULTS.items():
         st.session_state[_key(field)] = values.get(field, default)
+    return left_out
 
 
 def form() -> None:

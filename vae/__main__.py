@@ -156,26 +156,24 @@ def _outcome(path: Path) -> dict[str, Any]:
     """Where a run stands, with the means of its last look at held-out images (None before the first)."""
     status = runs.read_status(path)
     looks = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
-    held_out = next(looks, {"elbo": None, "distortion": None, "rate": None})
-    terms = {name: held_out[name] for name in ("elbo", "distortion", "rate")}
-    return {
-        "run": str(path),
-        "step": status.step,
-        **terms,
-        "state": status.state,
-        "message": status.refused or status.message,
-    }
+    held_out: dict[str, Any] = next(looks, {})
+    terms = {name: held_out.get(name) for name in ("elbo", "distortion", "rate")}
+    message = status.refused or status.message
+    return {"run": str(path), "step": status.step, **terms, "state": status.state, "message": message}
 
 
 def list_command(options: argparse.Namespace) -> int:
-    rows = []
+    rows: list[dict[str, str]] = []
     for path in runs.list_runs(options.runs):
         try:
             config, data = runs.read_config(path)
-            row = {"name": path.name, "state": runs.read_status(path).state, "dataset": data["name"]}
-            row |= {"likelihood": config.likelihood, "latent": f"{config.latent} {config.latent_dim}"}
+            dataset = str(data.get("name", config.dataset))
+            row = {"name": path.name, "state": runs.read_status(path).state, "dataset": dataset}
+            row |= {"likelihood": str(config.likelihood), "latent": f"{config.latent} {config.latent_dim}"}
         except ElboRoomError as error:
             row = {"name": path.name, "state": "damaged", "message": str(error)}
+        except Exception as error:  # whatever lies in one folder, the others are listed
+            row = {"name": path.name, "state": "damaged", "message": f"{type(error).__name__}: {str(error)[:200]}"}
         rows.append(row)
     if options.json:
         print(json.dumps({"runs": rows}))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vae.checked_json import Misfit, parse, read_bytes
+from vae.checked_json import Misfit, fields, read_json
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError
 
@@ -130,11 +130,9 @@ def config_of(options: argparse.Namespace) -> Config:
     values: dict[str, Any] = {}
     if options.config:
         try:
-            values = parse(read_bytes(options.config))
-            values = values.get("config", values)  # a run's config.json serves as well
-            if not isinstance(values, dict):
-                raise Misfit("expected an object of settings")
-        except (OSError, Misfit, AttributeError) as error:
+            values = read_json(options.config, fields())
+            values = fields()(values.get("config", values))  # a run's config.json serves as well
+        except (OSError, Misfit) as error:
             raise ConfigError(f"config: {options.config} is not a JSON file of settings ({error})") from None
     names = {field.name for field in dataclasses.fields(Config)}
     values |= {name: value for name, value in vars(options).items() if name in names and value is not None}

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from vae.batches import rows_at_once
 from vae.datasets import is_here
-from vae.errors import ConfigError, DataError
+from vae.errors import ConfigError, DataError, RunDamaged
 from vae.model import Model
 from vae.pack import HELD_OUT, held_out
 from vae.runs import Run
@@ -58,6 +58,10 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
     images, labels, to_float, source = images_of(run, part)
     images = images[:limit]
     classes = run.data.get("classes")
+    if classes is not None and labels is not None and len(labels) and int(max(labels)) >= len(classes):
+        raise RunDamaged(
+            f"run {run.name!r}: its images have labels up to {int(max(labels))}, of {len(classes)} classes"
+        )
     return Codes(
         **_encoded(run.model, images, to_float),
         labels=None if labels is None else np.asarray(labels[:limit], np.int64),

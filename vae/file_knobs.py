@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
+from vae.checked_json import fields, items, whole
 from vae.config import Knobs
 from vae.errors import ConfigError, ElboRoomError
+from vae.runs.history import check_change
 from vae.training import Trainer
 
+MOST_BYTES = 1 << 26  # of a replay
 KNOBS_EVERY = 0.05  # seconds between two looks at knobs.json
 
 
@@ -25,6 +28,18 @@ class Replay:
     lines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     until: int = 0
     after: int = 0  # lines of the history before those that this replay will write again
+
+
+REPLAY = fields(("lines", "until", "after"), lines=items(check_change), until=whole(), after=whole())
+
+
+def read_replay(path: Path, name: str) -> Replay:
+    """The replay that was under way; an empty one where there was none. RunDamaged where it cannot be read."""
+    try:
+        values = runs.read_file(path, name, REPLAY, MOST_BYTES)
+    except FileNotFoundError:
+        return Replay()
+    return Replay(values["lines"], values["until"], values["after"])
 
 
 class FileKnobs(Knobs):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vae.errors import ConfigError, ProjectionError
 from vae.files import write_atomically
-from vae.projecting import project, read_projection, unpack_frame
+from vae.projecting import project, read_frame, read_projection
 from vae.projections import Pca
 
 SUFFIXES = (".csv", ".json", ".npz")
@@ -37,7 +37,7 @@ def project_to_file(
     folder, status, codes = project(path, method, part, stop, **settings)
     if status.state == "failed":
         raise ProjectionError(status.message)
-    places = unpack_frame((folder / "frame.bin").read_bytes()).places
+    places = read_frame(folder).places
     result: dict[str, Any] = {"run": str(path), "method": method, "state": status.state, "n": status.n}
     result["seconds"] = status.seconds
     if status.kl is not None:
@@ -49,6 +49,11 @@ def project_to_file(
         write_atomically(out, pack_places(places, codes.labels, codes.classes, out.suffix.lower()))
     result["out"] = str(out or folder / "final.npz")
     return result
+
+
+def literal(value: object) -> object:
+    """A cell of a table that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def pack_places(
@@ -70,5 +75,5 @@ def pack_places(
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["index", "x", "y"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: literal(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode()

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from vae import runs
-from vae.errors import RunBusy, RunDamaged
-from vae.files import write_atomically
+from vae.checked_arrays import read_arrays
+from vae.checked_json import Misfit
+from vae.errors import RunBusy
 
 HELD_OUT = "preview/heldout.npz"
 
@@ -43,7 +44,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
         arrays["labels"] = dataset.test_labels[:images].numpy()
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
-    write_atomically(path / HELD_OUT, packed.getvalue())
+    runs.save_checked(path, {HELD_OUT: packed.getvalue()})
     shutil.rmtree(path / "resume", ignore_errors=True)
     for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
         (path / name).unlink(missing_ok=True)
@@ -53,9 +54,26 @@ def pack_run(path: Path, images: int = 2000) -> int:
 
 def held_out(path: Path) -> HeldOut:
     """The images that came along; RunDamaged where there are none or they cannot be read."""
+    config, data = runs.read_config(path)
     try:
-        with np.load(path / HELD_OUT, allow_pickle=False) as file:
-            labels = file.get("labels")
-            return HeldOut(file["images"], int(file["scale"]), labels, file["codes"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise RunDamaged(f"run {path.name!r}: {HELD_OUT} cannot be read ({error})") from None
+        arrays = read_arrays(runs.read_checked(path, HELD_OUT, signed=False), ("images", "scale", "codes"))
+        images, codes, labels = arrays["images"], arrays["codes"], arrays.get("labels")
+        n, shape = len(np.atleast_1d(images)), tuple(data["shape"])
+        _expect("images", images, (n, *shape), ("uint8", "float32"))
+        _expect("codes", codes, (n, config.latent_dim), ("float32",))
+        _expect("scale", arrays["scale"], (), ("int64", "int32", "float64"))
+        if n == 0 or not arrays["scale"] > 0:
+            raise Misfit("expected at least one image and a scale above 0")
+        if labels is not None:
+            _expect("labels", labels, (n,), ("int64",))
+            classes = data.get("classes")
+            if labels.min() < 0 or (classes is not None and labels.max() >= len(classes)):
+                raise Misfit("expected the numbers of classes, got others", "labels")
+    except Misfit as error:
+        raise runs.damaged(path, HELD_OUT, error) from None
+    return HeldOut(images, int(arrays["scale"]), labels, codes)
+
+
+def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], kinds: tuple[str, ...]) -> None:
+    if array.shape != shape or array.dtype.name not in kinds:
+        raise Misfit(f"expected {' or '.join(kinds)} of shape {shape}, got {array.dtype} of shape {array.shape}", name)

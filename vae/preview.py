@@ -16,8 +16,8 @@ import torch
 from torch import Generator, Tensor
 
 from vae.datasets import Dataset
-from vae.errors import RunDamaged
 from vae.model import Model
+from vae.preview_file import read_header
 
 COUNT = 8
 
@@ -42,14 +42,10 @@ def pack(step: int, originals: np.ndarray, reconstructions: np.ndarray) -> bytes
 
 def unpack(data: bytes) -> tuple[int, np.ndarray, np.ndarray]:
     """(step, originals, reconstructions) of `pack`; RunDamaged if the bytes are not a whole preview."""
-    try:
-        (length,) = struct.unpack_from("<I", data)
-        header = json.loads(data[4 : 4 + length])
-        shape = (2, header["count"], header["height"], header["width"], header["channels"])
-        pixels = np.frombuffer(data, np.uint8, offset=4 + length).reshape(shape)
-        return header["step"], pixels[0], pixels[1]
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise RunDamaged(f"preview: not a whole preview ({error})") from None
+    header = read_header(data)
+    shape = (2, header.count, header.height, header.width, header.channels)
+    pixels = np.frombuffer(data, np.uint8, offset=header.at).reshape(shape)
+    return header.step, pixels[0], pixels[1]
 
 
 def _chosen(dataset: Dataset) -> Tensor:

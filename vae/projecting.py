@@ -43,14 +43,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae import runs
+from vae.checked_arrays import read_array, read_arrays
+from vae.checked_json import (
+    Misfit,
+    fields,
+    named,
+    number,
+    one_of,
+    optional,
+    parse,
+    read_bytes,
+    read_json,
+    text,
+    whole,
+)
 from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import write_atomically, write_json
-from vae.projections import Frame, Projection, make_projection
+from vae.preview_file import split_frame
+from vae.projections import PROJECTIONS, Frame, Projection, make_projection
 
 if TYPE_CHECKING:
     from vae.codes import Codes
 
 FOLDER = "projections"
+MOST_FRAME = 1 << 31  # bytes of a file of places or codes
 FRAME_EVERY = 0.25  # seconds between two frames at least
 FRAME_SHARE = 0.1  # of the time at most goes into writing frames
 SPARE_PATIENCE = 900.0  # seconds after which a spare process that nobody needed ends
@@ -74,6 +90,28 @@ class FitStatus:
     message: str = ""
 
 
+FIT_STATUS = fields(
+    state=one_of("absent", *WORKING, "finished", "stopped", "failed"),
+    method=text(40),
+    part=one_of("test", "train"),
+    weights=text(64),
+    n=whole(),
+    iteration=whole(),
+    total=whole(),
+    kl=optional(number()),
+    seconds=number(0),
+    message=text(100_000),
+)
+REQUEST = fields(
+    ("method", "part", "weights", "settings"),
+    method=one_of(*PROJECTIONS),
+    part=one_of("test", "train"),
+    weights=text(64),
+    settings=named(number()),
+)
+FRAME = fields(("iteration", "total", "kl", "n"), iteration=whole(), total=whole(), kl=optional(number()), n=whole())
+
+
 def folder_of(path: Path, method: str, sha: str, part: str = "test") -> Path:
     """Where the layout of these weights' codes lies, or would."""
     return path / FOLDER / f"{method}{'' if part == 'test' else '-' + part}-{sha[:8]}"
@@ -83,11 +121,12 @@ def read_fit(folder: Path) -> FitStatus:
     """The status as it is now. A process that died keeps its last frame: that fit counts as stopped, or as failed
     where there is none."""
     try:
-        status = FitStatus(**json.loads((folder / "status.json").read_text()))
+        values = read_json(folder / "status.json", FIT_STATUS)
     except FileNotFoundError:
         return FitStatus()
-    except (OSError, ValueError, TypeError):
-        return FitStatus(state="failed", message="status.json cannot be read; ask for the map again")
+    except Misfit as error:
+        return FitStatus(state="failed", message=f"status.json cannot be read ({error}); ask for the map again")
+    status = FitStatus(**{f.name: values[f.name] for f in dataclasses.fields(FitStatus) if f.name in values})
     if status.state in WORKING and not runs.is_locked(folder) and time.time() - _modified(folder / "status.json") > 1:
         kept = (folder / "frame.bin").is_file()
         status.state = "stopped" if kept else "failed"
@@ -160,23 +199,34 @@ def pack_frame(frame: Frame) -> bytes:
 def unpack_frame(data: bytes) -> Frame:
     """RunDamaged where the bytes are no whole frame."""
     try:
-        (length,) = struct.unpack_from("<I", data)
-        header = json.loads(data[4 : 4 + length])
-        places = np.frombuffer(data, "<f4", offset=4 + length).reshape(header["n"], 2)
-        return Frame(header["iteration"], header["total"], places, header["kl"])
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise RunDamaged(f"frame.bin: not a whole frame ({error})") from None
+        written, at = split_frame(data)
+        header = FRAME(parse(written))
+        if len(data) != at + 8 * header["n"]:
+            raise Misfit(f"expected {header['n']:,} places, got {len(data) - at:,} bytes")
+        places = np.frombuffer(data, "<f4", offset=at).reshape(header["n"], 2)
+        if not np.isfinite(places).all():
+            raise Misfit("expected finite places, got NaN or infinity")
+    except Misfit as error:
+        raise RunDamaged(f"frame.bin: not a whole frame ({error}); ask for the map again") from None
+    return Frame(header["iteration"], header["total"], places, header["kl"])
+
+
+def read_frame(folder: Path) -> Frame:
+    """The newest places. RunDamaged where they cannot be read; FileNotFoundError where there are none yet."""
+    try:
+        return unpack_frame(read_bytes(folder / "frame.bin", MOST_FRAME))
+    except Misfit as error:
+        raise RunDamaged(f"the map in {folder.name}: frame.bin cannot be read ({error}); ask for it again") from None
 
 
 def read_projection(folder: Path) -> Projection:
     """The fitted projection, ready to `transform`. RunDamaged where there is none or it cannot be read."""
     try:
-        request = json.loads((folder / "request.json").read_text())
+        request = read_json(folder / "request.json", REQUEST)
         projection = make_projection(request["method"])
-        with np.load(folder / "final.npz", allow_pickle=False) as file:
-            projection.restore(dict(file))
+        projection.restore(read_arrays(read_bytes(folder / "final.npz", MOST_FRAME)))
         return projection
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise RunDamaged(f"the map in {folder.name} cannot be read ({error}); ask for it again") from None
 
 
@@ -191,8 +241,11 @@ class Fit:
 
     def __init__(self, folder: Path, gone: threading.Event) -> None:
         self.folder, self.gone = folder, gone
-        request = json.loads((folder / "request.json").read_text())
-        self.codes = np.load(folder / "codes.npy", allow_pickle=False)
+        try:
+            request = read_json(folder / "request.json", REQUEST)
+            self.codes = read_array(read_bytes(folder / "codes.npy", MOST_FRAME))
+        except (Misfit, FileNotFoundError) as error:
+            raise RunDamaged(f"the map in {folder.name} cannot be made ({error}); ask for it again") from None
         self.projection = make_projection(request["method"], **request["settings"])
         self.status = FitStatus("fitting", request["method"], request["part"], request["weights"], len(self.codes))
         self.began = time.monotonic()

@@ -104,6 +104,9 @@ class Pca(Projection):
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         self.mean, self.components, self.explained = (arrays[key] for key in ("mean", "components", "explained"))
+        k = self.mean.size
+        if (self.mean.shape, self.components.shape, self.explained.shape) != ((k,), (2, k), (2,)):
+            raise ValueError(f"expected a mean and two components of {k} dimensions, got {self.components.shape}")
 
 
 class NeighbourProjection(Projection):
@@ -124,6 +127,8 @@ class NeighbourProjection(Projection):
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         self.x, self.y = arrays["x"].astype(np.float64), arrays["y"]
+        if self.x.ndim != 2 or self.y.shape != (len(self.x), 2):
+            raise ValueError(f"expected codes (n, k) and places (n, 2), got {self.x.shape} and {self.y.shape}")
 
 
 @dataclass

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
-from vae.checked_json import fields, optional, text, whole
+from vae.checked_json import fields, optional, parse, text, whole
 from vae.config import MOST, Config
 from vae.errors import ConfigError, RunDamaged, RunUnwritable
 from vae.files import write_json
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from vae.datasets import DataInfo
 
 REQUEST = "request.json"
+MOST_HEADER = 1 << 24  # bytes of the header of a saved state
 ASKED = fields(epochs=optional(whole(1, MOST)), device=optional(text(80)))
 # Only who holds the run's lock writes these, so what is left of them was left by a kill.
 LEFTOVER = re.compile(
@@ -101,9 +101,10 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
 
     try:
         (length,) = (int.from_bytes(data[:8], "little"),)
-        values = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["values"])
-        return load(data), values
-    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        header = fields(("__metadata__",), __metadata__=fields(("values",), values=text(1 << 20)))
+        written = header(parse(data[8 : 8 + length], MOST_HEADER))["__metadata__"]["values"]
+        return load(data), fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
+    except (ValueError, TypeError, SafetensorError) as error:
         raise RunDamaged(f"run {name!r}: {runs.STATE} cannot be read ({error})") from None
 
 

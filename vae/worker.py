@@ -121,7 +121,7 @@ class Worker:
         try:
             self.trainer.load_state(tensors, values)
             kept, beyond = runs.split_history(self.path, values["history_bytes"])
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             if is_out_of_memory(error):
                 raise
             raise RunDamaged(f"run {self.path.name!r}: {STATE} does not fit its config ({error})") from None
@@ -138,13 +138,11 @@ class Worker:
     def _replay(self, kept: list[dict[str, Any]], beyond: list[dict[str, Any]]) -> Replay:
         """The knob changes beyond the state, those that an earlier replay had still to make among them. After a
         divergence nothing is repeated: the same steps would diverge again."""
-        from vae.file_knobs import Replay
+        from vae.file_knobs import Replay, read_replay
 
         if any(line.get("event") == "diverged" for line in beyond):
             return Replay(after=len(kept))
-        old = Replay()
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            old = Replay(**json.loads((self.path / REPLAY).read_text()))
+        old = read_replay(self.path, REPLAY)
         still_to_make = list(old.lines)
         for line in [*kept[old.after :], *beyond]:
             if line in still_to_make:

@@ -57,7 +57,7 @@ def test_names_and_messages_are_shown_literally(app: AppTest, runs_folder: Path,
         .read_text()
         .replace('"name": "digits"', '"name": "<img src=http://evil/x> ![a](http://evil/y)"')
     )
-    (path / "config.json").write_text(text)
+    runs.save_checked(path, {"config.json": text.encode()})
     page = html(app.run())
     assert "<img" not in page.replace('<img class="er', "")
     assert "&lt;img src=http://evil/x&gt; ![a](http://evil/y)" in page

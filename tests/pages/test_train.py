@@ -406,7 +406,7 @@ def test_a_read_only_folder_is_named_and_what_helps(
 def test_what_a_run_goes_on_on_can_be_chosen_where_there_is_a_choice(
     app: AppTest, make_run: Callable[..., Path], engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "gpus", lambda: [])
+    monkeypatch.setattr(steering, "gpus", list)
     path = make_run("plain", state="finished")
     assert "go-on-device-plain" not in {box.key for box in cold(app, run="plain").selectbox}
     path = make_run("elsewhere", state="stopped", device="cuda")

@@ -27,7 +27,7 @@ MANIFEST = fields(("files",), format=whole(), shipped=flag, files=named(items(_s
 
 
 def read_file(path: Path, name: str, check: Check, most: int = 1 << 20) -> Any:
-    """What `check` makes of a JSON file of the run. RunDamaged names file and field; FileNotFoundError: there is none."""
+    """What `check` makes of a JSON file of the run. RunDamaged names file and field. FileNotFoundError: no file."""
     try:
         return read_json(path / name, check, most)
     except Misfit as misfit:
@@ -79,9 +79,10 @@ def read_checked(path: Path, name: str, signed: bool = True) -> bytes:
         admitted = [*admitted, *_manifest(path).get(name, [])]
         if sha256(data) in admitted or not (admitted or signed):
             return data
+    remedy = "train again" if signed else "where it was changed on purpose, take it out of manifest.json"
     raise RunDamaged(
         f"run {path.name!r}: {name} is damaged (its SHA-256 is not in manifest.json); "
-        "restore it from a copy, or train again"
+        f"restore it from a copy, or {remedy}"
     )
 
 

@@ -189,6 +189,9 @@ class Run:
             if weights[key].shape != expected[key].shape:
                 shapes = f"{tuple(expected[key].shape)}, got {tuple(weights[key].shape)}"
                 raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} should have shape {shapes}")
+            if weights[key].dtype != expected[key].dtype:
+                kinds = f"{expected[key].dtype}, got {weights[key].dtype}".replace("torch.", "")
+                raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} should be {kinds}")
             if not weights[key].isfinite().all():
                 raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} holds values that are not finite numbers")
         model.load_state_dict(weights)

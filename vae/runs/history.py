@@ -48,14 +48,13 @@ def append_history(path: Path, line: dict[str, Any]) -> None:
 
 def read_line(data: bytes) -> dict[str, Any]:
     """One line of a history: a record, an event or a change of a knob. Raises Misfit, which names the field."""
-    return check_line(parse(data, MOST_LINE))
+    line = parse(data, MOST_LINE)
+    return check_change(line) if isinstance(line, dict) and "knob" in line else RECORD(line)
 
 
-def check_line(line: Any) -> dict[str, Any]:
-    """The line, if it is one of a history. Raises Misfit, which names the field."""
-    if isinstance(line, dict) and "knob" in line:
-        return CHANGE[fields(knob=one_of(*CHANGE))(line)["knob"]](line)
-    return RECORD(line)
+def check_change(line: Any) -> dict[str, Any]:
+    """The change of a knob that the line tells. Raises Misfit, which names the field."""
+    return CHANGE[fields(("knob",), knob=one_of(*CHANGE))(line)["knob"]](line)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from vae.runs.checkpoints import damaged, read_file
 
 KNOBS = fields(
     C=optional(either(one_of("fit"), number(*C_LIMITS))),
-    lr_factor=number(0, 1e12),
+    lr_factor=number(0),
     part=one_of(*PARTS),
-    pace=optional(number(0, 1e12)),
+    pace=optional(number(0)),
     paused=flag,
     steps_requested=whole(),
     stop=flag,

@@ -1,0 +1,78 @@
+"""A sound run with every file that a run can have, and a copy of it for each damage, beside a sound neighbour."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.damage.mutations import MUTATIONS
+from vae import runs, worker
+from vae.completion import complete
+from vae.config import Config
+from vae.datasets import describe
+from vae.file_knobs import Replay
+from vae.files import write_json
+from vae.pack import HELD_OUT, pack_run
+from vae.projecting import project
+
+SOUND = "sound-neighbour"
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """`everything`: all damaged runs in one folder of runs; `alone[name]`: a folder with one of them. The neighbour is
+    in each."""
+
+    everything: Path
+    alone: dict[str, Path]
+
+    def runs_of(self, stem: str) -> list[tuple[str, Path]]:
+        """Name and folder of runs of the damages whose name begins with `stem`."""
+        return [(name, root) for name, root in self.alone.items() if name.startswith(stem)]
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stopped run of two bits of training, with a state, held-out images, a map, an owner and a replay."""
+    root = tmp_path_factory.mktemp("sound")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 17, (50, 8, 8)).astype(np.float32) / 16
+    np.savez(root / "data.npz", images=images, labels=np.arange(50) % 3)
+    info = describe(root / "data.npz")
+    asked = Config(dataset=str(root / "data.npz"), hidden=(8,), epochs=2, batch_size=20, threads=1, record_every=1)
+    config, _ = complete(asked, info)
+    threads = torch.get_num_threads()
+    path = runs.create_run(config, info.to_json(), SOUND, root / "runs")
+    assert worker.train_run(path).state == "finished"
+    project(path, "pca")
+    packed = shutil.copytree(path, root / "packed")
+    pack_run(packed)
+    runs.save_checked(path, {HELD_OUT: (packed / HELD_OUT).read_bytes()})
+    write_json(path / "owner.json", {"owner": "0123456789abcdef"})
+    write_json(path / "resume/replay.json", {"lines": [], "until": 0, "after": 0})
+    assert Replay().until == 0
+    torch.set_num_threads(threads)
+    return path
+
+
+@pytest.fixture(scope="session")
+def damaged(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Damaged:
+    root = tmp_path_factory.mktemp("damaged")
+    everything, alone = root / "everything", {}
+    everything.mkdir()
+    (everything / SOUND).symlink_to(sound)
+    for name, mutate in MUTATIONS.items():
+        alone[name] = root / "alone" / name
+        path = shutil.copytree(sound, alone[name] / name)
+        if name.startswith("heldout"):  # shown where the dataset is absent only
+            text = (path / "config.json").read_text().replace("data.npz", "gone.npz")
+            runs.save_checked(path, {"config.json": text.encode()})
+        mutate(path)
+        (alone[name] / SOUND).symlink_to(sound)
+        (everything / name).symlink_to(path)
+    return Damaged(everything, alone)

@@ -1,0 +1,255 @@
+"""Whatever lies in one run's folder: no page with an exception box, no route with a 500, no command with a traceback;
+its neighbours are listed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
+
+from tests.damage.conftest import SOUND, Damaged
+from ui import codes_routes, decoder_routes, gate, map_fits, owners, server
+from ui.gallery import read_card
+from ui.map_routes import map_routes
+from ui.routes import routes
+from ui.tailer import Tailer
+from vae import runs
+from vae.__main__ import main
+from vae.errors import RunError
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = (
+    "config",
+    "status",
+    "knobs",
+    "manifest",
+    "owner",
+    "history",
+    "live",
+    "weights",
+    "state",
+    "replay",
+    "heldout",
+    "map",
+)
+PAGES = {"train": "run", "explore": "run", "map": "run", "binary": "run"}
+ZEROS = "0" * 64
+
+
+@pytest.fixture
+def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Make this folder the folder of runs."""
+    monkeypatch.setattr(map_fits, "warm", lambda: None)
+    monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
+    monkeypatch.setattr(server, "engine", lambda: Idle())
+
+    def visit(root: Path) -> None:
+        monkeypatch.setenv("ELBO_ROOM_RUNS", str(root))
+        gate.signing_key.cache_clear()
+
+    return visit
+
+
+class Idle:
+    """An engine in which nothing waits."""
+
+    def position(self, path: Path) -> int:
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    yield
+    codes_routes._kept.clear()
+    decoder_routes._models._values.clear()
+    decoder_routes._packed._values.clear()
+
+
+def of_file(damaged: Damaged, file: str) -> list[tuple[str, Path]]:
+    found = damaged.runs_of(f"{file}-") + damaged.runs_of(f"{file}.")
+    assert found
+    return found
+
+
+def readable(path: Path) -> bool:
+    """Whether more than the sentence about its config is shown of a run."""
+    try:
+        runs.read_config(path)
+    except RunError:
+        return False
+    return True
+
+
+def test_the_table_is_large_and_about_every_file(damaged: Damaged) -> None:
+    assert len(damaged.alone) > 300
+    assert sum(len(of_file(damaged, file)) for file in FILES) == len(damaged.alone)
+    refused = [name for name, root in damaged.alone.items() if not readable(root / name)]
+    assert len([name for name in refused if name.startswith("config")]) > 80
+    assert readable(damaged.everything / SOUND)
+
+
+def text_of(app: AppTest) -> str:
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def test_home_shows_a_card_for_each(damaged: Damaged, visiting: Callable[[Path], None]) -> None:
+    visiting(damaged.everything)
+    app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120)
+    app.session_state["shown"] = 1000
+    app.run()
+    assert not app.exception
+    cards = {card.name: card for card in map(read_card, runs.list_runs())}
+    assert SOUND in cards
+    assert cards[SOUND].state == "finished"
+    assert text_of(app).count('<p class="er-card-name">') == len(cards)
+    for name, card in cards.items():
+        assert (card.state == "damaged") == bool(card.problem) == (not readable(card.path)), name
+        assert "log says why" not in card.problem, "an error that is none of ours"
+
+
+def problems_of_page(app: AppTest, page: str, name: str) -> list[str]:
+    """Exception boxes of a page that shows this run."""
+    for parameter in list(app.query_params):
+        del app.query_params[parameter]
+    app.query_params["run"] = name
+    app.switch_page(f"../pages/{page}.py").run()
+    return [element.message for element in app.exception]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
+    """A run whose config is refused shows its sentence everywhere; of the others every page is opened."""
+    failures: dict[str, Any] = {}
+    visiting(damaged.everything)
+    app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()
+    for name, root in of_file(damaged, file):
+        visiting(root)
+        for page in PAGES if readable(root / name) else ("train",):
+            if found := problems_of_page(app, page, name):
+                failures[f"{page} of {name}"] = found
+    assert failures == {}
+
+
+@pytest.mark.parametrize("page", ["explore", "map", "binary", "train"])
+def test_a_sound_run_is_shown_beside_all_of_them(page: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
+    visiting(damaged.everything)
+    app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()
+    assert problems_of_page(app, page, SOUND) == []
+    assert SOUND in text_of(app) or any(SOUND in box.options for box in app.selectbox)
+    assert "damaged" not in text_of(app)
+
+
+def addresses(name: str, sha: str) -> Iterator[tuple[str, str]]:
+    """Method and address of every route about a run."""
+    for address in (
+        "preview", "thumbnail.png", "decoder", f"decoder/{sha}", "decode?z=0.5,-1", f"codes/{sha}",
+        f"codes/{sha}?part=train", f"images/{sha}?count=2", f"plane/{sha}", f"posterior/{sha}?index=0",
+        f"layout/{sha}?method=pca",
+    ):  # fmt: skip
+        yield "GET", f"/runs/{name}/{address}"
+    yield "POST", f"/runs/{name}/encode/{sha}?method=pca"
+
+
+@pytest.fixture
+def picture() -> bytes:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_route_has_a_500(file: str, damaged: Damaged, visiting: Callable[[Path], None], picture: bytes) -> None:
+    failures = {}
+    app = Starlette(routes=[*routes, *codes_routes.codes_routes, *map_routes])
+    client = TestClient(app)
+    for name, root in of_file(damaged, file):
+        visiting(root)
+        sha = ZEROS
+        with contextlib.suppress(RunError):
+            sha = runs.content_hash(root / name, runs.WEIGHTS) or ZEROS
+        for method, address in addresses(name, sha):
+            try:
+                answer = client.request(method, address, content=picture if method == "POST" else None)
+                if answer.status_code >= 500 or (answer.status_code != 200 and len(answer.text) < 10):
+                    failures[address] = f"{answer.status_code} {answer.text[:100]}"
+            except Exception:
+                failures[address] = traceback.format_exc(limit=-2)
+    assert failures == {}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_sent_to_a_browser_that_watches_is_json(file: str, damaged: Damaged) -> None:
+    failures = {}
+    for name, root in of_file(damaged, file):
+        try:
+            news = Tailer(root / name)._look()
+            json.dumps(news.status, allow_nan=False).encode()
+            for line in json.loads(f"[{news.lines.json}]") if news.lines else []:
+                assert type(line["step"]) is int
+        except Exception:
+            failures[name] = traceback.format_exc(limit=-2)
+    assert failures == {}
+
+
+def test_list_names_every_run(
+    damaged: Damaged, visiting: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    visiting(damaged.everything)
+    assert main(["list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["runs"]}
+    for path in runs.list_runs():
+        row = rows.pop(path.name)
+        assert (row["state"] == "damaged") == (not readable(path))
+        if row["state"] == "damaged":
+            assert path.name in row["message"]
+            assert "config.json" in row["message"] or "manifest.json" in row["message"] or "newer" in row["message"]
+    assert rows == {}
+    assert main(["list"]) == 0
+    assert SOUND in capsys.readouterr().out
+
+
+COMMANDS = {
+    "evaluate": ("--samples", "2", "--limit", "3"),
+    "project": ("--method", "pca"),
+    "resume": ("--epochs", "3"),
+    "pack": (),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_command_has_a_traceback(
+    file: str,
+    damaged: Damaged,
+    visiting: Callable[[Path], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: None,
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    failures = {}
+    for name, root in of_file(damaged, file):
+        visiting(root)
+        for command, options in COMMANDS.items():
+            try:
+                code = main([command, name, *options])
+            except Exception:
+                failures[f"{command} {name}"] = traceback.format_exc(limit=-3)
+                continue
+            told = capsys.readouterr()
+            if code not in (0, 1, 2) or "Traceback" in told.err or (code and len(told.err.strip()) < 10):
+                failures[f"{command} {name}"] = f"{code}: {told.err}"
+    assert failures == {}

@@ -1,0 +1,58 @@
+"""Arrays from a file that anybody may have touched: an .npz whose members, sizes and kinds are bounded before it is
+expanded. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae.checked_json import Misfit
+
+MOST_BYTES = 1 << 30  # of all arrays together, expanded
+MOST_MEMBERS = 100
+BROKEN = (
+    OSError, ValueError, KeyError, TypeError, EOFError, SyntaxError, RuntimeError, OverflowError, MemoryError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip  # what zipfile and numpy raise at bytes that are none of theirs; RecursionError is a RuntimeError
+
+
+def read_arrays(data: bytes, needed: Collection[str] = (), most: int = MOST_BYTES) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz by name: numbers in this machine's byte order, all finite. Raises Misfit."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > most:
+                raise Misfit(f"expected at most {MOST_MEMBERS} arrays of {most / 1e6:,.0f} MB together, got more")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Misfit:
+        raise
+    except BROKEN as error:
+        raise Misfit(f"expected an .npz of arrays, got: {str(error)[:100] or type(error).__name__}") from None
+    for name in needed:
+        if name not in arrays:
+            raise Misfit("expected to be there, but is missing", name)
+    return {name: _numbers(name, array) for name, array in arrays.items()}
+
+
+def read_array(data: bytes) -> NDArray[Any]:
+    """The array of an .npy. Raises Misfit."""
+    try:
+        array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except BROKEN as error:
+        raise Misfit(f"expected an .npy array, got: {str(error)[:100] or type(error).__name__}") from None
+    return _numbers("array", array)
+
+
+def _numbers(name: str, array: Any) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise Misfit(f"expected numbers, got {getattr(array, 'dtype', 'no array')}", name)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise Misfit("expected finite numbers, got NaN or infinity", name)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
