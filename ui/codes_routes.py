@@ -26,14 +26,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ui.decoder_routes import model_of, weights_sha
+from ui.limiters import in_thread_of
 from vae.errors import ConfigError, ElboRoomError, RunNotFound
-from vae.runs import load_run, run_path
+from vae.runs import load_run, run_path, runs_root
 
 if TYPE_CHECKING:
     from vae.codes import Codes
 
 MOST = 100_000  # images of one part that are sent; the first ones of a larger set
 KEPT = 3  # runs' codes kept in memory
+Key = tuple[str, str, str]  # run, weights, part
 Make = Callable[[Request], Response]
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -44,22 +46,34 @@ class Kept:
     packed: bytes
 
 
-_kept: OrderedDict[tuple[str, str, str], Kept] = OrderedDict()
-_lock = threading.Lock()  # computing takes all cores anyway: one at a time
+_kept: OrderedDict[Key, Kept] = OrderedDict()
+_lock = threading.Lock()  # of the dictionary, held for a moment
+_computing = threading.Lock()  # computing takes all cores anyway: one at a time
 
 
 def current_codes(path: Path, sha: str, part: str = "test") -> Kept:
     """The codes for exactly these weights, computed once. RunNotFound where the run has moved on to others."""
     key = (str(path), sha, part)
+    if (kept := _known(path, key)) is not None:
+        return kept
+    with _computing:
+        if (kept := _known(path, key)) is None:
+            kept = _compute(path, sha, part)
+            with _lock:
+                _kept[key] = kept
+                while len(_kept) > KEPT:
+                    _kept.popitem(last=False)
+        return kept
+
+
+def _known(path: Path, key: Key) -> Kept | None:
+    """What was computed before; None: it was not."""
+    if weights_sha(path) != key[1]:
+        raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
     with _lock:
-        if weights_sha(path) != sha:
-            raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
-        if key not in _kept:
-            _kept[key] = _compute(path, sha, part)
-        _kept.move_to_end(key)
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-        return _kept[key]
+        if key in _kept:
+            _kept.move_to_end(key)
+        return _kept.get(key)
 
 
 def _compute(path: Path, sha: str, part: str) -> Kept:
@@ -120,7 +134,7 @@ def images(request: Request) -> Response:
 
 def _current(request: Request) -> Kept:
     path = run_path(request.path_params["name"])
-    return current_codes(path, request.path_params["sha"], request.query_params.get("part", "test"))
+    return current_codes(path, *_asked(request))
 
 
 def _whole(request: Request, name: str) -> int | None:
@@ -165,12 +179,48 @@ def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
     return route
 
 
+def with_codes(make: Make) -> Callable[[Request], Awaitable[Response]]:
+    """The route that `make` answers from the run's codes. Who waits for codes to be computed waits without a thread:
+    those that serve static files, decoding and live data stay free, and so do those that send what is there."""
+
+    async def route(request: Request) -> Response:
+        return await answer_with_codes(make, request)
+
+    return route
+
+
+async def answer_with_codes(make: Make, request: Request) -> Response:
+    """What `make` answers, once the codes of the request's run are there."""
+    if not _are_there(request):
+        refusal = await in_thread_of("computing codes", in_words, _ensure, request)
+        if refusal.status_code != 204:
+            return refusal
+    return await in_thread_of("sending codes", in_words, make, request)
+
+
+def _are_there(request: Request) -> bool:
+    key = (str(runs_root() / request.path_params["name"]), *_asked(request))
+    with _lock:
+        return key in _kept
+
+
+def _asked(request: Request) -> tuple[str, str]:
+    """Weights and part of an address."""
+    return request.path_params["sha"], request.query_params.get("part", "test")
+
+
+def _ensure(request: Request) -> Response:
+    """Compute the codes; 204 where they are there then."""
+    _current(request)
+    return Response(status_code=204)
+
+
 def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
     base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
-        Route(f"{base}/runs/{{name}}/codes/{{sha}}", in_thread(codes), methods=["GET"]),
-        Route(f"{base}/runs/{{name}}/images/{{sha}}", in_thread(images), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/codes/{{sha}}", with_codes(codes), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/images/{{sha}}", with_codes(images), methods=["GET"]),
     ]
 
 

@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ui.limiters import in_thread_of
 from vae import runs
 from vae.checked_json import Misfit, fields, parse, text
 from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
@@ -162,12 +163,12 @@ async def decoder(request: Request) -> Response:
 
 async def packed(request: Request) -> Response:
     """The packed decoder with the weights {sha}."""
-    return await anyio.to_thread.run_sync(_answer, request, _pack)
+    return await in_thread_of("packing decoders", _answer, request, _pack)
 
 
 async def decode(request: Request) -> Response:
     """Images of codes, computed here."""
-    return await anyio.to_thread.run_sync(_answer, request, _decode)
+    return await in_thread_of("decoding", _answer, request, _decode)
 
 
 def _answer(request: Request, make: Callable[[Request, Path], Response]) -> Response:

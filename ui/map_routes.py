@@ -3,7 +3,7 @@
     GET  /runs/{name}/plane/{sha}                the PCA of the codes: {"mean", "components", "explained"}
     GET  /runs/{name}/layout/{sha}?method=tsne   a fit's status and newest places; &seen=TAG: places only if changed
     GET  /runs/{name}/posterior/{sha}?index=5    the spread of q(z|x) of one image: {"log_variance", "covariance"}
-    POST /runs/{name}/encode/{sha}               a PNG or JPEG as the body -> where the model puts it
+    POST /runs/{name}/encode/{sha}               a PNG or JPEG as the body -> where the model puts it, and notes on it
                                                  (&drawn=1: a drawing; &method=tsne: also its place on that map)
 
 All take ?part=test|train.
@@ -19,15 +19,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.codes_routes import IMMUTABLE, current_codes, in_thread, in_words
+from ui.codes_routes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
 from ui.decoder_routes import model_of
-from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, read_picture
+from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunNotFound
 from vae.projecting import folder_of, read_fit, read_frame, read_projection
 from vae.projections import PROJECTIONS, Pca
@@ -118,7 +117,7 @@ async def encode(request: Request) -> Response:
         body += chunk
         if len(body) > MOST_BYTES:
             return PlainTextResponse(f"picture: too large; at most {MOST_BYTES / 1e6:.0f} MB", 413, FRESH)
-    return await anyio.to_thread.run_sync(in_words, lambda asked: _encode(asked, bytes(body)), request)
+    return await answer_with_codes(lambda asked: _encode(asked, bytes(body)), request)
 
 
 def _encode(request: Request, body: bytes) -> Response:
@@ -128,7 +127,7 @@ def _encode(request: Request, body: bytes) -> Response:
     model, codes = model_of(path, sha), current_codes(path, sha, part).codes
     channels, height, width = model.shape
     try:
-        picture = read_picture(body, channels)
+        picture, note = picture_and_note(body, channels)
     except DataError as error:
         return PlainTextResponse(str(error), 422 if is_picture(body) or not body else 415, FRESH)
     seen = fit_frame(picture, height, width, layout_of(codes.images), request.query_params.get("drawn") == "1")
@@ -145,6 +144,7 @@ def _encode(request: Request, body: bytes) -> Response:
         "rate": float(rate[0]),
         "image": (seen * 255).round().astype(int).ravel().tolist(),
         "place": None,
+        "note": note,
     }
     if "method" in request.query_params:
         result["place"] = _place(folder_of(path, _method(request), sha, part), loc.numpy()[None])
@@ -170,9 +170,9 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
     base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
-        Route(f"{base}/runs/{{name}}/plane/{{sha}}", in_thread(plane), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/plane/{{sha}}", with_codes(plane), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),
-        Route(f"{base}/runs/{{name}}/posterior/{{sha}}", in_thread(posterior), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/posterior/{{sha}}", with_codes(posterior), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/encode/{{sha}}", encode, methods=["POST"]),
     ]
 

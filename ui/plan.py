@@ -18,9 +18,9 @@ PACES = (1, 2, 5, 10, 20, 50, 100, 150, 200, 500, 1000)  # steps per second on o
 def parse_widths(text: str) -> tuple[int, ...] | None:
     """`400` or `512, 256`; empty means the network's own. Raises ConfigError."""
     parts = [part for part in text.replace(",", " ").split() if part]
-    if not all(part.isdecimal() and 1 <= int(part) <= 16_384 for part in parts):
-        raise ConfigError(f"hidden: expected widths from 1 to 16384 such as 400 or 512, 256, got {text[:80]!r}")
-    return tuple(int(part) for part in parts) or None
+    if not all(part.isdecimal() and len(part) < 20 for part in parts):
+        raise ConfigError(f"hidden: expected widths such as 400 or 512, 256, got {text[:80]!r}")
+    return Config(hidden=tuple(int(part) for part in parts)).hidden or None
 
 
 def parse_C(text: str) -> float | Literal["fit"] | None:

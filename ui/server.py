@@ -10,7 +10,8 @@ import threading
 import streamlit as st
 
 from vae import runs
-from vae.engines.local import LocalEngine, recover
+from vae.engines.local import LocalEngine
+from vae.engines.states import recover
 
 
 class _Holder:

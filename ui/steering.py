@@ -11,8 +11,11 @@ import streamlit as st
 from ui import look, server
 from ui.owners import current_owner, may_change
 from vae import runs
-from vae.config import PARTS, Config, Knobs
+from vae.config import MOST, PARTS, Config, Knobs
+from vae.engines.process import gpus
 from vae.errors import ElboRoomError, RunBusy
+from vae.files import what_helps
+from vae.start import Request, plan
 
 FULL_SPEED = "full speed"
 PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
@@ -40,26 +43,24 @@ def stop(path: Path) -> None:
     _attempt(path, lambda: server.engine().stop(path))
 
 
-def resume(path: Path) -> None:
-    _attempt(path, lambda: _submit(path))
+def resume(path: Path, config: Config) -> None:
+    _attempt(path, lambda: _submit(path, Request(device=_chosen_device(path, config))))
 
 
 def train_on(path: Path, config: Config) -> None:
     """A finished run goes on, as long again."""
-
-    def extend() -> None:
-        runs.extend(path, 2 * (config.epochs or 1))
-        _submit(path)
-
-    _attempt(path, extend)
+    epochs = min(MOST, 2 * (config.epochs or 1))
+    _attempt(path, lambda: _submit(path, Request(epochs, _chosen_device(path, config))))
 
 
-def _submit(path: Path) -> None:
-    """A process that has just said that it stopped needs a moment more to end."""
+def _submit(path: Path, request: Request) -> None:
+    """What cannot be is said before anything is changed. A process that has just said that it stopped needs a moment
+    more to end."""
+    plan(path, request)
     patience = time.monotonic() + ENDING
     while True:
         try:
-            server.engine().submit(path, current_owner())
+            server.engine().submit(path, current_owner(), request)
             return
         except RunBusy:
             if runs.read_status(path).state in runs.ACTIVE or time.monotonic() > patience:
@@ -74,8 +75,33 @@ def _attempt(path: Path, action: Callable[[], object]) -> None:
         return
     try:
         action()
-    except (ElboRoomError, OSError, TimeoutError) as error:
+    except OSError as error:
+        sentence = f"Run “{path.name}” cannot be changed ({error.strerror or error}): {what_helps(error)}."
+        st.session_state["notice"] = sentence
+    except (ElboRoomError, TimeoutError) as error:
         st.session_state["notice"] = str(error)
+
+
+def _device_key(path: Path) -> str:
+    return f"go-on-device-{path.name}"
+
+
+def _chosen_device(path: Path, config: Config) -> str | None:
+    """The device that was chosen here; None leaves the run's own."""
+    chosen = st.session_state.get(_device_key(path), config.device)
+    return None if chosen == config.device else str(chosen)
+
+
+def device_choice(path: Path, config: Config, mine: bool) -> None:
+    """What an ended run goes on on; drawn only where there is a choice."""
+    here = gpus()
+    if not here and config.device in ("auto", "cpu"):
+        return
+    options = list(dict.fromkeys([config.device, "auto", "cpu", *(["cuda"] if here else [])]))
+    st.selectbox(
+        "Device", options, key=_device_key(path), width=130, disabled=not mine, label_visibility="collapsed",
+        help="What it goes on on. On another device, or in another precision, it continues, but not bit for bit.",
+    )  # fmt: skip
 
 
 def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine: bool) -> None:
@@ -101,8 +127,10 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
                 key="continue",
                 disabled=not mine,
                 on_click=resume,
-                args=(path,),
+                args=(path, config),
             )
+        if status.state not in runs.ACTIVE:
+            device_choice(path, config, mine)
         undo = _undo_value(path, config, knobs)
         label = "Undo C" if undo is None else f"Undo C, back to {_short(undo)}"
         st.button(
@@ -210,7 +238,11 @@ def _paces(pace: float | None) -> list[float]:
 
 
 def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
-    """A sentence under the run's state, which itself says what happened: what one can do now."""
+    """Sentences under the run's state, which itself says what happened: why it did not go on, what one can do now."""
+    if sentence := server.engine().told(path):
+        look.problem(sentence)
+    if status.refused and status.state not in runs.ACTIVE:
+        look.problem(f"It was asked to go on and did not: {status.refused}")
     if runs.is_shipped(path):
         look.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
     elif not mine:

@@ -12,7 +12,8 @@ from ui.gate import LOCAL
 from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
-from vae.errors import ConfigError, ElboRoomError
+from vae.errors import ConfigError, DataError, ElboRoomError, is_out_of_memory
+from vae.start import check_room
 
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
@@ -217,11 +218,14 @@ def _behind() -> None:
 def _summary() -> None:
     """What will be trained, the button, and the command that does the same."""
     from ui.plan import command_line, default_pace
-    from vae.completion import total_steps
+    from vae.completion import needs_of, total_steps
+    from vae.machine import memory
+    from vae.size import gigabytes
 
     look.label("This run")
     try:
         asked, info, config, notes = _asked()
+        needed = needs_of(config, info)
     except (ElboRoomError, OSError) as error:
         look.problem(str(error))
         st.button("Start training", type="primary", disabled=True, width="stretch", key="start")
@@ -235,6 +239,8 @@ def _summary() -> None:
             "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
             "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
             "Step": f"Adam at {config.lr:g}, matrix products in {config.precision}",
+            "Takes": f"{gigabytes(needed.memory())} of {gigabytes(memory() or 0)} memory at most, "
+            f"{gigabytes(needed.disk)} of disk",
             "Pace": f"{pace:g} steps a second, to watch it learn" if pace else "full speed",
         }
     )
@@ -254,11 +260,24 @@ def _summary() -> None:
 def _asked() -> tuple[Config, DataInfo, Config, list[str]]:
     """What the form says, its data, and the same completed, with notes. ElboRoomError or OSError where it cannot be."""
     from vae.completion import complete
-    from vae.datasets import describe
 
     asked = asked_config()
-    info = describe(asked.dataset)
-    return asked, info, *complete(asked, info)
+    info = _described(asked.dataset)
+    config, notes = complete(asked, info)
+    check_room(config, info)
+    return asked, info, config, notes
+
+
+def _described(dataset: str) -> DataInfo:
+    """The data's description; ElboRoomError or OSError where there is none."""
+    from vae.datasets import describe
+
+    try:
+        return describe(dataset)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DataError("These images are too many for this machine's memory; choose fewer or smaller ones.") from None
 
 
 def _start() -> None:
@@ -324,27 +343,13 @@ def _value(field: str) -> Any:
 
 def _likelihoods() -> list[str]:
     """The likelihoods that some view of the chosen data admits."""
-    from vae.completion import complete
-    from vae.datasets import describe
+    from vae.completion import likelihoods_for
     from vae.likelihoods import LIKELIHOODS
 
     try:
-        info = describe(_dataset())
+        return likelihoods_for(_described(_dataset()))
     except (ElboRoomError, OSError):
         return list(LIKELIHOODS)
-    return [
-        name
-        for name in LIKELIHOODS
-        if _fits(lambda name=name: complete(Config(dataset=_dataset(), likelihood=name, epochs=1), info))
-    ]
-
-
-def _fits(attempt: Any) -> bool:
-    try:
-        attempt()
-    except ConfigError:
-        return False
-    return True
 
 
 def _dataset() -> str:
@@ -352,14 +357,12 @@ def _dataset() -> str:
 
 
 def _about_data() -> str:
-    from vae.datasets import describe
-
     if not _dataset():
         return (
             "Images as (N, H, W) or (N, H, W, 3), whole numbers from 0 to 255 or floats in [0, 1]; labels are optional."
         )
     try:
-        info = describe(_dataset())
+        info = _described(_dataset())
     except (ElboRoomError, OSError) as error:
         return str(error)
     kind = {"binary": "black and white", "unit": "grey" if info.shape[0] == 1 else "colour", "real": "real numbers"}[

@@ -1,7 +1,8 @@
 """The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor`.
 
-`--json` prints one JSON object on standard output. Errors are one sentence on standard error; exit status 2 means
-bad input. torch is imported by the command that needs it, so that `--help` answers at once.
+`--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
+failed, 2 bad input or refused (then nothing has changed), 130 stopped before the end. torch is imported by the command
+that needs it, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vae import runs
 from vae.arguments import config_of, parser
 from vae.config import Config
-from vae.errors import ConfigError, ElboRoomError, RunBusy
+from vae.errors import ConfigError, ElboRoomError, RunBusy, RunUnwritable, is_out_of_memory
 
+if TYPE_CHECKING:
+    from vae.start import Request
+
+STOPPED = 130  # exit status of a training that was stopped before its end, as shells have it for Ctrl-C
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
 
 
@@ -65,28 +70,33 @@ def _completed(configs: list[Config]) -> list[Config]:
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:
     from vae.datasets import describe
+    from vae.start import check_room
 
+    check_room(config, describe(config.dataset), root)
     return runs.create_run(config, describe(config.dataset, binarize=config.binarize or "none").to_json(), name, root)
 
 
 def resume_command(options: argparse.Namespace) -> int:
+    """Continue; everything is checked for all of them before the first is changed."""
+    from vae.start import Request, plan
+
+    request = Request(options.epochs, options.device)
     paths = list(dict.fromkeys(_run(name, options) for name in options.names))
-    for path in paths:  # all can go on before the first is changed
+    left = [path for path in paths if options.epochs is not None or runs.read_status(path).state != "finished"]
+    for path in paths:
         if runs.is_locked(path):
             raise RunBusy(f"run {path.name!r} is being trained by another process; stop it there first")
-        if options.epochs is not None:
-            runs.check_extension(path, options.epochs)
-    left = [path for path in paths if options.epochs is not None or runs.read_status(path).state != "finished"]
+    for note in dict.fromkeys(plan(path, request).note for path in left):
+        if note:
+            print(note, file=sys.stderr)
     for path in left:
-        if options.epochs is not None:
-            runs.extend(path, options.epochs)
         runs.change_knobs(path, stop=False, paused=False)
     if left:
-        _train_here(left, options.json)
+        _train_here(left, options.json, request)
     return _report(paths, options.json)
 
 
-def _train_here(paths: list[Path], as_json: bool) -> list[Path]:
+def _train_here(paths: list[Path], as_json: bool, request: Request | None = None) -> list[Path]:
     """Train in this process; Ctrl-C saves and stops, a second one ends at once."""
     from vae.worker import train_runs
 
@@ -99,8 +109,10 @@ def _train_here(paths: list[Path], as_json: bool) -> list[Path]:
     show = threading.Event()
     if not as_json:
         threading.Thread(target=_show_progress, args=(paths, show), daemon=True).start()
-    train_runs(paths)
-    show.set()
+    try:
+        train_runs(paths, request=request)
+    finally:
+        show.set()
     return paths
 
 
@@ -117,7 +129,8 @@ def _show_progress(paths: list[Path], done: threading.Event) -> None:
 
 
 def _report(paths: list[Path], as_json: bool) -> int:
-    """What came of a training: 0 where every run can be used, 1 where one failed."""
+    """What came of a training: 0 where every run has finished, 1 where one failed, 2 where one was refused, 130 where
+    one was stopped before its end."""
     answers = [_outcome(path) for path in paths]
     if as_json:
         print(json.dumps(answers[0] if len(answers) == 1 else {"runs": answers}))
@@ -133,7 +146,10 @@ def _report(paths: list[Path], as_json: bool) -> int:
     for path, answer in zip(paths, answers, strict=True):
         if answer["message"]:
             print(answer["message"] if len(paths) == 1 else f"{path.name}: {answer['message']}", file=sys.stderr)
-    return 1 if any(answer["state"] in ("failed", "diverged") for answer in answers) else 0
+    ends = {answer["state"] for answer in answers}
+    if any(runs.read_status(path).refused for path in paths):
+        return 2
+    return 1 if ends & {"failed", "diverged"} else STOPPED if ends - {"finished"} else 0
 
 
 def _outcome(path: Path) -> dict[str, Any]:
@@ -142,7 +158,8 @@ def _outcome(path: Path) -> dict[str, Any]:
     looks = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
     held_out: dict[str, Any] = next(looks, {})
     terms = {name: held_out.get(name) for name in ("elbo", "distortion", "rate")}
-    return {"run": str(path), "step": status.step, **terms, "state": status.state, "message": status.message}
+    message = status.refused or status.message
+    return {"run": str(path), "step": status.step, **terms, "state": status.state, "message": message}
 
 
 def list_command(options: argparse.Namespace) -> int:
@@ -169,9 +186,9 @@ def list_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from vae.completion import usable_device
     from vae.evidence import evaluate
     from vae.exact_evidence import evaluate_exactly, exact_evidence, exact_method
+    from vae.machine import usable_device
 
     for name in ("samples", "limit"):
         value = getattr(options, name)
@@ -294,9 +311,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
+    except RunUnwritable as error:
+        print(error, file=sys.stderr)
+        return 1
     except ElboRoomError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return STOPPED
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print("Out of memory: this machine has too little for that; fewer samples or images take less", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     resume = commands.add_parser("resume", help="continue runs exactly where their last states stand")
     resume.add_argument("names", metavar="RUN", nargs="+")
     resume.add_argument("--epochs", type=int, help="train up to this many epochs in all")
+    resume.add_argument("--device", help="go on on auto, cpu, cuda, ... from here on (default: as the run says)")
 
     listing = commands.add_parser("list", help="the runs there are")
 

@@ -1,22 +1,29 @@
 """An image from outside, drawn or photographed, as the model's input.
 
-PNG and JPEG only; the header's size is checked before any pixel is decoded. Alpha lies over black, colours become what
-the model takes (one or three channels), 16 bits become 8, EXIF rotation is applied, of an animation the first picture
-counts. A drawing is also moved and scaled until its ink lies as that of the data's images does.
+PNG and JPEG only; the header's size and a PNG's checksums are checked before any pixel is decoded. Dark ink on a
+transparent ground lies over white, light ink over black; colours become what the model takes (one or three channels), 16
+bits become 8 by the depth that is used of them, EXIF rotation is applied, of an animation the first picture counts. A
+drawing is also moved and scaled until its ink lies as that of the data's images does.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae.errors import DataError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+PNG = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 4_000_000
 MOST_PIXELS = 16_000_000
 SIDE = 1024  # pixels to which a larger picture is reduced before anything else
@@ -56,11 +63,16 @@ def ink_box(grey: NDArray[Any]) -> tuple[int, int, int, int] | None:
 
 def is_picture(data: bytes) -> bool:
     """Whether the bytes begin as a PNG or a JPEG does."""
-    return data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+    return data.startswith((PNG, b"\xff\xd8\xff"))
 
 
 def read_picture(data: bytes, channels: int) -> Array:
     """(height, width, channels) in [0, 1]. Raises DataError with a sentence for what is no such picture."""
+    return picture_and_note(data, channels)[0]
+
+
+def picture_and_note(data: bytes, channels: int) -> tuple[Array, str]:
+    """The picture of `read_picture`, and sentences about what had to be decided to see it so; "" as a rule."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
@@ -74,13 +86,10 @@ def read_picture(data: bytes, channels: int) -> Array:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise DataError(f"picture: {width:,} x {height:,} pixels are too many; make it smaller than 4000 x 4000")
+        deep = image.format == "PNG" and _check_chunks(data) == 16
         image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":  # 16 bits; Pillow's own conversion clips
-            image = Image.fromarray((np.asarray(image, np.float64) / 257).clip(0, 255).astype(np.uint8))
-        if "A" in image.getbands() or "transparency" in image.info:
-            rgba = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+        image, depth_note = _in_eight_bits(ImageOps.exif_transpose(image), deep)
+        image, ground_note = _on_a_ground(image)
         image = image.convert("L" if channels == 1 else "RGB")
         image.thumbnail((SIDE, SIDE))
     except UnidentifiedImageError:
@@ -90,7 +99,61 @@ def read_picture(data: bytes, channels: int) -> Array:
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError(f"picture: cannot be read ({str(error)[:80]}); save it again as a PNG or a JPEG") from None
     values = np.asarray(image, np.float32) / np.float32(255)
-    return values.reshape(image.height, image.width, channels)
+    return values.reshape(image.height, image.width, channels), f"{depth_note} {ground_note}".strip()
+
+
+def _check_chunks(data: bytes) -> int:
+    """The bit depth of a PNG whose every chunk has its checksum, of which Pillow leaves out those of the pixels.
+    Raises ValueError."""
+    at = len(PNG)
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at) if at + 12 <= len(data) else (len(data), b"")
+        end = at + 12 + length
+        if end > len(data):
+            raise ValueError("it is cut off")
+        if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end]):
+            raise ValueError("a part of it does not have its checksum")
+        if kind == b"IEND":
+            return data[24]
+        at = end
+    raise ValueError("it is cut off")
+
+
+def _in_eight_bits(image: PillowImage, deep: bool) -> tuple[PillowImage, str]:
+    """A picture of 16 bits scaled by the depth that its brightest value needs: cameras and scanners write 10, 12 or 14
+    bits into 16. Grey values come whole (Pillow's own conversion clips); of colours Pillow keeps the upper 8."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float64)
+        bits = max(8, int(values.max(initial=0)).bit_length())
+        image = Image.fromarray((values * (255 / (2**bits - 1))).clip(0, 255).round().astype(np.uint8))
+    elif deep:
+        colours = np.array(image)
+        shown = colours if image.mode == "RGB" else colours[..., :-1]
+        used = max(1, int(shown.max(initial=0)).bit_length())
+        bits = 8 + used
+        shown[...] = (shown * (255 / (2**used - 1))).round().astype(np.uint8)
+        image = Image.fromarray(colours)
+    else:
+        return image, ""
+    return image, f"Its 16 bits hold {bits}-bit values: white is {2**bits - 1:,}." if bits < 16 else ""
+
+
+def _on_a_ground(image: PillowImage) -> tuple[PillowImage, str]:
+    """A transparent picture over white where its own pixels are dark, else over black: so that one sees them."""
+    from PIL import Image
+
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image, ""
+    rgba = image.convert("RGBA")
+    alpha = np.asarray(rgba.getchannel("A"), np.float64)
+    if alpha.min(initial=255) == 255:
+        return rgba, ""
+    grey = np.asarray(rgba.convert("RGB").convert("L"), np.float64)
+    ground = "white" if alpha.any() and np.average(grey, weights=alpha) < 127.5 else "black"
+    over = Image.alpha_composite(Image.new("RGBA", rgba.size, ground), rgba)
+    return over, f"What is transparent in it counts as {ground}."
 
 
 def fit_frame(picture: Array, height: int, width: int, layout: Layout, drawn: bool) -> Array:

@@ -15,9 +15,10 @@ from vae.errors import ConfigError
 from vae.estimators import ESTIMATORS, choices
 from vae.latents import LATENTS
 from vae.likelihoods import LIKELIHOODS, contains
-from vae.model import build_model
-from vae.networks import ACTIVATIONS, NETWORKS, multiply_adds
+from vae.machine import most_threads, usable_device
+from vae.networks import ACTIVATIONS, NETWORKS
 from vae.objectives import OBJECTIVES
+from vae.size import Needs, check_memory, needs, size_of
 
 BATCH_SIZE, LEAST_BATCH_SIZE = 128, 32
 FEW_IMAGES = 10_000  # fewer are learned by heart the sooner, the faster a network learns
@@ -37,8 +38,9 @@ REGISTRIES: dict[str, dict[str, Any]] = {
 def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
     """The config with every open choice made for these data, and a sentence for each choice worth saying.
 
-    `info` describes the data before binarisation, or after it: the result is the same. Raises ConfigError for a
-    combination that is no model of the data.
+    `info` describes the data before binarisation, or after it: the result is the same. The device "auto" stays: each
+    process chooses anew. Raises ConfigError for a combination that is no model of the data, and for a device, threads
+    or memory that this machine has not.
     """
     notes: list[str] = []
     for name, registry in REGISTRIES.items():
@@ -52,21 +54,28 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
         hidden=tuple(hidden),
         C=_C(config, likelihood),
         estimator=_estimator(config),
-        device=usable_device(config.device),
     )
+    device = usable_device(config.device)
+    if config.threads is not None and config.threads > most_threads():
+        raise ConfigError(
+            f"threads: expected at most {most_threads()}, four for each core of this machine, got {config.threads:,}"
+        )
     NETWORKS[config.network].check(info.shape, hidden)
-    config = dataclasses.replace(config, batch_size=min(config.batch_size or _batch_size(config, info), info.train))
+    config = dataclasses.replace(
+        config, batch_size=min(config.batch_size or _batch_size(config, info, device), info.train)
+    )
+    check_memory_of(config, info, device)
     multiply_adds = _step_multiply_adds(config, info)
     config = dataclasses.replace(
         config,
         threads=config.threads or (_threads() if multiply_adds >= LARGE_STEP else 1),
-        precision=_precision(config, multiply_adds),
+        precision=_precision(config, multiply_adds, device),
         lr=config.lr or _lr(config, info),
     )
     if config.epochs is None:
         config = dataclasses.replace(config, epochs=default_epochs(config, info))
     if config.record_every is None:
-        config = dataclasses.replace(config, record_every=_record_every(config, info))
+        config = dataclasses.replace(config, record_every=_record_every(config, info, device))
     return config, notes
 
 
@@ -85,9 +94,8 @@ def images_per_second(config: Config, info: DataInfo) -> float:
 
 def _step_multiply_adds(config: Config, info: DataInfo) -> float:
     """Forward and backward, the whole batch: a backward pass is two forward ones."""
-    model = build_model(config, info.shape)
-    one = multiply_adds(model.encoder, torch.zeros(1, *info.shape))
-    one += multiply_adds(model.decoder, torch.zeros(1, config.latent_dim)) * _decoded(config)
+    size = size_of(config, info.shape)
+    one = size.encoder_multiply_adds + size.decoder_multiply_adds * _decoded(config)
     return 3.0 * one * (config.batch_size or BATCH_SIZE)
 
 
@@ -126,6 +134,19 @@ def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tu
     return likelihood, binarize or "none"
 
 
+def likelihoods_for(info: DataInfo) -> list[str]:
+    """The likelihoods that some view of these data admits."""
+
+    def admits(name: str) -> bool:
+        try:
+            _likelihood_and_view(Config(likelihood=name), info, [])
+        except ConfigError:
+            return False
+        return True
+
+    return [name for name in LIKELIHOODS if admits(name)]
+
+
 def _C(config: Config, likelihood: str) -> float | Literal["fit"]:
     if LIKELIHOODS[likelihood].learns_C:
         return "fit" if config.C is None else config.C
@@ -156,21 +177,19 @@ def _decoded(config: Config) -> int:
     return ESTIMATORS[name].decoded(config.samples, config.latent_dim)
 
 
-def usable_device(device: str) -> str:
-    """The device asked for, the best there is for "auto"; ConfigError where it cannot be used here."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device)
-        torch.zeros(1, device=kind)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); try cpu") from None
-    return device
+def needs_of(config: Config, info: DataInfo) -> Needs:
+    """The memory and the disk that training a completed config takes."""
+    return needs(config, info, _decoded(config))
 
 
-def _batch_size(config: Config, info: DataInfo) -> int:
+def check_memory_of(config: Config, info: DataInfo, device: str) -> None:
+    """Raise a ConfigError where training a completed config takes more memory than the device has."""
+    check_memory(config, info, _decoded(config), device)
+
+
+def _batch_size(config: Config, info: DataInfo, device: str) -> int:
     size, one = BATCH_SIZE, _step_multiply_adds(dataclasses.replace(config, batch_size=1), info)
-    while torch.device(config.device).type == "cpu" and size > LEAST_BATCH_SIZE and size * one > LONG_STEP:
+    while torch.device(device).type == "cpu" and size > LEAST_BATCH_SIZE and size * one > LONG_STEP:
         size //= 2
     return size
 
@@ -181,16 +200,16 @@ def _threads() -> int:
     return max(1, (os.cpu_count() or 2) - 1)
 
 
-def _precision(config: Config, multiply_adds: float) -> str:
+def _precision(config: Config, multiply_adds: float, where: str) -> str:
     """bfloat16 where the device multiplies it natively and a step is large enough for that to show; on a GPU tf32
     below that, which rounds less and converts nothing. A linear network is compared with closed forms, digit by digit.
     """
-    device = torch.device(config.device).type
+    device = torch.device(where).type
     if config.precision == "tf32" and device != "cuda":
         raise ConfigError(f"precision: tf32 is a GPU's, got it for {device}; use bfloat16 or float32")
     if config.precision is not None or config.network == "linear":
         return config.precision or "float32"
-    if device == "cuda" and torch.cuda.get_device_capability(config.device) >= (8, 0):
+    if device == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0):
         return "bfloat16" if multiply_adds >= LARGE_STEP_ON_GPU else "tf32"
     return "bfloat16" if multiply_adds >= LARGE_STEP and device == "cpu" and _multiplies_bfloat16() else "float32"
 
@@ -208,9 +227,9 @@ def _lr(config: Config, info: DataInfo) -> float:
     return float(f"{lr * math.sqrt((config.batch_size or BATCH_SIZE) / 128):.2g}")
 
 
-def _record_every(config: Config, info: DataInfo) -> int:
+def _record_every(config: Config, info: DataInfo, device: str) -> int:
     """About 300 records a run; a GPU's steps are so short that each record would cost as much as 20 of them."""
-    most = 1000 if torch.device(config.device).type == "cuda" else 100
+    most = 1000 if torch.device(device).type == "cuda" else 100
     return min(most, max(1, total_steps(config, info.train) // 300))
 
 

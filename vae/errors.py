@@ -11,6 +11,7 @@
     └── RunError             a run directory that cannot be opened, written or continued
         ├── RunNotFound
         ├── RunDamaged       a file is cut off, altered or does not fit its config
+        ├── RunUnwritable    its folder takes nothing any more, not even this sentence
         └── RunBusy          another process is training it
 
 A message names the thing, what was expected, what came, and what to try next. Pages and the command line show
@@ -68,3 +69,19 @@ class RunDamaged(RunError):
 
 class RunBusy(RunError):
     """Another process is training the run."""
+
+
+class RunUnwritable(RunError):
+    """The run's folder takes nothing any more, not even the sentence that says so. `cause`: what the system says."""
+
+    def __init__(self, message: str, cause: OSError) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch says so by a RuntimeError, in words of several kinds."""
+    words = ("out of memory", "can't allocate", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(one in str(error) for one in words)
+    )

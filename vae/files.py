@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
 from pathlib import Path
 from typing import Any
+
+DISK_FULL = 28  # exit status of a process that could not write why it ended
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
@@ -36,3 +42,19 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there was no room."""
+    return error.errno in FULL
+
+
+def what_helps(error: OSError) -> str:
+    """What to do where a file could not be written, the middle of a sentence."""
+    if is_full(error):
+        return "make room"
+    if error.errno in READ_ONLY:
+        return "make the folder writable, or copy it to one that is"
+    if error.errno in NO_FILE:
+        return f"move {Path(str(error.filename)).name if error.filename else 'the folder'} away, which is no file"
+    return "see to its folder"

@@ -25,6 +25,7 @@ from vae.errors import ConfigError
 from vae.estimators import ESTIMATORS, choices
 from vae.latents import LatentDistribution
 from vae.likelihoods import Gaussian, PixelDistribution
+from vae.machine import usable_device
 from vae.training import STEPS_A_REPLAY
 
 if TYPE_CHECKING:
@@ -236,5 +237,6 @@ def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:
     except ConfigError:
         return False
     first = configs[0]
+    on_gpu = torch.device(usable_device(first.device)).type == "cuda"
     small = (first.batch_size or 1) / images_per_second(first, info) < SMALL_STEP
-    return len(configs) > 1 and (torch.device(first.device).type == "cuda" or (small and len(configs) >= SEVERAL))
+    return len(configs) > 1 and (on_gpu or (small and len(configs) >= SEVERAL))

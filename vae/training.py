@@ -27,6 +27,7 @@ from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
 from vae.look import Look
+from vae.machine import usable_device
 from vae.model import Model, build_model
 from vae.objectives import OBJECTIVES
 from vae.records import KnobChange, Means, Record, means, sums
@@ -61,6 +62,7 @@ class Trainer:
     ) -> None:
         """`images`: dataset.train on the device, where another trainer has put it already. `graphs`: what captures
         steps; CUDA's own on a GPU if left out."""
+        config = dataclasses.replace(config, device=usable_device(config.device))
         self.config, self.dataset = config, dataset
         self.device = torch.device(config.device)
         if self.device.type == "cpu" and config.threads:
@@ -418,7 +420,10 @@ class Trainer:
                 value.copy_(tensors.get(f"optimiser.{index}.{name}", torch.zeros_like(value)))
         self.order = tensors["order"].to(self.device)
         self.order_generator.set_state(tensors["order_generator"])
-        self.noise.set_state(tensors["noise"])
+        if tensors["noise"].shape == self.noise.get_state().shape:
+            self.noise.set_state(tensors["noise"])
+        else:  # another kind of device drew it: other noise from here on
+            self.noise.manual_seed(self.config.seed + int(values["step"]))
         self.sums.copy_(tensors["sums"])
         self.weight.copy_(tensors["weight"])
         for name in STATE_VALUES:

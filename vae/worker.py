@@ -6,7 +6,8 @@ that pays, else one after the other. `--spare` imports torch first and waits for
 a start costs nothing. Standard input held open means that whoever started the process lives; at its end the worker
 saves and ends.
 
-Exit status 0: the run is in a state that status.json tells. Anything else is a crash.
+Nothing of a run changes before everything is checked (`vae.start`). Exit status 0: the run is in a state that
+status.json tells; DISK_FULL: it could not be written; 1: the run is another process's. Anything else is a crash.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
-from vae.checked_json import fields, parse, text, whole
-from vae.errors import ElboRoomError, RunDamaged, TrainingDiverged
-from vae.files import write_atomically, write_json
+from vae.endings import StoppedBeforeTraining, refused, told
+from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
+from vae.files import DISK_FULL, is_full, write_atomically, write_json
+from vae.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -38,40 +40,58 @@ STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
-MOST_HEADER = 1 << 24  # bytes of the header of a saved state
 REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
-
-
-class StoppedBeforeTraining(Exception):
-    """A stop while the data were still being fetched."""
+Planned = tuple[Path, Start, runs.Status]
 
 
 class Worker:
     """Trains the run in `path` until its end, a stop, or the end of the process that asked for it."""
 
-    def __init__(self, path: Path, server_gone: threading.Event, other: Worker | None = None) -> None:
-        """`other`: one whose data are ours too, so that they are in memory once."""
-        from vae.completion import usable_device
+    def __init__(
+        self, path: Path, start: Start, status: runs.Status, server_gone: threading.Event, other: Worker | None = None
+    ) -> None:
+        """`status`: as `mark_waiting` left it. `other`: one whose data are ours too, so that they are in memory once.
+
+        Reads and checks all, and writes nothing but signs of life; `begin` makes the changes.
+        """
         from vae.file_knobs import FileKnobs
         from vae.training import Trainer
 
-        self.path, self.note = path, ""
-        self.status = runs.Status(state="starting", pid=os.getpid())
-        self._write_status()
-        self.config, _ = runs.read_config(path)
-        usable_device(self.config.device)  # a run may come from a machine that has another
+        self.path, self.start, self.note, self.begun = path, start, start.note, False
+        self.status, self.config = status, start.here
         if other is None:
             self.trainer = Trainer(self.config, self._load())
         else:
             self.trainer = Trainer(self.config, other.trainer.dataset, other.trainer.images)
-        runs.check_free_disk(path, 4 * 4 * sum(p.numel() for p in self.trainer.model.parameters()))
-        self.status.total_steps = self.trainer.total_steps
-        self.knobs = FileKnobs(path, self.trainer, self._resume(), self._beat)
+        self.kept_bytes, self.replay = self._resume()
+        self.knobs = FileKnobs(path, self.trainer, self.replay, self._beat)
         self.knobs.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
+
+    def begin(self) -> None:
+        """Nothing can refuse any more: drop from the history what will be measured again, change the config if that
+        was asked for, and say so."""
+        if (self.path / STATE).is_file():
+            write_json(self.path / REPLAY, dataclasses.asdict(self.replay))  # before the lines it is made from go
+        if self.kept_bytes is not None:
+            runs.truncate_history(self.path, self.kept_bytes)
+        self._tell_machine()
+        if self.start.config != runs.read_config(self.path)[0]:
+            runs.replace_config(self.path, self.start.config)
+        write_request(self.path, None)
+        self.begun, self.status.ended_as, self.status.ended_message = True, "", ""
+        self.status.total_steps = self.trainer.total_steps
+        self._write_status()
+
+    def _tell_machine(self) -> None:
+        """A line of the history where the run begins, and where it goes on on something else."""
+        what = {"device": self.config.device, "precision": self.config.precision, "threads": self.config.threads}
+        told = [line for line in runs.read_history(self.path) if line.get("event") == "started"][-1:]
+        if not told or any(told[0].get(name) != value for name, value in what.items()):
+            runs.append_history(self.path, {"step": self.trainer.step, "event": "started", **what})
 
     def _load(self) -> Dataset:
         from vae.datasets import load_dataset
@@ -87,40 +107,40 @@ class Worker:
 
     # ---- continuing
 
-    def _resume(self) -> Replay:
-        """Load the newest state, if there is one, and drop from the history what will be measured again."""
+    def _resume(self) -> tuple[int | None, Replay]:
+        """Load the newest state, if there is one: the bytes of the history that stay (None: all), and the changes of
+        knobs that come again."""
         from vae.file_knobs import Replay
 
         if not (self.path / STATE).is_file():
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
-            else:
-                runs.truncate_history(self.path, 0)
-            return Replay()
+                return None, Replay()
+            return 0, Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
             self.trainer.load_state(tensors, values)
             kept, beyond = runs.split_history(self.path, values["history_bytes"])
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            if is_out_of_memory(error):
+                raise
             raise RunDamaged(f"run {self.path.name!r}: {STATE} does not fit its config ({error})") from None
-        replay = self._replay(kept, beyond)
-        write_json(self.path / REPLAY, dataclasses.asdict(replay))  # before the lines it is made from go
-        runs.truncate_history(self.path, values["history_bytes"])
-        return replay
+        return values["history_bytes"], self._replay(kept, beyond)
 
     def _start_from_weights(self) -> None:
         """A shipped run has no state: go on from its weights with a fresh optimiser, and say so."""
         run = runs.load_run(self.path)
         self.trainer.model.load_state_dict(run.model.state_dict())
         self.trainer.step = max((line["step"] for line in run.history), default=0)
-        self.note = "This run came without its optimiser's state: it goes on from its weights with a fresh one."
+        alone = "This run came without its optimiser's state: it goes on from its weights with a fresh one."
+        self.note = f"{alone} {self.note}".strip()
 
     def _replay(self, kept: list[dict[str, Any]], beyond: list[dict[str, Any]]) -> Replay:
         """The knob changes beyond the state, those that an earlier replay had still to make among them. After a
         divergence nothing is repeated: the same steps would diverge again."""
         from vae.file_knobs import Replay, read_replay
 
-        if any("event" in line for line in beyond):
+        if any(line.get("event") == "diverged" for line in beyond):
             return Replay(after=len(kept))
         old = read_replay(self.path, REPLAY)
         still_to_make = list(old.lines)
@@ -197,7 +217,7 @@ class Worker:
         status.seconds_left = (trainer.total_steps - trainer.step) / steps if steps and not paused else None
 
     def _write_status(self) -> None:
-        if hasattr(self, "knobs"):
+        if self.begun:
             self.status.step, self.status.epoch = self.trainer.step, self.trainer.epoch
             self.status.knobs_revision = self.knobs.revision
         runs.write_status(self.path, self.status)
@@ -230,20 +250,6 @@ class Worker:
         )
 
 
-def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tensors and values of a saved state; RunDamaged where it is none."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        (length,) = (int.from_bytes(data[:8], "little"),)
-        header = fields(("__metadata__",), __metadata__=fields(("values",), values=text(1 << 20)))
-        written = header(parse(data[8 : 8 + length], MOST_HEADER))["__metadata__"]["values"]
-        return load(data), fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
-    except (ValueError, TypeError, SafetensorError) as error:
-        raise RunDamaged(f"run {name!r}: {STATE} cannot be read ({error})") from None
-
-
 def to_line(event: Any) -> dict[str, Any]:
     """A record or knob change as a line of the history; numbers that are not finite become null."""
 
@@ -257,40 +263,52 @@ def to_line(event: Any) -> dict[str, Any]:
     return clean(dataclasses.asdict(event))
 
 
-def train_run(path: Path, server_gone: threading.Event | None = None) -> runs.Status:
+def train_run(path: Path, server_gone: threading.Event | None = None, request: Request | None = None) -> runs.Status:
     """Train the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
-    asked is told by `server_gone`."""
-    return train_runs([path], server_gone)[0]
+    asked is told by `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
+    return train_runs([path], server_gone, request)[0]
 
 
-def train_runs(paths: Sequence[Path], server_gone: threading.Event | None = None) -> list[runs.Status]:
+def train_runs(
+    paths: Sequence[Path], server_gone: threading.Event | None = None, request: Request | None = None
+) -> list[runs.Status]:
     """Train several, as one batched step where they can share it and that pays, else one after the other."""
     server_gone = server_gone or threading.Event()
     with contextlib.ExitStack() as locks:
+        waiting = []
         for path in paths:
+            before = runs.read_status(path)
             locks.callback(runs.acquire(path).release)
-        for group in _groups(paths):
+            waiting.append((path, before))
+        planned = []
+        for path, before in waiting:
+            clear_leftovers(path)
+            with refused(path):
+                status = mark_waiting(path, before, "starting", os.getpid())
+                planned.append((path, plan(path, request or request_of(path)), status))
+        for group in _groups(planned):
             _train_group(group, server_gone)
     return [runs.read_status(path) for path in paths]
 
 
-def _groups(paths: Sequence[Path]) -> list[list[Path]]:
+def _groups(planned: list[Planned]) -> list[list[Planned]]:
     """Those that train as one."""
-    if len(paths) > 1:
+    if len(planned) > 1:
         from vae.datasets import DataInfo
         from vae.together import worth_it
 
-        configs, data = zip(*(runs.read_config(path) for path in paths), strict=True)
-        if worth_it(configs, DataInfo.from_json(data[0])):
-            return [list(paths)]
-    return [[path] for path in paths]
+        if worth_it([start.here for _, start, _ in planned], DataInfo.from_json(runs.read_config(planned[0][0])[1])):
+            return [planned]
+    return [[one] for one in planned]
 
 
-def _train_group(paths: Sequence[Path], server_gone: threading.Event) -> None:
+def _train_group(group: list[Planned], server_gone: threading.Event) -> None:
     workers: list[Worker] = []
-    for path in paths:
-        with _told(path):
-            workers.append(Worker(path, server_gone, workers[0] if workers else None))
+    for path, start, status in group:
+        with refused(path):
+            worker = Worker(path, start, status, server_gone, workers[0] if workers else None)
+            worker.begin()
+            workers.append(worker)
     working = [_guarded(worker) for worker in workers]
     if len(working) < 2:
         for one in working:
@@ -302,7 +320,7 @@ def _train_group(paths: Sequence[Path], server_gone: threading.Event) -> None:
         together = Together([worker.trainer for worker in workers])
     except (MemoryError, RuntimeError) as error:
         for worker in workers:
-            with _told(worker.path):
+            with told(worker.path):
                 raise error
         return
     while working:
@@ -323,39 +341,9 @@ def _goes_on(one: Generator[bool], error: Exception) -> bool:
 
 def _guarded(worker: Worker) -> Generator[bool]:
     """The worker's run, True after each step; what becomes of it is told in its status."""
-    with _told(worker.path):
+    with told(worker.path):
         for _ in worker.run():
             yield True
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Every expected failure becomes a final status of the run with a sentence."""
-    try:
-        yield
-    except StoppedBeforeTraining:
-        _end_as(path, "stopped", "Stopped before the first step.")
-    except TrainingDiverged as error:
-        with contextlib.suppress(OSError):  # a full disk too: continuing then diverges again, and says so
-            runs.append_history(path, {"step": error.step, "event": "diverged"})
-        _end_as(path, "diverged", str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)):
-            raise
-        batch = max(1, (runs.read_config(path)[0].batch_size or 2) // 2)
-        _end_as(path, "failed", f"Out of memory. Start again with a batch size of {batch}, or with a smaller network.")
-    except OSError as error:
-        sentence = f"The run's folder cannot be written ({error.strerror}). The last checkpoint is whole: "
-        _end_as(path, "failed", sentence + "make room, then continue.")
-    except ElboRoomError as error:
-        _end_as(path, "failed", str(error))
-
-
-def _end_as(path: Path, state: str, message: str) -> None:
-    status = runs.read_status(path)
-    status.state, status.message = state, message
-    with contextlib.suppress(OSError):  # a full disk: the heartbeat stops, and the engine says so
-        runs.write_status(path, status)
 
 
 def _watch_stdin(server_gone: threading.Event) -> None:
@@ -394,7 +382,9 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_watch_stdin, args=(server_gone,), daemon=True).start()
     try:
         train_runs(paths, server_gone)
-    except ElboRoomError as error:  # the run is another process's, or cannot be written at all
+    except RunUnwritable as error:  # whoever started us says it in our place: the log lies on the same disk
+        return DISK_FULL if is_full(error.cause) else 1
+    except ElboRoomError as error:  # the run is another process's
         print(error, file=sys.stderr)
         return 1
     return 0

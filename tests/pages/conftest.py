@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from ui import gate, owners, server
 from vae import runs
 from vae.config import Config
+from vae.start import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = {
@@ -24,9 +25,15 @@ class RememberingEngine:
         self.submitted: list[tuple[Path, str]] = []
         self.stopped: list[Path] = []
         self.places: dict[Path, int] = {}
+        self.requests: list[Request] = []
+        self.sentences: dict[Path, str] = {}
 
-    def submit(self, path: Path, owner: str = "") -> None:
+    def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
         self.submitted.append((path, owner))
+        self.requests.append(request or Request())
+
+    def told(self, path: Path) -> str:
+        return self.sentences.get(path, "")
 
     def stop(self, path: Path) -> None:
         self.stopped.append(path)

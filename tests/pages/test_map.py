@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,13 @@ def test_the_static_figure_is_on_the_page_when_asked_for(fresh: None, app: AppTe
     assert "z1 against the prior" in chart.proto.spec
     image = json.loads(chart.proto.config)["toImageButtonOptions"]
     assert (image["format"], image["filename"]) == ("svg", "two-z1")
+
+
+def test_a_run_of_a_thousand_million_dimensions_is_a_sentence_at_once(app: AppTest, demo: Path) -> None:
+    content = json.loads((demo / "config.json").read_text())
+    content["config"]["latent_dim"] = 10**9
+    runs.save_checked(demo, {"config.json": json.dumps(content).encode()})
+    began = time.perf_counter()
+    show(app, run="two")
+    assert "latent_dim: expected a whole number from 1 to 512, got 1000000000" in html(app)
+    assert time.perf_counter() - began < 10  # as long as a page takes on a crowded machine, and no more

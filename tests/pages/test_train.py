@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from ui import owners, steering
 from vae import runs
 from vae.errors import RunBusy
+from vae.start import Request
 
 LEAVING = {"leave-Copy settings", "leave-New run"}  # to the form: for everybody, at all times
 
@@ -197,7 +198,8 @@ def test_a_finished_run_trains_on_as_long_again(app: AppTest, make_run: Callable
     epochs = runs.read_config(path)[0].epochs
     cold(app, run="run").button(key="train-on").click().run()
     assert [p for p, _ in engine.submitted] == [path]
-    assert runs.read_config(path)[0].epochs == 2 * (epochs or 1)
+    assert engine.requests == [Request(epochs=2 * (epochs or 1))]
+    assert runs.read_config(path)[0].epochs == epochs  # its process changes that, when all is checked
 
 
 def test_the_knobs_of_the_panel(app: AppTest, make_run: Callable[..., Path]) -> None:
@@ -233,7 +235,7 @@ def test_another_browsers_run_is_only_watched(
     cold(app, run="run")
     assert {button.key for button in app.button if not button.disabled} == LEAVING
     assert "Another browser started this run" in html(app)
-    steering.resume(path)  # as a forged message would
+    steering.resume(path, runs.read_config(path)[0])  # as a forged message would
     steering.change(path, C=3.0)
     assert runs.read_knobs(path).C is None
     assert engine.submitted == []
@@ -282,10 +284,10 @@ def test_continue_waits_for_a_process_that_is_just_ending(
     refusals = [RunBusy("still there"), RunBusy("still there")]
     submit = engine.submit
 
-    def busy_twice(path: Path, owner: str) -> None:
+    def busy_twice(path: Path, owner: str, request: Request) -> None:
         if refusals:
             raise refusals.pop()
-        submit(path, owner)
+        submit(path, owner, request)
 
     monkeypatch.setattr(engine, "submit", busy_twice)
     monkeypatch.setattr(steering, "ENDING", 60.0)
@@ -330,3 +332,92 @@ def test_a_run_that_is_deleted_while_it_is_watched_gives_way_to_a_notice(
     assert not app.exception
     assert "There is no run named “run”" in html(app)
     assert "continue" not in {button.key for button in app.button}
+
+
+@pytest.mark.parametrize(
+    ("widths", "words"),
+    [
+        (", ".join(["16384"] * 12), "memory: training needs about 333 GB"),
+        (" ".join(["1"] * 5001), "at most 16 layers, got 5,001"),
+        ("1048577", "widths from 1 to 1,048,576"),
+    ],
+)
+def test_a_network_that_no_machine_has_room_for_is_a_sentence_and_never_built(
+    app: AppTest, runs_folder: Path, monkeypatch: pytest.MonkeyPatch, widths: str, words: str
+) -> None:
+    monkeypatch.setattr("vae.size.memory", lambda device="cpu": 8 * 10**9)
+    monkeypatch.setattr("vae.model.build_model", lambda *_: pytest.fail("the server built a network"))
+    cold(app).text_input(key="train-hidden").set_value(widths).run()
+    assert not app.exception
+    assert words in html(app)
+    assert app.button(key="start").disabled
+    assert app.text_input(key="train-hidden").value == widths
+    app.text_input(key="train-hidden").set_value("400").run()
+    assert "of disk" in html(app)  # what it takes is told before the start
+    assert not app.button(key="start").disabled
+
+
+def test_a_full_disk_is_said_in_the_form_and_no_folder_is_left(
+    app: AppTest, runs_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    cold(app)
+    assert "1 MB of disk are free" in html(app)
+    assert app.button(key="start").disabled
+    assert runs.list_runs(runs_folder) == []
+
+
+def test_a_train_on_that_is_refused_is_explained_and_changes_nothing(
+    app: AppTest, make_run: Callable[..., Path], engine: Any
+) -> None:
+    path = make_run("run", state="finished", dataset="/gone/away.npz")
+    before = runs.read_status(path)
+    cold(app, run="run").button(key="train-on").click().run()
+    assert "away.npz: expected a file there" in html(app)
+    assert engine.submitted == []
+    assert runs.read_status(path) == before
+
+
+def test_why_a_run_did_not_go_on_is_shown_beside_how_it_had_ended(
+    app: AppTest, make_run: Callable[..., Path], engine: Any
+) -> None:
+    path = make_run("run", state="finished")
+    runs.write_status(path, runs.Status(state="finished", step=7, refused="the images are not those it was trained on"))
+    cold(app, run="run")
+    assert "It was asked to go on and did not: the images are not those it was trained on" in html(app)
+    assert app.button(key="train-on").label == "Train on"
+    engine.sentences[path] = "The disk is full. The last checkpoint is whole: make room, then continue."
+    assert "The disk is full" in html(app.run())
+
+
+def test_a_read_only_folder_is_named_and_what_helps(
+    app: AppTest, make_run: Callable[..., Path], engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("run", state="finished")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(30, "Read-only file system", "/somewhere/.config.json.d847.tmp")
+
+    monkeypatch.setattr(engine, "submit", refuse)
+    cold(app, run="run").button(key="train-on").click().run()
+    assert "Run “run” cannot be changed (Read-only file system): make the folder writable" in html(app)
+    assert "d847" not in html(app)
+
+
+def test_what_a_run_goes_on_on_can_be_chosen_where_there_is_a_choice(
+    app: AppTest, make_run: Callable[..., Path], engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "gpus", list)
+    path = make_run("plain", state="finished")
+    assert "go-on-device-plain" not in {box.key for box in cold(app, run="plain").selectbox}
+    path = make_run("elsewhere", state="stopped", device="cuda")
+    cold(app, run="elsewhere")
+    box = app.selectbox(key="go-on-device-elsewhere")
+    assert (box.value, box.options) == ("cuda", ["cuda", "auto", "cpu"])
+    box.set_value("cpu").run()
+    app.button(key="continue").click().run()
+    assert engine.submitted[-1][0] == path
+    assert engine.requests == [Request(device="cpu")]
+    monkeypatch.setattr(steering, "gpus", lambda: ["0"])
+    assert cold(app, run="plain").selectbox(key="go-on-device-plain").options == ["auto", "cpu", "cuda"]

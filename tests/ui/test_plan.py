@@ -19,7 +19,7 @@ def test_widths(text: str, widths: tuple[int, ...] | None) -> None:
     assert parse_widths(text) == widths
 
 
-@pytest.mark.parametrize("text", ["0", "4x4", "-3", "1e9", "99999", "٣,"])
+@pytest.mark.parametrize("text", ["0", "4x4", "-3", "1e9", "9999999", "٣,"])
 def test_widths_that_cannot_be(text: str) -> None:
     if text == "٣,":  # decimal digits of other scripts are digits
         assert parse_widths(text) == (3,)

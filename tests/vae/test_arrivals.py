@@ -8,9 +8,9 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from vae.arrivals import MOST_BYTES, Layout, fit_frame, ink_box, layout_of, read_picture
+from vae.arrivals import MOST_BYTES, Layout, fit_frame, ink_box, layout_of, picture_and_note, read_picture
 from vae.errors import DataError
 
 DIGIT = Layout(extent=0.7, row=0.5, column=0.5, dark=True)
@@ -55,9 +55,56 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
     np.testing.assert_allclose(read_picture(encoded(image), 1)[:, :, 0], EXPECTED, atol=0.01)
 
 
-def test_alpha_lies_over_black_rotation_is_applied_the_first_of_several_counts() -> None:
-    white = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
-    assert read_picture(encoded(white), 1).max() == 0
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_fewer_bits_in_sixteen_are_scaled_by_what_is_used_and_it_is_said(bits: int) -> None:
+    most = 2**bits - 1
+    values, note = picture_and_note(encoded(Image.fromarray((EXPECTED * most).astype(np.uint16))), 1)
+    np.testing.assert_allclose(values[:, :, 0], EXPECTED, atol=0.01)
+    assert note == f"Its 16 bits hold {bits}-bit values: white is {most:,}."
+    dim, note = picture_and_note(encoded(Image.fromarray((EXPECTED * 40_000).astype(np.uint16))), 1)
+    np.testing.assert_allclose(dim[:, :, 0], EXPECTED * 40_000 / 65_535, atol=0.01)  # dark, but of 16 bits
+    assert note == ""
+
+
+def sixteen_bit_colour(levels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write; levels (height, width, 3), 0..65,535."""
+    height, width, _ = levels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    return png(width, height, 16, 2, zlib.compress(rows))
+
+
+def test_colours_of_sixteen_bits_too() -> None:
+    levels = np.repeat(EXPECTED[:, :, None], 3, 2)
+    for bits in (12, 16):
+        values, note = picture_and_note(sixteen_bit_colour((levels * (2**bits - 1)).astype(np.uint16)), 3)
+        np.testing.assert_allclose(values, levels, atol=0.05)  # four bits are left of 12
+        assert ("12-bit" in note) == (bits == 12)
+
+
+def ring(mode: str, ground: object, ink: object) -> Image.Image:
+    image = Image.new(mode, (160, 160), ground)  # type: ignore[arg-type]
+    ImageDraw.Draw(image).ellipse((50, 30, 110, 130), outline=ink, width=16)  # type: ignore[arg-type]
+    return image
+
+
+@pytest.mark.parametrize(("ink", "ground"), [("black", "white"), ("white", "black"), ("navy", "white")])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_ink_on_a_transparent_ground_is_seen_as_on_the_opposite_one(ink: str, ground: str, mode: str) -> None:
+    clear = ring("RGBA", (0, 0, 0, 0), ink)
+    given = encoded(clear.convert(mode) if mode != "P" else clear.quantize(4))
+    expected = read_picture(encoded(ring("RGB", ground, ink)), 1)
+    seen, note = picture_and_note(given, 1)
+    assert note == f"What is transparent in it counts as {ground}."
+    assert np.abs(seen - expected).max() < 0.05
+    frames = [fit_frame(picture, 8, 8, DIGIT, True) for picture in (seen, expected)]
+    np.testing.assert_allclose(frames[0], frames[1], atol=0.05)
+    assert frames[0].max() > 0.3
+
+
+def test_nothing_at_all_is_black_rotation_is_applied_the_first_of_several_counts() -> None:
+    nothing = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
+    assert read_picture(encoded(nothing), 1).max() == 0
+    assert picture_and_note(encoded(Image.new("RGBA", (4, 4), (9, 9, 9, 255))), 1)[1] == ""
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
     assert read_picture(encoded(ramp(), "JPEG", exif=exif), 1).shape == (16, 8, 1)
@@ -68,12 +115,16 @@ def test_alpha_lies_over_black_rotation_is_applied_the_first_of_several_counts()
 
 def bomb(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header claims this size."""
+    return png(width, height, 8, 0, zlib.compress(b"\0"))
+
+
+def png(width: int, height: int, depth: int, colours: int, pixels: bytes) -> bytes:
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def damaged() -> dict[str, tuple[bytes, str]]:
@@ -91,6 +142,17 @@ def damaged() -> dict[str, tuple[bytes, str]]:
         "bomb": (bomb(20_000, 20_000), "too many"),
         "huge bomb": (bomb(2**31 - 1, 2**31 - 1), "too many"),
     }
+
+
+def test_a_flipped_bit_of_the_pixels_is_noticed_wherever_it_lies() -> None:
+    stored = encoded(ramp(), compress_level=0)  # so that what is decoded has no mistake but the pixel's own
+    first = stored.index(b"IDAT") + 4
+    length = int.from_bytes(stored[first - 8 : first - 4])
+    for place in range(first + 8, first + length - 4):  # behind the stream's header, before its own checksum
+        flipped = bytearray(stored)
+        flipped[place] ^= 1
+        with pytest.raises(DataError, match="cannot be read"):
+            read_picture(bytes(flipped), 1)
 
 
 @pytest.mark.parametrize("case", sorted(damaged()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from vae import runs as folders
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--epochs", "2", "--hidden", "16")
@@ -105,7 +108,7 @@ def test_a_packed_run_is_small_and_goes_on_with_a_fresh_optimiser_and_says_so(tr
         (("train", "--dataset", "no-such-set"), "dataset: expected one of digits, mnist"),
         (("train", "--likelihood", "bernoulli", "--C", "fit"), "C: only a gaussian likelihood can fit C"),
         (("train", "--likelihood", "bernoulli", "--binarize", "none"), "cross-entropy on grey pixels is no likelihood"),
-        (("train", "--network", "conv", "--epochs", "0"), "epochs: expected a whole number of 1 or more"),
+        (("train", "--network", "conv", "--epochs", "0"), "epochs: expected a whole number from 1 to 1,000"),
         (("train", "--C", "nan"), "C: expected a positive finite number"),
         (("train", "--lr-schedule", "steps:x"), "lr_schedule: expected constant, cosine or steps"),
         (("train", "--objective", "iwae", "--likelihood", "bernoulli", "--C", "2"), "only at C = 1"),
@@ -134,12 +137,13 @@ def test_ctrl_c_saves_and_stops(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vae", "train", "--epochs", "100000", "--name", "long"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not (tmp_path / "long/history.jsonl").exists() or not (tmp_path / "long/history.jsonl").stat().st_size:
+    history = tmp_path / "long/history.jsonl"
+    while not history.exists() or b'"train"' not in history.read_bytes():
         assert time.monotonic() < deadline, "no record within a minute"
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
-    assert process.returncode == 0, error
+    assert process.returncode == 130, error  # not done: what comes after it in a script had better not start
     assert b"stopped" in out
     assert (tmp_path / "long/resume/state.safetensors").is_file()
 
@@ -207,32 +211,70 @@ def test_close_values_are_runs_of_their_own(tmp_path: Path) -> None:
 
 
 def test_resuming_several_changes_none_where_one_cannot_go_on(tmp_path: Path) -> None:
-    from vae import runs
-
     assert vae("sweep", *SHORT, "--C", "1,10", "--name", "two", runs=tmp_path).returncode == 0
     one, other = tmp_path / "two-C-1", tmp_path / "two-C-10"
-    runs.change_knobs(other, paused=True)
-    lock = runs.acquire(other)
+    folders.change_knobs(other, paused=True)
+    lock = folders.acquire(other)
     result = vae("resume", one.name, other.name, "--epochs", "4", runs=tmp_path)
     lock.release()
     assert result.returncode == 2
     assert "'two-C-10' is being trained by another process" in result.stderr
-    assert runs.read_knobs(other).paused
-    assert runs.read_config(one)[0].epochs == runs.read_config(other)[0].epochs == 2
+    assert folders.read_knobs(other).paused
+    assert folders.read_config(one)[0].epochs == folders.read_config(other)[0].epochs == 2
     again = vae("resume", one.name, one.name, "--epochs", "3", "--json", runs=tmp_path)
     assert json.loads(again.stdout)["step"] == 34
 
 
-def test_a_run_from_a_machine_with_another_device_says_so(tmp_path: Path) -> None:
-    from vae import runs as folders
+def made_elsewhere(path: Path, **settings: object) -> None:
+    """As a machine with other devices would have written the run."""
+    config, _ = folders.read_config(path)
+    folders.replace_config(path, dataclasses.replace(config, **settings))
 
+
+def kept_end(path: Path) -> tuple[object, ...]:
+    """What a refusal must leave: how the run ended, its settings, its weights and its history."""
+    status = folders.read_status(path)
+    files = [(path / name).read_bytes() for name in ("config.json", "history.jsonl", folders.WEIGHTS, folders.STATE)]
+    return status.state, status.step, status.message, status.epoch, *files
+
+
+def test_a_run_from_a_gpu_goes_on_without_one_and_says_so(tmp_path: Path) -> None:
     assert vae("train", *SHORT, "--name", "one", runs=tmp_path).returncode == 0
-    text = (tmp_path / "one/config.json").read_text().replace('"device": "cpu"', '"device": "mps"')
-    folders.save_checked(tmp_path / "one", {"config.json": text.encode()})
+    path = tmp_path / "one"
+    assert folders.read_config(path)[0].device == "auto"  # each machine takes the best that it has
+    made_elsewhere(path, device="mps", precision="tf32")
     result = vae("resume", "one", "--epochs", "3", runs=tmp_path)
-    assert result.returncode == 1
-    assert "device: 'mps' cannot be used here" in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.returncode == 0, result.stderr
+    assert "Continues on cpu in float32, 1 thread, not bit for bit: mps is not here, tf32 is a GPU's." in result.stderr
+    assert folders.read_status(path).state == "finished"
+    assert folders.read_config(path)[0].device == "mps"  # the setting is the user's
+    began = [line for line in folders.read_history(path) if line.get("event") == "started"]
+    assert [(line["step"], line["device"], line["precision"]) for line in began][:1] == [(0, "cpu", "float32")]
+
+
+def test_a_resume_that_is_refused_changes_nothing(tmp_path: Path) -> None:
+    assert vae("train", *SHORT, "--name", "one", runs=tmp_path).returncode == 0
+    path = tmp_path / "one"
+    before = kept_end(path)
+    for given, sentence in (
+        (("--epochs", "3", "--device", "mps"), "device: 'mps' cannot be used here"),
+        (("--epochs", "3", "--device", "abacus"), "device: 'abacus' cannot be used here"),
+        (("--epochs", "2"), "epochs: run 'one' has 2; give more than that"),
+        (("--epochs", "1000000000000"), "epochs: expected a whole number from 1"),
+    ):
+        result = vae("resume", "one", *given, runs=tmp_path)
+        assert result.returncode == 2
+        assert sentence in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert kept_end(path) == before
+    made_elsewhere(path, dataset=str(tmp_path / "gone.npz"))
+    before = kept_end(path)
+    result = vae("resume", "one", "--epochs", "3", runs=tmp_path)
+    assert result.returncode == 2
+    assert "gone.npz: expected a file there" in result.stderr
+    assert kept_end(path) == before
+    made_elsewhere(path, dataset="digits")
+    assert json.loads(vae("resume", "one", "--epochs", "3", "--json", runs=tmp_path).stdout)["step"] == 34
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from tests.vae.scripted_runs import (
 from vae import runs, worker
 from vae.datasets import load_dataset
 from vae.records import Record
+from vae.start import Request
 from vae.training import Trainer
 
 
@@ -176,8 +177,7 @@ def test_one_config_and_seed_give_one_history_whoever_watches(tmp_path: Path) ->
 def test_a_longer_run_begins_like_a_shorter_one(tmp_path: Path) -> None:
     short, long = new_run(tmp_path, "short", epochs=2), new_run(tmp_path, "long")
     worker.train_run(short)
-    runs.extend(short, 3)
-    assert worker.train_run(short).state == "finished"
+    assert worker.train_run(short, request=Request(epochs=3)).state == "finished"
     worker.train_run(long)
     assert weights(short) == weights(long)
     finished = (short / "history.jsonl").read_bytes()
@@ -251,7 +251,7 @@ def test_a_shipped_run_goes_on_from_its_weights_and_can_be_killed(
         worker.train_run(path)
         (path / runs.STATE).unlink()
         runs.mark_as_shipped(path)
-        runs.extend(path, 3)
+        runs.replace_config(path, dataclasses.replace(runs.read_config(path)[0], epochs=3))
         return path
 
     whole, cut = shipped("whole"), shipped("cut")

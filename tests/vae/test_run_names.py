@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import shutil
 import unicodedata
@@ -146,13 +145,6 @@ def test_what_is_busy_or_shipped_stays(run: Path) -> None:
     mine = runs.create_run(CONFIG, DATA, name="demo-mine", root=run.parent)
     runs.write_status(mine, runs.Status(state="stopped"))
     assert runs.delete_run(mine).exists()  # a name alone ships nothing
-
-
-def test_extending_a_run_gives_it_more_epochs_and_nothing_else(run: Path) -> None:
-    runs.extend(run, 7)
-    assert runs.read_config(run) == (dataclasses.replace(CONFIG, epochs=7), DATA)
-    with pytest.raises(ConfigError, match="has 7; give more"):
-        runs.extend(run, 7)
 
 
 def test_a_config_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_history_that_fills_the_disk_is_torn_and_then_mended(
 
 
 @pytest.mark.parametrize("name", [runs.STATE, "config.json", "history.jsonl"])
-def test_a_damaged_run_fails_with_a_sentence_and_keeps_its_files(
+def test_a_damaged_run_is_refused_with_a_sentence_and_keeps_its_files_and_its_end(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = new_run(tmp_path)
@@ -190,10 +190,11 @@ def test_a_damaged_run_fails_with_a_sentence_and_keeps_its_files(
         for file in path.rglob("*")
         if file.is_file() and file.name not in ("status.json", "lock")
     }
+    ended = runs.read_status(path)
     status = worker.train_run(path)
-    assert status.state == "failed"
-    assert "run 'run'" in status.message
-    assert name.split("/")[-1] in status.message
+    assert (status.state, status.step, status.message) == ("stopped", ended.step, ended.message)
+    assert "run 'run'" in status.refused
+    assert name.split("/")[-1] in status.refused
     assert all(file.read_bytes() == content for file, content in kept.items())
     (path / name).write_bytes(whole)
     assert worker.train_run(path).state == "finished"
@@ -206,7 +207,7 @@ def test_a_state_that_is_no_state_is_refused(tmp_path: Path) -> None:
         runs.save_checked(path, {runs.STATE: data})
         status = worker.train_run(path)
         assert status.state == "failed"
-        assert "cannot be read" in status.message
+        assert "cannot be read" in (status.refused or status.message)
 
 
 def test_a_config_that_cannot_be_built_is_a_sentence(tmp_path: Path) -> None:
@@ -221,7 +222,9 @@ def test_a_config_that_cannot_be_built_is_a_sentence(tmp_path: Path) -> None:
         changed = content | {"config": content["config"] | {setting: value}}
         runs.save_checked(path, {"config.json": json.dumps(changed).encode()})
         status = worker.train_run(path)
-        assert (status.state == "failed" and str(value) in status.message) or setting in status.message
+        assert status.state == "failed"
+        sentence = status.refused or status.message  # after the first refusal it is a run that has ended
+        assert str(value) in sentence or setting in sentence
 
 
 def test_a_C_that_a_run_cannot_take_is_said_while_it_trains_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ export class Arrive {
       if (call !== this.call) return;
       paint(this.seen, Uint8Array.from(answer.image), this.header);
       this.seenBox.hidden = false;
-      this.note.textContent = this.on.landed(answer);
+      this.note.textContent = [this.on.landed(answer), answer.note].filter(Boolean).join(" ");
     } catch (error) {
       if (call === this.call) this._refused(error.message);
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vae.errors import ConfigError
+from vae.start import Request
 
 
 class Engine(Protocol):
@@ -19,8 +20,12 @@ class Engine(Protocol):
     def start(self) -> None:
         """Begin to work; `submit` does it too."""
 
-    def submit(self, path: Path, owner: str = "") -> None:
-        """Train a new run, or continue an ended one, when its turn comes. RunBusy if it is at work or waits already."""
+    def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
+        """Train a new run, or continue an ended one, when its turn comes. RunBusy if it is at work or waits already.
+        request: what its process is to change of it, once nothing can refuse any more."""
+
+    def told(self, path: Path) -> str:
+        """How the run ended, where its own files could not take the sentence; "" as a rule."""
 
     def position(self, path: Path) -> int:
         """The place in the queue, from 1; 0 for a run that does not wait here."""

@@ -9,7 +9,7 @@ of its own, so that Ctrl-C reaches only the server. The engine holds a pipe to i
 ends, however it ends, the pipe closes and the worker saves and ends by itself.
 
 While a run waits the engine holds the run's lock, which so tells two servers on one folder apart from a server that
-was killed: a run that says "queued" while nobody holds its lock belongs to nobody (`recover`).
+was killed: a run that says "queued" while nobody holds its lock belongs to nobody (`states.recover`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -30,14 +31,17 @@ from filelock import FileLock, Timeout
 
 from vae import runs
 from vae.engines.process import Worker, describe_exit, end_all, gpus
-from vae.engines.states import CLAIMED, end_unheld, failure, stop_elsewhere, write_state
+from vae.engines.states import CLAIMED, NO_TURN, end_unheld, failure, stop_elsewhere, write_state
 from vae.errors import ConfigError, RunBusy, RunError
+from vae.files import DISK_FULL, what_helps
+from vae.start import Request, give_up, mark_waiting, write_request
 
 COMMAND = (sys.executable, "-m", "vae.worker")
 TICK = 0.2  # seconds between two looks at the workers
 IDLE_TICK = 1.0  # the same while there is only a spare worker
 SPARE_DELAY = 3.0  # seconds after a start in which no spare is made: importing torch would slow the new run's start
-NO_TURN = "The server ended before its turn came; continue to start it."
+NO_ROOM = 1_000_000  # bytes; a worker that ends without a word where fewer are free could not write it
+NO_ROOM_LEFT = "The disk is full. The last checkpoint is whole: make room, then continue."
 NOT_SAVED = "The server ended and the training process did not save in time; continue resumes the last saved state."
 
 logger = logging.getLogger(__name__)
@@ -86,6 +90,7 @@ class LocalEngine:
         self._changed = threading.Condition()  # guards everything below, and wakes the monitor and `wait`
         self._jobs: dict[Path, Job] = {}  # in the order of submission
         self._coming: set[Path] = set()  # between the check and the queue
+        self._told: dict[Path, str] = {}  # ends that a full disk did not let anybody write
         self._served: dict[str, int] = {}  # owner -> number of the turn that was theirs last
         self._turn = 0
         self._spare: Worker | None = None
@@ -109,10 +114,11 @@ class LocalEngine:
                 self._monitor = threading.Thread(target=self._watch, name="elbo-room-engine", daemon=True)
                 self._monitor.start()
 
-    def submit(self, path: Path, owner: str = "") -> None:
+    def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
         """Train a new run, or continue an ended one, when its turn comes; the queue is fair between owners.
 
-        RunBusy if it is at work or waits already, here or elsewhere; RunError if it cannot be written.
+        request: what its process is to change once it has checked everything. RunBusy if it is at work or waits
+        already, here or elsewhere; RunError if it cannot be written. Then nothing has changed.
         """
         self.start()
         key = path.resolve()
@@ -121,15 +127,23 @@ class LocalEngine:
                 raise RunBusy(f"run {path.name!r} is training already or waits for its turn; stop it first")
             self._coming.add(key)
         try:
+            before = runs.read_status(path)
             lock = runs.acquire(path)  # outside our lock: it may wait for a reader that looks at this run
             with self._changed:
                 try:
                     self._refuse_if_closed()
                     runs.change_knobs(path, stop=False, paused=False)
-                    write_state(path, "queued")
+                    write_request(path, request)
+                    mark_waiting(path, before, "queued")
+                except OSError as error:
+                    lock.release()
+                    raise RunError(
+                        f"run {path.name!r} cannot be written ({error.strerror}): {what_helps(error)}, then continue"
+                    ) from None
                 except BaseException:
                     lock.release()
                     raise
+                self._told.pop(key, None)
                 self._jobs[key] = Job(key, path, owner, lock)
                 self._changed.notify_all()
         finally:
@@ -154,6 +168,11 @@ class LocalEngine:
         with self._changed:
             job = self._jobs.get(path.resolve())
             return 0 if job is None or job.worker is not None else self._queue().index(job) + 1
+
+    def told(self, path: Path) -> str:
+        """How the run ended, a sentence, where its own files could not take it; "" as a rule."""
+        with self._changed:
+            return self._told.get(path.resolve(), "")
 
     def active(self) -> list[Path]:
         """The runs that have a worker."""
@@ -248,8 +267,13 @@ class LocalEngine:
         reason = job.killed or describe_exit(code)
         job.worker = None
         job.crashes += 1
-        if status.state in claimed:
+        if status.state in claimed and code != DISK_FULL:
             self._forget(job)
+        elif code == DISK_FULL or shutil.disk_usage(job.path).free < NO_ROOM:
+            self._forget(job)
+            self._told[job.key] = NO_ROOM_LEFT
+            with contextlib.suppress(OSError, RunError):
+                end_unheld(job.path, "failed", NO_ROOM_LEFT)
         elif job.stop_by is not None:
             self._forget(job)
             end_unheld(job.path, "stopped", f"It was ended ({reason}); continue resumes the last saved state.")
@@ -321,7 +345,7 @@ class LocalEngine:
 
     def _drop_waiting(self, job: Job, state: str, message: str) -> None:
         try:
-            write_state(job.path, state, message)
+            give_up(job.path, state, message)
         finally:
             self._forget(job)
 
@@ -355,23 +379,6 @@ def fair_order(waiting: Iterable[Job], served: Mapping[str, int]) -> list[Job]:
         if not lines[owner]:
             del lines[owner]
     return order
-
-
-def recover(root: Path | None = None) -> list[Path]:
-    """At the start of a server: runs that a killed one left "queued" become "interrupted"; these are returned.
-
-    A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
-    server, or trains there, is left alone by the same lock.
-    """
-    left = []
-    for path in runs.list_runs(root):
-        if runs.read_status(path).state != "queued":
-            continue
-        with contextlib.suppress(Timeout, OSError), runs.run_lock(path).acquire(timeout=0.1):
-            if runs.read_status(path).state == "queued":
-                write_state(path, "interrupted", NO_TURN)
-                left.append(path)
-    return left
 
 
 def default_slots(gpu_count: int) -> int:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
+
 from vae import runs
 from vae.runs import Status
+from vae.start import give_up, write_end
 
 CLAIMED = ("finished", "stopped", "diverged", "failed")  # ends that only a worker that came so far writes
+NO_TURN = "The server ended before its turn came; continue to start it."
 LOG_TAIL = 12  # lines of log.txt in the message of a failed run
 
 
@@ -17,14 +22,17 @@ def write_state(path: Path, state: str, message: str = "") -> None:
     """Set the state of a run whose lock we hold."""
     changes: dict[str, Any] = {"state": state, "message": message, "pid": None}
     changes |= {"images_per_second": None, "seconds_left": None}
-    runs.write_status(path, dataclasses.replace(runs.read_status(path), **changes))
+    write_end(path, dataclasses.replace(runs.read_status(path), **changes))
 
 
 def end_unheld(path: Path, state: str, message: str) -> None:
-    """The same for a run that nobody holds; RunBusy if somebody does after all, and then the state is theirs."""
+    """End a run that nobody holds; RunBusy if somebody does after all, and then the state is theirs. One that was
+    asked to go on and has not begun is again as it had ended."""
+    status = runs.read_status(path)
+    begun = status.state != "queued" and not status.ended_as
     lock = runs.acquire(path)
     try:
-        write_state(path, state, message)
+        (write_state if begun else give_up)(path, state, message)
     finally:
         lock.release()
 
@@ -49,3 +57,20 @@ def failure(path: Path, reason: str) -> str:
     said = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
     step = runs.read_status(path).step
     return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {said}"
+
+
+def recover(root: Path | None = None) -> list[Path]:
+    """At the start of a server: runs that a killed one left "queued" become "interrupted"; these are returned.
+
+    A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
+    server, or trains there, is left alone by the same lock.
+    """
+    left = []
+    for path in runs.list_runs(root):
+        if runs.read_status(path).state != "queued":
+            continue
+        with contextlib.suppress(Timeout, OSError), runs.run_lock(path).acquire(timeout=0.1):
+            if runs.read_status(path).state == "queued":
+                give_up(path, "interrupted", NO_TURN)
+                left.append(path)
+    return left

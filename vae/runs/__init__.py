@@ -3,7 +3,8 @@
     config.json           format, the completed Config, the data's description; written once
     status.json           what the worker is doing; a Status, replaced several times a second
     knobs.json            what the user asked for; Knobs with a revision, replaced as a whole
-    history.jsonl         one JSON object a line: records and applied knob changes; append-only while training
+    request.json          what the next process is to change (epochs, device) once it has checked all: see `vae.start`
+    history.jsonl         one JSON object a line: records, knob changes, on what it runs; append-only while training
     weights.safetensors   the model, for whoever explores it
     resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
     preview/live.bin      fixed held-out images and their reconstructions (see `vae.preview`)
@@ -30,7 +31,7 @@ from vae.runs.checkpoints import (
     read_file,
     save_checked,
 )
-from vae.runs.config_file import check_extension, check_known, extend, read_config, replace_config
+from vae.runs.config_file import check_known, read_config, replace_config
 from vae.runs.directory import (
     Run,
     clean_name,
@@ -68,8 +69,8 @@ from vae.runs.status import (
 
 __all__ = [
     "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "STATE", "WEIGHTS", "Run", "Status", "acquire", "append_history",
-    "change_knobs", "check_extension", "check_free_disk", "check_known", "clean_name", "content_hash", "create_run",
-    "damaged", "delete_run", "empty_trash", "extend", "history_fault", "history_size", "is_locked", "is_shipped",
+    "change_knobs", "check_free_disk", "check_known", "clean_name", "content_hash", "create_run",
+    "damaged", "delete_run", "empty_trash", "history_fault", "history_size", "is_locked", "is_shipped",
     "list_runs", "load_run", "mark_as_shipped", "read_checked", "read_config", "read_file", "read_history",
     "read_knobs", "read_line", "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path",
     "runs_root", "save_checked", "split_history", "truncate_history", "write_status",

@@ -39,13 +39,14 @@ def damaged(path: Path, name: str, why: object) -> RunDamaged:
     return RunDamaged(f"run {path.name!r}: {name} cannot be read ({why})")
 
 
-def check_free_disk(path: Path, needed: int) -> None:
-    """Refuse a start that would fill the disk: `needed` bytes and 50 MB to spare."""
-    free, needed = shutil.disk_usage(path).free, needed + 50_000_000
+def check_free_disk(path: Path, needed: int, who: str = "") -> None:
+    """Refuse a start that would fill the disk: `needed` bytes and 50 MB to spare. `who`: who asks, else the run."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    free, needed = shutil.disk_usage(there).free, needed + 50_000_000
     if free < needed:
         raise RunError(
-            f"run {path.name!r}: {free / 1e6:,.0f} MB of disk are free, its checkpoints need {needed / 1e6:,.0f} MB; "
-            "make room, or choose another folder with --runs"
+            f"{who or f'run {path.name!r}'}: {free / 1e6:,.0f} MB of disk are free, its checkpoints need "
+            f"{needed / 1e6:,.0f} MB; make room, or choose another folder with --runs"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
@@ -11,9 +10,8 @@ from typing import Any
 
 from vae.checked_json import Misfit, fields, items, number, one_of, optional, parse, read_bytes, text, whole
 from vae.config import Config
-from vae.errors import ConfigError, RunBusy, RunDamaged, RunError
+from vae.errors import ConfigError, RunDamaged, RunError
 from vae.runs.checkpoints import FORMAT, damaged, read_checked, save_checked
-from vae.runs.status import ACTIVE, read_status
 
 CONFIG = "config.json"
 MOST_VALUES = 1 << 28  # of one image
@@ -50,21 +48,6 @@ def replace_config(path: Path, config: Config) -> None:
         raise RunError(
             f"run {path.name!r} cannot be written ({error.strerror}); make its folder writable, or copy it"
         ) from None
-
-
-def check_extension(path: Path, epochs: int) -> None:
-    """Raise unless the run has ended and `epochs` are more than it has."""
-    if read_status(path).state in ACTIVE:
-        raise RunBusy(f"run {path.name!r} is still training; stop it first")
-    config, _ = read_config(path)
-    if config.epochs is not None and epochs <= config.epochs:
-        raise ConfigError(f"epochs: run {path.name!r} has {config.epochs}; give more than that to go on, got {epochs}")
-
-
-def extend(path: Path, epochs: int) -> None:
-    """Let an ended run go on to `epochs` in all."""
-    check_extension(path, epochs)
-    replace_config(path, dataclasses.replace(read_config(path)[0], epochs=epochs))
 
 
 def check_known(path: Path, config: Config) -> None:

@@ -28,7 +28,7 @@ MEANS = fields(
 )
 RECORD = fields(
     ("step",), step=whole(), epoch=number(0), C=_nats, lr=_nats, train=optional(MEANS), test=optional(MEANS),
-    seconds=_nats, event=text(80),
+    seconds=_nats, event=text(80), device=text(80), precision=text(80), threads=optional(whole(1)),
 )  # fmt: skip
 VALUES = {
     "C": either(one_of("fit"), number(*C_LIMITS)),

@@ -28,6 +28,9 @@ STATUS = fields(
     knobs_revision=whole(),
     heartbeat=number(0),
     pid=optional(whole()),
+    refused=text(100_000),
+    ended_as=one_of("", *ENDED),
+    ended_message=text(100_000),
 )
 
 
@@ -45,6 +48,9 @@ class Status:
     knobs_revision: int = 0  # the last revision of knobs.json that took effect
     heartbeat: float = field(default_factory=time.time)
     pid: int | None = None
+    refused: str = ""  # why it did not go on when it was asked to; the rest is then as it ended
+    ended_as: str = ""  # how it had ended, while it waits or starts: that comes back if it is refused (`vae.start`)
+    ended_message: str = ""
 
 
 def read_status(path: Path) -> Status:

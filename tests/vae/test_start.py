@@ -1,0 +1,361 @@
+"""A start that is refused changes nothing: by whoever it was asked for, whatever stands in its way."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.vae.scripted_runs import REPOSITORY, assert_same_run, make_quick, new_run, saved_state, weights
+from vae import files, machine, runs, size, worker
+from vae.datasets import load_dataset
+from vae.engines.local import NO_ROOM_LEFT, LocalEngine
+from vae.errors import ElboRoomError, RunUnwritable
+from vae.files import DISK_FULL
+from vae.runs import Status
+from vae.start import REQUEST, Request, clear_leftovers, plan, request_of, write_request
+from vae.training import Trainer
+
+WATCHED = ("config.json", "history.jsonl", runs.WEIGHTS, runs.STATE, "preview/live.bin")
+MORE = Request(epochs=5)
+Refuse = Callable[[Path, pytest.MonkeyPatch], Any]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_quick(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = new_run(tmp_path_factory.mktemp("runs"), epochs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        make_quick(patch)
+        assert worker.train_run(path).state == "finished"
+    return path
+
+
+@pytest.fixture
+def ended(trained: Path, tmp_path: Path) -> Path:
+    path = Path(shutil.copytree(trained, tmp_path / "run"))
+    status = runs.read_status(path)
+    runs.write_status(path, dataclasses.replace(status, message="as it was"))
+    return path
+
+
+def end_of(path: Path) -> tuple[Any, ...]:
+    status = runs.read_status(path)
+    kept = [(path / name).read_bytes() for name in WATCHED if (path / name).is_file()]
+    return status.state, status.step, status.epoch, status.total_steps, status.message, *kept
+
+
+# ---- what stands in the way
+
+
+def setting(**changes: Any) -> Refuse:
+    def made_so(path: Path, _: pytest.MonkeyPatch) -> None:
+        runs.replace_config(path, dataclasses.replace(runs.read_config(path)[0], **changes))
+
+    return made_so
+
+
+def full_disk(_: Path, patch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(".")
+    patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+
+
+def little_memory(_: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(size, "memory", lambda device="cpu": 10_000)
+
+
+def no_memory(_: Path, patch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    patch.setattr(Trainer, "load_state", fail)
+
+
+def cut(name: str) -> Refuse:
+    def cut_off(path: Path, _: pytest.MonkeyPatch) -> None:
+        (path / name).write_bytes((path / name).read_bytes()[:100])
+
+    return cut_off
+
+
+def unreadable_data(_: Path, patch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    patch.setattr("vae.datasets.load_dataset", fail)
+
+
+def history_is_a_folder(path: Path, _: pytest.MonkeyPatch) -> None:
+    (path / "history.jsonl").unlink()
+    (path / "history.jsonl").mkdir()
+
+
+IN_THE_WAY: dict[str, tuple[Refuse, Request, str]] = {
+    "device": (setting(), Request(5, "mps"), "device: 'mps' cannot be used here"),
+    "fewer epochs": (setting(), Request(1), "epochs: run 'run' has 1; give more"),
+    "data gone": (setting(dataset="/gone/away.npz"), MORE, "away.npz: expected a file there"),
+    "no such data": (setting(dataset="nothing"), MORE, "dataset: expected one of"),
+    "no such network": (setting(network="transformer"), MORE, "cannot be built by this version"),
+    "no such estimator": (setting(estimator="guess"), MORE, "names an estimator 'guess' that is not known here"),
+    "other network": (setting(hidden=(7,)), MORE, "does not fit its config"),
+    "disk": (full_disk, MORE, "1 MB of disk are free"),
+    "memory": (little_memory, MORE, "memory: training needs about"),
+    "memory while loading": (no_memory, MORE, "not enough memory here"),
+    "state": (cut(runs.STATE), MORE, "is damaged"),
+    "history": (cut("history.jsonl"), MORE, "is cut off"),
+    "history is a folder": (history_is_a_folder, MORE, "got a folder"),
+    "unreadable data": (unreadable_data, MORE, "Input/output error"),
+}
+
+
+@pytest.mark.parametrize("case", IN_THE_WAY)
+def test_a_refused_continuation_leaves_the_run_as_it_ended(
+    case: str, ended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse, request, sentence = IN_THE_WAY[case]
+    refuse(ended, monkeypatch)
+    before = end_of(ended)
+    status = worker.train_run(ended, request=request)
+    assert sentence in status.refused
+    assert end_of(ended) == before
+    assert (status.state, status.ended_as, status.pid) == ("finished", "", None)
+    assert not runs.is_locked(ended)
+
+
+def test_what_was_refused_goes_on_once_nothing_stands_in_the_way(
+    ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        full_disk(ended, patch)
+        worker.train_run(ended, request=Request(epochs=2))
+    status = worker.train_run(ended, request=Request(epochs=2))
+    assert (status.state, status.refused, status.message) == ("finished", "", "")
+    assert runs.read_config(ended)[0].epochs == 2
+    straight = new_run(tmp_path, "straight", epochs=2)
+    worker.train_run(straight)
+    assert weights(ended) == weights(straight)
+
+
+def test_a_new_run_that_is_refused_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = new_run(tmp_path)
+    full_disk(path, monkeypatch)
+    status = worker.train_run(path)
+    assert (status.state, status.refused) == ("failed", "")
+    assert "1 MB of disk are free" in status.message
+
+
+def test_several_that_share_a_step_are_refused_one_by_one(
+    ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Path(shutil.copytree(ended, tmp_path / "other"))
+    setting(dataset="/gone/away.npz")(other, monkeypatch)
+    before = end_of(other)
+    one, two = worker.train_runs([ended, other], request=Request(epochs=2))
+    assert (one.state, one.total_steps) == ("finished", 45)
+    assert "away.npz" in two.refused
+    assert end_of(other) == before
+
+
+# ---- through the engine
+
+
+def engine(**options: Any) -> LocalEngine:
+    return LocalEngine(1, spare=False, **options)
+
+
+def test_the_engine_leaves_a_refused_run_as_it_ended_too(ended: Path) -> None:
+    (ended / runs.STATE).write_bytes(b"damaged")  # seen by the process alone
+    before = end_of(ended)
+    with engine() as local:
+        local.submit(ended, request=MORE)
+        assert runs.read_status(ended).state in runs.ACTIVE
+        assert local.wait(60)
+    assert end_of(ended) == before
+    assert "is damaged" in runs.read_status(ended).refused
+    assert not (ended / REQUEST).exists()
+
+
+def test_a_run_that_is_taken_out_of_the_queue_is_again_as_it_ended(ended: Path, tmp_path: Path) -> None:
+    blocker, before = new_run(tmp_path, "blocker"), end_of(ended)
+    with engine(command=[sys.executable, "-c", "import time; time.sleep(60)"], close_limit=0.2) as local:
+        local.submit(blocker)
+        local.submit(ended, request=MORE)
+        assert request_of(ended) == MORE
+        assert runs.read_status(ended).state == "queued"
+        local.stop(ended)
+        assert end_of(ended) == before
+        assert "before its turn" in runs.read_status(ended).refused
+        assert not (ended / REQUEST).exists()
+        local.submit(ended, request=MORE)
+    assert end_of(ended) == before  # the server ended
+
+
+def test_a_request_is_carried_out_by_the_process_that_trains(ended: Path) -> None:
+    with engine() as local:
+        local.submit(ended, request=Request(epochs=2, device="cpu"))
+        assert runs.read_config(ended)[0].epochs == 1
+        assert local.wait(60)
+    config, _ = runs.read_config(ended)
+    assert (config.epochs, config.device) == (2, "cpu")
+    assert runs.read_status(ended).state == "finished"
+    assert not (ended / REQUEST).exists()
+
+
+@pytest.mark.parametrize("text", ["[", "{}x", '{"epochs": "5"}', '{"epochs": 1e999}', '{"flux": 1}', "[" * 9000])
+def test_a_request_of_rubbish_is_a_refusal(text: str, ended: Path) -> None:
+    (ended / REQUEST).write_text(text)
+    before = end_of(ended)
+    status = worker.train_run(ended)
+    assert REQUEST in status.refused
+    assert end_of(ended) == before
+
+
+# ---- a full disk
+
+
+def test_a_process_that_cannot_write_how_it_ended_says_so_by_its_exit_status(tmp_path: Path) -> None:
+    path = new_run(tmp_path)
+    none = (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1])  # as a disk without a byte to spare
+    done = subprocess.run(
+        [sys.executable, "-m", "vae.worker", str(path)], cwd=REPOSITORY, input=b"",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, none),
+    )  # fmt: skip
+    assert done.returncode == DISK_FULL
+
+
+def test_a_status_that_the_disk_does_not_take_is_an_error_with_its_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write, ends = new_run(tmp_path), runs.write_status, []
+
+    def full(path: Path, status: Status) -> None:
+        if ends or status.step >= 5:
+            ends.append(status.step)
+            raise OSError(28, "No space left on device")
+        write(path, status)
+
+    monkeypatch.setattr(runs, "write_status", full)
+    monkeypatch.setattr(worker, "STATUS_EVERY", 0.0)
+    with pytest.raises(RunUnwritable, match="make room, then continue") as error:
+        worker.train_run(path)
+    assert files.is_full(error.value.cause)
+    assert not runs.is_locked(path)
+
+
+EXITS = {
+    "said": f"import sys; sys.exit({DISK_FULL})",
+    "silent": "import os, signal; os.kill(os.getpid(), signal.SIGBUS)",
+}
+
+
+@pytest.mark.parametrize("how", EXITS)
+def test_the_engine_knows_of_a_full_disk_what_the_run_cannot_say(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = new_run(tmp_path)
+    if how == "silent":
+        full_disk(path, monkeypatch)
+        monkeypatch.setattr("vae.engines.local.NO_ROOM", 2_000_000)
+    with engine(command=[sys.executable, "-c", EXITS[how]]) as local:
+        local.submit(path)
+        with monkeypatch.context() as patch:
+            patch.setattr("vae.engines.local.end_unheld", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+            assert local.wait(60)
+        assert local.told(path) == NO_ROOM_LEFT
+        assert local.told(tmp_path) == ""
+        local._command = (sys.executable, "-c", "import time; time.sleep(60)")
+        local.submit(path)
+        assert local.told(path) == ""  # it is tried again
+        local.stop(path)
+    assert runs.read_status(path).state in ("stopped", "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(28, "make room"), (27, "make room"), (30, "make the folder writable"), (13, "make the folder writable"),
+     (21, "move history.jsonl away"), (5, "see to its folder")],
+)  # fmt: skip
+def test_what_helps_depends_on_what_is_wrong(
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, append = new_run(tmp_path), runs.append_history
+
+    def fail(path: Path, line: dict[str, Any]) -> None:
+        if line["step"] >= 10:
+            raise OSError(number, "what the system says", str(path / "history.jsonl"))
+        append(path, line)
+
+    monkeypatch.setattr(runs, "append_history", fail)
+    status = worker.train_run(path)
+    assert status.state == "failed"
+    assert f"(what the system says). The last checkpoint is whole: {advice}" in status.message
+
+
+# ---- leftovers, and other machines
+
+
+def test_what_killed_saves_left_goes_and_nothing_else(ended: Path) -> None:
+    left = [".status.json.0123abcd.tmp", "resume/.state.safetensors.00000000.tmp", "preview/.live.bin.ffffffff.tmp"]
+    kept = [".knobs.json.0123abcd.tmp", "mine.tmp", ".status.json.tmp", ".notes.0123abcd.tmp"]
+    for name in left + kept:
+        (ended / name).write_bytes(b"x")
+    lock = runs.acquire(ended)
+    with pytest.raises(ElboRoomError):
+        worker.train_run(ended)  # another process's run
+    lock.release()
+    assert all((ended / name).exists() for name in left)
+    worker.train_run(ended, request=Request(epochs=2))
+    assert not any((ended / name).exists() for name in left)
+    assert all((ended / name).exists() for name in kept)
+    shutil.rmtree(ended / "preview")
+    clear_leftovers(ended)
+
+
+def test_the_history_says_on_what_it_was_made(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def began() -> list[tuple[Any, ...]]:
+        lines = [line for line in runs.read_history(ended) if line.get("event") == "started"]
+        return [(line["step"], line["device"], line["precision"], line["threads"]) for line in lines]
+
+    assert began() == [(0, "cpu", "float32", 1)]
+    worker.train_run(ended, request=Request(epochs=2))
+    assert began() == [(0, "cpu", "float32", 1)]  # the same: nothing to say
+    monkeypatch.setattr(machine, "most_threads", lambda: 2)
+    setting(threads=4, precision="tf32", device="mps")(ended, monkeypatch)
+    start = plan(ended, Request(epochs=3))
+    assert start.note.startswith("Continues on cpu in float32, 2 threads, not bit for bit: mps is not here")
+    assert worker.train_run(ended, request=Request(epochs=3)).state == "finished"
+    assert began() == [(0, "cpu", "float32", 1), (45, "cpu", "float32", 2)]
+    torch.set_num_threads(1)
+
+
+def test_a_state_of_another_kind_of_device_goes_on_with_other_noise(ended: Path) -> None:
+    config, _ = runs.read_config(ended)
+    tensors, values = worker.unpack_state(runs.read_checked(ended, runs.STATE), "run")
+    foreign = {**tensors, "noise": torch.zeros(16, dtype=torch.uint8)}  # what a CUDA generator's state is
+    trainer = Trainer(dataclasses.replace(config, epochs=2), load_dataset("digits"))
+    trainer.load_state(foreign, values)
+    assert trainer.step == values["step"]
+    assert sum(1 for _ in trainer.run()) > 20
+    assert saved_state(ended).keys() == tensors.keys()
+
+
+def test_nothing_asked_leaves_no_request(ended: Path, tmp_path: Path) -> None:
+    for nothing in (None, Request()):
+        write_request(ended, MORE)
+        assert request_of(ended) == MORE
+        write_request(ended, nothing)
+        assert not (ended / REQUEST).exists()
+    copy = Path(shutil.copytree(ended, tmp_path / "copy"))
+    assert_same_run(ended, copy)

@@ -1,0 +1,96 @@
+"""What this machine has: devices, threads, memory. A run may come from another, and goes on with what is here."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import torch
+
+from vae.config import Config
+from vae.errors import ConfigError
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def devices() -> list[str]:
+    """The devices that torch can compute on here, the one that "auto" takes first."""
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return [*(gpus if len(gpus) > 1 else ["cuda"] * len(gpus)), "cpu"]
+
+
+def usable_device(device: str) -> str:
+    """The device asked for, the best there is for "auto"; ConfigError where it cannot be used here."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device)
+        torch.zeros(1, device=kind)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); try {' or '.join(devices())}"
+        ) from None
+    return device
+
+
+def most_threads() -> int:
+    """More than four to a core only wait for each other; torch's libraries end the process for a few thousand."""
+    return 4 * (os.cpu_count() or 1)
+
+
+def on_this_machine(config: Config) -> tuple[Config, str]:
+    """A completed config with the device, precision and threads that it gets here, and a sentence where these are
+    not those that it names: then it does not go on bit for bit."""
+    missing = []
+    try:
+        device = usable_device(config.device)
+    except ConfigError:
+        device, missing = usable_device("auto"), [f"{config.device} is not here"]
+    precision, threads = config.precision, config.threads
+    if precision == "tf32" and torch.device(device).type != "cuda":
+        precision = "float32"
+        missing.append("tf32 is a GPU's")
+    if threads is not None and threads > most_threads():
+        missing.append(f"{threads:,} threads are more than four to a core")
+        threads = most_threads()
+    here = dataclasses.replace(config, device=device, precision=precision, threads=threads)
+    if not missing:
+        return here, ""
+    on = f"on {device} in {precision}, {threads or 1} thread{'' if threads in (None, 1) else 's'}"
+    return here, f"Continues {on}, not bit for bit: {', '.join(missing)}."
+
+
+def memory(device: str = "cpu") -> int | None:
+    """Bytes that the device has, for the CPU as many as this process may ever get; None where nobody tells."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(torch.device(device))[1])
+    return min((limit for limit in (*_cgroup_limits(), _address_space(), _physical()) if limit), default=None)
+
+
+def _physical() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0
+
+
+def _cgroup_limits() -> list[int]:
+    """What a container may use."""
+    found = []
+    for name in CGROUP_LIMITS:
+        try:
+            text = Path(name).read_text().strip()
+        except OSError:
+            continue
+        found.append(int(text) if text.isdecimal() else 0)
+    return found
+
+
+def _address_space() -> int:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return 0 if soft == resource.RLIM_INFINITY else soft
