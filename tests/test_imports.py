@@ -13,7 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "files", "noise"],
+    ["errors", "noise"],
+    ["files"],
     ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
     ["datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model"],
@@ -26,6 +27,7 @@ LAYERS = [
     ["look"],
     ["training"],
     ["together"],
+    ["run_data"],
     ["runs"],
     ["pack", "file_knobs"],
     ["codes"],

@@ -41,13 +41,18 @@ def stop(path: Path) -> None:
 
 
 def resume(path: Path) -> None:
-    _attempt(path, lambda: _submit(path))
+    def continue_() -> None:
+        runs.load_run(path).check_data()
+        _submit(path)
+
+    _attempt(path, continue_)
 
 
 def train_on(path: Path, config: Config) -> None:
     """A finished run goes on, as long again."""
 
     def extend() -> None:
+        runs.load_run(path).check_data()
         runs.extend(path, 2 * (config.epochs or 1))
         _submit(path)
 

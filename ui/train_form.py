@@ -13,6 +13,7 @@ from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError, ElboRoomError
+from vae.files import expanded
 
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
@@ -293,7 +294,7 @@ def asked_config() -> Config:
     if own and not value["path"].strip():
         raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W) or (N, H, W, 3).")
     return Config(
-        dataset=str(Path(value["path"].strip()).expanduser()) if own else value["dataset"],
+        dataset=str(expanded(value["path"].strip()).absolute()) if own else value["dataset"],
         likelihood=None if value["likelihood"] == AUTOMATIC else value["likelihood"],
         binarize=None if value["binarize"] == AUTOMATIC else value["binarize"],
         C=parse_C(value["C"]),

@@ -78,6 +78,8 @@ def resume_command(options: argparse.Namespace) -> int:
             runs.check_extension(path, options.epochs)
     left = [path for path in paths if options.epochs is not None or runs.read_status(path).state != "finished"]
     for path in left:
+        runs.load_run(path).check_data()
+    for path in left:
         if options.epochs is not None:
             runs.extend(path, options.epochs)
         runs.change_knobs(path, stop=False, paused=False)

@@ -27,6 +27,8 @@ class HeldOut:
     scale: int
     labels: np.ndarray | None  # (n,) int64
     codes: np.ndarray  # (n, k) float32, E_q[z]
+    rows: np.ndarray | None = None  # (n,) int64, see `Dataset.test_rows`; older packs do not say
+    rows_of: str = ""
 
 
 def pack_run(path: Path, images: int = 2000) -> int:
@@ -39,6 +41,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     with torch.no_grad():
         codes = run.model.encode(dataset.to_float(stored)).mean
     arrays: dict[str, Any] = {"images": stored.numpy(), "scale": np.array(dataset.scale), "codes": codes.numpy()}
+    arrays |= {"rows": dataset.test_rows[:images].numpy(), "rows_of": np.array(dataset.rows_of("test"))}
     if dataset.test_labels is not None:
         arrays["labels"] = dataset.test_labels[:images].numpy()
     packed = io.BytesIO()
@@ -55,7 +58,7 @@ def held_out(path: Path) -> HeldOut:
     """The images that came along; RunDamaged where there are none or they cannot be read."""
     try:
         with np.load(path / HELD_OUT, allow_pickle=False) as file:
-            labels = file.get("labels")
-            return HeldOut(file["images"], int(file["scale"]), labels, file["codes"])
+            labels, rows, rows_of = (file.get(name) for name in ("labels", "rows", "rows_of"))
+            return HeldOut(file["images"], int(file["scale"]), labels, file["codes"], rows, str(rows_of or ""))
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise RunDamaged(f"run {path.name!r}: {HELD_OUT} cannot be read ({error})") from None

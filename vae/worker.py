@@ -56,12 +56,11 @@ class Worker:
         self.path, self.note = path, ""
         self.status = runs.Status(state="starting", pid=os.getpid())
         self._write_status()
-        self.config, _ = runs.read_config(path)
+        self.config, data = runs.read_config(path)
         usable_device(self.config.device)  # a run may come from a machine that has another
-        if other is None:
-            self.trainer = Trainer(self.config, self._load())
-        else:
-            self.trainer = Trainer(self.config, other.trainer.dataset, other.trainer.images)
+        dataset = self._load(data) if other is None else other.trainer.dataset
+        self._hold_to(dataset, data)
+        self.trainer = Trainer(self.config, dataset, other and other.trainer.images)
         runs.check_free_disk(path, 4 * 4 * sum(p.numel() for p in self.trainer.model.parameters()))
         self.status.total_steps = self.trainer.total_steps
         self.knobs = FileKnobs(path, self.trainer, self._resume(), self._beat)
@@ -70,10 +69,19 @@ class Worker:
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
 
-    def _load(self) -> Dataset:
-        from vae.datasets import load_dataset
+    def _load(self, data: dict[str, Any]) -> Dataset:
+        from vae.run_data import load_data
 
-        return load_dataset(self.config.dataset, binarize=self.config.binarize or "none", progress=self._progress)
+        return load_data(self.path.name, self.config, data, self._progress)
+
+    def _hold_to(self, dataset: Dataset, data: dict[str, Any]) -> None:
+        """From its first step on a run belongs to these data."""
+        from vae.datasets import DataInfo
+        from vae.datasets.identity import check_same
+
+        check_same(self.path.name, DataInfo.from_json(data), dataset.info)
+        if data.get("digest") is None and dataset.info.digest and not (self.path / WEIGHTS).is_file():
+            runs.record_digest(self.path, dataset.info.digest)
 
     def _progress(self, fraction: float, text: str) -> None:
         if runs.read_knobs(self.path).stop:

@@ -1,0 +1,34 @@
+"""A run's own data: loaded as in training, and held to what the run was made with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vae.config import Config
+from vae.datasets import DATASETS, DataInfo, Dataset, Progress, is_here, load_dataset
+from vae.datasets.identity import check_same
+from vae.errors import DataError
+from vae.files import expanded
+
+
+def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress | None = None) -> Dataset:
+    """The data of the run of that name, config and description of its data, binarised as in training.
+
+    Raises DataChanged where they are not those any more, DataError where they cannot be read or a file is gone,
+    DownloadError.
+    """
+    was = DataInfo.from_json(data)
+    if config.dataset not in DATASETS and not is_here(config.dataset):
+        raise DataError(
+            f"{expanded(config.dataset).absolute()}: the file that run {run!r} was made with is not there; "
+            "put it back, or train a new run"
+        )
+    dataset = load_dataset(config.dataset, binarize=config.binarize or "none", progress=progress)
+    check_same(run, was, dataset.info)
+    return dataset
+
+
+def check_data(run: str, config: Config, data: dict[str, Any]) -> None:
+    """Raise as `load_data` does, before anything is changed; a set that has yet to be downloaded is no fault."""
+    if config.dataset not in DATASETS or is_here(config.dataset):
+        load_data(run, config, data)
