@@ -357,7 +357,7 @@ def test_the_command_line_writes_places(tmp_path: Path) -> None:
     assert (report["method"], report["state"], report["n"]) == ("pca", "finished", 360)
     assert sum(report["explained"]) == pytest.approx(1, abs=1e-3)
     lines = out.read_text().splitlines()
-    assert lines[0] == "index,x,y,label"
+    assert lines[0] == "index,row,row_of,x,y,label"
     assert len(lines) == 361
     places = unpack_frame(
         (

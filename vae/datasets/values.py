@@ -67,7 +67,7 @@ def _floats_on_support(where: str, images: np.ndarray, declared: Support | None)
     if declared == "real":
         return values, "real", 1
     if low < -rounding or high > 1 + rounding:
-        raise DataError(f"{where}: expected floats in [0, 1], got {low} to {high}; {_range_advice(low, high)}")
+        raise DataError(f"{where}: expected floats in [0, 1], got {low!s} to {high!s}; {_range_advice(low, high)}")
     if low < 0 or high > 1:
         values = values.clip(0, 1)
     binary = declared != "unit" and bool(((values == 0) | (values == 1)).all())
@@ -81,7 +81,7 @@ def _floats_on_support(where: str, images: np.ndarray, declared: Support | None)
 
 def _range_advice(low: float, high: float) -> str:
     """What to save instead of floats from `low` to `high`."""
-    if low < 0:
+    if low < -ROUNDING:
         if low >= -1 - ROUNDING and high <= 1 + ROUNDING:
             return f"from −1 to 1, save (images + 1) / 2, or {REAL}"
         return f"save (images - images.min()) / (images.max() - images.min()), or {REAL}"
