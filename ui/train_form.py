@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -292,7 +291,7 @@ def asked_config() -> Config:
     value = {field: _value(field) for field in DEFAULTS}
     own = value["dataset"] == OWN_FILE
     if own and not value["path"].strip():
-        raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W) or (N, H, W, 3).")
+        raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W), (N, H, W, 3) or (N, 3, H, W).")
     return Config(
         dataset=str(expanded(value["path"].strip()).absolute()) if own else value["dataset"],
         likelihood=None if value["likelihood"] == AUTOMATIC else value["likelihood"],
@@ -357,7 +356,8 @@ def _about_data() -> str:
 
     if not _dataset():
         return (
-            "Images as (N, H, W) or (N, H, W, 3), whole numbers from 0 to 255 or floats in [0, 1]; labels are optional."
+            "Images as (N, H, W), (N, H, W, 3) or (N, 3, H, W), whole numbers from 0 to 255 or floats in [0, 1]; "
+            "labels and a split of your own are optional."
         )
     try:
         info = describe(_dataset())

@@ -76,7 +76,10 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     """One option per setting of Config; None where it was not given. `many`: what a sweep varies is a list."""
     add = command.add_argument
     each, more = (_each, "[,...]") if many else (lambda kind: kind, "")
-    add("--dataset", help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file (see the README)")
+    add(
+        "--dataset",
+        help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file",
+    )
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )

@@ -127,9 +127,7 @@ def images_of(run: Run, part: Part) -> Images:
 def _that_came_along(run: Run, source: str) -> Images:
     pack = held_out(run.path)
     x, scale = torch.from_numpy(pack.images), pack.scale
-    return Images(
-        x, pack.labels, lambda stored, _: stored.float() / scale, source, pack.rows, pack.rows_of, ("test",)
-    )
+    return Images(x, pack.labels, lambda stored, _: stored.float() / scale, source, pack.rows, pack.rows_of, ("test",))
 
 
 @torch.no_grad()

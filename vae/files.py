@@ -19,7 +19,9 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         user = Path(path).parts[0][:40]
-        raise ConfigError(f"path: no user {user!r} on this machine; write the folder out, or ./{user} for a name") from None
+        raise ConfigError(
+            f"path: no user {user!r} on this machine; write the folder out, or ./{user} for a name"
+        ) from None
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:

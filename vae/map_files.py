@@ -55,7 +55,7 @@ def project_to_file(
 
 
 def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
-    """index, row and row_of (where they are known), x, y and, where there are labels, label as a .csv, .json or .npz."""
+    """index, row and row_of where they are known, x, y, and label where there are any, as a .csv, .json or .npz."""
     if suffix == ".npz":
         file = io.BytesIO()
         arrays: dict[str, Any] = {"places": places}

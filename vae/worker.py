@@ -60,7 +60,7 @@ class Worker:
         usable_device(self.config.device)  # a run may come from a machine that has another
         dataset = self._load(data) if other is None else other.trainer.dataset
         self._hold_to(dataset, data)
-        self.trainer = Trainer(self.config, dataset, other and other.trainer.images)
+        self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         runs.check_free_disk(path, 4 * 4 * sum(p.numel() for p in self.trainer.model.parameters()))
         self.status.total_steps = self.trainer.total_steps
         self.knobs = FileKnobs(path, self.trainer, self._resume(), self._beat)

@@ -112,7 +112,11 @@ GREY = random().random((20, 3, 3))
         ("inf.npz", saved(GREY * 1e300), r"expected finite numbers, got 180 of 180"),
         ("grey255.npz", saved(GREY * 255), r"expected floats in \[0, 1\], got .* divide by 255"),
         ("negative.npz", saved(GREY - 1), r"expected floats in \[0, 1\], got -"),
-        ("int64.npz", saved((GREY * 9).astype(np.int64)), "expected uint8 or floats in .* got int64; save images.astype"),
+        (
+            "int64.npz",
+            saved((GREY * 9).astype(np.int64)),
+            "expected uint8 or floats in .* got int64; save images.astype",
+        ),
         ("complex.npz", saved(GREY * 1j), "got complex128"),
         ("object.npz", saved(np.array([None] * 20)), "got an array of Python objects"),
         ("flat.npz", saved(GREY[:, 0]), r"expected shape \(N, height, width\), .* got \(20, 3\)"),

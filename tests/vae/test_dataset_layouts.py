@@ -1,4 +1,4 @@
-"""Files of the user's: which arrays are read as what, where their rows go, and advice that works when it is followed."""
+"""Files of the user's: which arrays are read as what, where their rows go, and advice that works when followed."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def test_rows_undo_the_split(tmp_path: Path, names: tuple[str, str]) -> None:
         (("x_train", "x_test"), None),
     ],
 )
-def test_a_split_in_two_arrays_is_kept(
-    tmp_path: Path, images: tuple[str, str], labels: tuple[str, str] | None
-) -> None:
+def test_a_split_in_two_arrays_is_kept(tmp_path: Path, images: tuple[str, str], labels: tuple[str, str] | None) -> None:
     parts = {"train": slice(0, 21), "test": slice(21, N)}
     arrays = {name: PICTURES[part] for name, part in zip(images, parts.values(), strict=True)}
     if labels:
@@ -211,6 +209,12 @@ def test_rounding_beyond_0_and_1_is_put_on_the_end(tmp_path: Path, dtype: type) 
         ({"x": PICTURES, "y": np.arange(N) / 2}, r"y: expected 30 whole numbers .* or rename them"),
         ({"x": PICTURES, "y": np.arange(N).astype("U2000")}, "y: expected text of at most 1,024 characters"),
         ({"x": PICTURES, "support": np.array(["real"])}, "support: expected one word"),
+        ({"x": PICTURES, "y": np.full(N, b"\xff\xfe")}, "labels: expected text, got bytes that are none"),
+        ({"x": PICTURES, "split": np.full(N, b"\xff\xfe")}, "split: expected text, got bytes that are none"),
+        (
+            {"x": PICTURES, "y": np.full(N, 2**31 - 1, "<u4").view("<U1")},
+            "labels: expected text, got bytes that are none",
+        ),
     ],
 )
 def test_bad_layouts_give_one_sentence(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -228,11 +232,13 @@ def headed(descr: str, shape: str, version: bytes = b"\1\0") -> bytes:
 
 def packed(path: Path, name: str, start: bytes, zeros: int) -> None:
     """`start` and so many zeros, deflated, without ever being in memory."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open(name, "w", force_zip64=True) as file:
-            file.write(start)
-            for _ in range(zeros >> 24):
-                file.write(bytes(1 << 24))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w", force_zip64=True) as file,
+    ):
+        file.write(start)
+        for _ in range(zeros >> 24):
+            file.write(bytes(1 << 24))
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.npy"])

@@ -52,7 +52,11 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def everything(path: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file() and file.name != "lock"}
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and file.name != "lock"
+    }
 
 
 def changed(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -199,7 +203,7 @@ def test_a_registered_set_is_known_from_its_first_reading_on(tmp_path: Path, mon
     table = Digits()._table().copy()
     table[3, 20] += 1
     monkeypatch.setattr(Digits, "_table", lambda self: table)
-    with pytest.raises(DataChanged, match="digits: not the data that run 'one' was made with .*other pixels"):
+    with pytest.raises(DataChanged, match=r"digits: not the data that run 'one' was made with .*other pixels"):
         load_run(path).dataset()
     demo = load_run(DEMOS / "demo-digits-2d")  # from before there were digests
     assert demo.dataset().info.test == 360

@@ -213,7 +213,7 @@ def _parts(
 def _held_out(path: Path, marks: np.ndarray) -> np.ndarray:
     """(N,) bool from 'train' and 'test', or 0 and 1 (held out)."""
     if marks.dtype.kind in "US":
-        marks = np.char.lower(marks.astype(str))
+        marks = np.char.lower(_text(f"{path}, split", marks))
         train, test = marks == "train", marks == "test"
     elif marks.dtype.kind in "biu":
         train, test = marks == 0, marks == 1
@@ -222,10 +222,20 @@ def _held_out(path: Path, marks: np.ndarray) -> np.ndarray:
     other = ~(train | test)
     if other.any():
         raise DataError(
-            f"{path}, split: expected only 'train' and 'test', or 0 and 1 (held out), got {marks[other][0].item()!r:.40}"
-            f" for {int(other.sum()):,} images; mark them as one of the two, or leave them out"
+            f"{path}, split: expected only 'train' and 'test', or 0 and 1 (held out), got "
+            f"{marks[other][0].item()!r:.40} for {int(other.sum()):,} images; mark them as one of the two, or leave them out"
         )
     return test
+
+
+def _text(where: str, words: np.ndarray) -> np.ndarray:
+    """Text as it is, bytes as UTF-8; DataError where that is no text."""
+    try:
+        words = np.char.decode(words, "utf-8") if words.dtype.kind == "S" else words
+        words.tolist()  # raises for what is no character
+        return words
+    except ValueError:
+        raise DataError(f"{where}: expected text, got bytes that are none; write it again with .astype(str)") from None
 
 
 def _check_labels(where: str, header: Header, count: int) -> None:
@@ -249,7 +259,7 @@ def _labels(
     if not layout.labels:
         return None, None
     parts = [arrays[name].reshape(-1) for name in layout.labels]
-    parts = [part.astype(str) if part.dtype.kind == "S" else part for part in parts]
+    parts = [_text(f"{path}, labels", part) if part.dtype.kind in "US" else part for part in parts]
     names, indices = np.unique(np.concatenate(parts), return_inverse=True)
     if len(names) > MOST_CLASSES:
         raise DataError(

@@ -27,7 +27,7 @@ def identified(info: DataInfo, *arrays: np.ndarray | None) -> DataInfo:
     for array in arrays:
         if array is not None:
             digest.update(f"{array.shape} {array.dtype.str}".encode())
-            digest.update(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return dataclasses.replace(info, digest=digest.hexdigest())
 
 

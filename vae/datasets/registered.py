@@ -76,8 +76,8 @@ class TorchvisionSet(Source):
             fetch(self.info.name, root, folder, lambda: self._remotes(folder), _gunzip, progress)
         x, y, x_test, y_test = (self._read(folder, name) for name in _IDX_FILES)
         info = identified(self.info, *(part.numpy() for part in (x, y, x_test, y_test)))
-        labels = (part.to(torch.int64) for part in (y, y_test))
-        return Dataset(info, x.unsqueeze(1), x_test.unsqueeze(1), *labels, arrays=("train", "test"))
+        y, y_test = y.to(torch.int64), y_test.to(torch.int64)
+        return Dataset(info, x.unsqueeze(1), x_test.unsqueeze(1), y, y_test, arrays=("train", "test"))
 
     def is_here(self, root: Path) -> bool:
         return not self._incomplete(root / self.cls / "raw")
@@ -156,12 +156,10 @@ class BinarizedMnist(Source):
             fetch("binarized-mnist", root, folder, lambda: self._remotes(folder), self._convert, progress)
         parts = read_npz(folder / self._FILE, ("train", "test"))
         found = [_entry(folder / self._FILE, parts, name) for name in ("train", "test")]
-        orders = [mixed(np.arange(len(images))) for images in found]
-        train, test = (
-            torch.from_numpy(images[order]).unsqueeze(1) for images, order in zip(found, orders, strict=True)
-        )
-        rows = {f"{part}_rows": torch.from_numpy(order) for part, order in zip(("train", "test"), orders, strict=True)}
-        return Dataset(identified(self.describe(root), *found), train, test, **rows, arrays=("train", "test"))
+        rows = [torch.from_numpy(mixed(np.arange(len(images)))) for images in found]
+        train, test = (torch.from_numpy(images)[row].unsqueeze(1) for images, row in zip(found, rows, strict=True))
+        info = identified(self.describe(root), *found)
+        return Dataset(info, train, test, train_rows=rows[0], test_rows=rows[1], arrays=("train", "test"))
 
     def is_here(self, root: Path) -> bool:
         return (root / "binarized_mnist" / self._FILE).is_file()
