@@ -186,7 +186,7 @@ def _channels_first(where: str, images: np.ndarray) -> np.ndarray:
 def _declared(path: Path, arrays: dict[str, np.ndarray]) -> Support | None:
     if "support" not in arrays:
         return None
-    value = str(arrays["support"])
+    value = str(_text(f"{path}, support", arrays["support"]) if arrays["support"].dtype.kind in "US" else "no word")
     if value not in SUPPORTS:
         raise DataError(f"{path}, support: expected one of {', '.join(SUPPORTS)}, got {value[:80]!r}")
     return value
@@ -223,7 +223,8 @@ def _held_out(path: Path, marks: np.ndarray) -> np.ndarray:
     if other.any():
         raise DataError(
             f"{path}, split: expected only 'train' and 'test', or 0 and 1 (held out), got "
-            f"{marks[other][0].item()!r:.40} for {int(other.sum()):,} images; mark them as one of the two, or leave them out"
+            f"{marks[other][0].item()!r:.40} for {int(other.sum()):,} images; mark them as one of the two, or leave "
+            "them out"
         )
     return test
 
@@ -231,11 +232,15 @@ def _held_out(path: Path, marks: np.ndarray) -> np.ndarray:
 def _text(where: str, words: np.ndarray) -> np.ndarray:
     """Text as it is, bytes as UTF-8; DataError where that is no text."""
     try:
-        words = np.char.decode(words, "utf-8") if words.dtype.kind == "S" else words
-        words.tolist()  # raises for what is no character
-        return words
+        if words.dtype.kind == "S":
+            return np.char.decode(words, "utf-8")
     except ValueError:
-        raise DataError(f"{where}: expected text, got bytes that are none; write it again with .astype(str)") from None
+        pass
+    else:
+        letters = np.ascontiguousarray(words.reshape(-1)).view(f"{words.dtype.str[0]}u4")
+        if not letters.size or (letters.max() < 0x110000 and not ((letters >= 0xD800) & (letters < 0xE000)).any()):
+            return words
+    raise DataError(f"{where}: expected text, got bytes that are none; write it again with .astype(str)")
 
 
 def _check_labels(where: str, header: Header, count: int) -> None:
