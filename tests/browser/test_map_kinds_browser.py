@@ -47,7 +47,7 @@ def test_the_ellipse_of_a_full_covariance(server: Any, window: Any, eventually: 
     eventually(lambda: len(where(page)) == 2)  # what the pointer decodes is told once a frame
     page.mouse.down()
     page.mouse.up()
-    expect(page.locator(".where")).to_contain_text("the posterior mean of #")
+    expect(page.locator(".where")).to_contain_text(re.compile(r"the posterior mean of row [\d,]+ of digits"))
     page.mouse.move(*(place + 200 for place in middle(stage)))
 
     def drawn() -> bool:

@@ -211,9 +211,11 @@ def test_rounding_beyond_0_and_1_is_put_on_the_end(tmp_path: Path, dtype: type) 
         ({"x": PICTURES, "support": np.array(["real"])}, "support: expected one word"),
         ({"x": PICTURES, "y": np.full(N, b"\xff\xfe")}, "labels: expected text, got bytes that are none"),
         ({"x": PICTURES, "split": np.full(N, b"\xff\xfe")}, "split: expected text, got bytes that are none"),
+        ({"x": PICTURES, "y": np.full(N, 2**31 - 1, "<u4").view("<U1")}, "labels: expected text, got bytes"),
+        ({"x": PICTURES, "y": np.full(N, 0xD800, ">u4").view(">U1")}, "labels: expected text, got bytes"),
         (
-            {"x": PICTURES, "y": np.full(N, 2**31 - 1, "<u4").view("<U1")},
-            "labels: expected text, got bytes that are none",
+            {"x": PICTURES, "support": np.full(1, 2**31 - 1, "<u4").view("<U1").reshape(())},
+            "support: expected text",
         ),
     ],
 )

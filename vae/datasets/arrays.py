@@ -237,7 +237,7 @@ def _text(where: str, words: np.ndarray) -> np.ndarray:
     except ValueError:
         pass
     else:
-        letters = np.ascontiguousarray(words.reshape(-1)).view(f"{words.dtype.str[0]}u4")
+        letters = np.frombuffer(words.tobytes(), f"{words.dtype.str[0]}u4")
         if not letters.size or (letters.max() < 0x110000 and not ((letters >= 0xD800) & (letters < 0xE000)).any()):
             return words
     raise DataError(f"{where}: expected text, got bytes that are none; write it again with .astype(str)")
