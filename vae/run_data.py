@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from vae.config import Config
@@ -17,15 +18,22 @@ def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress
     Raises DataChanged where they are not those any more, DataError where they cannot be read or a file is gone,
     DownloadError.
     """
-    was = DataInfo.from_json(data)
     if config.dataset not in DATASETS and not is_here(config.dataset):
         raise DataError(
             f"{expanded(config.dataset).absolute()}: the file that run {run!r} was made with is not there; "
             "put it back, or train a new run"
         )
     dataset = load_dataset(config.dataset, binarize=config.binarize or "none", progress=progress)
-    check_same(run, was, dataset.info)
+    hold_to(run, config, data, dataset.info)
     return dataset
+
+
+def hold_to(run: str, config: Config, data: dict[str, Any], now: DataInfo) -> None:
+    """Raise DataChanged unless `now` describes the data that the run was made with."""
+    was = DataInfo.from_json(data)
+    if config.binarize not in (None, "none"):
+        was = dataclasses.replace(was, support="binary")  # that of the view, where the description is the plain set's
+    check_same(run, was, now)
 
 
 def check_data(run: str, config: Config, data: dict[str, Any]) -> None:

@@ -76,10 +76,9 @@ class Worker:
 
     def _hold_to(self, dataset: Dataset, data: dict[str, Any]) -> None:
         """From its first step on a run belongs to these data."""
-        from vae.datasets import DataInfo
-        from vae.datasets.identity import check_same
+        from vae.run_data import hold_to
 
-        check_same(self.path.name, DataInfo.from_json(data), dataset.info)
+        hold_to(self.path.name, self.config, data, dataset.info)
         if data.get("digest") is None and dataset.info.digest and not (self.path / WEIGHTS).is_file():
             runs.record_digest(self.path, dataset.info.digest)
 

@@ -139,4 +139,4 @@ def histograms(page: Page, url: str, tone: str, eventually: Callable[..., None])
     with page.expect_download() as waiting:
         page.get_by_text("Values as a table (CSV)").click()
     lines = Path(waiting.value.path()).read_text().splitlines()
-    assert (lines[0], len(lines)) == ("run,index,label,z0", 361)
+    assert (lines[0], len(lines)) == ("run,index,row,row_of,label,z0", 361)
