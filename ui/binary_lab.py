@@ -119,8 +119,8 @@ def measure(
         model = model_of(path, sha)
     else:
         model = build_model(run.config, tuple(run.data["shape"])).eval().requires_grad_(False)
-    stored, _, to_float, _ = images_of(run, "test")
-    x = to_float(stored[:images], Generator().manual_seed(0))
+    held_out = images_of(run, "test")
+    x = held_out.to_float(held_out.stored[:images], Generator().manual_seed(0))
     found: list[Any] = []
     for row in rows(model, x, STUDIED, draws, seed, C):
         found.append(row)

@@ -14,7 +14,7 @@ import json
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,18 +77,18 @@ def _known(path: Path, key: Key) -> Kept | None:
 
 
 def _compute(path: Path, sha: str, part: str) -> Kept:
-    from vae.codes import codes_of, parts_here
+    from vae.codes import codes_of
 
     run = load_run(path)
     run.model = model_of(path, sha)
     codes = codes_of(run, part, MOST)  # type: ignore[arg-type]  # checked there
-    return Kept(codes, pack_codes(codes, parts_here(run)))
+    return Kept(codes, pack_codes(codes))
 
 
-def pack_codes(codes: Codes, parts: Sequence[str] = ("test",)) -> bytes:
+def pack_codes(codes: Codes) -> bytes:
     """uint32 length L of a JSON header padded so that 4 + L is a multiple of 8, then little-endian float32 loc (n, k),
-    log-variance (n, k) if the header says so, rate (n,), distortion (n,), and labels (n,) as uint8 (uint16 where
-    there are more than 256), padded to 4 bytes."""
+    log-variance (n, k) if the header says so, rate (n,), distortion (n,), labels (n,) as uint8 (uint16 where
+    there are more than 256), padded to 4 bytes, and uint32 rows (n,) in what the header calls `rows_of`, if it does."""
     n, k = codes.loc.shape
     channels, height, width = codes.images.shape[1:]
     per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
@@ -101,7 +101,8 @@ def pack_codes(codes: Codes, parts: Sequence[str] = ("test",)) -> bytes:
         "channels": channels,
         "classes": codes.classes,
         "source": codes.source,
-        "parts": list(parts),
+        "parts": list(codes.parts),
+        "rows_of": None if codes.rows is None else codes.rows_of,
         "labels": codes.labels is not None,
         "label_bytes": 2 if wide else 1,
         "log_variance": codes.log_variance is not None,
@@ -113,7 +114,8 @@ def pack_codes(codes: Codes, parts: Sequence[str] = ("test",)) -> bytes:
     arrays = [codes.loc, codes.log_variance, codes.rate, codes.distortion]
     body = b"".join(array.astype("<f4").tobytes() for array in arrays if array is not None)
     labels = b"" if codes.labels is None else codes.labels.astype("<u2" if wide else "u1").tobytes()
-    return struct.pack("<I", len(text)) + text + body + labels + b"\0" * (-len(labels) % 4)
+    rows = b"" if codes.rows is None else codes.rows.astype("<u4").tobytes()
+    return struct.pack("<I", len(text)) + text + body + labels + b"\0" * (-len(labels) % 4) + rows
 
 
 def _finite(values: np.ndarray) -> list[float | None]:

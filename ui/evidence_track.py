@@ -166,8 +166,8 @@ class Track:
             from vae.codes import images_of
             from vae.runs import Run
 
-            stored, _, to_float, _ = images_of(Run(self.path), self.part)  # type: ignore[arg-type]
-            self._x = to_float(stored[:count], Generator().manual_seed(0))
+            found = images_of(Run(self.path), self.part)  # type: ignore[arg-type]
+            self._x = found.to_float(found.stored[:count], Generator().manual_seed(0))
         return self._x[:count]
 
     def _add(self, point: Point) -> None:

@@ -56,6 +56,7 @@ def train_on(path: Path, config: Config) -> None:
 def _submit(path: Path, request: Request) -> None:
     """What cannot be is said before anything is changed. A process that has just said that it stopped needs a moment
     more to end."""
+    runs.load_run(path).check_data()
     plan(path, request)
     patience = time.monotonic() + ENDING
     while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -13,6 +12,7 @@ from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError, DataError, ElboRoomError, is_out_of_memory
+from vae.files import expanded
 from vae.start import check_room
 
 if TYPE_CHECKING:
@@ -310,9 +310,9 @@ def asked_config() -> Config:
     value = {field: _value(field) for field in DEFAULTS}
     own = value["dataset"] == OWN_FILE
     if own and not value["path"].strip():
-        raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W) or (N, H, W, 3).")
+        raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W), (N, H, W, 3) or (N, 3, H, W).")
     return Config(
-        dataset=str(Path(value["path"].strip()).expanduser()) if own else value["dataset"],
+        dataset=str(expanded(value["path"].strip()).absolute()) if own else value["dataset"],
         likelihood=None if value["likelihood"] == AUTOMATIC else value["likelihood"],
         binarize=None if value["binarize"] == AUTOMATIC else value["binarize"],
         C=parse_C(value["C"]),
@@ -359,7 +359,8 @@ def _dataset() -> str:
 def _about_data() -> str:
     if not _dataset():
         return (
-            "Images as (N, H, W) or (N, H, W, 3), whole numbers from 0 to 255 or floats in [0, 1]; labels are optional."
+            "Images as (N, H, W), (N, H, W, 3) or (N, 3, H, W), whole numbers from 0 to 255 or floats in [0, 1]; "
+            "labels and a split of your own are optional."
         )
     try:
         info = _described(_dataset())

@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     project.add_argument("--neighbours", type=int, help="tsne, umap: nearest neighbours that stay close (default 15)")
     project.add_argument("--perplexity", type=float, help="tsne: instead of neighbours; 30 is usual, twice the time")
     project.add_argument(
-        "--out", type=Path, metavar="FILE", help="also write index, x, y and label: .csv, .json or .npz"
+        "--out", type=Path, metavar="FILE", help="also write index, row in the file, x, y, label: .csv, .json or .npz"
     )
 
     pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
@@ -77,7 +77,10 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     """One option per setting of Config; None where it was not given. `many`: what a sweep varies is a list."""
     add = command.add_argument
     each, more = (_each, "[,...]") if many else (lambda kind: kind, "")
-    add("--dataset", help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file")
+    add(
+        "--dataset",
+        help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file",
+    )
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )

@@ -1,7 +1,7 @@
 """The codes of a run: where its model puts each image of the data, and what each costs in nats.
 
-What every view of the latent space starts from. Computed in batches; where the dataset is absent, the held-out images
-that came along with the run (see `vae.pack`) stand in, and `source` says so.
+What every view of the latent space starts from. Computed in batches; where the dataset is absent or has changed, the
+held-out images that came along with the run (see `vae.pack`) stand in, and `source` says so.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from vae.batches import rows_at_once
-from vae.datasets import is_here
-from vae.errors import ConfigError, DataError, RunDamaged
+from vae.datasets import DATASETS, is_here
+from vae.errors import ConfigError, DataChanged, DataError, RunDamaged
 from vae.model import Model
 from vae.pack import HELD_OUT, held_out
 from vae.runs import Run
@@ -41,6 +41,9 @@ class Codes:
     classes: tuple[str, ...] | None
     source: str  # a phrase: "10,000 held-out images of mnist"
     marginal_rate_per_dim: NDArray[np.float32] | None = None  # (k,) of each z_i alone, where q does not factorise
+    rows: NDArray[np.int64] | None = None  # (n,) of each image in the user's file; None where a pack does not say
+    rows_of: str = ""  # what they are rows of: "faces.npz, x_test"
+    parts: tuple[Part, ...] = ("test",)  # of which there are images here
 
     def __len__(self) -> int:
         return len(self.loc)
@@ -55,49 +58,79 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
         raise ConfigError(f"part: expected test or train, got {part!r}")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more, got {limit}")
-    images, labels, to_float, source = images_of(run, part)
-    images = images[:limit]
+    found = images_of(run, part)
+    images, n = found.stored[:limit], len(found.stored)
     classes = run.data.get("classes")
-    if classes is not None and labels is not None and len(labels) and int(max(labels)) >= len(classes):
-        raise RunDamaged(
-            f"run {run.name!r}: its images have labels up to {int(max(labels))}, of {len(classes)} classes"
-        )
+    labels = _whole(found.labels, limit)
+    if classes is not None and labels is not None and len(labels) and int(labels.max()) >= len(classes):
+        raise RunDamaged(f"run {run.name!r}: its images have labels up to {labels.max()}, of {len(classes)} classes")
     return Codes(
-        **_encoded(run.model, images, to_float),
-        labels=None if labels is None else np.asarray(labels[:limit], np.int64),
+        **_encoded(run.model, images, found.to_float),
+        labels=labels,
         classes=None if classes is None else tuple(str(name) for name in classes),
-        source=f"{len(images):,} {source}" + (f", of {len(labels):,}" if _cut(labels, images) else ""),
+        source=f"{len(images):,} {found.source}" + (f", of {n:,}" if len(images) < n else ""),
+        rows=_whole(found.rows, limit),
+        rows_of=found.rows_of,
+        parts=found.parts,
     )
 
 
-def _cut(labels: Any, images: Tensor) -> bool:
-    return labels is not None and len(labels) > len(images)
+def _whole(values: Any, limit: int | None) -> NDArray[np.int64] | None:
+    return None if values is None else np.asarray(values[:limit], np.int64)
 
 
 def parts_here(run: Run) -> tuple[Part, ...]:
-    """The parts of the data for which there are images on this machine."""
-    if is_here(run.config.dataset):
-        return PARTS
-    return ("test",) if (run.path / HELD_OUT).is_file() else ()
+    """The parts of the data for which there are images of the run on this machine."""
+    try:
+        return images_of(run, "test").parts
+    except DataError:
+        return ()
 
 
-def images_of(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str]:
-    """Stored images (n, c, h, w), labels or None, the way to floats on the support, and what they are called."""
+@dataclass(frozen=True)
+class Images:
+    """One part of a run's data."""
+
+    stored: Tensor  # (n, c, h, w)
+    labels: Any  # (n,), or None
+    to_float: ToFloat  # the way from stored images to floats on the support
+    source: str  # what they are called
+    rows: Any  # (n,) in the file or set that they come from, or None
+    rows_of: str
+    parts: tuple[Part, ...]  # of which there are images here
+
+
+def images_of(run: Run, part: Part) -> Images:
+    """The images of one part of the run's data; where these are absent or have changed, those that came along.
+
+    Raises DataError where there are neither; never downloads.
+    """
     name = str(run.data.get("name", run.config.dataset))
     kind = "held-out" if part == "test" else "training"
-    if is_here(run.config.dataset):
+    packed = part == "test" and (run.path / HELD_OUT).is_file()
+    if run.config.dataset in DATASETS and not is_here(run.config.dataset):
+        if packed:
+            return _that_came_along(run, f"held-out images of {name} that came along")
+        raise DataError(
+            f"run {run.name!r}: {name} is not on this machine, and the run carries no {kind} images of it; "
+            f"put {name} into the data root (ELBO_ROOM_DATA), or train a run on it once, which downloads it"
+        )
+    try:
         dataset = run.dataset()
-        x, y = (dataset.test, dataset.test_labels) if part == "test" else (dataset.train, dataset.train_labels)
-        return x, y, dataset.to_float, f"{kind} images of {name}"
-    if part == "test" and (run.path / HELD_OUT).is_file():
-        pack = held_out(run.path)
-        scale = pack.scale
-        x = torch.from_numpy(pack.images)
-        return x, pack.labels, lambda stored, _: stored.float() / scale, f"held-out images of {name} that came along"
-    raise DataError(
-        f"run {run.name!r}: {name} is not on this machine, and the run carries no {kind} images of it; "
-        f"put {name} into the data root (ELBO_ROOM_DATA), or train a run on it once, which downloads it"
-    )
+    except DataError as error:
+        if not packed:
+            raise
+        why = "has changed since" if isinstance(error, DataChanged) else "is not there, or cannot be read"
+        return _that_came_along(run, f"held-out images of {name} that came along, for {name} {why}")
+    x, y = (dataset.test, dataset.test_labels) if part == "test" else (dataset.train, dataset.train_labels)
+    rows = dataset.test_rows if part == "test" else dataset.train_rows
+    return Images(x, y, dataset.to_float, f"{kind} images of {name}", rows, dataset.rows_of(part), PARTS)
+
+
+def _that_came_along(run: Run, source: str) -> Images:
+    pack = held_out(run.path)
+    x, scale = torch.from_numpy(pack.images), pack.scale
+    return Images(x, pack.labels, lambda stored, _: stored.float() / scale, source, pack.rows, pack.rows_of, ("test",))
 
 
 @torch.no_grad()

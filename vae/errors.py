@@ -3,7 +3,8 @@
     ElboRoomError
     ├── ConfigError          a setting that cannot be: unknown name, wrong range, impossible combination
     ├── DataError            images that cannot be read or lie outside their support
-    │   └── DownloadError    data that could not be fetched
+    │   ├── DownloadError    data that could not be fetched
+    │   └── DataChanged      not the data that a run was made with
     ├── TrainingDiverged     the loss stopped being a finite number
     ├── ProjectionError      codes that a method cannot lay out in two dimensions
     ├── DecoderUnsupported   a decoder that the page cannot run; the server decodes instead
@@ -33,6 +34,10 @@ class DataError(ElboRoomError):
 
 class DownloadError(DataError):
     """Data that could not be fetched."""
+
+
+class DataChanged(DataError):
+    """Not the data that a run was made with."""
 
 
 class TrainingDiverged(ElboRoomError):

@@ -11,10 +11,23 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from vae.errors import ConfigError
+
 DISK_FULL = 28  # exit status of a process that could not write why it ended
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with a leading ~ or ~name written out; ConfigError where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0][:40]
+        raise ConfigError(
+            f"path: no user {user!r} on this machine; write the folder out, or ./{user} for a name"
+        ) from None
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""A run's map as a file: index, place and label of each image."""
+"""A run's map as a file: of each image its index here, its row in the user's own file, its place and its label."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from vae.errors import ConfigError, ProjectionError
 from vae.files import write_atomically
 from vae.projecting import project, read_frame, read_projection
 from vae.projections import Pca
+
+if TYPE_CHECKING:
+    from vae.codes import Codes
 
 SUFFIXES = (".csv", ".json", ".npz")
 
@@ -46,7 +49,7 @@ def project_to_file(
     if isinstance(projection, Pca):
         result["explained"] = [round(float(share), 4) for share in projection.explained]
     if out is not None:
-        write_atomically(out, pack_places(places, codes.labels, codes.classes, out.suffix.lower()))
+        write_atomically(out, pack_places(places, codes, out.suffix.lower()))
     result["out"] = str(out or folder / "final.npz")
     return result
 
@@ -56,24 +59,28 @@ def literal(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def pack_places(
-    places: NDArray[Any], labels: NDArray[Any] | None, classes: tuple[str, ...] | None, suffix: str
-) -> bytes:
-    """index, x, y and, where there are labels, label as a .csv, .json or .npz."""
+def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
+    """index, row and row_of where they are known, x, y, and label where there are any, as a .csv, .json or .npz."""
     if suffix == ".npz":
         file = io.BytesIO()
-        arrays: dict[str, Any] = {"places": places, **({} if labels is None else {"labels": labels})}
+        arrays: dict[str, Any] = {"places": places}
+        if codes.rows is not None:
+            arrays |= {"rows": codes.rows, "rows_of": np.array(codes.rows_of)}
+        if codes.labels is not None:
+            arrays["labels"] = codes.labels
         np.savez_compressed(file, **arrays)
         return file.getvalue()
-    names = None if labels is None else [classes[i] if classes else int(i) for i in labels.tolist()]
-    rows = [
-        {"index": i, "x": round(float(x), 5), "y": round(float(y), 5), **({} if names is None else {"label": names[i]})}
-        for i, (x, y) in enumerate(places)
-    ]
+    columns: dict[str, list[Any]] = {"index": list(range(len(places)))}
+    if codes.rows is not None:
+        columns |= {"row": codes.rows.tolist(), "row_of": [codes.rows_of] * len(places)}
+    columns |= {axis: [round(float(value), 5) for value in places[:, i]] for i, axis in enumerate("xy")}
+    if codes.labels is not None:
+        columns["label"] = [codes.classes[i] if codes.classes else int(i) for i in codes.labels.tolist()]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if suffix == ".json":
         return json.dumps(rows).encode()
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["index", "x", "y"], lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: literal(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode()

@@ -28,6 +28,8 @@ class HeldOut:
     scale: int
     labels: np.ndarray | None  # (n,) int64
     codes: np.ndarray  # (n, k) float32, E_q[z]
+    rows: np.ndarray | None = None  # (n,) int64, see `Dataset.test_rows`; older packs do not say
+    rows_of: str = ""
 
 
 def pack_run(path: Path, images: int = 2000) -> int:
@@ -40,6 +42,8 @@ def pack_run(path: Path, images: int = 2000) -> int:
     with torch.no_grad():
         codes = run.model.encode(dataset.to_float(stored)).mean
     arrays: dict[str, Any] = {"images": stored.numpy(), "scale": np.array(dataset.scale), "codes": codes.numpy()}
+    arrays["rows"] = dataset.test_rows[:images].numpy()
+    arrays["rows_of"] = np.frombuffer(dataset.rows_of("test").encode(), np.uint8)  # numbers only: see `read_arrays`
     if dataset.test_labels is not None:
         arrays["labels"] = dataset.test_labels[:images].numpy()
     packed = io.BytesIO()
@@ -57,7 +61,7 @@ def held_out(path: Path) -> HeldOut:
     config, data = runs.read_config(path)
     try:
         arrays = read_arrays(runs.read_checked(path, HELD_OUT, signed=False), ("images", "scale", "codes"))
-        images, codes, labels = arrays["images"], arrays["codes"], arrays.get("labels")
+        images, codes, labels, rows = arrays["images"], arrays["codes"], arrays.get("labels"), arrays.get("rows")
         n, shape = len(np.atleast_1d(images)), tuple(data["shape"])
         _expect("images", images, (n, *shape), ("uint8", "float32"))
         _expect("codes", codes, (n, config.latent_dim), ("float32",))
@@ -69,9 +73,12 @@ def held_out(path: Path) -> HeldOut:
             classes = data.get("classes")
             if labels.min() < 0 or (classes is not None and labels.max() >= len(classes)):
                 raise Misfit("expected the numbers of classes, got others", "labels")
+        if rows is not None:
+            _expect("rows", rows, (n,), ("int64",))
+        rows_of = arrays.get("rows_of", np.empty(0, np.uint8)).tobytes().decode(errors="replace")
     except Misfit as error:
         raise runs.damaged(path, HELD_OUT, error) from None
-    return HeldOut(images, int(arrays["scale"]), labels, codes)
+    return HeldOut(images, int(arrays["scale"]), labels, codes, rows, rows_of)
 
 
 def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], kinds: tuple[str, ...]) -> None:

@@ -60,10 +60,10 @@ class Worker:
 
         self.path, self.start, self.note, self.begun = path, start, start.note, False
         self.status, self.config = status, start.here
-        if other is None:
-            self.trainer = Trainer(self.config, self._load())
-        else:
-            self.trainer = Trainer(self.config, other.trainer.dataset, other.trainer.images)
+        data = runs.read_config(path)[1]
+        dataset = self._load(data) if other is None else other.trainer.dataset
+        self.digest = self._hold_to(dataset, data)
+        self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
         self.knobs = FileKnobs(path, self.trainer, self.replay, self._beat)
         self.knobs.server_gone = server_gone
@@ -79,8 +79,8 @@ class Worker:
         if self.kept_bytes is not None:
             runs.truncate_history(self.path, self.kept_bytes)
         self._tell_machine()
-        if self.start.config != runs.read_config(self.path)[0]:
-            runs.replace_config(self.path, self.start.config)
+        if self.digest or self.start.config != runs.read_config(self.path)[0]:
+            runs.replace_config(self.path, self.start.config, self.digest)
         write_request(self.path, None)
         self.begun, self.status.ended_as, self.status.ended_message = True, "", ""
         self.status.total_steps = self.trainer.total_steps
@@ -93,10 +93,18 @@ class Worker:
         if not told or any(told[0].get(name) != value for name, value in what.items()):
             runs.append_history(self.path, {"step": self.trainer.step, "event": "started", **what})
 
-    def _load(self) -> Dataset:
-        from vae.datasets import load_dataset
+    def _load(self, data: dict[str, Any]) -> Dataset:
+        from vae.run_data import load_data
 
-        return load_dataset(self.config.dataset, binarize=self.config.binarize or "none", progress=self._progress)
+        return load_data(self.path.name, self.config, data, self._progress)
+
+    def _hold_to(self, dataset: Dataset, data: dict[str, Any]) -> str | None:
+        """From its first step on a run belongs to these data: their digest where it has yet to be recorded."""
+        from vae.run_data import hold_to
+
+        hold_to(self.path.name, self.config, data, dataset.info)
+        recorded = data.get("digest") is not None or (self.path / WEIGHTS).is_file()
+        return None if recorded else dataset.info.digest
 
     def _progress(self, fraction: float, text: str) -> None:
         if runs.read_knobs(self.path).stop:

@@ -33,11 +33,18 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from vae.datasets.dataset import split_indices
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PATIENCE = 60.0  # seconds that anything may take which waits for a browser or a process: nothing is slow for so long
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")  # Streamlit asks for both below the page's own path first
+
+
+def digits_row(index: int) -> str:
+    """The row in scikit-learn's digits of held-out image `index`, as the pages write it."""
+    return f"{split_indices(1797)[1][index]:,}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

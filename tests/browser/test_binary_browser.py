@@ -12,7 +12,7 @@ import pytest
 import torch
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import rested
+from tests.browser.conftest import digits_row, rested
 from vae.runs import load_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -88,7 +88,7 @@ def test_bits_by_keyboard_decode_and_the_estimators_are_measured(
     page.get_by_role("button", name="Next held-out image").click()
     likeliest = likeliest_code(0)
     expect(page.locator("output.bit-string")).to_have_text(likeliest)
-    expect(page.get_by_text("q(z = 1|x) of held-out #0")).to_be_visible()
+    expect(page.get_by_text(f"q(z = 1|x) of held-out row {digits_row(0)} of digits")).to_be_visible()
     eventually(lambda: "image=0" in page.evaluate("location.search"))
 
     row = page.locator("table.er-estimators tr[data-estimator]")

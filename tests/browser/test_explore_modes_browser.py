@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Traffic, box_of, rested
+from tests.browser.conftest import Traffic, box_of, digits_row, rested
 from vae.codes import codes_of
 from vae.latent_geometry import attribute_direction
 from vae.runs import load_run
@@ -192,12 +192,12 @@ def test_an_interpolation_needs_no_server_while_it_is_dragged(
     slider = page.get_by_role("slider", name="From A to B", include_hidden=True)
     large = page.get_by_label(re.compile("^Decoded .* on the straight path"))
     expect(large).to_be_visible()
-    expect(page.get_by_role("img", name="Image A: held-out #0, label 5")).to_be_visible()
+    expect(page.get_by_role("img", name=f"Image A: held-out row {digits_row(0)} of digits, label 5")).to_be_visible()
 
     def another() -> bool:
         """Of 360 images chance may name the one that is there."""
         page.get_by_role("button", name="Random", exact=True).nth(1).click()
-        return page.get_by_role("img", name=re.compile("^Image B: held-out #(?!1,)")).is_visible()
+        return page.get_by_role("img", name=re.compile(f"^Image B: held-out row (?!{digits_row(1)} )")).is_visible()
 
     eventually(another)
     page.wait_for_url(re.compile(r"b=(?!1&)\d+"))

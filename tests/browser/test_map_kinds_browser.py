@@ -47,7 +47,7 @@ def test_the_ellipse_of_a_full_covariance(server: Any, window: Any, eventually: 
     eventually(lambda: len(where(page)) == 2)  # what the pointer decodes is told once a frame
     page.mouse.down()
     page.mouse.up()
-    expect(page.locator(".where")).to_contain_text("the posterior mean of #")
+    expect(page.locator(".where")).to_contain_text(re.compile(r"the posterior mean of row [\d,]+ of digits"))
     page.mouse.move(*(place + 200 for place in middle(stage)))
 
     def drawn() -> bool:
@@ -139,4 +139,4 @@ def histograms(page: Page, url: str, tone: str, eventually: Callable[..., None])
     with page.expect_download() as waiting:
         page.get_by_text("Values as a table (CSV)").click()
     lines = Path(waiting.value.path()).read_text().splitlines()
-    assert (lines[0], len(lines)) == ("run,index,label,z0", 361)
+    assert (lines[0], len(lines)) == ("run,index,row,row_of,label,z0", 361)

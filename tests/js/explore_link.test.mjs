@@ -15,5 +15,7 @@ test("weights and images by number", () => {
   assert.deepEqual([14063, 0, null, undefined].map(weightsWord), ["weights of step 14,063", "weights of step 0", "", ""]);
   const images = Object.create(Images.prototype);
   images.codes = { labels: null, header: {} };
-  assert.equal(images.title(8828), "#8,828");
+  assert.equal(images.title(8828), "image 8,828");
+  images.codes = { labels: Uint8Array.of(0, 1), rows: Uint32Array.of(5, 8828), header: { rows_of: "faces.npz", classes: ["a", "b"] } };
+  assert.equal(images.title(1), "row 8,828 of faces.npz, label b");
 });

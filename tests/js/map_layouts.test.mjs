@@ -96,7 +96,7 @@ test("the page says what each kind of map is, and that neighbours are latent one
   for (const method of ["plane", "line", "dims", "pca", "tsne", "umap"]) assert.match(about(method), /^9 images · .*found in latent space, not on the map\.$/s);
   assert.match(about("pca"), /29 %/);
   assert.match(about("tsne"), /no inverse.*8 nearest points, weighted by 1\/distance²/);
-  assert.match(about("dims", { base: 7 }), /z2 × z5, the other 8 held at the code of #7/);
+  assert.match(about("dims", { base: "row 7 of faces.npz" }), /z2 × z5, the other 8 held at the code of row 7 of faces.npz;/);
   assert.doesNotMatch(about("plane", { shaded: false }), /shaded/);
   assert.match(about("tsne-sklearn"), /openTSNE .*several times faster; this one cannot place new points/);
   for (const method of ["pca", "dims", "tsne", "line"]) {

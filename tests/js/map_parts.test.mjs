@@ -6,7 +6,7 @@ import { brightOnDark, refusal } from "../../ui/static/map_arrive.js";
 import { Fit, readLayout } from "../../ui/static/map_fit.js";
 import { Input, corners } from "../../ui/static/map_input.js";
 import { countLabels, exportFile, placeNames, spread } from "../../ui/static/map_selection.js";
-import { writeBits, writeCode } from "../../ui/static/map_side.js";
+import { describeImage, writeBits, writeCode } from "../../ui/static/map_side.js";
 import { BENEATH, normalQuantile, quantileTiles, windowTiles } from "../../ui/static/map_tiles.js";
 import { View } from "../../ui/static/map_view.js";
 import { classColour } from "../../ui/static/map_colours.js";
@@ -21,6 +21,13 @@ const headed = (header, ...parts) => {
   return Uint8Array.from([...padded, ...bytes.flatMap((part) => [...part, ...new Uint8Array(-part.length & 3)])]);
 };
 
+test("each image's row in the user's own file comes after the labels", () => {
+  const header = { n: 3, k: 1, labels: true, label_bytes: 1, log_variance: false, rows_of: "faces.npz" };
+  const nats = Float32Array.of(7, 8, 9);
+  const codes = readCodes(headed(header, nats, nats, nats, Uint8Array.of(3, 1, 2), Uint32Array.of(70000, 0, 5)));
+  assert.deepEqual([[...codes.labels], [...codes.rows]], [[3, 1, 2], [70000, 0, 5]]);
+});
+
 test("codes come as views on their bytes", () => {
   const header = { n: 3, k: 2, labels: true, label_bytes: 1, log_variance: true };
   const bytes = headed(header, Float32Array.of(1, 2, 3, 4, 5, 6), Float32Array.of(-1, -2, -3, -4, -5, -6), Float32Array.of(7, 8, 9), Float32Array.of(-7, -8, -9), Uint8Array.of(3, 1, 2));
@@ -31,6 +38,7 @@ test("codes come as views on their bytes", () => {
     assert.deepEqual([...codes.rate], [7, 8, 9]);
     assert.deepEqual([...codes.distortion], [-7, -8, -9]);
     assert.deepEqual([...codes.labels], [3, 1, 2]);
+    assert.equal(codes.rows, null);
   }
   assert.throws(() => readCodes(bytes.subarray(0, bytes.length - 4)), RangeError);
   const bare = readCodes(headed({ ...header, labels: false, log_variance: false }, Float32Array.of(1, 2, 3, 4, 5, 6), Float32Array.of(7, 8, 9), Float32Array.of(1, 1, 1)));
@@ -131,6 +139,12 @@ test("a selection is counted, thinned and written out", () => {
   assert.deepEqual([json.run, json.map, json.indices], ["run", { method: "pca", places: ["pca_1", "pca_2"] }, [1]]);
   assert.deepEqual(json.images[0], { index: 1, label: "c", rate: 2.5, distortion: -4, z0: 4, z1: 5, z2: -6, pca_1: -2, pca_2: 3 });
   assert.equal(csv.name, "run-pca-2-images.csv");
+  const own = { ...codes, rows: Uint32Array.of(70, 1234), header: { ...codes.header, rows_of: "faces.npz, x_test" } };
+  assert.match(exportFile("csv", "run", Uint32Array.of(1), own, placed).text, /^run,index,row,row_of,label,.*\n"run",1,1234,"faces.npz, x_test","c",/);
+  const file = JSON.parse(exportFile("json", "run", Uint32Array.of(1), own, placed).text);
+  assert.deepEqual([file.rows_of, file.images[0].row, file.images[0].row_of], ["faces.npz, x_test", 1234, "faces.npz, x_test"]);
+  assert.match(describeImage({ ...own, labels: null }, 1), /^row 1,234 of faces\.npz, x_test · rate/);
+  assert.match(describeImage(codes, 1), /^image 1, label c · rate/);
   assert.deepEqual(placeNames("dims", ["z3", "z7"]), ["dims_z3", "dims_z7"]);
   assert.deepEqual(placeNames("line", ["z0", "rate in nats"]), ["line_z0", "line_rate"]);
   assert.deepEqual(placeNames("tsne", ["", ""]), ["tsne_1", "tsne_2"]);

@@ -193,9 +193,9 @@ test("images to choose from, by label", () => {
 test("one way to write images and weights", () => {
   const model = new SheetModel(() => {});
   model.codes = { header: { classes: ["no", "yes"] }, labels: Uint8Array.of(0, 1) };
-  assert.equal(model.nameOf(1), "held-out #1, label yes");
-  model.codes = { header: {} };
-  assert.equal(model.nameOf(8828), "held-out #8,828");
+  assert.equal(model.nameOf(1), "held-out image 1, label yes");
+  model.codes = { header: { rows_of: "faces.npz, x_test" }, rows: Uint32Array.of(7, 1234) };
+  assert.equal(model.nameOf(1), "held-out row 1,234 of faces.npz, x_test");
   model.handle = { word: "decoded in this page", step: 14063, shape: { k: 2 }, reason: "", problem: "" };
   assert.equal(model.words, "decoded in this page · weights of step 14,063");
   model.handle.step = null;

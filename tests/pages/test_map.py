@@ -259,7 +259,7 @@ def test_a_histogram_counts_every_image_by_label(fresh: None, demo: Path, quanti
         assert figure.layout.yaxis.title.text == "images"
     rows = list(csv.DictReader(io.StringIO(histogram_table(demo, quantity))))
     np.testing.assert_allclose([float(row[quantity]) for row in rows], values, rtol=1e-4, atol=1e-6)
-    assert set(rows[0]) == {"run", "index", "label", quantity}
+    assert set(rows[0]) == {"run", "index", "row", "row_of", "label", quantity}
 
 
 def test_a_histogram_leaves_out_what_is_not_finite_and_says_so(
@@ -294,10 +294,17 @@ def test_bits_are_shown_as_probabilities_beside_their_prior(fresh: None, app: Ap
 def test_the_table_holds_every_image(fresh: None, demo: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(map_table(demo, MapView("plane")))))
     codes = codes_of(load_run(demo))
+    measured = ["rate", "distortion", "z0", "z1", "plane_z0", "plane_z1"]
     assert len(rows) == 360
     assert [row["label"] for row in rows] == [str(label) for label in codes.labels]
-    assert list(rows[5]) == ["run", "index", "label", "rate", "distortion", "z0", "z1", "plane_z0", "plane_z1"]
-    assert (rows[5]["run"], rows[5]["index"]) == ("two", "5")
+    assert list(rows[5]) == ["run", "index", "row", "row_of", "label", *measured]
+    assert (rows[5]["run"], rows[5]["index"], rows[5]["row_of"]) == ("two", "5", "digits")
+    from sklearn.datasets import load_digits
+
+    own = load_digits()  # whose order the rows undo the hidden split to
+    for row, image in zip(rows, codes.images, strict=True):
+        assert str(own.target[int(row["row"])]) == row["label"]
+        np.testing.assert_array_equal(np.round(own.images[int(row["row"])] / 16 * 255), image[0])
     assert float(rows[5]["z1"]) == float(rows[5]["plane_z1"]) == pytest.approx(float(codes.loc[5, 1]), rel=1e-4)
     assert float(rows[5]["distortion"]) == pytest.approx(float(codes.distortion[5]), rel=1e-4)
 

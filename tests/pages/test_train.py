@@ -193,6 +193,40 @@ def test_continue_submits_again(app: AppTest, make_run: Callable[..., Path], eng
     assert [p for p, _ in engine.submitted] == [path]
 
 
+@pytest.mark.parametrize(("state", "button"), [("stopped", "continue"), ("finished", "train-on")])
+def test_other_data_are_told_before_anything_changes(
+    app: AppTest, make_run: Callable[..., Path], engine: Any, state: str, button: str
+) -> None:
+    path = make_run("run", state=state)
+    content = json.loads((path / "config.json").read_text())
+    content["data"]["digest"] = "0" * 64
+    (path / "config.json").write_text(json.dumps(content))
+    cold(app, run="run")
+    before = {file.name: file.read_bytes() for file in path.glob("*.json")}
+    app.button(key=button).click().run()
+    assert not app.exception
+    assert "digits: not the data that run &#x27;run&#x27; was made with" in html(app)
+    assert engine.submitted == []
+    assert {file.name: file.read_bytes() for file in path.glob("*.json")} == before
+
+
+def test_a_file_of_ones_own_is_kept_by_its_absolute_path(
+    app: AppTest, runs_folder: Path, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numpy.save(tmp_path / "own.npy", numpy.random.default_rng(0).random((20, 4, 4)))
+    monkeypatch.chdir(tmp_path)
+    cold(app).button_group(key="train-dataset").set_value("your own file").run()
+    app.text_input(key="train-path").set_value("~nouser/own.npy").run()
+    assert not app.exception
+    assert "no user &#x27;~nouser&#x27; on this machine" in html(app)
+    app.text_input(key="train-path").set_value("own.npy").run()
+    app.button(key="start").click().run()
+    assert not app.exception
+    config, data = runs.read_config(only_run(runs_folder))
+    assert (config.dataset, data["path"]) == (str(tmp_path / "own.npy"), str(tmp_path / "own.npy"))
+    assert len(data["digest"]) == 64
+
+
 def test_a_finished_run_trains_on_as_long_again(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
     path = make_run("run", state="finished")
     epochs = runs.read_config(path)[0].epochs

@@ -51,6 +51,9 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         kind = "<u2" if header["label_bytes"] == 2 else "u1"
         arrays["labels"] = np.frombuffer(data, kind, n, at)
         at += -(-n * header["label_bytes"] // 4) * 4
+    if header["rows_of"] is not None:
+        arrays["rows"] = np.frombuffer(data, "<u4", n, at)
+        at += 4 * n
     assert at == len(data)
     return header, arrays
 
@@ -65,7 +68,8 @@ def test_codes_and_images_arrive_as_they_are(client: TestClient, run: Path) -> N
     assert (header["n"], header["k"], header["height"], header["channels"]) == (360, 2, 8, 1)
     assert header["source"] == "360 held-out images of digits"
     assert header["rate_per_dim"] == pytest.approx(codes.rate_per_dim.tolist())
-    for name in ("loc", "log_variance", "rate", "distortion", "labels"):
+    assert (header["rows_of"], header["parts"]) == ("digits", ["test", "train"])
+    for name in ("loc", "log_variance", "rate", "distortion", "labels", "rows"):
         np.testing.assert_array_equal(arrays[name], getattr(codes, name).ravel())
     images = client.get(f"/runs/one/images/{sha}").content
     np.testing.assert_array_equal(

@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from vae import runs
+from vae.datasets.dataset import split_indices
 from vae.errors import ConfigError, ProjectionError, RunBusy, RunDamaged
 from vae.projecting import (
     FOLDER,
@@ -357,14 +358,15 @@ def test_the_command_line_writes_places(tmp_path: Path) -> None:
     assert (report["method"], report["state"], report["n"]) == ("pca", "finished", 360)
     assert sum(report["explained"]) == pytest.approx(1, abs=1e-3)
     lines = out.read_text().splitlines()
-    assert lines[0] == "index,x,y,label"
+    assert lines[0] == "index,row,row_of,x,y,label"
     assert len(lines) == 361
     places = unpack_frame(
         (
             folder_of(tmp_path / "one", "pca", runs.content_hash(tmp_path / "one", runs.WEIGHTS) or "") / "frame.bin"
         ).read_bytes()
     ).places
-    assert float(lines[8].split(",")[1]) == pytest.approx(float(places[7, 0]), abs=1e-4)
+    assert lines[8].split(",")[1:3] == [str(split_indices(1797)[1][7]), "digits"]
+    assert float(lines[8].split(",")[3]) == pytest.approx(float(places[7, 0]), abs=1e-4)
     for bad in (
         ["--method", "nope"],
         ["--out", "map.xlsx"],

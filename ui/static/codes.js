@@ -4,11 +4,14 @@
 //   codes.loc[i * codes.header.k + j];                // E_q[z_j] of image i; logVariance alike, or null
 //   codes.rate[i]; codes.distortion[i];               // nats
 //   codes.labels?.[i];                                // index into codes.header.classes
+//   codes.rows?.[i];                                  // its row in codes.header.rows_of, the user's own file
 //   const all = await codes.images();                 // Uint8Array (n, height, width, channels)
 //   codes.header.rate_per_dim[j];                     // nats; of the marginals where header.marginals says so
 //   const one = await codes.image(i);                 // Uint8Array (height, width, channels)
 //
 // Where the codes cannot be had, the promise is rejected with a CodesError whose message is for the page.
+
+import { whole } from "./format.js";
 
 const text = new TextDecoder();
 const BLOCK = 1000; // images fetched at once when only some are wanted
@@ -53,7 +56,13 @@ export function readCodes(bytes) {
     rate: take(Float32Array, n),
     distortion: take(Float32Array, n),
     labels: header.labels ? take(header.label_bytes === 2 ? Uint16Array : Uint8Array, n) : null,
+    rows: typeof header.rows_of === "string" ? take(Uint32Array, n) : null,
   };
+}
+
+/** What image `index` is called: `row 1,234 of faces.npz`, or `image 7` where nobody knows its row. */
+export function imageName({ rows, header }, index) {
+  return rows ? `row ${whole(rows[index])} of ${header.rows_of}` : `image ${whole(index)}`;
 }
 
 class Codes {

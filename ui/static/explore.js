@@ -372,7 +372,7 @@ class Explore {
     const { index, distance } = found;
     const title = this.images.title(index);
     const old = sha === this.sha ? "" : ", by the codes of an earlier snapshot";
-    this.picture.sayReal(`${title}, ${this.kind.distance(distance)}${old}`, `Start from image ${title}`);
+    this.picture.sayReal(`${title}, ${this.kind.distance(distance)}${old}`, `Start from ${title}`);
     if (index === this.wanted) return;
     const bytes = this.heldOut.here(index);
     this.wanted = bytes || !(this.held || this.motion) ? index : null;

@@ -1,7 +1,7 @@
 // Held-out images to start from: a strip that is leafed through, shuffled or held to one label.
 
+import { imageName } from "./codes.js";
 import { paintBytes } from "./explore_picture.js";
-import { whole } from "./format.js";
 import { element } from "./mount.js";
 
 export const TILES = 12;
@@ -68,10 +68,11 @@ export class Images {
     return `label ${classes?.[label] ?? label}`;
   }
 
-  /** `#3, label 7` */
+  /** `row 3 of digits, label 7` */
   title(index) {
     const { labels } = this.codes;
-    return labels ? `#${whole(index)}, ${this.nameOf(labels[index])}` : `#${whole(index)}`;
+    const name = imageName(this.codes, index);
+    return labels ? `${name}, ${this.nameOf(labels[index])}` : name;
   }
 
   /** The image that is in use, or null. */
@@ -91,7 +92,7 @@ export class Images {
     const { codes } = this;
     const tiles = indices.map((index) => {
       const canvas = element("canvas", { "aria-hidden": "true" });
-      const tile = element("button", { className: "tile", type: "button", "aria-label": `Image ${this.title(index)}`, title: this.title(index) }, canvas);
+      const tile = element("button", { className: "tile", type: "button", "aria-label": this.title(index), title: this.title(index) }, canvas);
       tile.dataset.index = index;
       tile.addEventListener("click", () => this.on.take(index));
       return { index, tile, canvas };

@@ -2,9 +2,8 @@
 // Python hears of the view (it keeps the address) and starts and stops fits.
 
 import { intoAddress } from "./address.js";
-import { loadCodes } from "./codes.js";
+import { imageName, loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
-import { whole } from "./format.js";
 import { Arrive, brightOnDark, encode } from "./map_arrive.js";
 import { MapCanvas } from "./map_canvas.js";
 import { colouring } from "./map_colours.js";
@@ -297,8 +296,8 @@ class LatentMap {
     const { loc, header: { k } } = this.codes;
     const z = loc.subarray(index * k, index * k + k);
     this.side.nearest(index);
-    this._decode(z, `z = ${this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`} of #${whole(index)}`, false);
-    this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to #${whole(index)} in latent space`);
+    this._decode(z, `z = ${this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`} of ${imageName(this.codes, index)}`, false);
+    this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to ${imageName(this.codes, index)} in latent space`);
     if (this.view.method === "dims" && this.others === "chosen") this._layout(false);
   }
 
@@ -392,7 +391,7 @@ class LatentMap {
   _words() {
     const { view, codes, chosen, others, source: { plane } } = this;
     const { shade, tiles } = this.canvas;
-    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, bits: this.bits, base: others === "chosen" ? chosen : null, shaded: shade.on, beneath: tiles.kind });
+    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, bits: this.bits, base: others === "chosen" && chosen !== null ? imageName(codes, chosen) : null, shaded: shade.on, beneath: tiles.kind });
     this.canvas.stage.setAttribute("aria-label", `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`);
   }
 }

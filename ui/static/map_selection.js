@@ -31,15 +31,16 @@ export function placeNames(method, axes) {
 }
 
 /**
- * The chosen as a file: { name, type, text }. Rows have index, label, rate and distortion (nats), the code z0, z1, ...
+ * The chosen as a file: { name, type, text }. Rows have index, row and row_of (the user's own file, where known), label, rate and distortion (nats), the code z0, z1, ...
  * and the place on the map, `placed` = { xy, method, names }, under its two names.
  */
 export function exportFile(kind, run, indices, codes, { xy, method, names }) {
-  const { labels, header, rate, distortion, loc } = codes;
+  const { labels, header, rate, distortion, loc, rows: own } = codes;
   const number = (value) => Number(value.toPrecision(6));
   const code = (i) => Object.fromEntries(Array.from({ length: header.k }, (_, d) => [`z${d}`, number(loc[i * header.k + d])]));
   const rows = Array.from(indices, (i) => ({
     index: i,
+    ...(own ? { row: own[i], row_of: header.rows_of } : {}),
     ...(labels ? { label: header.classes?.[labels[i]] ?? labels[i] } : {}),
     rate: number(rate[i]),
     distortion: number(distortion[i]),
@@ -49,7 +50,7 @@ export function exportFile(kind, run, indices, codes, { xy, method, names }) {
   }));
   const name = `${run}-${method}-${rows.length}-images.${kind}`;
   if (kind === "json") {
-    const about = { run, source: header.source, map: { method, places: names } };
+    const about = { run, source: header.source, ...(own ? { rows_of: header.rows_of } : {}), map: { method, places: names } };
     return { name, type: "application/json", text: JSON.stringify({ ...about, indices: Array.from(indices), images: rows }, null, 1) };
   }
   const cell = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);

@@ -18,7 +18,7 @@ const SLOW = "computed by scikit-learn: openTSNE (“t-SNE”) is several times 
 function aboutBits({ view, source, k, plane, base }) {
   const shown = {
     line: "the probability q(z0 = 1|x) across, the rate upwards",
-    dims: `probabilities q(z = 1|x) of z${view.i} × z${view.j}${k > 2 ? `, the other ${k - 2} held at ${base === null ? "0" : `the code of #${base}`}` : ""}`,
+    dims: `probabilities q(z = 1|x) of z${view.i} × z${view.j}${k > 2 ? `, the other ${k - 2} held at ${base === null ? "0" : `the code of ${base}`}` : ""}`,
     pca: `PCA of the probabilities q(z = 1|x): ${plane ? percent(plane.explained[0] + plane.explained[1]) : ""} of their variance`,
   }[view.method] ?? `laid out by the probabilities q(z = 1|x); distances and sizes on this map mean nothing; a place stands for a blend of the ${BLEND} nearest points, weighted by 1/distance²`;
   return `${source} · ${shown} · the codes are ${k} bits: there is no plane between them and no prior ring; a place decodes to its nearest code, each bit 0 below ½ and 1 from there on`;
@@ -30,7 +30,7 @@ export function aboutLayout({ view, source, k, plane, base, shaded, beneath, bit
   const parts = bits ? [aboutBits({ view, source, k, plane, base })] : [{
     plane: `${source} · the true plane (d = 2), no projection, decoded exactly`,
     line: `${source} · the one latent dimension across, the rate upwards; decoded exactly`,
-    dims: `${source} · z${view.i} × z${view.j}, the other ${k - 2} held at ${base === null ? "0" : `the code of #${base}`}; decoded exactly there`,
+    dims: `${source} · z${view.i} × z${view.j}, the other ${k - 2} held at ${base === null ? "0" : `the code of ${base}`}; decoded exactly there`,
     pca: `${source} · PCA: ${plane ? percent(plane.explained[0] + plane.explained[1]) : ""} of the codes’ variance; a place decodes to the point of the plane, exactly`,
   }[view.method] ?? `${source} · distances and sizes on this map mean nothing, only who is near whom. It has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`];
   if (view.method === "tsne-sklearn") parts.push(SLOW);

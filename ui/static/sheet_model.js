@@ -1,9 +1,8 @@
 // What a mode of the Explore page draws with: the run's decoder, and its held-out images with their codes.
 
-import { loadCodes } from "./codes.js";
+import { imageName, loadCodes } from "./codes.js";
 import { openDecoder } from "./decoder_client.js";
 import { weightsWord } from "./explore_link.js";
-import { whole } from "./format.js";
 import { rgba } from "./preview_data.js";
 
 const RETRY = 3000; // milliseconds until codes that could not be fetched are asked for again
@@ -98,11 +97,11 @@ export class SheetModel {
     if (image) put(canvas, image);
   }
 
-  /** "held-out #3, label 7" */
+  /** "held-out row 3 of digits, label 7" */
   nameOf(index) {
     const { labels, header } = this.codes;
-    if (!labels) return `held-out #${whole(index)}`;
-    return `held-out #${whole(index)}, label ${header.classes?.[labels[index]] ?? labels[index]}`;
+    if (!labels) return `held-out ${imageName(this.codes, index)}`;
+    return `held-out ${imageName(this.codes, index)}, label ${header.classes?.[labels[index]] ?? labels[index]}`;
   }
 
   /** Held-out image `index` as ImageData. */

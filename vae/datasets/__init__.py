@@ -2,7 +2,7 @@
 
     load_dataset("digits")                               offline, embedded in scikit-learn
     load_dataset("mnist", binarize="epoch")              downloaded once into the data root
-    load_dataset("faces.npz", progress=print)            `images` or `x`, optional `labels`
+    load_dataset("faces.npz", progress=print)            a file of yours, see `vae.datasets.arrays`
 
 A new dataset is one class or one instance in `registered.py` and one line in `DATASETS` at its foot.
 """
@@ -18,6 +18,7 @@ from vae.datasets.dataset import DataInfo, Dataset, Source
 from vae.datasets.downloads import Progress
 from vae.datasets.registered import DATASETS
 from vae.errors import ConfigError
+from vae.files import expanded
 
 __all__ = ["DATASETS", "DataInfo", "Dataset", "Progress", "data_root", "describe", "is_here", "load_dataset"]
 
@@ -41,7 +42,8 @@ def load_dataset(
 
 
 def describe(name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none") -> DataInfo:
-    """What `load_dataset` would return, without a download. A registered set costs nothing, a file is read once."""
+    """What `load_dataset` would return, without a download. A registered set costs nothing and has no digest, a file is
+    read once and has one."""
     return _source(name_or_path).describe(_root(root)).binarized(binarize)
 
 
@@ -54,7 +56,7 @@ def data_root() -> Path:
     """`ELBO_ROOM_DATA`, else `elbo-room` in the user's cache folder. Laid out as torchvision does."""
     chosen = os.environ.get("ELBO_ROOM_DATA")
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "elbo-room" / "Cache"
     if sys.platform == "darwin":
@@ -63,14 +65,14 @@ def data_root() -> Path:
 
 
 def _root(root: str | Path | None) -> Path:
-    return data_root() if root is None else Path(root).expanduser()
+    return data_root() if root is None else expanded(root)
 
 
 def _source(name_or_path: str | Path) -> Source:
     name = str(name_or_path)
     if name in DATASETS:
         return DATASETS[name]
-    path = Path(name).expanduser()
+    path = expanded(name)
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         return ArrayFile(path)
     raise ConfigError(f"dataset: expected one of {', '.join(DATASETS)}, or an .npz or .npy file, got {name[:80]!r}")

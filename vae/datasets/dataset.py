@@ -6,7 +6,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class DataInfo:
     """A dataset described without its images; `support` is the one after binarisation.
 
     shape: (channels, height, width). scale: the stored value that means 1. classes: the names that labels index.
+    path: absolute, of a file of the user's. digest: of the stored arrays, see `vae.datasets.identity`; None until a
+    registered set has been read.
     """
 
     name: str
@@ -39,6 +41,8 @@ class DataInfo:
     train: int  # number of images
     test: int
     classes: tuple[str, ...] | None = None
+    path: str | None = field(default=None, compare=False)
+    digest: str | None = field(default=None, compare=False)
 
     @property
     def pixels(self) -> int:
@@ -63,6 +67,8 @@ class DataInfo:
                 train=int(values["train"]),
                 test=int(values["test"]),
                 classes=None if classes is None else tuple(str(c) for c in classes),
+                path=_text(values.get("path")),
+                digest=_text(values.get("digest")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"description of the data: expected name, shape, support, ... ({error!r})") from None
@@ -83,12 +89,18 @@ class DataInfo:
         return dataclasses.replace(self, support="binary", scale=self.scale if binarize == "epoch" else 1)
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images and labels on the CPU. Everything else sees images through `to_float` only.
 
     train, test: (N, channels, height, width) as stored: uint8 from 0 to `scale`; float32 at scale 1 for support "real"
-    and for grey levels that came as floats. train_labels, test_labels: (N,) int64, or None.
+    and for grey levels that came as floats. train_labels, test_labels: (N,) int64, or None. train_rows, test_rows: (N,)
+    int64, each image's row in the file or set that it came from, which undoes the order and the split here; arrays: of
+    which of its arrays those are rows, where train and test are two.
     Raises DataError when the images do not fit `info`: they are refused, never rescaled.
     """
 
@@ -98,8 +110,14 @@ class Dataset:
     train_labels: Tensor | None = None
     test_labels: Tensor | None = None
     binarize: str = "none"
+    train_rows: Tensor = None  # type: ignore[assignment]  # given nothing: the order here is the set's own
+    test_rows: Tensor = None  # type: ignore[assignment]
+    arrays: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
+        for name in ("train", "test"):
+            if getattr(self, f"{name}_rows") is None:
+                object.__setattr__(self, f"{name}_rows", torch.arange(len(getattr(self, name))))
         for part, count in (("train", self.info.train), ("test", self.info.test)):
             grey = self.binarize == "epoch" and part == "train"
             _check(f"{self.info.name}, {part}", getattr(self, part), count, self.info, "unit" if grey else None)
@@ -126,6 +144,11 @@ class Dataset:
     @property
     def classes(self) -> tuple[str, ...] | None:
         return self.info.classes
+
+    def rows_of(self, part: str) -> str:
+        """What `train_rows` or `test_rows` are rows of: "faces.npz", or "faces.npz, x_test"."""
+        array = self.arrays[part == "test"]
+        return f"{self.name}, {array}" if array else self.name
 
     def to_float(self, x: Tensor, generator: Noise = None) -> Tensor:
         """Stored images (..., c, h, w) as float32 on the support, on x's device.
@@ -189,12 +212,34 @@ def held_out_count(count: int) -> int:
     return min(-(-count // 5), MOST_HELD_OUT)
 
 
-def split(info: DataInfo, images: np.ndarray, labels: np.ndarray | None) -> Dataset:
-    """images (N, c, h, w), labels (N,) of whole numbers -> the Dataset with the fixed split."""
-    train, test = split_indices(len(images))
+def mixed(indices: np.ndarray) -> np.ndarray:
+    """The same in a fixed random order: the first n of a part should be a fair sample of it."""
+    return indices[np.random.RandomState(SPLIT_SEED).permutation(len(indices))]
+
+
+def split(
+    info: DataInfo,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    parts: tuple[np.ndarray, np.ndarray] | None = None,
+    arrays: tuple[str, str] = ("", ""),
+    first: int = 0,
+) -> Dataset:
+    """images (N, c, h, w), labels (N,) of whole numbers -> the Dataset with the fixed split, or with `parts`: places
+    of training and held-out images. Where they come from two `arrays`, the held-out ones follow the `first`."""
+    train, test = (torch.from_numpy(part) for part in parts or split_indices(len(images)))
     x = torch.from_numpy(images)
     y = None if labels is None else torch.from_numpy(labels.astype(np.int64))
-    return Dataset(info, x[train], x[test], None if y is None else y[train], None if y is None else y[test])
+    return Dataset(
+        info,
+        x[train],
+        x[test],
+        None if y is None else y[train],
+        None if y is None else y[test],
+        train_rows=train,
+        test_rows=test - first if any(arrays) else test,
+        arrays=arrays,
+    )
 
 
 def _draw(x: Tensor, scale: int, stream: int) -> Tensor:

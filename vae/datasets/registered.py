@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vae.datasets.arrays import read_npz
-from vae.datasets.dataset import SPLIT_SEED, DataInfo, Dataset, Source, held_out_count, split
+from vae.datasets.dataset import DataInfo, Dataset, Source, held_out_count, mixed, split
 from vae.datasets.downloads import Progress, Remote, checksum, fetch
+from vae.datasets.identity import identified
+from vae.datasets.npz import read_npz
 from vae.errors import DataError
 
 _IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -34,7 +35,8 @@ class Digits(Source):
     def load(self, root: Path, progress: Progress) -> Dataset:
         table = self._table()
         images = table[:, :64].reshape(-1, 1, 8, 8).astype(np.uint8)
-        return split(self.describe(root), images, table[:, 64])
+        labels = table[:, 64].astype(np.int64)
+        return split(identified(self.describe(root), images, labels), images, labels)
 
     def is_here(self, root: Path) -> bool:
         return True
@@ -73,7 +75,9 @@ class TorchvisionSet(Source):
         if self._incomplete(folder):
             fetch(self.info.name, root, folder, lambda: self._remotes(folder), _gunzip, progress)
         x, y, x_test, y_test = (self._read(folder, name) for name in _IDX_FILES)
-        return Dataset(self.info, x.unsqueeze(1), x_test.unsqueeze(1), y.to(torch.int64), y_test.to(torch.int64))
+        info = identified(self.info, *(part.numpy() for part in (x, y, x_test, y_test)))
+        y, y_test = y.to(torch.int64), y_test.to(torch.int64)
+        return Dataset(info, x.unsqueeze(1), x_test.unsqueeze(1), y, y_test, arrays=("train", "test"))
 
     def is_here(self, root: Path) -> bool:
         return not self._incomplete(root / self.cls / "raw")
@@ -151,8 +155,11 @@ class BinarizedMnist(Source):
         if not (folder / self._FILE).is_file():
             fetch("binarized-mnist", root, folder, lambda: self._remotes(folder), self._convert, progress)
         parts = read_npz(folder / self._FILE, ("train", "test"))
-        train, test = (_shuffled(_entry(folder / self._FILE, parts, name)) for name in ("train", "test"))
-        return Dataset(self.describe(root), train, test)
+        found = [_entry(folder / self._FILE, parts, name) for name in ("train", "test")]
+        rows = [torch.from_numpy(mixed(np.arange(len(images)))) for images in found]
+        train, test = (torch.from_numpy(images)[row].unsqueeze(1) for images, row in zip(found, rows, strict=True))
+        info = identified(self.describe(root), *found)
+        return Dataset(info, train, test, train_rows=rows[0], test_rows=rows[1], arrays=("train", "test"))
 
     def is_here(self, root: Path) -> bool:
         return (root / "binarized_mnist" / self._FILE).is_file()
@@ -205,7 +212,8 @@ class DSprites(Source):
             )
         arrays = read_npz(file, ("imgs", "latents_classes"))
         images, factors = _entry(file, arrays, "imgs"), _entry(file, arrays, "latents_classes")
-        return split(self.describe(root), images[:, np.newaxis], factors[:, -5])  # shape, scale, orientation, x, y
+        labels = factors[:, -5].astype(np.int64)  # of shape, scale, orientation, x, y
+        return split(identified(self.describe(root), images, labels), images[:, np.newaxis], labels)
 
     def is_here(self, root: Path) -> bool:
         return self._file(root).is_file()
@@ -227,12 +235,6 @@ def _entry(file: Path, arrays: Mapping[str, np.ndarray], name: str) -> np.ndarra
             f"{file}: expected an array named {name}, which is not there; delete the file to download it again"
         )
     return arrays[name]
-
-
-def _shuffled(images: np.ndarray) -> torch.Tensor:
-    """(N, h, w) -> (N, 1, h, w) in the dataset's fixed order."""
-    order = np.random.RandomState(SPLIT_SEED).permutation(len(images))
-    return torch.from_numpy(images[order]).unsqueeze(1)
 
 
 DATASETS: dict[str, Source] = {

@@ -24,6 +24,8 @@ DATA = fields(
     train=whole(),
     test=whole(),
     classes=optional(items(text())),
+    path=optional(text()),
+    digest=optional(text(64)),
 )
 
 
@@ -38,12 +40,14 @@ def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
     return _understood(path, _read(path))
 
 
-def replace_config(path: Path, config: Config) -> None:
-    """Change the config of a run that nobody trains."""
+def replace_config(path: Path, config: Config, digest: str | None = None) -> None:
+    """Change the config of a run whose lock we hold; `digest`: of its data, where a registered set was read for the
+    first time."""
     content = _read(path)
     _understood(path, content)
+    data = content["data"] if digest is None else {**content["data"], "digest": digest}
     try:
-        _write(path, {**content, "config": config.to_json()})
+        _write(path, {**content, "config": config.to_json(), "data": data})
     except OSError as error:
         raise RunError(
             f"run {path.name!r} cannot be written ({error.strerror}); make its folder writable, or copy it"

@@ -57,8 +57,10 @@ def run_path(name: str, root: Path | None = None) -> Path:
 def create_run(config: Config, data: dict[str, Any], name: str | None = None, root: Path | None = None) -> Path:
     """A new directory for a completed config. Two runs of one name get `name` and `name-2`.
 
-    `data` is the dataset's description as JSON (`vae.datasets.describe(...).to_json()`).
+    `data` is the dataset's description as JSON (`vae.datasets.describe(...).to_json()`). A file is kept by its absolute
+    path: a namesake in another folder is another file.
     """
+    config = dataclasses.replace(config, dataset=data.get("path") or config.dataset)
     root = root or runs_root()
     codes = f"{config.latent_dim}bits" if config.latent == "bernoulli" else f"d{config.latent_dim}"
     base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-{codes}")
@@ -198,10 +200,16 @@ class Run:
         return model.eval().requires_grad_(False)
 
     def dataset(self) -> Dataset:
-        """The run's own view of its data, binarised as in training."""
-        from vae.datasets import load_dataset
+        """The run's own view of its data, binarised as in training. DataChanged where they are others by now."""
+        from vae.run_data import load_data
 
-        return load_dataset(self.config.dataset, binarize=self.config.binarize or "none")
+        return load_data(self.name, self.config, self.data)
+
+    def check_data(self) -> None:
+        """Raise DataError where the data are not those of the run any more, or a file is gone. Never downloads."""
+        from vae.run_data import check_data
+
+        check_data(self.name, self.config, self.data)
 
 
 def load_run(path: str | Path) -> Run:
