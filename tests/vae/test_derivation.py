@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import random
 
 import pytest
 import torch
@@ -118,6 +119,27 @@ def test_a_narrow_q_is_not_always_the_closest(bent: bool, x: float, m: float) ->
     if (bent, x, m) == (True, 1.0, 0.6):
         assert model.best_scale(x, m) == pytest.approx(math.sqrt(2 / 3 - 0.36), rel=1e-12)
         assert float(distortion[0]) > float(distortion.min()) + 0.2
+
+
+def test_wherever_the_sliders_go_no_right_formula_is_called_wrong() -> None:
+    """The sampled checks of steps 1, 3, 5, 6 and 8, at ends, at special places and in between."""
+    pick, checks = random.Random(4), []
+    at = lambda low, high, *special: pick.choice([low, high, *special, pick.uniform(low, high)])  # noqa: E731
+    for seed in range(60):
+        model = ScalarModel(pick.random() < 0.6, at(0.1, 2.0))
+        x, m, s = at(-3.0, 3.0, -1.0, 0.0), at(-3.0, 3.0, 0.0, 0.01), at(0.05, 2.0, 1.0)
+        bound, terms = (made(model, x, m, s, 4000, generator(seed)) for made in (jensen, two_terms))
+        checks += [bound.elbo, bound.evidence, terms.distortion, terms.rate, terms.total]
+        cov1, cov2 = (gaussians.covariance_2d(at(0.2, 2.0), at(0.2, 2.0), at(-0.95, 0.95, 0.0, 0.05)) for _ in range(2))
+        loc = t(at(-2.0, 2.0, 0.0), at(-2.0, 2.0, 0.0))
+        checks.append(gaussians.kl_2d(loc, cov1, t(0.0, 0.0), cov2, 20_000, generator(seed)).kl)
+        found = gaussians.rate(t(at(-3.0, 3.0, 0.0), 0.0), t(at(0.05, 2.0, 1.0), 1.0), 20_000, generator(seed))
+        checks += [*found.per_dim, found.total]
+        if seed % 4 == 0:
+            law = monte_carlo.measure(model, x, m, s, generator(seed))
+            checks += [law.slope, law.spread[0], law.spread[-1], law.mean]
+    assert all(check.possible for check in checks)
+    assert sum(not check.agrees for check in checks) <= len(checks) / 100
 
 
 # divergences
