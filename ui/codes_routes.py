@@ -26,6 +26,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ui.decoder_routes import model_of, weights_sha
+from ui.network import base_path
 from vae.errors import ConfigError, ElboRoomError, RunNotFound
 from vae.runs import load_run, run_path
 
@@ -167,11 +168,10 @@ def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
 
 def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
-    base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
         Route(f"{base}/runs/{{name}}/codes/{{sha}}", in_thread(codes), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/images/{{sha}}", in_thread(images), methods=["GET"]),
     ]
 
 
-codes_routes: list[BaseRoute] = make_routes()
+codes_routes: list[BaseRoute] = make_routes(base_path())
