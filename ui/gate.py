@@ -12,6 +12,7 @@ import functools
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from vae.files import write_atomically
 from vae.runs import runs_root
 
 YEAR = 365 * 86_400
+REASONS_TOLD = 20  # to the terminal
 
 
 def inline_scripts() -> str:
@@ -114,6 +116,7 @@ class Gate:
         ancestors = network.frame_ancestors()
         self.framed = bool(ancestors)
         self.headers = security_headers(ancestors)
+        self.told: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -126,6 +129,7 @@ class Gate:
         if not reason and not self.admit(scope, owner):
             reason = "This server asks for an invitation."
         if reason and scope["type"] == "websocket":
+            self._tell(reason)
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
             return
         path, page = scope.get("path", ""), _wants_page(headers)
@@ -145,30 +149,40 @@ class Gate:
                     answer.append("set-cookie", _cookie(new_visitor, scope["scheme"] == "https", in_frame))
             await send(message)
 
-        app = _refused(reason, page) if reason else UPLOADS_CLOSED if _uploads(path) else self.app
+        base = network.base_path()
+        app = self.app
+        if reason:
+            app = _refused(reason, 403, page)
+        elif page and path != base and not path.startswith(f"{base}/"):
+            app = _refused(f"The pages of this server are below {base}/, as server.baseUrlPath says.", 404, page)
+        elif path.startswith(f"{base}/_stcore/upload_file"):
+            app = UPLOADS_CLOSED
         own = not reason and path.endswith("/_stcore/host-config")
         await app(scope, receive, without_dialogs(send_with_headers) if own else send_with_headers)
 
+    def _tell(self, reason: str) -> None:
+        """A page whose websocket is refused only waits: the terminal says why. Each reason once, and few of them."""
+        if reason not in self.told and len(self.told) < REASONS_TOLD:
+            self.told.add(reason)
+            logging.getLogger("elbo_room").warning("A live connection was refused. %s", reason)
 
+
+# Streamlit's own way in for files would hold in memory whatever anybody sends.
 UPLOADS_CLOSED = PlainTextResponse("No page of this app takes uploads here.", 404)
 
 
-def _uploads(path: str) -> bool:
-    """Streamlit's own way in for files, which no page uses: it would hold whatever anybody sends in memory."""
-    return path.startswith(f"{network.base_path()}/_stcore/upload_file")
-
-
-def _refused(reason: str, page: bool) -> Response:
+def _refused(reason: str, status: int, page: bool) -> Response:
+    """The reason, as a page for a person and as plain text for all else."""
     if not page:
-        return PlainTextResponse(reason, 403)
+        return PlainTextResponse(reason, status)
     return HTMLResponse(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>ELBO Room</title><style>:root{color-scheme:light dark}"
         "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}</style>"
-        f"<h1>Not let in</h1><p>{escape(reason)}</p>"
+        f"<h1>No page here</h1><p>{escape(reason)}</p>"
         "<p>Settings go onto the command line (<code>streamlit run app.py --server.allowedHosts …</code>) or into "
         "<code>.streamlit/config.toml</code>; README.md, “Behind a proxy”, has examples.</p>",
-        403,
+        status,
     )
 
 

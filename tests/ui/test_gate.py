@@ -203,6 +203,26 @@ def test_a_refused_page_load_is_answered_by_a_page_that_names_the_setting() -> N
     assert "server.corsAllowedOrigins" in client().get("/", headers={**PAGE, "origin": "http://lab.example"}).text
 
 
+def test_a_page_beside_the_base_path_says_where_the_pages_are(options: dict[str, object]) -> None:
+    options["server.baseUrlPath"] = "lab"
+    for path in ("/", "/train", "/labyrinth"):
+        answer = client().get(path, headers=PAGE)
+        assert answer.status_code == 404
+        assert "below /lab/, as server.baseUrlPath says" in answer.text
+    assert client().get("/lab/_stcore/host-config", headers=PAGE).status_code == 200
+
+
+def test_the_terminal_says_why_a_live_connection_was_refused(caplog: pytest.LogCaptureFixture) -> None:
+    browser = client()
+    for number in (1, 1, *range(50)):
+        headers = {**HOST, "origin": f"http://evil{number}.example"}
+        with pytest.raises(WebSocketDisconnect), browser.websocket_connect("/live", headers=headers):
+            pass
+    assert "http://evil1.example" in caplog.messages[0]
+    assert "server.corsAllowedOrigins" in caplog.messages[0]
+    assert len(caplog.messages) == len(set(caplog.messages)) == gate.REASONS_TOLD
+
+
 def test_an_allowed_origin_passes_on_both_planes(options: dict[str, object]) -> None:
     options["server.corsAllowedOrigins"] = ["http://lab.example"]
     headers = {**HOST, "origin": "http://lab.example"}
