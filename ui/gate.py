@@ -178,9 +178,9 @@ def _refused(reason: str, status: int, page: bool) -> Response:
     return HTMLResponse(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>ELBO Room</title><style>:root{color-scheme:light dark}"
-        "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}</style>"
+        "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}code{white-space:nowrap}</style>"
         f"<h1>No page here</h1><p>{escape(reason)}</p>"
-        "<p>Settings go onto the command line (<code>streamlit run app.py --server.allowedHosts …</code>) or into "
+        "<p>Settings go onto the command line (<code>--server.allowedHosts …</code>) or into "
         "<code>.streamlit/config.toml</code>; README.md, “Behind a proxy”, has examples.</p>",
         status,
     )

@@ -32,8 +32,10 @@ def base_path() -> str:
 def refusal(headers: Mapping[str, str]) -> str:
     """Why a request with these headers is refused, in a sentence that names the setting; "" lets it pass."""
     host = headers.get("host", "")
-    if not host_allowed(hostname(host)):
-        return f"Host {host[:80]!r} is not one of this server's names; add it to server.allowedHosts if it should be."
+    name = hostname(host)
+    if not host_allowed(name):
+        more = f"if it should be, add {name[:80] or 'it'} to server.allowedHosts."
+        return f"Host {host[:80]!r} is not one of this server's names; {more}"
     origin = headers.get("origin", "")
     if _split(origin) is None:
         return f"Origin {origin[:80]!r} is not the address of a site."

@@ -20,6 +20,10 @@ def test_this_machine_passes(host: str) -> None:
     assert refusal({"host": host}) == ""
 
 
+def test_a_refusal_names_what_the_list_is_to_hold() -> None:
+    assert "add lab.example to server.allowedHosts" in refusal({"host": "Lab.Example:8501"})
+
+
 def test_allowed_hosts_and_open_addresses(options: dict[str, object]) -> None:
     options["server.address"] = "0.0.0.0"
     assert host_allowed("192.0.2.7")  # an address cannot be rebound
