@@ -52,5 +52,5 @@ app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
     routes=[*routes, *codes_routes, *map_routes],
-    middleware=[Middleware(Gate)],
+    middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

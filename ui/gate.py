@@ -107,13 +107,14 @@ def without_dialogs(send: Send) -> Send:
 class Gate:
     """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it.
 
-    ConfigError where a site that may frame the app is none.
+    admit: who may come in. ancestors: the sites that may show the app in a frame.
     """
 
-    def __init__(self, app: ASGIApp, admit: Callable[[Scope, str], bool] = everybody) -> None:
+    def __init__(
+        self, app: ASGIApp, admit: Callable[[Scope, str], bool] = everybody, ancestors: Sequence[str] = ()
+    ) -> None:
         self.app = app
         self.admit = admit
-        ancestors = network.frame_ancestors()
         self.framed = bool(ancestors)
         self.headers = security_headers(ancestors)
         self.told: set[str] = set()
@@ -178,7 +179,8 @@ def _refused(reason: str, status: int, page: bool) -> Response:
     return HTMLResponse(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>ELBO Room</title><style>:root{color-scheme:light dark}"
-        "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}code{white-space:nowrap}</style>"
+        "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}"
+        "code{white-space:nowrap}</style>"
         f"<h1>No page here</h1><p>{escape(reason)}</p>"
         "<p>Settings go onto the command line (<code>--server.allowedHosts …</code>) or into "
         "<code>.streamlit/config.toml</code>; README.md, “Behind a proxy”, has examples.</p>",

@@ -231,9 +231,8 @@ def test_an_allowed_origin_passes_on_both_planes(options: dict[str, object]) -> 
         assert socket.receive_text() == ""
 
 
-def test_nobody_frames_the_app_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ELBO_ROOM_FRAME_ANCESTORS", "https://course.example https://*.uni.example:8443")
-    headers = client().get("/", headers=HOST).headers
+def test_nobody_frames_the_app_unless_they_are_named() -> None:
+    headers = client(ancestors=("https://course.example", "https://*.uni.example:8443")).get("/", headers=HOST).headers
     assert "; frame-ancestors https://course.example https://*.uni.example:8443" in headers["content-security-policy"]
     assert "x-frame-options" not in headers
 
@@ -241,14 +240,14 @@ def test_nobody_frames_the_app_unless_they_are_named(monkeypatch: pytest.MonkeyP
 FRAMED = {**PAGE, "sec-fetch-dest": "iframe", "sec-fetch-site": "cross-site"}
 
 
-def test_a_framed_page_gets_a_cookie_that_browsers_keep_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_framed_page_gets_a_cookie_that_browsers_keep_there() -> None:
     assert "SameSite=Lax" in client().get("/", headers=FRAMED).headers["set-cookie"]  # no frame: none is shown
-    monkeypatch.setenv("ELBO_ROOM_FRAME_ANCESTORS", "https://course.example")
+    course = ("https://course.example",)
     assert {"SameSite=None", "Secure", "Partitioned"} <= set(
-        client().get("/", headers=FRAMED).headers["set-cookie"].split("; ")
+        client(ancestors=course).get("/", headers=FRAMED).headers["set-cookie"].split("; ")
     )
     for alone in (PAGE, {**FRAMED, "sec-fetch-site": "same-site"}, {**FRAMED, "sec-fetch-dest": "document"}):
-        assert "SameSite=Lax" in client().get("/", headers=alone).headers["set-cookie"]
+        assert "SameSite=Lax" in client(ancestors=course).get("/", headers=alone).headers["set-cookie"]
 
 
 def test_the_cookie_stays_below_the_base_path(options: dict[str, object]) -> None:
