@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
-from streamlit import config
+from streamlit import config, net_util
 
 from vae.errors import ConfigError
 
@@ -100,6 +100,22 @@ def host_allowed(name: str) -> bool:
     return bool(name) and any(
         pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:])) for pattern in patterns
     )
+
+
+def origin_for_others(url: str) -> str | None:
+    """Where others reach what this visitor sees at `url`: "" there too; another origin where the visitor sits at the
+    server itself; None where nobody else reaches it."""
+    parts = _split(url)
+    if parts is None or (parts.hostname or "") not in LOCAL:
+        return ""
+    if (config.get_option("server.address") or "") in LOCAL:
+        return None
+    listed = [name for name in config.get_option("server.allowedHosts") if "*" not in name]
+    for name in (_browser_name(), *listed, net_util.get_internal_ip() or ""):
+        if name not in ("", *LOCAL) and host_allowed(name):
+            place = f"[{name}]" if ":" in name else name
+            return f"{parts.scheme}://{place}" + (f":{parts.port}" if parts.port else "")
+    return None
 
 
 def tell_streamlit() -> None:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from ui import look
 from ui.components.address import complete_address
+from ui.components.link import link
 from ui.gallery import STATES, facts, last_measured
 from vae import runs
 from vae.errors import RunDamaged, RunError, RunNotFound
@@ -77,6 +78,7 @@ def _select(names: list[str], current: str | None, about: str, keep: tuple[str, 
             )  # fmt: skip
         if about:
             look.note(about)
+            link()
 
 
 def _chosen(key: str, keep: tuple[str, ...]) -> None:
