@@ -141,3 +141,23 @@ def test_a_redirect_is_told_as_seen_from_where_it_is_asked(before: str, path: st
 @pytest.mark.parametrize("location", ["https://example.org/x", "//example.org/x", "http://[", "x", ""])
 def test_other_redirects_stay_as_they_are(location: str) -> None:
     assert relative_location("/train", location, "localhost:8501") == location
+
+
+def test_a_link_for_others_names_a_host_that_they_reach(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network.net_util, "get_internal_ip", lambda: "192.0.2.7")
+    here, elsewhere = "http://localhost:8501/train", "https://vae.example.org/elbo/"
+    options["server.address"] = "127.0.0.1"
+    assert network.origin_for_others(here) is None  # nobody else reaches this server
+    assert network.origin_for_others(elsewhere) == ""  # that visitor does, through a proxy
+    options["server.address"] = "0.0.0.0"
+    assert network.origin_for_others(here) == "http://192.0.2.7:8501"
+    assert network.origin_for_others(elsewhere) == network.origin_for_others("") == ""
+    options["server.allowedHosts"] = ["*.uni.example", "lab.example"]
+    assert network.origin_for_others(here) == "http://lab.example:8501"  # its own address would be refused
+    options["browser.serverAddress"] = "vae.example"
+    assert network.origin_for_others("https://[::1]/train") == "https://vae.example"
+    options.update({"server.allowedHosts": [], "browser.serverAddress": "localhost"})
+    monkeypatch.setattr(network.net_util, "get_internal_ip", lambda: "127.0.0.1")  # no network
+    assert network.origin_for_others(here) is None
