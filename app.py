@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import map_fits, server
+from ui import map_fits, network, server
 from ui.codes_routes import codes_routes
 from ui.gate import Gate
 from ui.map_routes import map_routes
@@ -38,6 +38,7 @@ def _warm() -> None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    network.tell_streamlit()
     server.start()
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()
     try:
@@ -51,5 +52,5 @@ app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
     routes=[*routes, *codes_routes, *map_routes],
-    middleware=[Middleware(Gate)],
+    middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlencode
 
 import streamlit as st
 
 from ui import look, server
-from ui.components import C_slider, live_charts, live_preview, live_trail, rate_bars, run_state
+from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.owners import may_change
@@ -68,9 +67,7 @@ def header(path: Path, config: Config, dataset: str) -> None:
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
             if has_weights(path):
                 ways(path.name, "Train")
-            with st.popover("Link", icon=":material/link:", type="tertiary"):
-                look.note("Brings this view back, in any tab of a browser that reaches this server.")
-                st.code(f"{st.context.url or ''}?{urlencode({'run': path.name})}", language=None, wrap_lines=True)
+            link()
             leave("Copy settings", ":material/content_copy:", {"from": path.name})
             leave("New run", ":material/add:", {})
 

@@ -27,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 
 from ui.decoder_routes import model_of, weights_sha
 from ui.limiters import in_thread_of
+from ui.network import base_path
 from vae.errors import ConfigError, ElboRoomError, RunNotFound
 from vae.runs import load_run, run_path, runs_root
 
@@ -219,11 +220,10 @@ def _ensure(request: Request) -> Response:
 
 def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
-    base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
         Route(f"{base}/runs/{{name}}/codes/{{sha}}", with_codes(codes), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/images/{{sha}}", with_codes(images), methods=["GET"]),
     ]
 
 
-codes_routes: list[BaseRoute] = make_routes()
+codes_routes: list[BaseRoute] = make_routes(base_path())

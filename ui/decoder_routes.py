@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ui.limiters import in_thread_of
+from ui.network import base_path
 from vae import runs
 from vae.checked_json import Misfit, fields, parse, text
 from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
@@ -209,7 +210,6 @@ def _decode(request: Request, path: Path) -> Response:
 
 def make_decoder_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
-    base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
         Route(f"{base}/runs/{{name}}/decoder", decoder, methods=["GET"]),
         Route(f"{base}/runs/{{name}}/decoder/{{sha}}", packed, methods=["GET"]),
@@ -217,4 +217,4 @@ def make_decoder_routes(base: str = "") -> list[BaseRoute]:
     ]
 
 
-decoder_routes: list[BaseRoute] = make_decoder_routes()
+decoder_routes: list[BaseRoute] = make_decoder_routes(base_path())

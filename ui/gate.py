@@ -1,8 +1,8 @@
 """The one gate in front of pages, data routes and websockets.
 
-It refuses foreign Host and Origin headers (DNS rebinding, other sites' scripts), gives every browser a signed
-identity in a cookie, and puts the security headers on every answer. Who may come in is `admit`: everybody, as long
-as the server listens on this machine only, which is how it ships.
+It refuses foreign Host and Origin headers (DNS rebinding, other sites' scripts; `ui/network.py` says which are), gives
+every browser a signed identity in a cookie, and puts the security headers on every answer. Who may come in is `admit`:
+everybody, as long as the server listens on this machine only, which is how it ships.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import base64
 import functools
 import hashlib
 import hmac
-import ipaddress
 import json
+import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
 
+from ui import network
 from vae.files import write_atomically
 from vae.runs import runs_root
 
-LOCAL = ("localhost", "127.0.0.1", "::1")
 YEAR = 365 * 86_400
+REASONS_TOLD = 20  # to the terminal
 
 
 def inline_scripts() -> str:
@@ -53,18 +53,24 @@ POLICY = "; ".join(
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
-        "frame-ancestors 'none'",
     ]
 )
-SECURITY_HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
-}
+
+
+def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
+    """What goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
+    framing = " ".join(ancestors) or "'none'"
+    headers = {
+        "content-security-policy": f"{POLICY}; frame-ancestors {framing}",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    }
+    if not ancestors:  # this older header can name no sites
+        headers["x-frame-options"] = "DENY"
+    return headers
 
 
 def everybody(scope: Scope, owner: str) -> bool:
@@ -99,11 +105,19 @@ def without_dialogs(send: Send) -> Send:
 
 
 class Gate:
-    """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it."""
+    """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it.
 
-    def __init__(self, app: ASGIApp, admit: Callable[[Scope, str], bool] = everybody) -> None:
+    admit: who may come in. ancestors: the sites that may show the app in a frame.
+    """
+
+    def __init__(
+        self, app: ASGIApp, admit: Callable[[Scope, str], bool] = everybody, ancestors: Sequence[str] = ()
+    ) -> None:
         self.app = app
         self.admit = admit
+        self.framed = bool(ancestors)
+        self.headers = security_headers(ancestors)
+        self.told: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -112,53 +126,66 @@ class Gate:
         headers = Headers(scope=scope)
         visitor = visitor_id(cookie_parser(headers.get("cookie", "")))
         scope.setdefault("state", {})["owner"] = owner = owner_id(visitor)
-        reason = refusal(headers)
+        reason = network.refusal(headers)
         if not reason and not self.admit(scope, owner):
             reason = "This server asks for an invitation."
         if reason and scope["type"] == "websocket":
+            self._tell(reason)
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
             return
-        new_visitor = "" if visitor or not _wants_page(headers) else secrets.token_urlsafe(18)
+        path, page = scope.get("path", ""), _wants_page(headers)
+        new_visitor = "" if visitor or reason or not page else secrets.token_urlsafe(18)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self.headers.items():
                     answer[name] = value  # set, not append: Streamlit sends some of them too
-                if "/app/static/" in scope.get("path", ""):
+                if "/app/static/" in path:
                     answer["cache-control"] = "no-cache"  # modules of two versions must not meet after an update
-                if new_visitor and not reason:
-                    answer.append("set-cookie", _cookie(new_visitor, secure=scope["scheme"] == "https"))
+                if "location" in answer:
+                    answer["location"] = network.relative_location(path, answer["location"], headers.get("host", ""))
+                if new_visitor:
+                    in_frame = self.framed and _in_frame(headers)
+                    answer.append("set-cookie", _cookie(new_visitor, scope["scheme"] == "https", in_frame))
             await send(message)
 
-        app = PlainTextResponse(reason, status_code=403) if reason else self.app
-        own = not reason and scope.get("path", "").endswith("/_stcore/host-config")
+        base = network.base_path()
+        app = self.app
+        if reason:
+            app = _refused(reason, 403, page)
+        elif page and path != base and not path.startswith(f"{base}/"):
+            app = _refused(f"The pages of this server are below {base}/, as server.baseUrlPath says.", 404, page)
+        elif path.startswith(f"{base}/_stcore/upload_file"):
+            app = UPLOADS_CLOSED
+        own = not reason and path.endswith("/_stcore/host-config")
         await app(scope, receive, without_dialogs(send_with_headers) if own else send_with_headers)
 
-
-def refusal(headers: Mapping[str, str]) -> str:
-    """Why a request with these headers is refused, in a sentence; "" lets it pass."""
-    host = headers.get("host", "")
-    if not host_allowed(_hostname(host)):
-        return f"Host {host[:80]!r} is not one of this server's names; add it to server.allowedHosts if it should be."
-    origin = headers.get("origin")
-    if origin is not None and _place(origin) != host and origin not in config.get_option("server.corsAllowedOrigins"):
-        return f"Origin {origin[:80]!r} is another site; open the app in its own tab."
-    return ""
+    def _tell(self, reason: str) -> None:
+        """A page whose websocket is refused only waits: the terminal says why. Each reason once, and few of them."""
+        if reason not in self.told and len(self.told) < REASONS_TOLD:
+            self.told.add(reason)
+            logging.getLogger("elbo_room").warning("A live connection was refused. %s", reason)
 
 
-def host_allowed(name: str) -> bool:
-    """Names of this machine, the configured address, and `server.allowedHosts` (`*.example.org`, `*`)."""
-    address = (config.get_option("server.address") or "").lower()
-    if name in LOCAL or (name and name in (address, config.get_option("browser.serverAddress").lower())):
-        return True
-    if address not in LOCAL and _is_ip(name):
-        return True  # open to the network: an address, unlike a name, cannot be rebound
-    for pattern in config.get_option("server.allowedHosts"):
-        pattern = pattern.strip().lower()
-        if pattern == "*" or name == pattern or (pattern.startswith("*.") and name.endswith(pattern[1:])):
-            return bool(name)
-    return False
+# Streamlit's own way in for files would hold in memory whatever anybody sends.
+UPLOADS_CLOSED = PlainTextResponse("No page of this app takes uploads here.", 404)
+
+
+def _refused(reason: str, status: int, page: bool) -> Response:
+    """The reason, as a page for a person and as plain text for all else."""
+    if not page:
+        return PlainTextResponse(reason, status)
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        "<title>ELBO Room</title><style>:root{color-scheme:light dark}"
+        "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}"
+        "code{white-space:nowrap}</style>"
+        f"<h1>No page here</h1><p>{escape(reason)}</p>"
+        "<p>Settings go onto the command line (<code>--server.allowedHosts …</code>) or into "
+        "<code>.streamlit/config.toml</code>; README.md, “Behind a proxy”, has examples.</p>",
+        status,
+    )
 
 
 def visitor_id(cookies: Mapping[str, str]) -> str:
@@ -202,43 +229,25 @@ def _sign(visitor: str, key: bytes) -> str:
     return hmac.new(key, visitor.encode(), hashlib.sha256).hexdigest()
 
 
-def _cookie(visitor: str, secure: bool) -> str:
+def _cookie(visitor: str, secure: bool, in_frame: bool) -> str:
+    """In a frame on another site a browser keeps only a Secure cookie with SameSite=None; Partitioned: one for each
+    site that frames the app, which browsers keep that block the cookies of other sites."""
     key = signing_key(runs_root())
     parts = [
         f"{cookie_name(key)}={visitor}.{_sign(visitor, key)}",
-        "Path=/",
+        f"Path={network.base_path() or '/'}",
         f"Max-Age={YEAR}",
         "HttpOnly",
-        "SameSite=Lax",
+        *(["SameSite=None", "Partitioned"] if in_frame else ["SameSite=Lax"]),
     ]
-    return "; ".join([*parts, "Secure"] if secure else parts)
+    return "; ".join([*parts, "Secure"] if secure or in_frame else parts)
+
+
+def _in_frame(headers: Mapping[str, str]) -> bool:
+    """Whether this page load goes into another site's frame. Browsers say so over https and on this machine only, as
+    they keep Secure cookies there only."""
+    return headers.get("sec-fetch-dest") == "iframe" and headers.get("sec-fetch-site") == "cross-site"
 
 
 def _wants_page(headers: Mapping[str, str]) -> bool:
     return "text/html" in headers.get("accept", "")
-
-
-def _place(origin: str) -> str:
-    """Host and port of an Origin, "" where it is none."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
-
-
-def _hostname(host: str) -> str:
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises for a port that is no number
-    except ValueError:
-        return ""
-    plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
-    return (parts.hostname or "").lower().rstrip(".") if plain else ""
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

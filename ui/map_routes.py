@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from ui.codes_routes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
 from ui.decoder_routes import model_of
+from ui.network import base_path
 from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunNotFound
 from vae.projecting import folder_of, read_fit, read_frame, read_projection
@@ -168,7 +169,6 @@ def _projection(folder: Path, _: int) -> Projection:
 
 def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path."""
-    base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
         Route(f"{base}/runs/{{name}}/plane/{{sha}}", with_codes(plane), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),
@@ -177,4 +177,4 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     ]
 
 
-map_routes: list[BaseRoute] = make_routes()
+map_routes: list[BaseRoute] = make_routes(base_path())

@@ -18,7 +18,6 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -28,6 +27,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.decoder_routes import decoder_routes
+from ui.network import base_path, origin_allowed
 from ui.tailer import Tailer
 from vae.checked_json import Misfit, parse, read_bytes
 from vae.errors import RunDamaged, RunNotFound
@@ -35,7 +35,7 @@ from vae.preview_file import PREVIEW_LIMIT, read_header
 from vae.runs import run_path
 
 RUNS_LIMIT = 32  # runs that one tab may watch at a time
-MESSAGE_LIMIT = 4096  # bytes of a message from a browser
+MESSAGE_LIMIT = 4096  # characters of a message from a browser
 SEND_LIMIT = 30.0  # seconds; a viewer that takes nothing for so long is let go
 
 _tailers: dict[Path, Tailer] = {}
@@ -51,17 +51,6 @@ def _tailer(path: Path) -> Tailer:
     return tailer
 
 
-def same_origin(socket: WebSocket) -> bool:
-    """Whether the page that opens the connection came from here. Programs other than browsers send no Origin."""
-    origin = socket.headers.get("origin")
-    if origin is None:
-        return True
-    try:
-        return urlsplit(origin).netloc.lower() == socket.headers.get("host", "").lower() != ""
-    except ValueError:
-        return False
-
-
 async def live(socket: WebSocket) -> None:
     """The live connection of one tab.
 
@@ -71,7 +60,7 @@ async def live(socket: WebSocket) -> None:
     SHA-256 of the newest published ones, or null), {"run", "error"}, and binary
     previews: uint32 length of a padded JSON {"run", "bytes"}, the JSON, the bytes of live.bin.
     """
-    if not same_origin(socket):
+    if not origin_allowed(socket.headers):  # as the gate; here again, because a socket is no request of the page's
         await socket.close(1008)  # before accept: the handshake is answered by 403
         return
     await socket.accept()
@@ -83,6 +72,14 @@ async def live(socket: WebSocket) -> None:
             tasks.cancel_scope.cancel()
     finally:
         viewer.leave_all()
+
+
+def read_wish(text: str) -> Any:
+    """What a tab's message says; None where it is no JSON of a few levels."""
+    try:
+        return parse(text.encode(errors="replace"), 4 * MESSAGE_LIMIT)  # bytes of so many characters
+    except Misfit:
+        return None
 
 
 @dataclass
@@ -111,10 +108,11 @@ class Viewer:
             message = await self.socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            try:
-                wish = parse((message.get("text") or "").encode(errors="replace"), MESSAGE_LIMIT)
-            except Misfit:
-                wish = None
+            text = message.get("text") or ""
+            if len(text) > MESSAGE_LIMIT or len(message.get("bytes") or b"") > MESSAGE_LIMIT:
+                await self.socket.close(1009, f"a message may have {MESSAGE_LIMIT:,} characters")
+                return
+            wish = read_wish(text)
             if isinstance(wish, dict) and isinstance(wish.get("watch"), str):
                 await self.watch(wish["watch"], wish.get("offset"), wish.get("file"))
             elif isinstance(wish, dict) and isinstance(wish.get("unwatch"), str):
@@ -266,7 +264,6 @@ def thumbnail_png(data: bytes, columns: int = 4) -> bytes:
 
 def make_routes(base: str = "") -> list[BaseRoute]:
     """The routes under the server's base path, for `st.App(routes=...)`."""
-    base = f"/{base.strip('/')}" if base.strip("/") else ""
     return [
         WebSocketRoute(f"{base}/live", live),
         Route(f"{base}/runs/{{name}}/preview", preview, methods=["GET"]),
@@ -274,4 +271,4 @@ def make_routes(base: str = "") -> list[BaseRoute]:
     ]
 
 
-routes: list[BaseRoute] = [*make_routes(), *decoder_routes]
+routes: list[BaseRoute] = [*make_routes(base_path()), *decoder_routes]

@@ -16,6 +16,7 @@ import streamlit as st
 
 from ui import look
 from ui.components.address import complete_address
+from ui.components.link import link
 from ui.gallery import STATES, facts, last_measured
 from vae import runs
 from vae.errors import RunDamaged, RunError, RunNotFound
@@ -57,6 +58,7 @@ def choose_run(
         _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
         if path is not None and about and has_weights(path) and not damage(path):
             ways(path.name, here)
+            link()
     return path if _can_be_shown(path, name, bool(found)) else None
 
 

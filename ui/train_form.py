@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ui import look, server
-from ui.gate import LOCAL
+from ui.network import LOCAL
 from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config

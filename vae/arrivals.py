@@ -2,8 +2,8 @@
 
 PNG and JPEG only; the header's size and a PNG's checksums are checked before any pixel is decoded. Dark ink on a
 transparent ground lies over white, light ink over black; colours become what the model takes (one or three channels),
-16 bits become 8 by the depth that is used of them, EXIF rotation is applied, of an animation the first picture counts. A
-drawing is also moved and scaled until its ink lies as that of the data's images does.
+16 bits become 8 by the depth that is used of them, EXIF rotation is applied, of an animation the first picture counts.
+A drawing is also moved and scaled until its ink lies as that of the data's images does.
 """
 
 from __future__ import annotations

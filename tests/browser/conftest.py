@@ -70,7 +70,8 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.url = f"http://localhost:{self.port}"
+        base = environment.get("STREAMLIT_SERVER_BASE_URL_PATH", "")
+        self.url = f"http://localhost:{self.port}" + (f"/{base}" if base else "")
         self.log = folder / "server.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(

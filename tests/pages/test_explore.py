@@ -50,7 +50,7 @@ def html(app: AppTest) -> str:
 
 
 def given(app: AppTest) -> dict[str, dict[str, Any]]:
-    """What each component was given, by its name."""
+    """What each component of the view was given, by its name; the link beside the run is another's."""
 
     def walk(block: Any) -> Any:
         for element in block:
@@ -59,7 +59,10 @@ def given(app: AppTest) -> dict[str, dict[str, Any]]:
             elif hasattr(getattr(element, "proto", None), "component_name"):
                 yield element.proto
 
-    return {p.component_name.removeprefix("elbo_room_"): json.loads(p.json) for p in walk(app.main.children.values())}
+    protos = walk(app.main.children.values())
+    found = {proto.component_name.removeprefix("elbo_room_"): json.loads(proto.json) for proto in protos}
+    found.pop("link", None)
+    return found
 
 
 def address(app: AppTest) -> dict[str, str]:

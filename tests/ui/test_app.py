@@ -49,6 +49,11 @@ def test_every_plane_is_behind_the_gate(client: TestClient, path: str) -> None:
     assert "frame-ancestors" in client.get(path).headers["content-security-policy"]
 
 
+def test_streamlits_uploads_are_closed(client: TestClient) -> None:
+    answer = client.put("/_stcore/upload_file/a/b", files={"file": b"x"})
+    assert (answer.status_code, answer.text) == (404, "No page of this app takes uploads here.")
+
+
 def test_modules_and_styles_have_their_types(client: TestClient) -> None:
     assert "javascript" in client.get("/app/static/live.js").headers["content-type"]
     assert client.get("/app/static/palette.css").headers["content-type"].startswith("text/css")

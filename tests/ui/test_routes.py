@@ -319,7 +319,7 @@ def test_hostile_names_are_answered_by_a_sentence(client: TestClient, run: Path,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "7", "[]", '{"watch":7}', '{"watch":["a"]}', '{"watch":"' + "x" * 9000 + '"}']
+    "text", ["", "{", "7", "[]", '{"watch":7}', '{"watch":["a"]}', "[" * 4000, '{"watch":' * 400, "[{" * 2048]
 )
 def test_what_is_no_wish_is_answered_by_a_sentence(client: TestClient, run: Path, text: str) -> None:
     with client.websocket_connect("/live") as socket:
@@ -327,6 +327,21 @@ def test_what_is_no_wish_is_answered_by_a_sentence(client: TestClient, run: Path
         assert "expected" in Tab(socket).next("error")["error"]
         socket.send_bytes(b"\0\1")
         assert "expected" in Tab(socket).next("error")["error"]
+
+
+@pytest.mark.parametrize("kind", ["text", "bytes"])
+def test_a_message_that_is_too_long_ends_the_connection(
+    client: TestClient, run: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client.websocket_connect("/live") as socket:
+        tab = Tab(socket)
+        tab.watch("one", file="x" * 4000)
+        assert tab.next("status")["run"] == "one"
+        monkeypatch.setattr(module, "read_wish", lambda text: pytest.fail(f"read {len(text)} characters"))
+        socket.send({"type": "websocket.receive", kind: "x" * 4097 if kind == "text" else b"x" * 4097})
+        with pytest.raises(WebSocketDisconnect) as ended:
+            tab.next("none")
+        assert ended.value.code == 1009
 
 
 @pytest.mark.parametrize(("offset", "file"), [(-1, "x"), (10**12, "x"), ("0", "x"), (True, "x"), (None, None), (5, 7)])

@@ -1,0 +1,22 @@
+"""A link to the view that is open, as text and as a QR code."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.components.mounting import browser_component
+from ui.network import origin_for_others
+
+_link = browser_component("link")
+REACHED = "Brings this view back, in any browser that reaches this server."
+ALONE = (
+    "Only this machine reaches this address. Started as `streamlit run app.py --server.address 0.0.0.0`, the app is "
+    "open to your network, and here stands an address for it."
+)
+
+
+def link(key: str = "link") -> None:
+    """The button that opens it. The address is read in the browser: what a drag wrote there Python does not know."""
+    origin = origin_for_others(st.context.url or "")
+    with st.popover("Link", icon=":material/link:", type="tertiary"):
+        _link(key=key, data={"origin": origin or "", "note": ALONE if origin is None else REACHED})
