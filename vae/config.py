@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from vae.errors import ConfigError
 
 BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "tf32", "bfloat16")
-TEXTS = ("dataset", "likelihood", "latent", "network", "activation", "objective", "estimator", "lr_schedule", "device")
-CHOSEN = ("likelihood", "estimator")  # of them, what may be left open
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
 C_LIMITS = (1e-12, 1e12)
 C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
+MOST_LAYERS, MOST_WIDTH = 16, 2**20  # hidden ones; what memory a network takes is counted before it is built
+MOST_OF = {"latent_dim": 512, "threads": 4096}  # threads: of any machine; this one's are `vae.machine.most_threads`
+MOST = 10**9  # of every other whole number
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,24 @@ class Config:
     record_every: int | None = None  # steps that one record averages over
 
     def __post_init__(self) -> None:
-        for name in TEXTS:
-            if not isinstance(getattr(self, name), (str, *([type(None)] if name in CHOSEN else []))):
-                raise ConfigError(f"{name}: expected a name, got {getattr(self, name)!r:.80}")
         _choice("binarize", self.binarize, (None, *BINARIZE))
         _choice("precision", self.precision, (None, *PRECISIONS))
-        for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
+        for name in ("dataset", "likelihood", "latent", "network", "activation", "objective", "estimator", "device"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ConfigError(f"{name}: expected a whole number of 1 or more, got {value!r}")
-        if not (isinstance(self.seed, int) and 0 <= self.seed < 2**63):
-            raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {self.seed!r}")
-        if self.lr is not None and not (_is_number(self.lr) and self.lr > 0):
-            raise ConfigError(f"lr: expected a positive number such as 1e-3, got {self.lr!r}")
+            if not (isinstance(value, str) or (value is None and name in ("likelihood", "estimator"))):
+                raise ConfigError(f"{name}: expected a name, got {_short(value)}")
+        for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
+            value, most = getattr(self, name), MOST_OF.get(name, MOST)
+            if value is not None and not _whole(value, 1, most):
+                raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {_short(value)}")
+        if not _whole(self.seed, 0, 2**63 - 1):
+            raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {_short(self.seed)}")
+        if self.lr is not None and not _positive(self.lr):
+            raise ConfigError(f"lr: expected a positive number such as 1e-3, got {_short(self.lr)}")
         if self.C is not None and self.C != "fit":
             check_C(self.C)
-        widths = isinstance(self.hidden, (tuple, list)) and all(
-            type(width) is int and width >= 1 for width in self.hidden
-        )
-        if self.hidden is not None and not widths:
-            raise ConfigError(f"hidden: expected widths of 1 or more such as 400 or 512,256, got {self.hidden!r}")
+        if self.hidden is not None:
+            check_hidden(self.hidden)
         parse_lr_schedule(self.lr_schedule)
 
     def to_json(self) -> dict[str, Any]:
@@ -111,10 +109,12 @@ class Knobs:
         _choice("part", self.part, PARTS)
         if self.C is not None and self.C != "fit":
             check_C(self.C)
-        if not (_is_number(self.lr_factor) and self.lr_factor > 0):
-            raise ConfigError(f"lr_factor: expected a positive number, got {self.lr_factor!r}")
-        if self.pace is not None and not (_is_number(self.pace) and self.pace > 0):
-            raise ConfigError(f"pace: expected steps per second above 0, or none for full speed, got {self.pace!r}")
+        if not _positive(self.lr_factor):
+            raise ConfigError(f"lr_factor: expected a positive number, got {_short(self.lr_factor)}")
+        if self.pace is not None and not _positive(self.pace):
+            raise ConfigError(
+                f"pace: expected steps per second above 0, or none for full speed, got {_short(self.pace)}"
+            )
 
     def refresh(self) -> None:
         """Called before every step and while waiting; a subclass brings in changes from elsewhere here."""
@@ -122,25 +122,31 @@ class Knobs:
 
 def check_C(value: object) -> float:
     """C as a float, or a ConfigError in one sentence. Beyond C_LIMITS float32 knows it only as 0 or infinity."""
-    if not (isinstance(value, (int, float)) and _is_number(value) and value > 0):
-        raise ConfigError(f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {value!r}")
+    if not _positive(value):
+        raise ConfigError(
+            f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {_short(value)}"
+        )
     if not C_LIMITS[0] <= value <= C_LIMITS[1]:
         raise ConfigError(f"C: expected a number from {C_LIMITS[0]:g} to {C_LIMITS[1]:g}, got {value!r}")
     return float(value)
 
 
-def _is_number(value: object) -> bool:
-    """Whether it is a finite number, no bool, that a float can hold."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return -sys.float_info.max <= value <= sys.float_info.max
+def check_hidden(widths: object) -> None:
+    """Raise a ConfigError unless these can be the widths of hidden layers."""
+    hint = f"such as 400 or 512,256, got {_short(widths)}"
+    if not isinstance(widths, (tuple, list)) or not all(_whole(width, 1, MOST_WIDTH) for width in widths):
+        raise ConfigError(f"hidden: expected widths from 1 to {MOST_WIDTH:,} {hint}")
+    if len(widths) > MOST_LAYERS:
+        raise ConfigError(f"hidden: expected at most {MOST_LAYERS} layers, got {len(widths):,}")
 
 
 def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constant", "cosine"]:
     """`constant`, `cosine`, or `steps:200=0.63,350=0.5`: from epoch 200 on times 0.63, from 350 on times 0.5 more."""
     if text == "constant" or text == "cosine":
         return text  # type: ignore[return-value]
-    hint = f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {text!r}"
+    hint = (
+        f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {_short(text)}"
+    )
     if not (isinstance(text, str) and text.startswith("steps:")):
         raise ConfigError(hint)
     try:
@@ -155,4 +161,26 @@ def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constan
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
         names = ", ".join(str(a) for a in allowed if a is not None)
-        raise ConfigError(f"{name}: expected one of {names}, got {value!r}")
+        raise ConfigError(f"{name}: expected one of {names}, got {_short(value)}")
+
+
+def _whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _positive(value: object) -> TypeGuard[float]:
+    """Whether it is a number above 0 that a float can hold: JSON knows whole numbers of any length."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    except OverflowError:
+        return False
+
+
+def _short(value: object) -> str:
+    """As Python writes it, at most 80 signs; a number of thousands of digits by their count."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of about {int(value.bit_length() * math.log10(2)):,} digits"
+    if isinstance(value, (list, tuple, dict)) and len(value) > 20:
+        return f"{type(value).__name__} of {len(value):,}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -10,6 +10,19 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from vae.errors import ConfigError
+
+
+def expanded(path: str | Path) -> Path:
+    """`path` with a leading ~ or ~name written out; ConfigError where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0][:40]
+        raise ConfigError(
+            f"path: no user {user!r} on this machine; write the folder out, or ./{user} for a name"
+        ) from None
+
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
     """Replace `path` by `data`: a reader sees the old bytes or the new ones, never a part. Errors leave the old.

@@ -60,6 +60,7 @@ class Worker:
         self.status = runs.Status(state="starting", pid=os.getpid())
         self._write_status()
         self.config, _ = runs.read_config(path)
+        runs.check_known(path, self.config)
         usable_device(self.config.device)  # a run may come from a machine that has another
         if other is None:
             self.trainer = Trainer(self.config, self._load())

@@ -136,7 +136,7 @@ def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Cal
         for page in PAGES if readable(root / name) else ("train",):
             if found := problems_of_page(app, page, name):
                 failures[f"{page} of {name}"] = found
-    assert failures == {}
+    assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())
 
 
 @pytest.mark.parametrize("page", ["explore", "map", "binary", "train"])
@@ -188,7 +188,7 @@ def test_no_route_has_a_500(file: str, damaged: Damaged, visiting: Callable[[Pat
                     failures[address] = f"{answer.status_code} {answer.text[:100]}"
             except Exception:
                 failures[address] = traceback.format_exc(limit=-2)
-    assert failures == {}
+    assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -202,7 +202,7 @@ def test_what_is_sent_to_a_browser_that_watches_is_json(file: str, damaged: Dama
                 assert type(line["step"]) is int
         except Exception:
             failures[name] = traceback.format_exc(limit=-2)
-    assert failures == {}
+    assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())
 
 
 def test_list_names_every_run(
@@ -252,4 +252,4 @@ def test_no_command_has_a_traceback(
             told = capsys.readouterr()
             if code not in (0, 1, 2) or "Traceback" in told.err or (code and len(told.err.strip()) < 10):
                 failures[f"{command} {name}"] = f"{code}: {told.err}"
-    assert failures == {}
+    assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())

@@ -18,6 +18,7 @@ from vae.datasets.dataset import DataInfo, Dataset, Source
 from vae.datasets.downloads import Progress
 from vae.datasets.registered import DATASETS
 from vae.errors import ConfigError
+from vae.files import expanded
 
 __all__ = ["DATASETS", "DataInfo", "Dataset", "Progress", "data_root", "describe", "is_here", "load_dataset"]
 
@@ -54,7 +55,7 @@ def data_root() -> Path:
     """`ELBO_ROOM_DATA`, else `elbo-room` in the user's cache folder. Laid out as torchvision does."""
     chosen = os.environ.get("ELBO_ROOM_DATA")
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "elbo-room" / "Cache"
     if sys.platform == "darwin":
@@ -63,14 +64,14 @@ def data_root() -> Path:
 
 
 def _root(root: str | Path | None) -> Path:
-    return data_root() if root is None else Path(root).expanduser()
+    return data_root() if root is None else expanded(root)
 
 
 def _source(name_or_path: str | Path) -> Source:
     name = str(name_or_path)
     if name in DATASETS:
         return DATASETS[name]
-    path = Path(name).expanduser()
+    path = expanded(name)
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         return ArrayFile(path)
     raise ConfigError(f"dataset: expected one of {', '.join(DATASETS)}, or an .npz or .npy file, got {name[:80]!r}")
