@@ -80,7 +80,7 @@ def test_this_machine_passes(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "http://localhost:3000", "null", "http://localhost:8501.evil.example"]
+    "origin", ["http://evil.example", "http://localhost:3000", "null", "http://localhost:8501.evil.example", "http://["]
 )
 def test_a_foreign_origin_is_refused_on_both_planes(origin: str) -> None:
     assert client().get("/", headers={**HOST, "origin": origin}).status_code == 403
