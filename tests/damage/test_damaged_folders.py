@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from tests.damage.conftest import SOUND, Damaged
+from tests.damage.conftest import BITS, SOUND, Damaged
 from ui import codes_routes, decoder_routes, gate, map_fits, owners, server
 from ui.gallery import read_card
 from ui.map_routes import map_routes
@@ -51,6 +51,9 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     monkeypatch.setattr(map_fits, "warm", lambda: None)
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda: Idle())
+    monkeypatch.setattr("ui.binary_lab_job.SOON", 60.0)  # no thread outlives a test
+    monkeypatch.setattr("ui.binary_lab.DRAWS", (100, 200))
+    monkeypatch.setattr("ui.binary_lab.NUMBERS", 20_000)  # one image
 
     def visit(root: Path) -> None:
         monkeypatch.setenv("ELBO_ROOM_RUNS", str(root))
@@ -131,7 +134,7 @@ def problems_of_page(app: AppTest, page: str, name: str) -> list[str]:
 def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
     """A run whose config is refused shows its sentence everywhere; of the others every page is opened."""
     failures: dict[str, Any] = {}
-    visiting(damaged.everything)
+    visiting(damaged.alone["live-empty"])
     app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()
     for name, root in of_file(damaged, file):
         visiting(root)
@@ -145,11 +148,15 @@ def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Cal
 def test_a_sound_run_is_shown_beside_all_of_them(page: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
     visiting(damaged.everything)
     app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()
-    assert problems_of_page(app, page, SOUND) == []
+    name = BITS if page == "binary" else SOUND
+    assert problems_of_page(app, page, name) == []
     assert "er-problem" not in text_of(app)
-    if page in ("explore", "map"):
-        offered = next(box.options for box in app.selectbox if SOUND in box.options)
-        assert len([name for name in offered if name.endswith("(damaged)")]) > 80
+    if page != "train":
+        offered = next(box.options for box in app.selectbox if name in box.options)
+        assert len([option for option in offered if option.endswith("(damaged)")]) > 80
+        del app.query_params["run"]  # the first choice is one that can be opened
+        assert not app.switch_page(f"../pages/{page}.py").run().exception
+        assert "er-problem" not in text_of(app)
 
 
 def addresses(name: str, sha: str) -> Iterator[tuple[str, str]]:
