@@ -153,7 +153,7 @@ def test_a_sound_run_is_shown_beside_all_of_them(page: str, damaged: Damaged, vi
     assert "er-problem" not in text_of(app)
     if page != "train":
         offered = next(box.options for box in app.selectbox if name in box.options)
-        assert len([option for option in offered if option.endswith("(damaged)")]) > 80
+        assert len([option for option in offered if option.endswith("(cannot be opened)")]) > 80
         del app.query_params["run"]  # the first choice is one that can be opened
         assert not app.switch_page(f"../pages/{page}.py").run().exception
         assert "er-problem" not in text_of(app)
