@@ -13,8 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "noise", "checked_json"],
-    ["files"],
+    ["errors", "noise"],
+    ["files", "checked_json"],
     [
         "checked_arrays",
         "config",

@@ -28,7 +28,7 @@ from ui.codes_routes import IMMUTABLE, answer_with_codes, current_codes, in_thre
 from ui.decoder_routes import model_of
 from ui.network import base_path
 from vae.arrivals import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
-from vae.errors import ConfigError, DataError, RunDamaged, RunNotFound
+from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.projecting import folder_of, read_fit, read_frame, read_projection
 from vae.projections import PROJECTIONS, Pca
 from vae.runs import run_path
@@ -107,7 +107,14 @@ def _spread(qz_x: Any) -> dict[str, list[float] | None]:
     """Of the first of a batch: the log-variances where z's parts are independent, the covariance row by row where they
     are not, neither where z is made of bits."""
     found = {name: getattr(qz_x, name, None) for name in ("log_variance", "covariance")}
-    return {name: None if values is None else values[0].ravel().tolist() for name, values in found.items()}
+    return {name: None if values is None else _finite(values[0].ravel()).tolist() for name, values in found.items()}
+
+
+def _finite(values: Any) -> Any:
+    """The values as they are. RunError where they are not all finite numbers, which JSON does not have."""
+    if not values.isfinite().all():
+        raise RunError("q(z|x) of this picture is not made of finite numbers: the run has diverged, or was altered")
+    return values
 
 
 async def encode(request: Request) -> Response:
@@ -140,9 +147,9 @@ def _encode(request: Request, body: bytes) -> Response:
         rate = model.latent.rate(qz_x)
     loc = qz_x.mean[0]
     result: dict[str, Any] = {
-        "z": loc.tolist(),
+        "z": _finite(loc).tolist(),
         **_spread(qz_x),
-        "rate": float(rate[0]),
+        "rate": float(_finite(rate)[0]),
         "image": (seen * 255).round().astype(int).ravel().tolist(),
         "place": None,
         "note": note,

@@ -15,7 +15,7 @@ import torch
 from vae import runs
 from vae.checked_arrays import read_arrays
 from vae.checked_json import Misfit
-from vae.errors import RunBusy
+from vae.errors import RunBusy, RunError
 
 HELD_OUT = "preview/heldout.npz"
 
@@ -50,8 +50,11 @@ def pack_run(path: Path, images: int = 2000) -> int:
     np.savez_compressed(packed, **arrays)
     runs.save_checked(path, {HELD_OUT: packed.getvalue()})
     shutil.rmtree(path / "resume", ignore_errors=True)
-    for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
-        (path / name).unlink(missing_ok=True)
+    try:
+        for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
+            (path / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"run {path.name!r}: {name} cannot be removed ({error.strerror}); remove it by hand") from None
     runs.mark_as_shipped(path)
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 

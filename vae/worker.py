@@ -62,7 +62,7 @@ class Worker:
         self.status, self.config = status, start.here
         data = runs.read_config(path)[1]
         dataset = self._load(data) if other is None else other.trainer.dataset
-        self.digest = self._hold_to(dataset, data)
+        self.data = self._held_to(dataset, data)
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
         self.knobs = FileKnobs(path, self.trainer, self.replay, self._beat)
@@ -79,8 +79,8 @@ class Worker:
         if self.kept_bytes is not None:
             runs.truncate_history(self.path, self.kept_bytes)
         self._tell_machine()
-        if self.digest or self.start.config != runs.read_config(self.path)[0]:
-            runs.replace_config(self.path, self.start.config, self.digest)
+        if (self.start.config, self.data) != runs.read_config(self.path):
+            runs.replace_config(self.path, self.start.config, self.data)
         write_request(self.path, None)
         self.begun, self.status.ended_as, self.status.ended_message = True, "", ""
         self.status.total_steps = self.trainer.total_steps
@@ -98,13 +98,13 @@ class Worker:
 
         return load_data(self.path.name, self.config, data, self._progress)
 
-    def _hold_to(self, dataset: Dataset, data: dict[str, Any]) -> str | None:
-        """From its first step on a run belongs to these data: their digest where it has yet to be recorded."""
+    def _held_to(self, dataset: Dataset, data: dict[str, Any]) -> dict[str, Any]:
+        """The description of the run's data; from its first step on the run belongs to these, by their digest."""
         from vae.run_data import hold_to
 
         hold_to(self.path.name, self.config, data, dataset.info)
-        recorded = data.get("digest") is not None or (self.path / WEIGHTS).is_file()
-        return None if recorded else dataset.info.digest
+        known = data.get("digest") is not None or (self.path / WEIGHTS).is_file()
+        return data if known else {**data, "digest": dataset.info.digest}
 
     def _progress(self, fraction: float, text: str) -> None:
         if runs.read_knobs(self.path).stop:

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tests.damage.mutations import MUTATIONS
 from vae import runs, worker
 from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe
-from vae.file_knobs import Replay
 from vae.files import write_json
 from vae.pack import HELD_OUT, pack_run
 from vae.projecting import project
 
-SOUND = "sound-neighbour"
+SOUND, BITS = "sound-neighbour", "demo-digits-8bits"
+DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Damaged:
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stopped run of two bits of training, with a state, held-out images, a map, an owner and a replay."""
+    """A finished run with a state, held-out images, a map, an owner and a replay."""
     root = tmp_path_factory.mktemp("sound")
     rng = np.random.default_rng(0)
     images = rng.integers(0, 17, (50, 8, 8)).astype(np.float32) / 16
@@ -46,7 +45,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = describe(root / "data.npz")
     asked = Config(dataset=str(root / "data.npz"), hidden=(8,), epochs=2, batch_size=20, threads=1, record_every=1)
     config, _ = complete(asked, info)
-    threads = torch.get_num_threads()
     path = runs.create_run(config, info.to_json(), SOUND, root / "runs")
     assert worker.train_run(path).state == "finished"
     project(path, "pca")
@@ -55,8 +53,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs.save_checked(path, {HELD_OUT: (packed / HELD_OUT).read_bytes()})
     write_json(path / "owner.json", {"owner": "0123456789abcdef"})
     write_json(path / "resume/replay.json", {"lines": [], "until": 0, "after": 0})
-    assert Replay().until == 0
-    torch.set_num_threads(threads)
     return path
 
 
@@ -66,6 +62,7 @@ def damaged(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Damaged:
     everything, alone = root / "everything", {}
     everything.mkdir()
     (everything / SOUND).symlink_to(sound)
+    shutil.copytree(DEMOS / BITS, everything / BITS)
     for name, mutate in MUTATIONS.items():
         alone[name] = root / "alone" / name
         path = shutil.copytree(sound, alone[name] / name)

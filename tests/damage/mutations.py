@@ -286,6 +286,7 @@ def _binaries() -> dict[str, Mutation]:
         "weights-float8": weights(lambda w: w.update({n: t.to(torch.float8_e4m3fn) for n, t in w.items()})),
         "weights-whole": weights(lambda w: w.update({n: t.to(torch.int64) for n, t in w.items()})),
         "weights-largest": weights(scaled(3e38)), "weights-large": weights(scaled(1e20)),
+        "weights-largest-network": weights(lambda w: [t.fill_(3e38) for n, t in w.items() if "log_C" not in n]),
         "weights-zero": weights(scaled(0.0)), "weights-nan": weights(scaled(float("nan"))),
         "weights-none": signed(runs.WEIGHTS, save({}, metadata={"step": "1"})),
         "weights-step": signed(runs.WEIGHTS, lambda p: save(load((p / runs.WEIGHTS).read_bytes()), {"step": "x" * 50})),

@@ -29,6 +29,7 @@ from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe
 from vae.errors import RunError
+from vae.map_files import pack_places
 from vae.model import build_model
 from vae.projecting import fit, request_fit
 from vae.runs import load_run
@@ -307,6 +308,21 @@ def test_the_table_holds_every_image(fresh: None, demo: Path) -> None:
         np.testing.assert_array_equal(np.round(own.images[int(row["row"])] / 16 * 255), image[0])
     assert float(rows[5]["z1"]) == float(rows[5]["plane_z1"]) == pytest.approx(float(codes.loc[5, 1]), rel=1e-4)
     assert float(rows[5]["distortion"]) == pytest.approx(float(codes.distortion[5]), rel=1e-4)
+
+
+def test_class_names_are_text_in_figures_and_tables(fresh: None, demo: Path) -> None:
+    config, data = runs.read_config(demo)
+    names = ["=HYPERLINK(1)", "+1", "-x", "@a", "\tb", "<a href='http://evil'>c</a>", "d & e", "7", "8", "9"]
+    runs.replace_config(demo, config, {**data, "classes": names})
+    for figure in (map_figure(demo, MapView("plane")), histogram(demo, "rate")):
+        shown = [trace.name for trace in figure.data if trace.name]
+        assert "&lt;a href='http://evil'&gt;c&lt;/a&gt;" in shown  # as plotly.js shows < and > literally
+        assert "d &amp; e" in shown
+        assert not any("<" in name for name in shown)
+    places = np.zeros((10, 2))
+    for table in (map_table(demo, MapView("plane")), pack_places(places, np.arange(10), tuple(names), ".csv").decode()):
+        found = {row["label"] for row in csv.DictReader(io.StringIO(table))}
+        assert {"'=HYPERLINK(1)", "'+1", "'-x", "'@a", "'\tb", "d & e", "7"} <= found
 
 
 def test_the_static_figure_is_on_the_page_when_asked_for(fresh: None, app: AppTest, demo: Path) -> None:

@@ -250,6 +250,27 @@ def test_the_knobs_of_the_panel(app: AppTest, make_run: Callable[..., Path]) -> 
     assert app.run().button_group(key="knob-part-run").value == "encoder"
 
 
+def test_what_stands_in_a_history_is_no_markdown(app: AppTest, make_run: Callable[..., Path]) -> None:
+    picture = {"step": 9, "knob": "C", "value": "![x](http://127.0.0.1:9977/k)"}
+    make_run("run", C=5.0, history=[{"step": 8, "knob": "C", "value": 2.0}, picture, {"step": 10, "train": "abc"}])
+    cold(app, run="run")
+    assert not app.exception
+    assert app.button(key="undo-C").label == "Undo C, back to 5"
+    assert "line 2, value: expected a finite number" in html(app)
+    assert "and 1 more" in html(app)
+
+
+def test_settings_that_the_form_does_not_offer_are_left_out_and_named(
+    app: AppTest, make_run: Callable[..., Path]
+) -> None:
+    make_run("old", latent="of-tomorrow", samples=600, seed=2**60, lr=5.0, epochs=7)
+    cold(app, **{"from": "old"})
+    assert not app.exception
+    assert "settings that the form does not offer (latent, samples, lr, seed)" in html(app)
+    assert app.number_input(key="train-epochs").value == 7
+    assert app.number_input(key="train-seed").value == 0
+
+
 def test_undo_C_goes_back_one_change(app: AppTest, make_run: Callable[..., Path]) -> None:
     path = make_run("run", C=5.0, history=[{"step": 10, "knob": "C", "value": 50.0}])
     runs.change_knobs(path, C=50.0)

@@ -319,7 +319,8 @@ def test_hostile_names_are_answered_by_a_sentence(client: TestClient, run: Path,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "7", "[]", '{"watch":7}', '{"watch":["a"]}', "[" * 4000, '{"watch":' * 400, "[{" * 2048]
+    "text",
+    ["", "{", "7", "[]", '{"watch":7}', '{"watch":["a"]}', "[" * 4000, '{"watch":' * 400, "[{" * 2048, "9" * 4000],
 )
 def test_what_is_no_wish_is_answered_by_a_sentence(client: TestClient, run: Path, text: str) -> None:
     with client.websocket_connect("/live") as socket:

@@ -79,6 +79,28 @@ def test_auto_on_the_command_line_is_stronger_than_a_file(tmp_path: Path) -> Non
     assert (config.batch_size, config.lr, config.precision) == (9, 1e-2, "float32")
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"hidden": 5}', "hidden: expected"),
+        ('{"latent": []}', "latent: expected a name"),
+        ('{"C": 1' + "0" * 400 + "}", "at most 20 digits"),
+        ('{"lr": 1e999}', "finite numbers"),
+        ("[" * 2000, "inside one another"),
+        ("[]", "expected an object, got a list"),
+        ('{"config": 5}', "expected an object, got 5"),
+        ('{"epochs": "7"}', "epochs: expected a whole number"),
+    ],
+)  # fmt: skip
+def test_a_file_of_settings_is_checked_field_by_field(content: str, sentence: str, tmp_path: Path) -> None:
+    from vae.arguments import config_of, parser
+    from vae.errors import ConfigError
+
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(ConfigError, match=sentence):
+        config_of(parser().parse_args(["train", "--config", str(tmp_path / "settings.json")]))
+
+
 def test_resume_goes_on_to_more_epochs_only(trained: tuple[Path, dict]) -> None:
     runs, _ = trained
     vae("train", *SHORT, "--name", "longer", runs=runs)

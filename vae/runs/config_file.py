@@ -40,14 +40,12 @@ def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
     return _understood(path, _read(path))
 
 
-def replace_config(path: Path, config: Config, digest: str | None = None) -> None:
-    """Change the config of a run whose lock we hold; `digest`: of its data, where a registered set was read for the
-    first time."""
+def replace_config(path: Path, config: Config, data: dict[str, Any] | None = None) -> None:
+    """Change the config of a run whose lock we hold, or what is known of its data; a crash leaves the old or the new."""
     content = _read(path)
-    _understood(path, content)
-    data = content["data"] if digest is None else {**content["data"], "digest": digest}
+    known = _understood(path, content)[1]
     try:
-        _write(path, {**content, "config": config.to_json(), "data": data})
+        _write(path, {**content, "config": config.to_json(), "data": known if data is None else data})
     except OSError as error:
         raise RunError(
             f"run {path.name!r} cannot be written ({error.strerror}); make its folder writable, or copy it"
@@ -57,11 +55,12 @@ def replace_config(path: Path, config: Config, digest: str | None = None) -> Non
 def check_known(path: Path, config: Config) -> None:
     """Raise RunDamaged where the config names a latent, network, ... that this version does not have."""
     from vae.completion import REGISTRIES  # torch takes its time
+    from vae.estimators import ESTIMATORS
     from vae.likelihoods import LIKELIHOODS
 
-    for name, registry in {**REGISTRIES, "likelihood": LIKELIHOODS}.items():
+    for name, registry in {**REGISTRIES, "likelihood": LIKELIHOODS, "estimator": ESTIMATORS}.items():
         value = getattr(config, name)
-        if value not in registry:
+        if value not in registry and (name, value) != ("estimator", None):
             raise RunDamaged(
                 f"run {path.name!r}: its model cannot be built by this version (config.json, {name}: expected one of "
                 f"{', '.join(registry)}, got {value!r}); update ELBO Room to open it"

@@ -196,6 +196,9 @@ class Run:
                 raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} should be {kinds}")
             if not weights[key].isfinite().all():
                 raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} holds values that are not finite numbers")
+        log_C = weights.get("likelihood.log_C")
+        if log_C is not None and not (log_C.exp() > 0 and log_C.exp().isfinite()):
+            raise RunDamaged(f"run {self.name!r}: {WEIGHTS} 'likelihood.log_C' is {log_C:.3g}: its C is no number")
         model.load_state_dict(weights)
         return model.eval().requires_grad_(False)
 
