@@ -1,9 +1,9 @@
 """An image from outside, drawn or photographed, as the model's input.
 
 PNG and JPEG only; the header's size and a PNG's checksums are checked before any pixel is decoded. Dark ink on a
-transparent ground lies over white, light ink over black; colours become what the model takes (one or three channels), 16
-bits become 8 by the depth that is used of them, EXIF rotation is applied, of an animation the first picture counts. A
-drawing is also moved and scaled until its ink lies as that of the data's images does.
+transparent ground lies over white, light ink over black; colours become what the model takes (one or three channels),
+16 bits become 8 by the depth that is used of them, EXIF rotation is applied, of an animation the first picture counts.
+A drawing is also moved and scaled until its ink lies as that of the data's images does.
 """
 
 from __future__ import annotations

@@ -335,7 +335,7 @@ def test_a_run_that_is_deleted_while_it_is_watched_gives_way_to_a_notice(
 @pytest.mark.parametrize(
     ("widths", "words"),
     [
-        (", ".join(["16384"] * 12), "memory: training needs about 333 GB"),
+        (", ".join(["16384"] * 12), "memory: training needs about"),
         (" ".join(["1"] * 5001), "at most 16 layers, got 5,001"),
         ("1048577", "widths from 1 to 1,048,576"),
     ],

@@ -76,7 +76,7 @@ def test_the_memory_told_is_about_what_training_and_saving_take(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     config, _ = complete(Config(hidden=(1600, 1600), batch_size=720), describe("digits"))
-    assert needs_of(config, describe("digits")).memory() == pytest.approx(float(done.stdout), rel=0.25)
+    assert needs_of(config, describe("digits")).memory() == pytest.approx(float(done.stdout), rel=0.4)
 
 
 def test_the_disk_told_is_what_the_checkpoints_take(tmp_path: Path) -> None:
