@@ -417,5 +417,10 @@ def test_what_a_run_goes_on_on_can_be_chosen_where_there_is_a_choice(
     app.button(key="continue").click().run()
     assert engine.submitted[-1][0] == path
     assert engine.requests == [Request(device="cpu")]
+    assert "Continues on" not in html(app)
+    cold(app, run="elsewhere").selectbox(key="go-on-device-elsewhere").set_value("cuda").run()
+    app.button(key="continue").click().run()
+    assert engine.requests[-1] == Request()
+    assert "not bit for bit: cuda is not here." in html(app)
     monkeypatch.setattr(steering, "gpus", lambda: ["0"])
     assert cold(app, run="plain").selectbox(key="go-on-device-plain").options == ["auto", "cpu", "cuda"]
