@@ -57,11 +57,13 @@ def _submit(path: Path, request: Request) -> None:
     """What cannot be is said before anything is changed. A process that has just said that it stopped needs a moment
     more to end."""
     runs.load_run(path).check_data()
-    plan(path, request)
+    note = plan(path, request).note
     patience = time.monotonic() + ENDING
     while True:
         try:
             server.engine().submit(path, current_owner(), request)
+            if note:
+                st.session_state["notice"] = note
             return
         except RunBusy:
             if runs.read_status(path).state in runs.ACTIVE or time.monotonic() > patience:

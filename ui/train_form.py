@@ -220,7 +220,7 @@ def _summary() -> None:
     from ui.plan import command_line, default_pace
     from vae.completion import needs_of, total_steps
     from vae.machine import memory
-    from vae.size import gigabytes
+    from vae.size import in_words
 
     look.label("This run")
     try:
@@ -231,6 +231,7 @@ def _summary() -> None:
         st.button("Start training", type="primary", disabled=True, width="stretch", key="start")
         return
     steps, pace = total_steps(config, info.train), default_pace(config, info)
+    here = f" ({in_words(there)} here)" if (there := memory()) else ""
     widths = " – ".join(map(str, config.hidden or ())) or "no hidden layer"
     look.facts(
         {
@@ -239,8 +240,7 @@ def _summary() -> None:
             "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
             "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
             "Step": f"Adam at {config.lr:g}, matrix products in {config.precision}",
-            "Takes": f"{gigabytes(needed.memory())} of {gigabytes(memory() or 0)} memory at most, "
-            f"{gigabytes(needed.disk)} of disk",
+            "Takes": f"about {in_words(needed.memory())} of memory{here}, {in_words(needed.disk)} of disk",
             "Pace": f"{pace:g} steps a second, to watch it learn" if pace else "full speed",
         }
     )

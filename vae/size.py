@@ -138,13 +138,14 @@ def check_memory(config: Config, info: DataInfo, decoded: int, device: str) -> N
         if there is not None and wanted > there:
             P, H, W = size_of(config, info.shape).parameters, *info.shape[1:]
             raise ConfigError(
-                f"memory: training needs about {gigabytes(wanted)} ({P:,} parameters: "
-                f"{gigabytes(needed.weights + needed.saving)}; a batch of {config.batch_size} images of {H} x {W}: "
-                f"{gigabytes(needed.batch)}; all images: {gigabytes(needed.images)}), {who} has {gigabytes(there)}; "
+                f"memory: training needs about {in_words(wanted)} ({P:,} parameters: "
+                f"{in_words(needed.weights + needed.saving)}; a batch of {config.batch_size} images of {H} x {W}: "
+                f"{in_words(needed.batch)}; all images: {in_words(needed.images)}), {who} has {in_words(there)}; "
                 "use smaller hidden widths, --network conv, a smaller batch size, or smaller images"
             )
 
 
-def gigabytes(size: float) -> str:
-    """`0.35 GB`, `12 GB`, `3,170 GB`."""
-    return f"{size / 1e9:,.0f} GB" if size >= 9.95e9 else f"{size / 1e9:.2g} GB"
+def in_words(size: float) -> str:
+    """`1.5 MB`, `350 MB`, `1.2 GB`, `3,170 GB`."""
+    number, unit = (size / 1e9, "GB") if size >= 0.9995e9 else (size / 1e6, "MB")
+    return f"{number:,.0f} {unit}" if number >= 9.95 or number == round(number) else f"{number:.1f} {unit}"

@@ -41,7 +41,7 @@ def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
 
 
 def replace_config(path: Path, config: Config, data: dict[str, Any] | None = None) -> None:
-    """Change the config of a run whose lock we hold, or what is known of its data; a crash leaves the old or the new."""
+    """Change the config of a run whose lock we hold, or what is known of its data; a crash leaves old or new."""
     content = _read(path)
     known = _understood(path, content)[1]
     try:
