@@ -6,13 +6,12 @@ started from the command line and belongs to whoever sits at this machine.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import streamlit as st
 
 from ui.gate import owner_id, visitor_id
-from vae.files import write_json
+from vae.files import read_json, write_json
 from vae.runs import is_shipped
 
 
@@ -28,7 +27,7 @@ def record_owner(path: Path, owner: str) -> None:
 
 def recorded_owner(path: Path) -> str:
     try:
-        return str(json.loads((path / "owner.json").read_text())["owner"])
+        return str(read_json(path / "owner.json")["owner"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

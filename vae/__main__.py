@@ -24,6 +24,7 @@ from vae import runs
 from vae.arguments import config_of, parser
 from vae.config import Config
 from vae.errors import ConfigError, ElboRoomError, RunBusy
+from vae.streams import BROKEN_PIPE, drop_output, write_plainly
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
 
@@ -288,8 +289,20 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    write_plainly()
     try:
+        try:
+            return _run_command(arguments)
+        finally:
+            sys.stdout.flush()  # here, not at the exit, where nobody catches that the reader has gone
+    except BrokenPipeError:
+        drop_output()
+        return BROKEN_PIPE
+
+
+def _run_command(arguments: list[str] | None) -> int:
+    try:
+        options = parser().parse_args(arguments)
         return COMMANDS[options.command](options)
     except ElboRoomError as error:
         print(error, file=sys.stderr)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError
+from vae.files import read_json
 
 
 class Parser(argparse.ArgumentParser):
@@ -129,7 +129,7 @@ def config_of(options: argparse.Namespace) -> Config:
     values: dict[str, Any] = {}
     if options.config:
         try:
-            values = json.loads(options.config.read_text())
+            values = read_json(options.config)
             values = values.get("config", values)  # a run's config.json serves as well
         except (OSError, ValueError, AttributeError) as error:
             raise ConfigError(f"config: {options.config} is not a JSON file of settings ({error})") from None

@@ -14,7 +14,7 @@ import torch
 
 from vae import runs
 from vae.errors import RunBusy, RunDamaged
-from vae.files import write_atomically
+from vae.files import insist, write_atomically
 
 HELD_OUT = "preview/heldout.npz"
 
@@ -46,7 +46,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     write_atomically(path / HELD_OUT, packed.getvalue())
     shutil.rmtree(path / "resume", ignore_errors=True)
     for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
-        (path / name).unlink(missing_ok=True)
+        insist((path / name).unlink, missing_ok=True)
     runs.mark_as_shipped(path)
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 

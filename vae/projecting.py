@@ -25,7 +25,6 @@ import importlib
 import io
 import json
 import os
-import select
 import shutil
 import struct
 import sys
@@ -44,8 +43,9 @@ from numpy.typing import NDArray
 
 from vae import runs
 from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
-from vae.files import write_atomically, write_json
+from vae.files import insist, read_json, write_atomically, write_json
 from vae.projections import Frame, Projection, make_projection
+from vae.streams import read_line, watch_input, write_plainly, write_to_log
 
 if TYPE_CHECKING:
     from vae.codes import Codes
@@ -83,7 +83,7 @@ def read_fit(folder: Path) -> FitStatus:
     """The status as it is now. A process that died keeps its last frame: that fit counts as stopped, or as failed
     where there is none."""
     try:
-        status = FitStatus(**json.loads((folder / "status.json").read_text()))
+        status = FitStatus(**read_json(folder / "status.json"))
     except FileNotFoundError:
         return FitStatus()
     except (OSError, ValueError, TypeError):
@@ -118,7 +118,7 @@ def request_fit(
         lock = runs.acquire(folder)
         try:
             for name in ("stop", "frame.bin", "final.npz"):
-                (folder / name).unlink(missing_ok=True)
+                insist((folder / name).unlink, missing_ok=True)
             write_json(folder / "request.json", {"method": method, "part": part, "weights": sha, "settings": settings})
             write_atomically(folder / "codes.npy", _npy(codes))
             write_json(folder / "status.json", dataclasses.asdict(status))
@@ -171,7 +171,7 @@ def unpack_frame(data: bytes) -> Frame:
 def read_projection(folder: Path) -> Projection:
     """The fitted projection, ready to `transform`. RunDamaged where there is none or it cannot be read."""
     try:
-        request = json.loads((folder / "request.json").read_text())
+        request = read_json(folder / "request.json")
         projection = make_projection(request["method"])
         with np.load(folder / "final.npz", allow_pickle=False) as file:
             projection.restore(dict(file))
@@ -191,7 +191,7 @@ class Fit:
 
     def __init__(self, folder: Path, gone: threading.Event) -> None:
         self.folder, self.gone = folder, gone
-        request = json.loads((folder / "request.json").read_text())
+        request = read_json(folder / "request.json")
         self.codes = np.load(folder / "codes.npy", allow_pickle=False)
         self.projection = make_projection(request["method"], **request["settings"])
         self.status = FitStatus("fitting", request["method"], request["part"], request["weights"], len(self.codes))
@@ -261,34 +261,15 @@ def project(
     return folder, fit(folder, gone), codes
 
 
-def _watch_stdin(gone: threading.Event) -> None:
-    while os.read(0, 1):
-        pass
-    gone.set()
-
-
-def _read_line(patience: float) -> str:
-    """One line from standard input; "" at its end, or when nobody wants anything for so many seconds."""
-    line = b""
-    while select.select([0], [], [], patience)[0]:
-        byte = os.read(0, 1)
-        if byte in (b"", b"\n"):
-            break
-        line += byte
-    return os.fsdecode(line)
-
-
 def _spare() -> Path | None:
     """Import what t-SNE takes seconds to import, then wait to be told a folder."""
     with contextlib.suppress(ImportError):
         importlib.import_module("openTSNE.affinity")
         importlib.import_module("sklearn.neighbors")
-    line = _read_line(SPARE_PATIENCE)
+    line = read_line(SPARE_PATIENCE)
     if not line:
         return None
-    log = os.open(Path(line) / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    write_to_log(Path(line) / "log.txt")
     return Path(line)
 
 
@@ -305,6 +286,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    write_plainly()
     options = _parser().parse_args(arguments)
     if options.spare == (options.run is not None):
         print("usage: python -m vae.projecting RUN_DIR --method METHOD | --spare", file=sys.stderr)
@@ -313,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.spare and folder is None:
         return 0
     gone = threading.Event()
-    threading.Thread(target=_watch_stdin, args=(gone,), daemon=True).start()
+    watch_input(gone)
     try:
         if folder is None and options.weights:
             folder = folder_of(options.run, options.method, options.weights, options.part)

@@ -34,7 +34,7 @@ from filelock import FileLock, Timeout
 
 from vae.config import Config, Knobs
 from vae.errors import ConfigError, RunBusy, RunDamaged, RunError, RunNotFound
-from vae.files import sha256, write_atomically, write_json
+from vae.files import insist, read_bytes, read_json, sha256, write_atomically, write_json
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -124,7 +124,7 @@ def _new_folder(root: Path, base: str) -> Path:
 def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
     """The run's config and its data's description."""
     try:
-        content = json.loads((path / "config.json").read_text())
+        content = read_json(path / "config.json")
         if content["format"] > FORMAT:
             raise RunDamaged(
                 f"run {path.name!r} was written by a newer version (format {content['format']}, here {FORMAT}); "
@@ -147,7 +147,7 @@ def check_extension(path: Path, epochs: int) -> None:
 def extend(path: Path, epochs: int) -> None:
     """Let an ended run go on to `epochs` in all."""
     check_extension(path, epochs)
-    content = json.loads((path / "config.json").read_text())
+    content = read_json(path / "config.json")
     config, _ = read_config(path)
     content["config"] = dataclasses.replace(config, epochs=epochs).to_json()
     write_json(path / "config.json", content)
@@ -156,7 +156,7 @@ def extend(path: Path, epochs: int) -> None:
 def read_status(path: Path) -> Status:
     """The status as it is now: a worker that died without saying so is reported as interrupted."""
     try:
-        values = json.loads((path / "status.json").read_text())
+        values = read_json(path / "status.json")
         known = {f.name for f in dataclasses.fields(Status)}
         status = Status(**{k: v for k, v in values.items() if k in known})
     except FileNotFoundError:
@@ -203,7 +203,7 @@ def acquire(path: Path) -> FileLock:
 
 def read_knobs(path: Path) -> Knobs:
     try:
-        return Knobs(**json.loads((path / "knobs.json").read_text()))
+        return Knobs(**read_json(path / "knobs.json"))
     except FileNotFoundError:
         return Knobs()
     except (OSError, ValueError, TypeError) as error:
@@ -252,7 +252,7 @@ def truncate_history(path: Path, size: int) -> None:
 
 def _history_bytes(path: Path) -> bytes:
     try:
-        return (path / "history.jsonl").read_bytes()
+        return read_bytes(path / "history.jsonl")
     except FileNotFoundError:
         return b""
 
@@ -300,7 +300,7 @@ def read_checked(path: Path, name: str) -> bytes:
     for _ in range(3):  # a save may go on meanwhile: then another look finds both files of one moment
         admitted = _manifest(path).get(name, [])
         try:
-            data = (path / name).read_bytes()
+            data = read_bytes(path / name)
         except FileNotFoundError:
             raise RunError(f"run {path.name!r} has no {name} yet") from None
         except OSError as error:
@@ -321,7 +321,7 @@ def mark_as_shipped(path: Path) -> None:
 
 def is_shipped(path: Path) -> bool:
     try:
-        return json.loads((path / "manifest.json").read_text()).get("shipped") is True
+        return read_json(path / "manifest.json").get("shipped") is True
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -339,7 +339,7 @@ def content_hash(path: Path, name: str) -> str | None:
 
 def _manifest(path: Path) -> dict[str, list[str]]:
     try:
-        return {name: list(sums) for name, sums in json.loads((path / "manifest.json").read_text())["files"].items()}
+        return {name: list(sums) for name, sums in read_json(path / "manifest.json")["files"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -364,7 +364,7 @@ def rename_run(path: Path, name: str) -> Path:
         return path
     if target.exists():
         raise ConfigError(f"name: a run named {target.name!r} exists already; choose another name")
-    path.rename(target)
+    insist(path.rename, target)
     return target
 
 
@@ -374,7 +374,7 @@ def delete_run(path: Path) -> Path:
     trash = path.parent / ".trash"
     trash.mkdir(exist_ok=True)
     target = trash / f"{path.name}.{time.time_ns()}"
-    path.rename(target)
+    insist(path.rename, target)
     return target
 
 
@@ -383,7 +383,7 @@ def restore_run(trashed: Path) -> Path:
     target = trashed.parent.parent / trashed.name.rsplit(".", 1)[0]
     if target.exists():
         raise ConfigError(f"name: a run named {target.name!r} exists again; rename that one first")
-    trashed.rename(target)
+    insist(trashed.rename, target)
     return target
 
 

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from vae import runs
 from vae.errors import ElboRoomError, RunDamaged, TrainingDiverged
+from vae.files import read_json
+from vae.streams import read_line, watch_input, write_plainly, write_to_log
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -121,7 +123,7 @@ class Worker:
             return Replay(after=len(kept))
         old = Replay()
         with contextlib.suppress(OSError, ValueError, TypeError):
-            old = Replay(**json.loads((self.path / REPLAY).read_text()))
+            old = Replay(**read_json(self.path / REPLAY))
         still_to_make = list(old.lines)
         for line in [*kept[old.after :], *beyond]:
             if line in still_to_make:
@@ -356,25 +358,12 @@ def _end_as(path: Path, state: str, message: str) -> None:
         runs.write_status(path, status)
 
 
-def _watch_stdin(server_gone: threading.Event) -> None:
-    while os.read(0, 1):
-        pass
-    server_gone.set()
-
-
-def _read_line() -> str:
-    """One line from standard input, byte by byte: what follows stays for `_watch_stdin`."""
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    return os.fsdecode(line)
-
-
 def main(arguments: list[str]) -> int:
+    write_plainly()
     if arguments == ["--spare"]:
         import vae.training  # noqa: F401  torch, warm
 
-        arguments = [name for name in [_read_line()] if name]
+        arguments = [name for name in [read_line()] if name]
         if not arguments:
             return 0
     if not arguments or arguments[0].startswith("-"):
@@ -385,11 +374,9 @@ def main(arguments: list[str]) -> int:
         if not (path / "config.json").is_file():
             print(f"{path}: expected the directory of a run, with its config.json", file=sys.stderr)
             return 2
-    log = os.open(paths[0] / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    write_to_log(paths[0] / "log.txt")
     server_gone = threading.Event()
-    threading.Thread(target=_watch_stdin, args=(server_gone,), daemon=True).start()
+    watch_input(server_gone)
     try:
         train_runs(paths, server_gone)
     except ElboRoomError as error:  # the run is another process's, or cannot be written at all
