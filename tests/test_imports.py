@@ -13,7 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "files", "noise", "streams", "plain"],
+    ["errors", "files", "noise", "streams"],
+    ["plain"],
     ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
     ["datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model"],
@@ -27,11 +28,11 @@ LAYERS = [
     ["training"],
     ["together"],
     ["runs"],
-    ["pack", "file_knobs"],
+    ["pack", "file_knobs", "saving"],
     ["codes"],
     ["projecting"],
     ["map_files"],
-    ["worker"],
+    ["worker", "scripting"],
     ["engines", "arguments"],
     ["__main__"],
 ]

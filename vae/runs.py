@@ -409,6 +409,11 @@ class Run:
         self.path = path
         self.config, self.data = read_config(path)
 
+    def __repr__(self) -> str:
+        status, config = read_status(self.path), self.config
+        kind = f"{config.likelihood} p(x|z), {config.latent} z of {config.latent_dim}"
+        return f"Run({self.name!r}: {self.data.get('name')}, {kind}; {status.state} at step {status.step:,})"
+
     @property
     def name(self) -> str:
         return self.path.name
@@ -459,6 +464,8 @@ class Run:
 
 def load_run(path: str | Path) -> Run:
     """Open a run by its directory, or by its name in the runs folder."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ConfigError(f"run: expected a name or a directory, got {type(path).__name__}")
     path = Path(path)
     if not (path / "config.json").is_file():
         path = run_path(str(path))

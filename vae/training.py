@@ -20,9 +20,9 @@ from torch import Generator, Tensor
 from vae.adam import Moments, adam_step
 from vae.batches import keep_freed_memory, rows_at_once
 from vae.captured import CudaGraphs, Graphs, Replays
-from vae.completion import complete, images_per_second, total_steps
+from vae.completion import images_per_second, total_steps
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
-from vae.datasets import Dataset, load_dataset
+from vae.datasets import Dataset
 from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
@@ -438,19 +438,3 @@ def _speed(name: str) -> float:
 def best_C(pixels: int, squared_error: float) -> float:
     """The C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image."""
     return pixels / (2 * squared_error)
-
-
-def train(config: Config, knobs: Knobs | None = None, dataset: Dataset | None = None) -> Iterator[Record]:
-    """Train a VAE and yield a record every few steps; change `knobs` between records to steer it.
-
-    >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.test.elbo)
-
-    Raises ConfigError for settings that cannot be, TrainingDiverged when the loss stops being a number.
-    """
-    dataset = dataset or load_dataset(config.dataset, binarize=config.binarize or "none")
-    completed, _ = complete(config, dataset.info)
-    if completed.binarize != (config.binarize or "none"):
-        dataset = dataset.binarized(completed.binarize or "none")
-    for event in Trainer(completed, dataset).run(knobs):
-        if isinstance(event, Record):
-            yield event

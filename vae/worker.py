@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import sys
 import threading
@@ -135,6 +134,8 @@ class Worker:
 
     def run(self) -> Iterator[None]:
         """Train; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
+        from vae.saving import to_line
+
         trainer, knobs = self.trainer, self.knobs
         if not (self.path / STATE).is_file():
             self.save()
@@ -156,15 +157,13 @@ class Worker:
         self._end()
 
     def _end(self) -> None:
-        step, total = self.trainer.step, self.trainer.total_steps
+        from vae.saving import ended
+
         self.status.seconds_left = None
-        if step >= total and not self.trainer.record_due:
-            self.status.state, self.status.message = "finished", ""
-        elif self.knobs.server_gone.is_set():
+        self.status.state, self.status.message = ended(self.trainer)
+        if self.status.state == "stopped" and self.knobs.server_gone.is_set():
             self.status.state = "interrupted"
-            self.status.message = f"The server ended at step {step:,}; continue to resume the run."
-        else:
-            self.status.state, self.status.message = "stopped", f"Stopped at step {step:,} of {total:,}."
+            self.status.message = f"The server ended at step {self.trainer.step:,}; continue to resume the run."
         self._write_status()
 
     def _look_after(self, recorded: bool) -> None:
@@ -209,26 +208,14 @@ class Worker:
             self._write_status()
 
     def _preview(self) -> None:
-        from vae.preview import render
+        from vae.saving import save_preview
 
-        (self.path / "preview").mkdir(exist_ok=True)
-        data = render(self.trainer.model, self.trainer.dataset, self.trainer.step)
-        runs.write_atomically(self.path / "preview/live.bin", data, durable=False)
+        save_preview(self.path, self.trainer)
 
     def save(self) -> None:
-        """Weights and the whole state, each whole at every moment."""
-        from safetensors.torch import save
+        from vae.saving import save_state
 
-        tensors, values = self.trainer.state()
-        values["history_bytes"] = runs.history_size(self.path)
-        weights = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")}
-        runs.save_checked(
-            self.path,
-            {
-                WEIGHTS: save(weights, metadata={"step": str(self.trainer.step)}),
-                STATE: save(tensors, metadata={"values": json.dumps(values)}),
-            },
-        )
+        save_state(self.path, self.trainer)
 
 
 def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -242,19 +229,6 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
         return load(data), values
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise RunDamaged(f"run {name!r}: {STATE} cannot be read ({error})") from None
-
-
-def to_line(event: Any) -> dict[str, Any]:
-    """A record or knob change as a line of the history; numbers that are not finite become null."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [clean(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return clean(dataclasses.asdict(event))
 
 
 def train_run(path: Path, server_gone: threading.Event | None = None) -> runs.Status:

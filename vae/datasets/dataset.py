@@ -107,6 +107,11 @@ class Dataset:
             if labels is not None:
                 _check_labels(f"{self.info.name}, {part}", labels, count, self.info.classes)
 
+    def __repr__(self) -> str:
+        info, labels = self.info, "" if self.train_labels is None else ", labelled"
+        count, size = f"{info.train:,} + {info.test:,} held-out", "x".join(map(str, info.shape))
+        return f"Dataset({info.name!r}: {count} images {size}, {info.support} values{labels})"
+
     @property
     def name(self) -> str:
         return self.info.name
