@@ -1,4 +1,5 @@
-"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor`.
+"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor | app`, which
+`pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error; exit status 2 means
 bad input. torch is imported by the command that needs it, so that `--help` answers at once.
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
-from vae.arguments import config_of, parser
+from vae.arguments import config_of, parse
 from vae.config import Config
 from vae.errors import ConfigError, ElboRoomError, RunBusy
 from vae.streams import BROKEN_PIPE, drop_output, write_plainly
@@ -271,6 +272,12 @@ def doctor_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def app_command(options: argparse.Namespace) -> int:
+    from vae.application import start
+
+    return start(options.rest)
+
+
 def _run(name: str, options: argparse.Namespace) -> Path:
     """RUN is a directory, or a name in the folder of runs."""
     return Path(name) if (Path(name) / "config.json").is_file() else runs.run_path(name, options.runs)
@@ -285,6 +292,7 @@ COMMANDS = {
     "project": project_command,
     "pack": pack_command,
     "doctor": doctor_command,
+    "app": app_command,
 }
 
 
@@ -302,7 +310,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run_command(arguments: list[str] | None) -> int:
     try:
-        options = parser().parse_args(arguments)
+        options = parse(arguments)
         return COMMANDS[options.command](options)
     except ElboRoomError as error:
         print(error, file=sys.stderr)

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from vae.application import project_folder
 from vae.config import Config, Knobs
 from vae.errors import ConfigError, RunBusy, RunDamaged, RunError, RunNotFound
 from vae.files import insist, read_bytes, read_json, sha256, write_atomically, write_json
@@ -65,8 +66,8 @@ class Status:
 
 
 def runs_root() -> Path:
-    """`ELBO_ROOM_RUNS`, else the folder `checkpoints` beside the package."""
-    return Path(os.environ.get("ELBO_ROOM_RUNS") or Path(__file__).resolve().parent.parent / "checkpoints")
+    """`ELBO_ROOM_RUNS`, else the folder `checkpoints` of the project, or of the current folder far from it."""
+    return Path(os.environ.get("ELBO_ROOM_RUNS") or (project_folder() or Path.cwd()) / "checkpoints")
 
 
 def clean_name(name: str) -> str:
