@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 
 from vae.adam import Moments, adam_step
 from vae.batches import keep_freed_memory, rows_at_once
-from vae.captured import CudaGraphs, Graphs, Replays
+from vae.captured import CudaGraphs, Graphs, Replays, sent
 from vae.completion import images_per_second, total_steps
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
@@ -144,14 +144,14 @@ class Trainer:
     def _replay(self, replays: Replays, rows: Tensor, lrs: list[float]) -> None:
         self._rows[: len(rows)].copy_(rows)
         if lrs != self._lrs_filled[: len(lrs)]:
-            self._lrs[: len(lrs)].copy_(torch.tensor(lrs))
+            self._lrs[: len(lrs)].copy_(sent(torch.tensor(lrs), self.device))
             self._lrs_filled = lrs
 
         def steps() -> None:
             for batch, lr in zip(self._rows[: len(rows)], self._lrs, strict=False):
                 self.update(batch, lr)
 
-        replays.run((len(rows), *self.branches()), steps, [self.noise])
+        replays.run((len(rows), *self.branches()), steps, [self])
 
     @property
     def slower_because(self) -> str:
@@ -195,10 +195,7 @@ class Trainer:
             self.model.likelihood.set_C("fit")
 
     def _permutation(self) -> Tensor:
-        order = torch.randperm(self.N, generator=self.order_generator)
-        if self.device.type == "cuda":  # from pinned memory, or the device would first have to finish its steps
-            return order.pin_memory().to(self.device, non_blocking=True)
-        return order.to(self.device)
+        return sent(torch.randperm(self.N, generator=self.order_generator), self.device)
 
     @property
     def epoch(self) -> float:
@@ -328,9 +325,10 @@ class Trainer:
 
     @functools.cached_property
     def _evaluation_rows(self) -> int:
-        """A constant on a GPU, whatever its memory holds, and by the network on a CPU: histories repeat."""
+        """A constant on a GPU, whatever its memory holds, and by the network on a CPU: histories repeat. `samples`
+        codes of each image are decoded at once."""
         if self.device.type != "cpu":
-            return EVALUATED_IMAGES
+            return max(1, EVALUATED_IMAGES // self.config.samples)
         return min(EVALUATION_ROWS, max(1, rows_at_once(self.model) // self.config.samples))
 
     @functools.cached_property
