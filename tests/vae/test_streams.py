@@ -56,7 +56,7 @@ def test_the_log_is_utf8_whatever_the_console_is(tmp_path: Path) -> None:
 def test_a_reader_who_goes_ends_the_command_quietly(arguments: list[str], tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "ELBO_ROOM_RUNS": str(tmp_path)}
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "ELBO_ROOM_RUNS": str(tmp_path), "PYTHONUNBUFFERED": ""}
     command = [sys.executable, "-m", "vae", *arguments]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=settings, timeout=120)
     os.close(write)
