@@ -13,8 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "files", "noise", "streams"],
-    ["application", "plain"],
+    ["errors", "files", "streams"],
+    ["application", "noise", "plain"],
     ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
     ["datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model"],

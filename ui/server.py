@@ -11,6 +11,7 @@ import streamlit as st
 
 from vae import runs
 from vae.engines.local import LocalEngine, recover
+from vae.streams import write_plainly
 
 
 class _Holder:
@@ -26,6 +27,7 @@ def _holder() -> _Holder:
 
 def start() -> None:
     """Put right what a killed server left behind, and start the engine with its spare worker."""
+    write_plainly()  # the log, into whatever the server's output is
     recover(runs.runs_root())
     runs.empty_trash()
     engine().start()

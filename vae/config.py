@@ -111,6 +111,8 @@ class Knobs:
     def __setattr__(self, name: str, value: Any) -> None:
         """A value that cannot be is refused where it is given, and the one before it stays."""
         before = self.__dict__.get(name)
+        if value is before and name in self.__dict__:  # as at nearly every step
+            return
         super().__setattr__(name, plain(name, value) if name in Knobs.__dataclass_fields__ else value)
         if "revision" in self.__dict__:  # all are there
             try:

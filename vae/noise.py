@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from vae.errors import ConfigError
+
 Generators = Generator | Sequence[Generator] | None  # None: torch's global generator
 
 
@@ -30,6 +32,9 @@ class Request:
         own = {"device": self.device, "dtype": self.dtype}
         if noise is None or isinstance(noise, Generator):
             return self.kind(self.shape, generator=noise, **own)
+        if not isinstance(noise, Sequence):
+            made = "torch.Generator().manual_seed(0) makes one"
+            raise ConfigError(f"generator: expected a torch.Generator, got {type(noise).__name__}; {made}")
         share = list(self.shape)
         share[self.axis] //= len(noise)
         return torch.cat([self.kind(share, generator=one, **own) for one in noise], self.axis)

@@ -13,6 +13,8 @@ def plain(name: str, value: Any) -> Any:
     ConfigError for an array."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, int) and abs(value) >= 2**1023:
+        raise ConfigError(f"{name}: expected a number below 2^1023, got one of {value.bit_length():,} bits")
     shape = getattr(value, "shape", None)
     if shape is None:
         return value

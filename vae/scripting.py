@@ -53,7 +53,8 @@ class Training(Iterator[Record]):
     """A training that goes on as its records are asked for.
 
     `config` is the completed one, `history` holds the records and knob changes so far. `model` and `save` take what
-    there is after the records that were asked for, and train to the end first where none was.
+    there is after the records that were asked for, and train to the end first where none was. After Ctrl-C, or
+    `knobs.stop`, asking again goes on.
     """
 
     def __init__(self, trainer: Trainer, knobs: Knobs, progress: bool | None = None) -> None:
@@ -78,17 +79,19 @@ class Training(Iterator[Record]):
                 if isinstance(event, Record):
                     return event
         except BaseException:
-            self._end_progress()
+            self._pause()
             raise
-        self._end_progress()
+        self._pause()
         raise StopIteration
 
-    def _end_progress(self) -> None:
+    def _pause(self) -> None:
+        """It ended, was stopped by a knob or interrupted: whoever asks for more goes on from here."""
+        self._events = self._trainer.run(self.knobs)
         if self._progress is not None:
             self._progress.end()
 
     def finish(self) -> Self:
-        """Train to the end, or until `knobs.stop`; itself."""
+        """Train to the end, or until `knobs.stop`; returns itself."""
         with contextlib.suppress(StopIteration):
             while True:
                 self._next()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import pydoc
 import re
 import shutil
@@ -96,6 +97,28 @@ def test_the_model_is_the_trained_one_and_stays_as_it_was() -> None:
     assert not torch.equal(before["encoder.1.weight"], steered.model.state_dict()["encoder.1.weight"])
 
 
+def test_an_interrupted_training_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    knobs = Knobs()
+    training = train(SMALL, knobs)
+    real, calls = training._trainer.update, itertools.count(1)
+
+    def interrupted(*arguments: Any) -> None:
+        if next(calls) == 25:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    monkeypatch.setattr(training._trainer, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.finish()
+    assert training.step == 24
+    knobs.stop = True
+    assert training.finish().step == 24
+    knobs.stop = False
+    assert training.finish().step == 68
+    assert list(training) == []
+    assert [event.step for event in training.history] == [10, 20, 30, 40, 50, 60, 68]
+
+
 def test_images_that_the_config_does_not_name_are_not_saved_under_its_name(folder: Path) -> None:
     digits = load_dataset("digits")
     few = dataclasses.replace(
@@ -165,6 +188,10 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: Config(estimator=3), "estimator: expected a text, or None for the default, got 3"),
         (lambda: Config(lr_schedule=None), "lr_schedule: expected a text"),
         (lambda: Config.from_json({"dataset": 5}), "dataset: expected a text, got 5"),
+        (lambda: Config(lr=10**400), "lr: expected a number below 2^1023, got one of 1,329 bits"),
+        (lambda: elbo_terms(demo().model, torch.zeros(1, 1, 8, 8), 1, 0), "generator: expected a torch.Gen"),
+        (lambda: load_dataset("digits", binarize=np.zeros(2)), "binarize: expected one of none, threshold"),
+        (lambda: demo().dataset().to_float(np.zeros((1, 1, 8, 8))), "x: expected a torch tensor of images, got nd"),
         (lambda: Knobs(C=np.ones(3)), "C: expected one value, got an array of shape (3,)"),
         (lambda: load_dataset(np.zeros(3)), "dataset: expected a name or the path of an .npz or .npy file, got nd"),
         (lambda: load_run(3), "run: expected a name or a directory, got int"),
