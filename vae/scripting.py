@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any, Self
 from vae import runs
 from vae.completion import complete
 from vae.config import Config, Knobs
-from vae.datasets import Dataset, describe, load_dataset
+from vae.datasets import DATASETS, Dataset, describe, load_dataset
 from vae.errors import ConfigError
 from vae.model import Model, build_model
 from vae.records import KnobChange, Record
@@ -31,9 +32,9 @@ def train(
     >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.train.elbo)
     >>> model = train(Config(dataset="digits")).model
 
-    dataset: what config.dataset names, loaded already. progress: a line that says how far it is; left out, it is shown
-    in a terminal and in a notebook. Raises ConfigError for settings that cannot be; the iterator raises
-    TrainingDiverged when the loss stops being a number.
+    dataset: images that are loaded already, instead of those that config.dataset names. progress: a line that says
+    how far it is; left out, it is shown in a terminal and in a notebook. Raises ConfigError for settings that cannot
+    be; the iterator raises TrainingDiverged when the loss stops being a number.
     """
     for name, value, kind, made in (
         ("config", config, Config, "Config(dataset=...) makes one"),
@@ -42,7 +43,12 @@ def train(
     ):
         if not isinstance(value, kind):
             raise ConfigError(f"{name}: expected a {name.capitalize()}, got {type(value).__name__}; {made}")
-    dataset = dataset or load_dataset(config.dataset, binarize=config.binarize or "none")
+    if dataset is not None:  # it says what it is
+        named = dataset.name if dataset.name in DATASETS else config.dataset
+        view = dataset.binarize if dataset.binarize != "none" else None
+        config = dataclasses.replace(config, dataset=named, binarize=config.binarize or view)
+    else:
+        dataset = load_dataset(config.dataset, binarize=config.binarize or "none")
     completed, _ = complete(config, dataset.info)
     if completed.binarize != dataset.binarize:
         dataset = dataset.binarized(completed.binarize or "none")
@@ -110,24 +116,25 @@ class Training(Iterator[Record]):
         model.load_state_dict({name: value.cpu() for name, value in self._trainer.model.state_dict().items()})
         return model.eval().requires_grad_(False)
 
-    def save(self, name: str | None = None, folder: str | Path | None = None) -> Run:
+    def save(self, name: str | None = None, folder: str | Path | None = None, dataset: str | Path | None = None) -> Run:
         """Write a run that every page opens and `resume` continues, into `folder` or where the application's runs are;
-        opened. Where there is a run of that name already, a number is added.
+        opened. Where there is a run of that name already, a number is added. dataset: the name or file of its images,
+        where the config does not say it.
 
-        Raises ConfigError where the images are not those that config.dataset names, RunError where nothing can be
-        written.
+        Raises ConfigError where those are other images, RunError where nothing can be written.
         """
         self._begun()
         trainer, info = self._trainer, self._trainer.dataset.info
-        named = describe(self.config.dataset, binarize=self.config.binarize or "none")
+        config = self.config if dataset is None else dataclasses.replace(self.config, dataset=str(dataset))
+        named = describe(config.dataset, binarize=config.binarize or "none")
         for field in ("name", "shape", "support", "train", "test"):
             if getattr(named, field) != getattr(info, field):
                 raise ConfigError(
-                    f"dataset: the run would be opened with {self.config.dataset!r}, whose {field} is "
+                    f"dataset: the run would be opened with {config.dataset!r}, whose {field} is "
                     f"{getattr(named, field)}, but it was trained on {info.name!r}, whose {field} is "
-                    f"{getattr(info, field)}; give its name or file to Config(dataset=...)"
+                    f"{getattr(info, field)}; give the name or file of those images, save(dataset=...)"
                 )
-        path = runs.create_run(self.config, named.to_json(), name, None if folder is None else Path(folder))
+        path = runs.create_run(config, named.to_json(), name, None if folder is None else Path(folder))
         lock = runs.acquire(path)
         try:
             for event in self.history:
@@ -160,13 +167,12 @@ class Progress:
     def show(self, event: Any) -> None:
         now, step, total = time.monotonic(), self.trainer.step, self.trainer.total_steps
         self.began = self.began or (now, step)
-        if isinstance(event, Record):
-            means, kind = (event.test, "held-out") if event.test else (event.train, "training")
-            self.told = f", {kind} ELBO {means.elbo:,.2f} nats"
+        if isinstance(event, Record) and event.test is not None:  # not at every record
+            self.told = f", held-out ELBO {event.test.elbo:,.2f} nats"
         if now - self.at < SHOWN_EVERY and step < total and self.line:
             return
         pace = (step - self.began[1]) / max(now - self.began[0], 1e-9)
-        left = f", {(total - step) / pace:,.0f} s left" if pace else ""
+        left = f", {(total - step) / pace:,.0f} s left" if pace and step < total else ""
         self._write(f"step {step:,} of {total:,}{self.told}{left}")
         self.at = now
 

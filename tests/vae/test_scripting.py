@@ -128,6 +128,32 @@ def test_images_that_the_config_does_not_name_are_not_saved_under_its_name(folde
     with pytest.raises(ConfigError, match=r"opened with 'digits', whose train is 1437, .* whose train is 100"):
         training.save("mine")
     assert list(folder.iterdir()) == []
+    np.save(folder / "digits.npy", digits.train.squeeze(1).numpy())
+    with pytest.raises(ConfigError, match=r"whose name is digits.npy, but .* 'digits'"):
+        training.save("mine", dataset=folder / "digits.npy")
+
+
+def test_loaded_images_say_what_they_are(folder: Path) -> None:
+    images = np.random.RandomState(0).randint(0, 256, (60, 8, 8)).astype(np.uint8)
+    np.save(folder / "mine.npy", images)
+    training = train(SMALL, dataset=load_dataset(folder / "mine.npy"))
+    with pytest.raises(ConfigError, match=r"give the name or file of those images, save\(dataset=...\)"):
+        training.save()
+    run = training.save("mine", dataset=folder / "mine.npy")
+    assert torch.equal(run.dataset().test, load_dataset(folder / "mine.npy").test)
+    view = load_dataset("digits", binarize="threshold")
+    binary = train(Config(dataset="mnist", epochs=1, hidden=(4,)), dataset=view)
+    assert (binary.config.dataset, binary.config.binarize, binary.config.likelihood) == (
+        "digits",
+        "threshold",
+        "bernoulli",
+    )
+    assert torch.equal(binary.save("view").dataset().test, view.test)
+    drawn = train(Config(likelihood="bernoulli", epochs=1, hidden=(4,)), dataset=load_dataset("digits"))
+    assert drawn.config.binarize == "epoch"
+    grey = train(Config(binarize="threshold", epochs=1, hidden=(4,)), dataset=load_dataset("digits"))
+    assert torch.equal(grey.save("grey").dataset().train, view.train)
+    assert set(grey._trainer.images.unique().tolist()) == {0, 1}
 
 
 def test_progress_is_one_line_in_a_terminal_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +176,7 @@ def test_progress_is_one_line_in_a_terminal_and_nothing_elsewhere(monkeypatch: p
             assert isinstance(last, Record)
             assert last.test is not None
             lines = out.getvalue().split("\r")
-            told = f"step 68 of 68, held-out ELBO {last.test.elbo:,.2f} nats, 0 s left"
+            told = f"step 68 of 68, held-out ELBO {last.test.elbo:,.2f} nats"
             assert lines[-1].rstrip(" \n") == told
             assert out.getvalue().count("\n") == 1
             assert out.getvalue().isascii()
