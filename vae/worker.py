@@ -210,7 +210,8 @@ class Worker:
     def _preview(self) -> None:
         from vae.saving import save_preview
 
-        save_preview(self.path, self.trainer)
+        with contextlib.suppress(PermissionError):  # somebody holds the file open for long: the next one will do
+            save_preview(self.path, self.trainer)
 
     def save(self) -> None:
         from vae.saving import save_state

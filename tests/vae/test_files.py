@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from vae import files, runs
+from vae.completion import complete
 from vae.config import Config
+from vae.datasets import describe
+from vae.worker import train_run
 
 ROOT = Path(__file__).parents[2]
 TEXT = ("read_text", "write_text", "open", "fdopen", "TextIOWrapper")
@@ -68,6 +71,23 @@ def test_runs_are_renamed_deleted_and_restored_under_a_reader(tmp_path: Path, mo
             path = change(path)
             assert len(denied) == 2
     assert path == tmp_path / "b"
+
+
+def test_a_preview_that_somebody_holds_open_costs_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(likelihood="gaussian", hidden=(4,), epochs=1, threads=1)
+    completed, _ = complete(config, describe("digits"))
+    path = runs.create_run(completed, describe("digits").to_json(), "a", tmp_path)
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if target.name == "live.bin":
+            raise PermissionError(13, "Access is denied", str(target))
+        real(source, target)
+
+    monkeypatch.setattr(files, "PATIENCE", 0.01)
+    monkeypatch.setattr(os, "replace", replace)
+    assert train_run(path).state == "finished"
+    assert list((path / "preview").iterdir()) == []
 
 
 def test_json_of_any_editor_is_read(tmp_path: Path) -> None:
