@@ -66,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
 
-    commands.add_parser("app", help="start the application; what follows is for Streamlit, such as --server.port 8502")
+    about = "start the application; what follows is for Streamlit, such as --server.port 8502"
+    commands.add_parser("app", help=about, description=about)
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
