@@ -97,6 +97,24 @@ def trainer(config: Config, dataset: Dataset, images: Tensor, captured: bool) ->
     return made
 
 
+def spoil(made: Trainer) -> None:
+    """From now on its captures fail: a step fetches a number, which no capture allows."""
+    if DEVICE != "cuda":
+        from tests.vae.tape import FailingTape
+
+        assert made.replays is not None
+        made.replays.graphs = FailingTape()
+        return
+    update = made.update
+
+    def fetching(rows: Tensor, lr: float | Tensor) -> None:
+        update(rows, lr)
+        if torch.cuda.is_current_stream_capturing():
+            made.sums.sum().item()
+
+    made.update = fetching  # type: ignore[method-assign]
+
+
 def sync() -> None:
     if DEVICE == "cuda":
         torch.cuda.synchronize()

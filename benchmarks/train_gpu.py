@@ -1,10 +1,10 @@
 """Training on a GPU: `python benchmarks/train_gpu.py`, at most nine minutes on an H100; torch is all it needs.
 
 The ceilings of the card; eager, compiled and captured steps beside a DataLoader's loop; whether captured steps have
-the numbers of eager ones and obey a knob at once; many values of C as one step; log p(x) by importance sampling; and a
-published figure trained anew. Prints tables and promises and writes benchmarks/results/train_gpu.json after each part.
-Exit status 1 where numbers are wrong; speed is only told. Without a GPU, and with --tiny, everything runs on small
-models and nothing is written. README.md tells what the columns mean.
+the numbers of eager ones, go on after a capture that fails, and obey a knob at once; many values of C as one step;
+log p(x) by importance sampling; and a published figure trained anew. Prints tables and promises and writes
+benchmarks/results/train_gpu.json after each part. Exit status 1 where numbers are wrong; speed is only told. Without a
+GPU, and with --tiny, everything runs on small models and nothing is written. README.md tells what the columns mean.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 import torch  # noqa: E402
+from torch._dynamo.utils import counters  # noqa: E402
 
 from benchmarks import gpu_parts as gpu  # noqa: E402
 from benchmarks.gpu_parts import DEVICE, Case, LoaderLoop, Ours, WithRecords, interleaved, ratio  # noqa: E402
@@ -119,6 +120,46 @@ def same(bench: Bench) -> dict[str, Any]:
         bench.check(worst <= TOLERANCE, f"{case.title}: captured steps are {worst:.1e} from the eager ones")
         found[case.title] = {"steps": eager.step, **apart}
     return found
+
+
+def failure(bench: Bench) -> dict[str, Any]:
+    """A capture that fails after another was good: the numbers stay those of eager steps, and another trainer can
+    capture afterwards."""
+    case = bench.cases[0]
+    dataset, images = bench.data(case)
+    config = case.config(dataset, "float32")
+    eager, failing, after = (gpu.trainer(config, dataset, images, captured) for captured in (False, True, True))
+    for trainer in (eager, failing, after):
+        for number, count in enumerate([1] * 6 + [8] * 6 + [1] * 6):
+            if trainer is failing and number == 6:
+                gpu.spoil(failing)
+            trainer.take_steps(count)
+    known, apart = ~eager.sums.isnan(), {}
+    for name, other in (("failed", failing), ("after it", after)):
+        weights = gpu.difference(other.model.parameters(), eager.model.parameters())
+        apart[name] = max(weights, gpu.difference([other.sums[known]], [eager.sums[known]]))
+        bench.check(apart[name] <= TOLERANCE, f"steps of a capture {name} are {apart[name]:.1e} from the eager ones")
+    bench.check(bool(failing.slower_because), "a capture that should fail did not")
+    bench.check(not after.slower_because, f"after a failed capture none succeeds: {after.slower_because}")
+    told = ", ".join(f"{name} {distance:.1e}" for name, distance in apart.items())
+    print(f"  {failing.slower_because} Apart from eager steps: {told}", flush=True)
+    return {"told": failing.slower_because, "apart": apart}
+
+
+def look(bench: Bench) -> dict[str, Any]:
+    """A look at held-out images with many samples each, as an importance-weighted run takes it: seconds and memory."""
+    case, samples = bench.cases[-1], 5 if bench.tiny else 50
+    dataset, images = bench.data(case)
+    config = dataclasses.replace(case.config(dataset, "float32"), objective="iwae", samples=samples)
+    trainer = gpu.trainer(config, dataset, images, captured=False)
+    before = torch.cuda.memory_allocated() if gpu.DEVICE == "cuda" else 0
+    if gpu.DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    taken = gpu.seconds(trainer.evaluate, 1)
+    peak = (torch.cuda.max_memory_allocated() - before) / 1e9 if gpu.DEVICE == "cuda" else 0.0
+    print(f"  {case.title}, {trainer.evaluated_images:,} images x {samples} samples: {taken:.2f} s, {peak:.2f} GB")
+    kept = bench.promise("GB that a look with many samples takes", peak, 8)
+    return {"case": case.title, "samples": samples, "seconds": taken, "gigabytes": peak, "promises": [kept]}
 
 
 def knobs(bench: Bench) -> dict[str, Any]:
@@ -241,6 +282,11 @@ def steps(bench: Bench) -> dict[str, Any]:
     first["promises"] = [
         bench.promise(f"milliseconds an epoch, captured {first['shipped']}", 1e3 * row["epoch_seconds"], 40),
         bench.promise(f"times the {LOADER}", row["times_loader"], 50, at_least=True),
+        bench.promise(
+            "times a step at a constant learning rate that one of a cosine takes",
+            next(r["microseconds"] for r in first["rows"] if r["loop"].endswith(", cosine")) / row["microseconds"],
+            1.05,
+        ),
     ]
     return found
 
@@ -259,6 +305,9 @@ def _steps_of(case: Case, bench: Bench) -> dict[str, Any]:
         loops[f"captured {precision}"] = Ours(config, dataset, images, captured=True)
     own = shipped.precision
     loops[f"captured {own}, with records"] = WithRecords(shipped, dataset, images, captured=True)
+    falling = dataclasses.replace(shipped, lr_schedule="cosine")
+    loops[f"captured {own}, cosine"] = Ours(falling, dataset, images, captured=True)
+    counters.clear()
     loops[f"compiled {own}"] = Ours(shipped, dataset, images, captured=False, compiled=True)
     loops[f"captured, compiled {own}"] = Ours(shipped, dataset, images, captured=True, compiled=True)
     for name, loop in list(loops.items()):
@@ -266,6 +315,8 @@ def _steps_of(case: Case, bench: Bench) -> dict[str, Any]:
         if isinstance(loop, Ours) and loop.not_compiled:
             print(f"  {name}: left out, {loop.not_compiled}", flush=True)
             del loops[name]
+    breaks = dict(counters["graph_break"])
+    bench.check(not breaks, f"{case.title}: the compiled step breaks into parts: {', '.join(breaks)}"[:300])
     times = interleaved(loops, bench.rounds, bench.steps)
     rows = []
     for name, loop in loops.items():
@@ -296,8 +347,8 @@ def show(case: Case, found: dict[str, Any]) -> None:
 
 
 PARTS = {
-    "ceilings": ceilings, "same": same, "knobs": knobs, "many": many, "evidence": evidence, "anchor": anchor,
-    "steps": steps,
+    "ceilings": ceilings, "same": same, "failure": failure, "knobs": knobs, "many": many, "look": look,
+    "evidence": evidence, "anchor": anchor, "steps": steps,
 }  # fmt: skip
 
 

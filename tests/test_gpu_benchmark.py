@@ -90,6 +90,21 @@ def test_a_knob_that_does_not_act_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     assert bench.wrong[-1] == "a new C was not recorded"
 
 
+def test_noise_that_does_not_go_on_after_a_failed_capture_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, real = train_gpu.Bench(tiny=True, limit=60), gpu.spoil
+    train_gpu.failure(bench)
+    assert bench.wrong == []
+
+    def spoil(made: Trainer) -> None:
+        real(made)
+        made.noise.manual_seed(5)
+
+    monkeypatch.setattr(gpu, "spoil", spoil)
+    train_gpu.failure(bench)
+    assert len(bench.wrong) == 1
+    assert "steps of a capture failed are" in bench.wrong[0]
+
+
 @pytest.mark.slow
 def test_the_tiny_form_runs_every_part_and_writes_nothing() -> None:
     before = train_gpu.RESULTS.read_bytes() if train_gpu.RESULTS.exists() else None
@@ -100,9 +115,9 @@ def test_the_tiny_form_runs_every_part_and_writes_nothing() -> None:
     assert [line for line in lines if line.removesuffix(":") in train_gpu.PARTS] == [f"{n}:" for n in train_gpu.PARTS]
     assert lines[-1] == "all numbers are right"
     rows = [line for line in lines if line.startswith(("  eager", "  captured", "  compiled"))]
-    assert len(rows) == 2 * (2 * len(train_gpu.PRECISIONS) + 3)
-    plain = [row.split()[-2] for row in rows if "float32" in row and "records" not in row]
+    assert len(rows) == 2 * (2 * len(train_gpu.PRECISIONS) + 4)
+    plain = [row.split()[-2] for row in rows if "float32" in row and "records" not in row and "cosine" not in row]
     assert len(plain) == 8
     assert len(set(plain[:4])) == len(set(plain[4:])) == 1  # eager, captured, compiled, both: one mean loss
-    assert sum("not judged" in line for line in lines) == 5
+    assert sum("not judged" in line for line in lines) == 7
     assert (train_gpu.RESULTS.read_bytes() if train_gpu.RESULTS.exists() else None) == before

@@ -13,8 +13,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "noise"],
-    ["files", "checked_json"],
+    ["errors", "streams"],
+    ["application", "noise", "plain", "files"],
+    ["checked_json"],
     [
         "checked_arrays",
         "config",
@@ -39,12 +40,12 @@ LAYERS = [
     ["together"],
     ["run_data"],
     ["runs"],
-    ["pack", "file_knobs", "start"],
+    ["pack", "file_knobs", "start", "saving"],
     ["codes"],
     ["projecting"],
     ["map_files"],
     ["endings"],
-    ["worker"],
+    ["worker", "scripting"],
     ["engines", "arguments"],
     ["__main__"],
 ]

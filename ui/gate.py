@@ -35,7 +35,7 @@ REASONS_TOLD = 20  # to the terminal
 
 def inline_scripts() -> str:
     """The hashes of the scripts in Streamlit's own page, as a Content-Security-Policy names them."""
-    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", page, re.DOTALL)
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
 

@@ -12,6 +12,7 @@ import streamlit as st
 from vae import runs
 from vae.engines.local import LocalEngine
 from vae.engines.states import recover
+from vae.streams import write_plainly
 
 
 class _Holder:
@@ -27,6 +28,7 @@ def _holder() -> _Holder:
 
 def start() -> None:
     """Put right what a killed server left behind, and start the engine with its spare worker."""
+    write_plainly()  # the log, into whatever the server's output is
     recover(runs.runs_root())
     runs.empty_trash()
     engine().start()

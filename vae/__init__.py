@@ -1,13 +1,29 @@
 """ELBO Room's core: variational autoencoders with every term of the ELBO. Never imports the user interface.
 
->>> from vae import Config, train
+>>> from vae import Config, load_run, train
 >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.train.elbo)
+>>> training = train(Config(dataset="digits")).finish()
+>>> training.model                       # encode(x), decode(z), prior(): distributions
+>>> training.save("mine")                # a run, for load_run("mine") and for every page
+
+All numbers are in nats per image.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vae.completion import complete as complete
+    from vae.config import Config as Config
+    from vae.config import Knobs as Knobs
+    from vae.datasets import load_dataset as load_dataset
+    from vae.kl import kl_normal as kl_normal
+    from vae.objectives import elbo_terms as elbo_terms
+    from vae.objectives import iw_bound as iw_bound
+    from vae.runs import load_run as load_run
+    from vae.scripting import train as train
 
 _HOME = {
     "Config": "vae.config",
@@ -18,7 +34,7 @@ _HOME = {
     "kl_normal": "vae.kl",
     "load_dataset": "vae.datasets",
     "load_run": "vae.runs",
-    "train": "vae.training",
+    "train": "vae.scripting",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"
@@ -29,3 +45,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'vae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -1,4 +1,5 @@
-"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor`.
+"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor | app`, which
+`pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
 failed, 2 bad input or refused (then nothing has changed), 130 stopped before the end. torch is imported by the command
@@ -22,9 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
-from vae.arguments import config_of, parser
+from vae.arguments import config_of, parse
 from vae.config import Config
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunUnwritable, is_out_of_memory
+from vae.streams import BROKEN_PIPE, drop_output, write_plainly
 
 if TYPE_CHECKING:
     from vae.start import Request
@@ -292,6 +294,12 @@ def doctor_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def app_command(options: argparse.Namespace) -> int:
+    from vae.application import start
+
+    return start(options.rest)
+
+
 def _run(name: str, options: argparse.Namespace) -> Path:
     """RUN is a directory, or a name in the folder of runs."""
     return Path(name) if (Path(name) / "config.json").is_file() else runs.run_path(name, options.runs)
@@ -306,12 +314,25 @@ COMMANDS = {
     "project": project_command,
     "pack": pack_command,
     "doctor": doctor_command,
+    "app": app_command,
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    write_plainly()
     try:
+        try:
+            return _run_command(arguments)
+        finally:
+            sys.stdout.flush()  # here, not at the exit, where nobody catches that the reader has gone
+    except BrokenPipeError:
+        drop_output()
+        return BROKEN_PIPE
+
+
+def _run_command(arguments: list[str] | None) -> int:
+    try:
+        options = parse(arguments)
         return COMMANDS[options.command](options)
     except RunUnwritable as error:
         print(error, file=sys.stderr)

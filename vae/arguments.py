@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +22,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="python -m vae", description="Train and evaluate variational autoencoders (VAEs).")
+    called = Path(sys.argv[0]).stem
+    prog = "elbo-room" if called.startswith("elbo-room") else "python -m vae"
+    top = Parser(prog=prog, description="Train and evaluate variational autoencoders (VAEs).")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
     train = commands.add_parser("train", help="train a VAE into a new run")
@@ -64,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
 
+    about = "start the application; what follows is for Streamlit, such as --server.port 8502"
+    commands.add_parser("app", help=about, description=about)
+
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
     for command in (train, sweep, resume, listing, evaluate, project, pack, doctor):
@@ -71,6 +77,16 @@ def parser() -> argparse.ArgumentParser:
     for command in (train, sweep, resume, listing, evaluate, project, pack):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """The options; `rest` is what `app` passes on."""
+    top = parser()
+    options, rest = top.parse_known_args(words)
+    options.rest = rest
+    if rest and options.command != "app":
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
 
 
 def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from vae import files
+
 Check = Callable[[Any], Any]
 MOST_BYTES = 1 << 20
 DEPTH = 32  # lists and objects inside one another; ours have six
@@ -50,7 +52,7 @@ def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
             raise Misfit("expected a file, got a folder or a device")  # a pipe would never answer
         if found.st_size > most:
             raise Misfit(f"expected at most {most:,} bytes, got {found.st_size:,}")
-        return file.read_bytes()
+        return files.read_bytes(file)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -61,9 +63,10 @@ def parse(data: bytes, most: int = MOST_BYTES) -> Any:
     """JSON of at most `most` bytes and DEPTH levels, its numbers finite and short. Raises Misfit."""
     if len(data) > most:
         raise Misfit(f"expected at most {most:,} bytes, got {len(data):,}")
-    if data.count(b"[") + data.count(b"{") > DEPTH and _depth(data) > DEPTH:
-        raise Misfit(f"expected at most {DEPTH} lists and objects inside one another, got more")
     try:
+        data = data.decode(json.detect_encoding(data)).encode()  # an editor's UTF-16 too
+        if data.count(b"[") + data.count(b"{") > DEPTH and _depth(data) > DEPTH:
+            raise Misfit(f"expected at most {DEPTH} lists and objects inside one another, got more")
         return json.loads(data.decode(), parse_int=_whole, parse_float=_finite, parse_constant=_finite)
     except Misfit:
         raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from vae.errors import ConfigError
+from vae.plain import check_text, plain, plain_row
 
 BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
@@ -50,6 +51,11 @@ class Config:
     record_every: int | None = None  # steps that one record averages over
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            own = plain_row if field.name == "hidden" else plain
+            object.__setattr__(self, field.name, own(field.name, getattr(self, field.name)))
+            if str(field.type).startswith("str"):
+                check_text(field.name, getattr(self, field.name), field.default is None)
         _choice("binarize", self.binarize, (None, *BINARIZE))
         _choice("precision", self.precision, (None, *PRECISIONS))
         for name in ("dataset", "likelihood", "latent", "network", "activation", "objective", "estimator", "device"):
@@ -70,6 +76,11 @@ class Config:
             check_hidden(self.hidden)
         parse_lr_schedule(self.lr_schedule)
 
+    def __repr__(self) -> str:
+        """What differs from the defaults, which makes an equal one."""
+        chosen = [f for f in dataclasses.fields(self) if f.name == "dataset" or getattr(self, f.name) != f.default]
+        return f"Config({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in chosen)})"
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -81,9 +92,6 @@ class Config:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ConfigError(f"config: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        values = dict(values)
-        if isinstance(values.get("hidden"), list):
-            values["hidden"] = tuple(values["hidden"])
         return cls(**values)
 
 
@@ -104,6 +112,19 @@ class Knobs:
     steps_requested: int = 0
     stop: bool = False
     revision: int = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A value that cannot be is refused where it is given, and the one before it stays."""
+        before = self.__dict__.get(name)
+        if value is before and name in self.__dict__:  # as at nearly every step
+            return
+        super().__setattr__(name, plain(name, value) if name in Knobs.__dataclass_fields__ else value)
+        if "revision" in self.__dict__:  # all are there
+            try:
+                Knobs.__post_init__(self)
+            except ConfigError:
+                super().__setattr__(name, before)
+                raise
 
     def __post_init__(self) -> None:
         _choice("part", self.part, PARTS)

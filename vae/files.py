@@ -1,4 +1,4 @@
-"""Files that a crash, a full disk or a second writer cannot leave half written."""
+"""Files that a crash, a full disk, a second writer or a reader who has them open cannot leave half written."""
 
 from __future__ import annotations
 
@@ -8,15 +8,44 @@ import hashlib
 import json
 import os
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from vae.errors import ConfigError
 
+P = ParamSpec("P")
+T = TypeVar("T")
+PATIENCE = 1.0  # seconds that a denied change of a file is tried again
 DISK_FULL = 28  # exit status of a process that could not write why it ended
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+READ_PATIENCE = 0.1  # the same of a reader, which may look at many files that are denied to it for good
+
+
+def insist(change: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """What `change` returns: os.replace, a rename, an unlink. Windows denies these while somebody has the file open,
+    a reader or a virus scanner: mostly for a moment. PermissionError where it is denied for longer."""
+    return _persist(PATIENCE, lambda: change(*arguments, **named))
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file that somebody may be replacing just now, which on Windows denies it for a moment."""
+    return _persist(READ_PATIENCE, path.read_bytes)
+
+
+def _persist(patience: float, action: Callable[[], T]) -> T:
+    end, pause = time.monotonic() + patience, 0.001
+    while True:
+        try:
+            return action()
+        except PermissionError:
+            if time.monotonic() + pause > end:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
 def expanded(path: str | Path) -> Path:
@@ -42,7 +71,7 @@ def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        insist(os.replace, temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

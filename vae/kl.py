@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vae.errors import ConfigError
+from vae.plain import check_tensor
 
 
 def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
@@ -23,6 +24,8 @@ def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
     the two may differ in kind. Nothing else broadcasts. Raises ConfigError on other shapes or when a covariance is
     not positive definite.
     """
+    for name, value in (("loc1", loc1), ("cov1", cov1), ("loc2", loc2), ("cov2", cov2)):
+        check_tensor(name, value, f"{name}.double() makes them")
     if loc1.shape != loc2.shape or loc1.ndim < 1:
         raise ConfigError(f"kl_normal: loc1 and loc2 must have one shape (..., k), got {_s(loc1)} and {_s(loc2)}")
     for name, cov in (("cov1", cov1), ("cov2", cov2)):

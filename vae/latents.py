@@ -63,7 +63,17 @@ class Latent(Protocol):
     def rate(qz_x: Any) -> Tensor: ...  # (B,) nats
 
 
-class DiagonalNormal:
+class _Described:
+    """Says its batch and event shape."""
+
+    mean: Any
+
+    def __repr__(self) -> str:
+        shape = tuple(self.mean.shape)
+        return f"{type(self).__name__}(batch {shape[:-1]}, event {shape[-1:]})"
+
+
+class DiagonalNormal(_Described):
     """N(loc, diag(exp(log_variance))); loc and log_variance (..., k), the last axis is the event."""
 
     def __init__(self, loc: Tensor, log_variance: Tensor) -> None:
@@ -103,7 +113,7 @@ class DiagonalNormal:
         return -0.5 * (LOG_2PI + self.log_variance + squared).sum(-1)
 
 
-class FullNormal:
+class FullNormal(_Described):
     """N(loc, L Lᵀ); loc (..., k), L (..., k, k) lower triangular with a positive diagonal."""
 
     def __init__(self, loc: Tensor, L: Tensor) -> None:
@@ -139,7 +149,7 @@ class FullNormal:
         return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
 
 
-class IndependentBernoulli:
+class IndependentBernoulli(_Described):
     """k independent bits, P(z_i = 1) = σ(l_i); logits l (..., k). Samples are 0 and 1, as floats."""
 
     def __init__(self, logits: Tensor) -> None:

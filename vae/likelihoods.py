@@ -28,6 +28,10 @@ def contains(outer: str, inner: str) -> bool:
 class PixelDistribution:
     """p(x|z) as a decoder answers with it: independent pixels. `mean` has shape (..., channels, height, width)."""
 
+    def __repr__(self) -> str:
+        shape = tuple(self.mean.shape)
+        return f"{type(self).__name__}(batch {shape[:-3]}, pixels {shape[-3:]})"
+
     @property
     @abstractmethod
     def mean(self) -> Tensor: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from vae.config import Config
 from vae.estimators import Estimator
 from vae.model import Model
-from vae.noise import Noise
+from vae.noise import Drawn, Generators, Noise, Noted, Request
 from vae.records import sums
 
 COMPILED_STEPS = 100_000  # a compiled step saves about 0.1 ms on a GPU, compiling takes half a minute
@@ -21,25 +21,34 @@ class Look:
     """Called with a model's batch: the mean loss (M,) of each of M models, to be differentiated, and the sums
     (M, 5 + k) of their terms, to be told. The M models' images lie one after the other in x (M·B, ...).
 
-    A compiler that is missing or fails costs speed, never a run: `refused` then tells why.
+    A compiler that is missing or fails costs speed, never a run: `refused` then tells why. The compiled part draws
+    nothing, or its graph would break at each generator: the first step tells which numbers a step needs.
     """
 
     def __init__(self, config: Config, estimator: Estimator, total_steps: int) -> None:
         self.config, self.estimator, self.refused = config, estimator, ""
         self.compiled: Callable[..., tuple[Tensor, Tensor]] | None = None
+        self._needed: dict[tuple[int, ...], list[Request]] = {}  # by the shape of a batch
         if torch.device(config.device).type == "cuda" and total_steps >= COMPILED_STEPS:
             self.compile()
 
     def compile(self, backend: str = "inductor") -> None:
-        self.compiled = torch.compile(self._look, dynamic=False, backend=backend)
+        self.compiled = torch.compile(self._look_with, dynamic=False, backend=backend)
 
-    def __call__(self, model: Model, x: Tensor, weight: Tensor, noise: Noise, M: int = 1) -> tuple[Tensor, Tensor]:
-        if self.compiled is not None:
-            try:
-                return self.compiled(model, x, weight, noise, M)
-            except Exception as error:  # whatever is wrong with the model itself is raised once more below
-                self.compiled, self.refused = None, f"{type(error).__name__}: {error}".splitlines()[0]
-        return self._look(model, x, weight, noise, M)
+    def __call__(self, model: Model, x: Tensor, weight: Tensor, noise: Generators, M: int = 1) -> tuple[Tensor, Tensor]:
+        if self.compiled is None:
+            return self._look(model, x, weight, noise, M)
+        needed = self._needed.get((M, *x.shape))
+        if needed is None:
+            noted = Noted(noise)
+            self._needed[M, *x.shape] = noted.requests
+            return self._look(model, x, weight, noted, M)
+        numbers = [request.draw(noise) for request in needed]
+        try:
+            return self.compiled(model, x, weight, numbers, M)
+        except Exception as error:  # whatever is wrong with the model itself is raised once more below
+            self.compiled, self.refused = None, f"{type(error).__name__}: {error}".splitlines()[0]
+        return self._look_with(model, x, weight, numbers, M)
 
     @contextlib.contextmanager
     def precision(self, model: Model) -> Iterator[None]:
@@ -57,6 +66,11 @@ class Look:
             model.in_bfloat16 = False
             torch.set_float32_matmul_precision(matmul)
             cudnn.allow_tf32 = convolutions
+
+    def _look_with(
+        self, model: Model, x: Tensor, weight: Tensor, numbers: Sequence[Tensor], M: int
+    ) -> tuple[Tensor, Tensor]:
+        return self._look(model, x, weight, Drawn(numbers), M)
 
     def _look(self, model: Model, x: Tensor, weight: Tensor, noise: Noise, M: int) -> tuple[Tensor, Tensor]:
         loss, terms = self.estimator.loss(model, x, self.config.samples, weight, noise)

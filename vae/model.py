@@ -10,6 +10,7 @@ from vae.errors import ConfigError, DataError
 from vae.latents import LATENTS, LatentDistribution
 from vae.likelihoods import LIKELIHOODS, Gaussian, Likelihood, PixelDistribution
 from vae.networks import ACTIVATIONS, NETWORKS, Shape
+from vae.plain import check_tensor
 
 REGISTRIES: dict[str, dict] = {
     "network": NETWORKS,
@@ -45,6 +46,7 @@ class Model(nn.Module):
 
     def encode(self, x: Tensor) -> LatentDistribution:
         """q(z|x); x (B, channels, height, width), floats on the data's support."""
+        check_tensor("x", x, "the dataset's to_float makes them")
         if x.shape[1:] != self.shape:
             raise DataError(f"x: expected images of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
@@ -53,6 +55,9 @@ class Model(nn.Module):
 
     def decode(self, z: Tensor) -> PixelDistribution:
         """p(x|z); z (..., k), leading axes are kept."""
+        check_tensor("z", z, "z.float() makes them")
+        if z.shape[-1:] != (self.k,):
+            raise DataError(f"z: expected codes of shape (..., {self.k}), got {tuple(z.shape)}")
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             fed = self.latent.decoder_input(z).reshape(-1, self.k)
             parameters = self.decoder(fed)  # (n, P·channels, height, width)

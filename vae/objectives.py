@@ -19,6 +19,7 @@ from vae.errors import ConfigError
 from vae.latents import LatentDistribution
 from vae.model import Model
 from vae.noise import Noise
+from vae.plain import plain
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, square
 
 def check_samples(samples: int) -> None:
     """Raise ConfigError unless `samples` is a whole number of 1 or more."""
-    if not isinstance(samples, int) or samples < 1:
+    if not isinstance(plain("samples", samples), int) or samples < 1:
         raise ConfigError(f"samples: expected a whole number of 1 or more, got {samples!r}")
 
 

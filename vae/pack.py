@@ -16,6 +16,7 @@ from vae import runs
 from vae.checked_arrays import read_arrays
 from vae.checked_json import Misfit
 from vae.errors import RunBusy, RunError
+from vae.files import insist
 
 HELD_OUT = "preview/heldout.npz"
 
@@ -52,7 +53,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     shutil.rmtree(path / "resume", ignore_errors=True)
     try:
         for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
-            (path / name).unlink(missing_ok=True)
+            insist((path / name).unlink, missing_ok=True)
     except OSError as error:
         raise RunError(f"run {path.name!r}: {name} cannot be removed ({error.strerror}); remove it by hand") from None
     runs.mark_as_shipped(path)

@@ -25,7 +25,6 @@ import importlib
 import io
 import json
 import os
-import select
 import shutil
 import struct
 import sys
@@ -58,9 +57,10 @@ from vae.checked_json import (
     whole,
 )
 from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
-from vae.files import write_atomically, write_json
+from vae.files import insist, write_atomically, write_json
 from vae.preview_file import split_frame
 from vae.projections import PROJECTIONS, Frame, Projection, make_projection
+from vae.streams import read_line, watch_input, write_plainly, write_to_log
 
 if TYPE_CHECKING:
     from vae.codes import Codes
@@ -157,7 +157,7 @@ def request_fit(
         lock = runs.acquire(folder)
         try:
             for name in ("stop", "frame.bin", "final.npz"):
-                (folder / name).unlink(missing_ok=True)
+                insist((folder / name).unlink, missing_ok=True)
             write_json(folder / "request.json", {"method": method, "part": part, "weights": sha, "settings": settings})
             write_atomically(folder / "codes.npy", _npy(codes))
             write_json(folder / "status.json", dataclasses.asdict(status))
@@ -314,34 +314,15 @@ def project(
     return folder, fit(folder, gone), codes
 
 
-def _watch_stdin(gone: threading.Event) -> None:
-    while os.read(0, 1):
-        pass
-    gone.set()
-
-
-def _read_line(patience: float) -> str:
-    """One line from standard input; "" at its end, or when nobody wants anything for so many seconds."""
-    line = b""
-    while select.select([0], [], [], patience)[0]:
-        byte = os.read(0, 1)
-        if byte in (b"", b"\n"):
-            break
-        line += byte
-    return os.fsdecode(line)
-
-
 def _spare() -> Path | None:
     """Import what t-SNE takes seconds to import, then wait to be told a folder."""
     with contextlib.suppress(ImportError):
         importlib.import_module("openTSNE.affinity")
         importlib.import_module("sklearn.neighbors")
-    line = _read_line(SPARE_PATIENCE)
+    line = read_line(SPARE_PATIENCE)
     if not line:
         return None
-    log = os.open(Path(line) / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    write_to_log(Path(line) / "log.txt")
     return Path(line)
 
 
@@ -358,6 +339,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    write_plainly()
     options = _parser().parse_args(arguments)
     if options.spare == (options.run is not None):
         print("usage: python -m vae.projecting RUN_DIR --method METHOD | --spare", file=sys.stderr)
@@ -366,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.spare and folder is None:
         return 0
     gone = threading.Event()
-    threading.Thread(target=_watch_stdin, args=(gone,), daemon=True).start()
+    watch_input(gone)
     try:
         if folder is None and options.weights:
             folder = folder_of(options.run, options.method, options.weights, options.part)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from vae.adam import adam_step
-from vae.captured import Replays
+from vae.captured import Replays, sent
 from vae.completion import images_per_second
 from vae.config import Config
 from vae.datasets import DataInfo
@@ -161,11 +161,11 @@ class Together:
         self._rows[:count, :M].copy_(torch.stack([rows for _, rows, _ in joined], 1))
         rates = list(dict.fromkeys(lrs for *_, lrs in joined))
         if self._lrs_filled != rates:
-            self._lrs[: len(rates), :count].copy_(torch.tensor(rates))
+            self._lrs[: len(rates), :count].copy_(sent(torch.tensor(rates), self.first.device))
             self._lrs_filled = rates
         shared = tuple(rates.index(lrs) for *_, lrs in joined)  # which of the rates are whose
         if members not in self._indices:
-            self._indices[members] = torch.tensor(members, device=self.first.device)
+            self._indices[members] = sent(torch.tensor(members), self.first.device)
 
         def steps() -> None:
             for step, rows in enumerate(self._rows[:count, :M]):
@@ -175,7 +175,7 @@ class Together:
             steps()
             return
         branches = tuple(self.trainers[member].branches() for member in members)
-        self.replays.run((count, members, shared, branches), steps, [self.trainers[m].noise for m in members])
+        self.replays.run((count, members, shared, branches), steps, [self.trainers[m] for m in members])
 
     def _update(self, members: tuple[int, ...], rows: Tensor, shared: tuple[int, ...], lrs: Tensor) -> None:
         """One step of the `members`, on the images at rows (M, B); member i has the learning rate lrs[shared[i]]."""

@@ -19,10 +19,10 @@ from torch import Generator, Tensor
 
 from vae.adam import Moments, adam_step
 from vae.batches import keep_freed_memory, rows_at_once
-from vae.captured import CudaGraphs, Graphs, Replays
-from vae.completion import complete, images_per_second, total_steps
+from vae.captured import CudaGraphs, Graphs, Replays, sent
+from vae.completion import images_per_second, total_steps
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
-from vae.datasets import Dataset, load_dataset
+from vae.datasets import Dataset
 from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
@@ -146,14 +146,14 @@ class Trainer:
     def _replay(self, replays: Replays, rows: Tensor, lrs: list[float]) -> None:
         self._rows[: len(rows)].copy_(rows)
         if lrs != self._lrs_filled[: len(lrs)]:
-            self._lrs[: len(lrs)].copy_(torch.tensor(lrs))
+            self._lrs[: len(lrs)].copy_(sent(torch.tensor(lrs), self.device))
             self._lrs_filled = lrs
 
         def steps() -> None:
             for batch, lr in zip(self._rows[: len(rows)], self._lrs, strict=False):
                 self.update(batch, lr)
 
-        replays.run((len(rows), *self.branches()), steps, [self.noise])
+        replays.run((len(rows), *self.branches()), steps, [self])
 
     @property
     def slower_because(self) -> str:
@@ -197,10 +197,7 @@ class Trainer:
             self.model.likelihood.set_C("fit")
 
     def _permutation(self) -> Tensor:
-        order = torch.randperm(self.N, generator=self.order_generator)
-        if self.device.type == "cuda":  # from pinned memory, or the device would first have to finish its steps
-            return order.pin_memory().to(self.device, non_blocking=True)
-        return order.to(self.device)
+        return sent(torch.randperm(self.N, generator=self.order_generator), self.device)
 
     @property
     def epoch(self) -> float:
@@ -330,9 +327,10 @@ class Trainer:
 
     @functools.cached_property
     def _evaluation_rows(self) -> int:
-        """A constant on a GPU, whatever its memory holds, and by the network on a CPU: histories repeat."""
+        """A constant on a GPU, whatever its memory holds, and by the network on a CPU: histories repeat. `samples`
+        codes of each image are decoded at once."""
         if self.device.type != "cpu":
-            return EVALUATED_IMAGES
+            return max(1, EVALUATED_IMAGES // self.config.samples)
         return min(EVALUATION_ROWS, max(1, rows_at_once(self.model) // self.config.samples))
 
     @functools.cached_property
@@ -443,19 +441,3 @@ def _speed(name: str) -> float:
 def best_C(pixels: int, squared_error: float) -> float:
     """The C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image."""
     return pixels / (2 * squared_error)
-
-
-def train(config: Config, knobs: Knobs | None = None, dataset: Dataset | None = None) -> Iterator[Record]:
-    """Train a VAE and yield a record every few steps; change `knobs` between records to steer it.
-
-    >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.test.elbo)
-
-    Raises ConfigError for settings that cannot be, TrainingDiverged when the loss stops being a number.
-    """
-    dataset = dataset or load_dataset(config.dataset, binarize=config.binarize or "none")
-    completed, _ = complete(config, dataset.info)
-    if completed.binarize != (config.binarize or "none"):
-        dataset = dataset.binarized(completed.binarize or "none")
-    for event in Trainer(completed, dataset).run(knobs):
-        if isinstance(event, Record):
-            yield event

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import math
 import os
 import sys
 import threading
@@ -28,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 from vae import runs
 from vae.endings import StoppedBeforeTraining, refused, told
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
-from vae.files import DISK_FULL, is_full, write_atomically, write_json
+from vae.files import DISK_FULL, is_full, write_json
 from vae.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
+from vae.streams import read_line, watch_input, write_plainly, write_to_log
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -162,6 +161,8 @@ class Worker:
 
     def run(self) -> Iterator[None]:
         """Train; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
+        from vae.saving import to_line
+
         trainer, knobs = self.trainer, self.knobs
         if not (self.path / STATE).is_file():
             self.save()
@@ -183,15 +184,13 @@ class Worker:
         self._end()
 
     def _end(self) -> None:
-        step, total = self.trainer.step, self.trainer.total_steps
+        from vae.saving import ended
+
         self.status.seconds_left = None
-        if step >= total and not self.trainer.record_due:
-            self.status.state, self.status.message = "finished", ""
-        elif self.knobs.server_gone.is_set():
+        self.status.state, self.status.message = ended(self.trainer)
+        if self.status.state == "stopped" and self.knobs.server_gone.is_set():
             self.status.state = "interrupted"
-            self.status.message = f"The server ended at step {step:,}; continue to resume the run."
-        else:
-            self.status.state, self.status.message = "stopped", f"Stopped at step {step:,} of {total:,}."
+            self.status.message = f"The server ended at step {self.trainer.step:,}; continue to resume the run."
         self._write_status()
 
     def _look_after(self, recorded: bool) -> None:
@@ -236,39 +235,15 @@ class Worker:
             self._write_status()
 
     def _preview(self) -> None:
-        from vae.preview import render
+        from vae.saving import save_preview
 
-        (self.path / "preview").mkdir(exist_ok=True)
-        data = render(self.trainer.model, self.trainer.dataset, self.trainer.step)
-        write_atomically(self.path / "preview/live.bin", data, durable=False)
+        with contextlib.suppress(PermissionError):  # somebody holds the file open for long: the next one will do
+            save_preview(self.path, self.trainer)
 
     def save(self) -> None:
-        """Weights and the whole state, each whole at every moment."""
-        from safetensors.torch import save
+        from vae.saving import save_state
 
-        tensors, values = self.trainer.state()
-        values["history_bytes"] = runs.history_size(self.path)
-        weights = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")}
-        runs.save_checked(
-            self.path,
-            {
-                WEIGHTS: save(weights, metadata={"step": str(self.trainer.step)}),
-                STATE: save(tensors, metadata={"values": json.dumps(values)}),
-            },
-        )
-
-
-def to_line(event: Any) -> dict[str, Any]:
-    """A record or knob change as a line of the history; numbers that are not finite become null."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [clean(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return clean(dataclasses.asdict(event))
+        save_state(self.path, self.trainer)
 
 
 def train_run(path: Path, server_gone: threading.Event | None = None, request: Request | None = None) -> runs.Status:
@@ -354,25 +329,12 @@ def _guarded(worker: Worker) -> Generator[bool]:
             yield True
 
 
-def _watch_stdin(server_gone: threading.Event) -> None:
-    while os.read(0, 1):
-        pass
-    server_gone.set()
-
-
-def _read_line() -> str:
-    """One line from standard input, byte by byte: what follows stays for `_watch_stdin`."""
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    return os.fsdecode(line)
-
-
 def main(arguments: list[str]) -> int:
+    write_plainly()
     if arguments == ["--spare"]:
         import vae.training  # noqa: F401  torch, warm
 
-        arguments = [name for name in [_read_line()] if name]
+        arguments = [name for name in [read_line()] if name]
         if not arguments:
             return 0
     if not arguments or arguments[0].startswith("-"):
@@ -383,11 +345,9 @@ def main(arguments: list[str]) -> int:
         if not (path / "config.json").is_file():
             print(f"{path}: expected the directory of a run, with its config.json", file=sys.stderr)
             return 2
-    log = os.open(paths[0] / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    write_to_log(paths[0] / "log.txt")
     server_gone = threading.Event()
-    threading.Thread(target=_watch_stdin, args=(server_gone,), daemon=True).start()
+    watch_input(server_gone)
     try:
         train_runs(paths, server_gone)
     except RunUnwritable as error:  # whoever started us says it in our place: the log lies on the same disk

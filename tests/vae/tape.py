@@ -11,6 +11,10 @@ from torch import Generator, Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from vae.noise import Request
+
+DRAW = Request.draw
+
 
 def tensors(values: Any) -> Iterator[Tensor]:
     return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
@@ -67,3 +71,36 @@ class Tape:
                         was.copy_(now)
 
         return replay
+
+
+class FailingTape(Tape):
+    """A tape whose captures fail from the one after `good` on, as CUDA's do: at the end, with what was drawn counted,
+    and those generators in capture mode for ever. `vae.noise.Request.draw` becomes `draw` while that is to be noticed.
+    """
+
+    def __init__(self, good: int = 0) -> None:
+        super().__init__()
+        self.good, self.failures = good, 0
+        self.stuck: set[int] = set()
+        self.generators: list[Generator] = []  # they live, or another would get their number
+
+    def capture(self, function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
+        if self.captures < self.good:
+            return super().capture(function, generators)
+        self.failures += 1
+        with Recorder() as recorder:
+            function()
+        for storage, saved in recorder.before.values():
+            storage.copy_(saved)
+        self.generators += generators
+        self.stuck |= {id(generator) for generator in generators}
+        try:
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore of it")
+        except RuntimeError:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")  # noqa: B904
+
+    def draw(self, request: Request, noise: Any) -> Tensor:
+        for generator in noise if isinstance(noise, list) else [noise]:
+            if id(generator) in self.stuck:
+                raise RuntimeError("Offset increment outside graph capture encountered unexpectedly.")
+        return DRAW(request, noise)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from tests.vae.tape import Tape
+import vae.together
+import vae.training
+from tests.vae.tape import FailingTape, Tape
 from vae import captured
+from vae.captured import CudaGraphs
 from vae.completion import complete
 from vae.config import Config, Knobs
 from vae.datasets import load_dataset
@@ -19,8 +24,10 @@ from vae.estimators import ESTIMATORS, choices
 from vae.latents import LATENTS
 from vae.likelihoods import LIKELIHOODS
 from vae.networks import NETWORKS
+from vae.noise import Request
 from vae.records import KnobChange, Record
-from vae.training import STEPS_A_REPLAY, Trainer
+from vae.together import Together
+from vae.training import EVALUATED_IMAGES, STEPS_A_REPLAY, Trainer
 
 
 def trainer(graphs: Any = None, **settings: Any) -> Trainer:
@@ -157,16 +164,151 @@ def test_one_step_at_a_time_where_a_record_is_near() -> None:
     assert trainer(Tape(), hidden=(20_000, 20_000))._steps_at_once(20) == 1  # long steps would keep a knob waiting
 
 
-class Refusing(Tape):
-    def capture(self, function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
-        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore of it")
-
-
-def test_steps_that_cannot_be_captured_go_on_eagerly() -> None:
-    eager, refused = trainer(), trainer(Refusing())
+@pytest.mark.parametrize("good", [0, 1])
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_steps_that_cannot_be_captured_go_on_eagerly(
+    good: int, likelihood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a generator that stands where the failed capture began; those that were captured before go on so too."""
+    tape = FailingTape(good)
+    eager, refused = trainer(likelihood=likelihood), trainer(tape, likelihood=likelihood)
+    monkeypatch.setattr(Request, "draw", lambda request, noise: tape.draw(request, noise))
+    old = refused.noise
     assert_alike(events(refused), events(eager))
+    assert (tape.captures, tape.failures) == (good, 1)
+    assert (tape.replays > 0) == bool(good)
+    assert refused.noise is not old
+    assert torch.equal(refused.noise.get_state(), eager.noise.get_state())
     assert eager.slower_because == ""
     assert refused.slower_because.endswith("slower: CUDA error: operation not permitted when stream is capturing.")
+
+
+def test_a_failed_capture_leaves_the_device_as_it_was(cuda: FakeCuda) -> None:
+    graphs = CudaGraphs()
+    before, generator = cuda.stream, Generator()
+    with pytest.raises(RuntimeError, match="previous error during capture") as caught:
+        graphs.capture(lambda: cuda.fail(), [generator])
+    assert str(caught.value.__context__) == "not permitted when stream is capturing"
+    assert cuda.stream is before
+    assert cuda.ended == [graphs.pool]
+    assert cuda.log[-2:] == ["synchronize failed", "synchronize"]
+    assert cuda.modes == ["thread_local"]
+    assert cuda.registered == [generator]
+
+
+def test_a_capture_is_replayed_with_a_few_in_flight(cuda: FakeCuda) -> None:
+    replay = CudaGraphs().capture(lambda: None, [])
+    for number in range(5):
+        replay()
+        assert cuda.log.count("replay") == number + 1
+        assert cuda.log.count("event waited for") == max(0, number + 1 - captured.IN_FLIGHT)
+    assert cuda.blocking == [True] * 5
+    assert cuda.ended == []
+
+
+class FakeCuda:
+    """What `CudaGraphs` uses of torch.cuda, as the real one does it: a capture that failed raises at its end, with the
+    capture's stream still current and the allocator still in the pool, and the next synchronisation fails once."""
+
+    def __init__(self) -> None:
+        self.stream: Any = "default"
+        self.log, self.modes, self.registered, self.blocking, self.ended = [], [], [], [], []  # type: ignore[var-annotated]
+        self.failed = False
+
+    def fail(self) -> None:
+        self.failed = True
+        raise RuntimeError("not permitted when stream is capturing")
+
+    @contextlib.contextmanager
+    def graph(self, graph: Any, pool: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        self.modes.append(capture_error_mode)
+        before, self.stream = self.stream, stream
+        try:
+            yield
+        finally:
+            if self.failed:
+                raise RuntimeError("operation failed due to a previous error during capture")
+            self.stream = before
+
+    def synchronize(self) -> None:
+        self.log.append("synchronize failed" if self.failed else "synchronize")
+        if self.failed:
+            self.failed = False
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def event(self, blocking: bool = False) -> Any:
+        self.blocking.append(blocking)
+        return SimpleNamespace(record=lambda: None, synchronize=lambda: self.log.append("event waited for"))
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    fake = FakeCuda()
+    made = SimpleNamespace(register_generator_state=fake.registered.append, replay=lambda: fake.log.append("replay"))
+    names: dict[str, Any] = {
+        "Stream": lambda: "capturing", "graph_pool_handle": lambda: (0, 1), "CUDAGraph": lambda: made,
+        "graph": fake.graph, "current_stream": lambda: fake.stream, "current_device": lambda: 0,
+        "set_stream": lambda stream: setattr(fake, "stream", stream), "synchronize": fake.synchronize,
+        "Event": fake.event,
+    }  # fmt: skip
+    for name, value in names.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    end = "_cuda_endAllocateToPool"
+    monkeypatch.setattr(torch._C, end, lambda device, pool: fake.ended.append(pool), raising=False)
+    return fake
+
+
+class Sent:
+    """A tensor that tells how it travels."""
+
+    def __init__(self) -> None:
+        self.way: list[Any] = []
+
+    def pin_memory(self) -> Sent:
+        self.way.append("pinned")
+        return self
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> Sent:
+        self.way.append((device.type, non_blocking))
+        return self
+
+
+def test_what_is_sent_does_not_wait_for_the_device() -> None:
+    values: Any = Sent()
+    assert captured.sent(values, torch.device("cuda")) is values
+    assert values.way == ["pinned", ("cuda", True)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_all_that_goes_to_the_device_between_steps_is_sent(together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of the images, and learning rates, which a cosine changes at every replay."""
+    went: list[torch.Size] = []
+
+    def sent(values: Tensor, device: torch.device) -> Tensor:
+        went.append(values.shape)
+        return captured.sent(values, device)
+
+    for module in (vae.training, vae.together):
+        monkeypatch.setattr(module, "sent", sent)
+    tape = Tape()
+    trained = [trainer(tape, lr_schedule="cosine", seed=seed) for seed in range(2)]
+    shared = Together(trained) if together else None
+    went.clear()
+    for _ in range(6):
+        for one in trained:
+            one.take_steps(STEPS_A_REPLAY)
+        if shared is not None:
+            shared.flush()
+    assert sum(len(shape) == 1 and shape[0] == trained[0].N for shape in went) == 2  # 48 steps of 32: an epoch and more
+    rates = torch.Size([1, STEPS_A_REPLAY]) if together else torch.Size([STEPS_A_REPLAY])
+    assert went.count(rates) == (6 if together else 12)
+
+
+def test_a_look_at_held_out_images_decodes_as_many_codes_whatever_the_samples() -> None:
+    for samples, rows in ((1, EVALUATED_IMAGES), (50, EVALUATED_IMAGES // 50), (10**6, 1)):
+        trained = trainer(samples=samples)
+        trained.device = torch.device("cuda")
+        assert trained._evaluation_rows == rows
 
 
 def test_the_tape_can_fail() -> None:

@@ -21,10 +21,17 @@ REPOSITORY = Path(__file__).parents[2]
 
 def test_compiled_steps_are_the_plain_ones() -> None:
     """In a process of its own: the compiler's libraries complain when they end."""
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, cwd=REPOSITORY, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    refused, mine, theirs = json.loads(done.stdout.splitlines()[-1])
+    refused, graphs, mine, theirs = json.loads(done.stdout.splitlines()[-1])
     assert refused == ["", True]
+    assert graphs == [{}, 1, "", {}, 1]  # one whole graph, no break: what is random is drawn outside
     assert len(mine) == len(theirs) == 3
     for one, other in zip(mine, theirs, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-4)
@@ -32,13 +39,20 @@ def test_compiled_steps_are_the_plain_ones() -> None:
 
 COMPILED = """
 import json
+from torch._dynamo.utils import counters
 from tests.vae.test_captured import events, numbers, trainer
+from tests.vae.test_together import told_together
 
 plain, compiled = (trainer(epochs=1, likelihood="bernoulli") for _ in range(2))
 compiled.look.compile("aot_eager")  # traced and differentiated as ever, without a C++ compiler
 told = [numbers(event) for event in events(compiled)]
-look = compiled.look
-print(json.dumps([[look.refused, look.compiled is not None], told, [numbers(event) for event in events(plain)]]))
+graphs = [counters["graph_break"], counters["stats"]["unique_graphs"]]
+shared = [trainer(epochs=1, latent="bernoulli", estimator="disarm", seed=seed) for seed in range(2)]
+shared[0].look.compile("eager")  # traced only
+told_together(shared, [None] * 2)  # one more graph, for all steps of two models
+graphs += [shared[0].look.refused, counters["graph_break"], counters["stats"]["unique_graphs"] - graphs[1]]
+look, expected = compiled.look, [numbers(event) for event in events(plain)]
+print(json.dumps([[look.refused, look.compiled is not None], graphs, told, expected]))
 """
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.vae.tape import Tape
+from tests.vae.tape import FailingTape, Tape
 from tests.vae.test_captured import ESTIMATES, MODELS, Scripted, events, numbers, trainer
 from vae.config import Knobs
 from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS
+from vae.noise import Request
 from vae.records import KnobChange
 from vae.together import SEVERAL, Together, worth_it
 from vae.training import Trainer
@@ -119,6 +120,17 @@ class Paused(Knobs):
         self.paused = self.mine.step in (40, 41) and others < 100
         if self.paused and self.mine.step == 40:
             self.steps_requested = 1
+
+
+def test_a_shared_step_that_cannot_be_captured_goes_on_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = FailingTape(good=1)
+    joined = [trainer(tape, **mine) for mine in OWN]
+    monkeypatch.setattr(Request, "draw", lambda request, noise: tape.draw(request, noise))
+    told = told_together(joined, [None] * 3)
+    assert (tape.captures, tape.failures) == (1, 1)
+    for one, mine in zip(told, OWN, strict=True):
+        assert_alike(one, events(trainer(**mine)))
+    assert "not permitted when stream is capturing" in joined[1].slower_because
 
 
 def test_one_that_diverges_leaves_the_others_alone() -> None:

@@ -69,6 +69,11 @@ def _root(root: str | Path | None) -> Path:
 
 
 def _source(name_or_path: str | Path) -> Source:
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        kind = type(name_or_path).__name__
+        raise ConfigError(
+            f"dataset: expected a name or the path of an .npz or .npy file, got {kind}; numpy.save writes an array"
+        )
     name = str(name_or_path)
     if name in DATASETS:
         return DATASETS[name]

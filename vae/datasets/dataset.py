@@ -75,7 +75,7 @@ class DataInfo:
 
     def binarized(self, binarize: str) -> DataInfo:
         """The description of a binarised view; ConfigError where there is none."""
-        if binarize not in BINARIZE:
+        if not isinstance(binarize, str) or binarize not in BINARIZE:
             raise ConfigError(f"binarize: expected one of {', '.join(BINARIZE)}, got {binarize!r}")
         if binarize == "none":
             return self
@@ -125,6 +125,11 @@ class Dataset:
             if labels is not None:
                 _check_labels(f"{self.info.name}, {part}", labels, count, self.info.classes)
 
+    def __repr__(self) -> str:
+        info, labels = self.info, "" if self.train_labels is None else ", labelled"
+        count, size = f"{info.train:,} + {info.test:,} held-out", "x".join(map(str, info.shape))
+        return f"Dataset({info.name!r}: {count} images {size}, {info.support} values{labels})"
+
     @property
     def name(self) -> str:
         return self.info.name
@@ -156,6 +161,8 @@ class Dataset:
         In the `epoch` view every call draws anew, from Bernoulli(x / scale) with `generator` (of x's device); held-out
         images are stored there as 0 or `scale`, which the draw leaves as they are. Elsewhere nothing is random.
         """
+        if not isinstance(x, Tensor):
+            raise DataError(f"x: expected a torch tensor of images, got {type(x).__name__}; torch.as_tensor makes one")
         values = x.to(torch.float32)
         if self.binarize == "epoch":  # rand < p is 2.7 times as fast as torch.bernoulli(p), and exact at p = 0 and 1
             u = uniform(x.shape, generator, values, axis=0)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from vae.errors import DownloadError
+from vae.files import insist
 
 Progress = Callable[[float, str], None]  # (fraction from 0 to 1, what is being done)
 SILENCE = 20.0  # seconds without a byte after which a server counts as gone
@@ -68,7 +69,7 @@ def fetch(
                 progress(1.0, f"{title}: unpacking")
                 folder.mkdir(parents=True, exist_ok=True)
                 for file in unpack(temporary):
-                    os.replace(file, folder / file.name)
+                    insist(os.replace, file, folder / file.name)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except _Failed as error:

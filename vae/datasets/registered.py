@@ -46,7 +46,7 @@ class Digits(Source):
         package = importlib.util.find_spec("sklearn")
         file = Path(package.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if package else Path()
         if file.is_file():
-            with gzip.open(file, "rt") as lines:
+            with gzip.open(file, "rt", encoding="ascii") as lines:
                 return np.loadtxt(lines, delimiter=",")
         from sklearn.datasets import load_digits  # the file has moved
 

@@ -107,7 +107,7 @@ def content_hash(path: Path, name: str) -> str | None:
     """
     sums = _manifest(path).get(name)
     if sums and len(sums) > 1 and (path / name).is_file():
-        return sha256((path / name).read_bytes())
+        return sha256(read_bytes(path / name, MOST_BYTES))
     return sums[-1] if sums else None
 
 

@@ -17,9 +17,10 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vae.application import project_folder
 from vae.config import Config, Knobs
 from vae.errors import ConfigError, RunBusy, RunDamaged, RunError, RunNotFound
-from vae.files import write_json
+from vae.files import insist, write_json
 from vae.runs.checkpoints import WEIGHTS, is_shipped, read_checked
 from vae.runs.config_file import CONFIG, check_known, create_config, read_config
 from vae.runs.history import read_history
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 
 def runs_root() -> Path:
-    """`ELBO_ROOM_RUNS`, else the folder `checkpoints` beside the package."""
-    return Path(os.environ.get("ELBO_ROOM_RUNS") or Path(__file__).resolve().parents[2] / "checkpoints")
+    """`ELBO_ROOM_RUNS`, else the folder `checkpoints` of the project, or of the current folder far from it."""
+    return Path(os.environ.get("ELBO_ROOM_RUNS") or (project_folder() or Path.cwd()) / "checkpoints")
 
 
 def clean_name(name: str) -> str:
@@ -109,7 +110,7 @@ def rename_run(path: Path, name: str) -> Path:
         return path
     if target.exists():
         raise ConfigError(f"name: a run named {target.name!r} exists already; choose another name")
-    path.rename(target)
+    insist(path.rename, target)
     return target
 
 
@@ -119,7 +120,7 @@ def delete_run(path: Path) -> Path:
     trash = path.parent / ".trash"
     trash.mkdir(exist_ok=True)
     target = trash / f"{path.name}.{time.time_ns()}"
-    path.rename(target)
+    insist(path.rename, target)
     return target
 
 
@@ -128,7 +129,7 @@ def restore_run(trashed: Path) -> Path:
     target = trashed.parent.parent / trashed.name.rsplit(".", 1)[0]
     if target.exists():
         raise ConfigError(f"name: a run named {target.name!r} exists again; rename that one first")
-    trashed.rename(target)
+    insist(trashed.rename, target)
     return target
 
 
@@ -153,6 +154,11 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config, self.data = read_config(path)
+
+    def __repr__(self) -> str:
+        status, config = read_status(self.path), self.config
+        kind = f"{config.likelihood} p(x|z), {config.latent} z of {config.latent_dim}"
+        return f"Run({self.name!r}: {self.data.get('name')}, {kind}; {status.state} at step {status.step:,})"
 
     @property
     def name(self) -> str:
@@ -217,6 +223,8 @@ class Run:
 
 def load_run(path: str | Path) -> Run:
     """Open a run by its directory, or by its name in the runs folder."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ConfigError(f"run: expected a name or a directory, got {type(path).__name__}")
     path = Path(path)
     if not (path / CONFIG).is_file():
         path = run_path(str(path))
