@@ -80,7 +80,7 @@ def _cgroup_limits() -> list[int]:
     found = []
     for name in CGROUP_LIMITS:
         try:
-            text = Path(name).read_text().strip()
+            text = Path(name).read_text(encoding="utf-8").strip()
         except OSError:
             continue
         found.append(int(text) if text.isdecimal() else 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
+from vae.config import Config
 from vae.files import write_atomically
 from vae.preview import render
 from vae.training import Trainer
@@ -25,6 +26,12 @@ def to_line(event: Any) -> dict[str, Any]:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return clean(dataclasses.asdict(event))
+
+
+def started(config: Config, step: int) -> dict[str, Any]:
+    """The line of the history that says on what a run begins or goes on."""
+    what = {"device": config.device, "precision": config.precision, "threads": config.threads}
+    return {"step": step, "event": "started", **what}
 
 
 def save_state(path: Path, trainer: Trainer) -> None:

@@ -18,7 +18,7 @@ from vae.errors import ConfigError
 from vae.model import Model, build_model
 from vae.records import KnobChange, Record
 from vae.runs import Run
-from vae.saving import ended, save_preview, save_state, to_line
+from vae.saving import ended, save_preview, save_state, started, to_line
 from vae.training import Trainer
 
 SHOWN_EVERY = 0.2  # seconds between two lines of progress
@@ -137,6 +137,7 @@ class Training(Iterator[Record]):
         path = runs.create_run(config, named.to_json(), name, None if folder is None else Path(folder))
         lock = runs.acquire(path)
         try:
+            runs.append_history(path, started(trainer.config, 0))
             for event in self.history:
                 runs.append_history(path, to_line(event))
             save_state(path, trainer)

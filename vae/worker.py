@@ -87,10 +87,12 @@ class Worker:
 
     def _tell_machine(self) -> None:
         """A line of the history where the run begins, and where it goes on on something else."""
-        what = {"device": self.config.device, "precision": self.config.precision, "threads": self.config.threads}
-        told = [line for line in runs.read_history(self.path) if line.get("event") == "started"][-1:]
-        if not told or any(told[0].get(name) != value for name, value in what.items()):
-            runs.append_history(self.path, {"step": self.trainer.step, "event": "started", **what})
+        from vae.saving import started
+
+        line = started(self.config, self.trainer.step)
+        before = [line for line in runs.read_history(self.path) if line.get("event") == "started"][-1:]
+        if not before or {**before[0], "step": line["step"]} != line:
+            runs.append_history(self.path, line)
 
     def _load(self, data: dict[str, Any]) -> Dataset:
         from vae.run_data import load_data

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from vae import files, runs
+from vae.checked_json import fields, read_json
 from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe
@@ -40,7 +41,7 @@ def test_a_replacement_that_a_reader_denies_is_tried_again(tmp_path: Path, monke
     denied = deny(monkeypatch, os, "replace", 5)
     files.write_json(tmp_path / "a.json", {"b": "ß"})
     assert len(denied) == 5
-    assert files.read_json(tmp_path / "a.json") == {"b": "ß"}
+    assert read_json(tmp_path / "a.json", fields()) == {"b": "ß"}
 
 
 def test_what_is_denied_for_good_is_told_in_bounded_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def test_a_preview_that_somebody_holds_open_costs_no_run(tmp_path: Path, monkeyp
 def test_json_of_any_editor_is_read(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         (tmp_path / "settings.json").write_text('{"dataset": "Zahlen-ß"}', encoding=encoding)
-        assert files.read_json(tmp_path / "settings.json") == {"dataset": "Zahlen-ß"}
+        assert read_json(tmp_path / "settings.json", fields()) == {"dataset": "Zahlen-ß"}
 
 
 def opened_as_text(source: str) -> Iterator[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from vae.files import expanded
 from vae.map_files import pack_places
 from vae.pack import pack_run
 from vae.runs import load_run
+from vae.start import Request
 from vae.worker import train_run
 
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -128,11 +130,9 @@ def test_a_file_that_is_gone_is_named(trained: Path, tmp_path: Path) -> None:
 
 
 def test_an_old_run_is_held_to_what_it_knows(trained: Path, tmp_path: Path) -> None:
-    content = json.loads((trained / "config.json").read_text())
-    for name in ("path", "digest"):
-        del content["data"][name]
-    content["data"]["classes"] = None  # it was made when y beside x was no label
-    (trained / "config.json").write_text(json.dumps(content))
+    config, data = runs.read_config(trained)
+    known = {name: value for name, value in data.items() if name not in ("path", "digest")}
+    runs.replace_config(trained, config, {**known, "classes": None})  # it was made when y beside x was no label
     write(tmp_path / "d.npz", *changed("pixel"))
     assert load_run(trained).dataset().info.train == 48
     write(tmp_path / "d.npz", *changed("fewer"))
@@ -165,7 +165,9 @@ def test_an_older_pack_knows_no_rows(trained: Path, tmp_path: Path) -> None:
     pack_run(trained, images=5)
     with np.load(trained / "preview/heldout.npz") as file:
         old = {name: file[name] for name in ("images", "scale", "codes", "labels")}
-    np.savez(trained / "preview/heldout.npz", **old)
+    packed = io.BytesIO()
+    np.savez(packed, **old)
+    runs.save_checked(trained, {"preview/heldout.npz": packed.getvalue()})
     (tmp_path / "d.npz").unlink()
     codes = codes_of(load_run(trained))
     assert (len(codes), codes.rows, codes.rows_of) == (5, None, "")
@@ -209,8 +211,7 @@ def test_a_registered_set_is_known_from_its_first_reading_on(tmp_path: Path, mon
     assert demo.dataset().info.test == 360
     shutil.copytree(demo.path, tmp_path / "copy")
     before = (tmp_path / "copy/config.json").read_bytes()
-    runs.extend(tmp_path / "copy", 301)
-    train_run(tmp_path / "copy")
+    train_run(tmp_path / "copy", request=Request(epochs=301))
     assert "digest" not in json.loads((tmp_path / "copy/config.json").read_text())["data"]
     assert json.loads(before)["data"] == json.loads((tmp_path / "copy/config.json").read_text())["data"]
 

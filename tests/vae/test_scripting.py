@@ -22,6 +22,7 @@ from vae.errors import ConfigError, ElboRoomError
 from vae.preview import unpack
 from vae.records import Record
 from vae.scripting import Progress
+from vae.start import Request
 from vae.worker import train_run
 
 ROOT = Path(__file__).parents[2]
@@ -66,9 +67,8 @@ def test_a_training_cut_short_goes_on_as_a_run(folder: Path) -> None:
             break
     run = training.save("half")
     assert runs.read_status(run.path).message == "Stopped at step 30 of 68."
-    runs.extend(run.path, 4)  # as `resume --epochs 4` does
     config = dataclasses.replace(SMALL, epochs=4)
-    assert train_run(run.path).state == "finished"
+    assert train_run(run.path, request=Request(epochs=4)).state == "finished"  # as `resume --epochs 4` does
     expected = train(config).finish()
     assert [line["train"]["elbo"] for line in run.history if line["step"] <= 60] == pytest.approx(
         [e.train.elbo for e in whole.history if isinstance(e, Record) and e.step <= 60]
@@ -204,11 +204,11 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: train("digits"), "config: expected a Config, got str; Config(dataset=...) makes one"),
         (lambda: train(SMALL, dataset=np.zeros((50, 8, 8))), "dataset: expected a Dataset, got ndarray; load_dataset"),
         (lambda: train(SMALL, {"C": 1}), "knobs: expected a Knobs, got dict"),
-        (lambda: Config(hidden=400), "hidden: expected widths of 1 or more such as (400,) or (512, 256), got 400"),
+        (lambda: Config(hidden=400), "hidden: expected widths from 1 to 1,048,576 such as 400 or 512,256, got 400"),
         (lambda: Config(hidden="400"), "hidden: expected widths"),
         (lambda: Config(hidden=[4, None]), "hidden: expected widths"),
         (lambda: Config(C=np.array([1.0, 2.0])), "C: expected one value, got an array of shape (2,)"),
-        (lambda: Config(latent_dim=np.float64(2.5)), "latent_dim: expected a whole number of 1 or more, got 2.5"),
+        (lambda: Config(latent_dim=np.float64(2.5)), "latent_dim: expected a whole number from 1 to 512, got 2.5"),
         (lambda: Config(device=None), "device: expected a text, got None"),
         (lambda: Config(network=["mlp"]), "network: expected a text, got ['mlp']"),
         (lambda: Config(estimator=3), "estimator: expected a text, or None for the default, got 3"),
