@@ -14,14 +14,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
     ["errors", "files", "noise"],
-    ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
+    ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections", "pareto"],
     ["datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model"],
     ["batches"],
-    ["objectives", "metrics", "preview", "decoder_export"],
+    ["objectives", "metrics", "preview", "decoder_export", "proposals"],
     ["estimators"],
     ["completion", "evidence", "exact_evidence", "gradient_study", "records", "adam", "captured"],
-    ["gradient_table", "toy_gradient"],
+    ["gradient_table", "toy_gradient", "evaluation"],
     ["derivation"],
     ["look"],
     ["training"],
@@ -32,7 +32,7 @@ LAYERS = [
     ["projecting"],
     ["map_files"],
     ["worker"],
-    ["engines", "arguments"],
+    ["engines", "arguments", "evaluate_command"],
     ["__main__"],
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

@@ -18,7 +18,7 @@ from vae.errors import ConfigError
 from vae.model import Model
 from vae.objectives import check_samples
 from vae.pareto import TOO_HEAVY, pareto_shape, tail_length
-from vae.proposals import PROPOSALS, Proposal
+from vae.proposals import PROPOSALS, Proposal, draw
 
 TOO_FEW = 30  # effective samples below which neither a bound nor its error is near what it estimates
 Progress = Callable[[float], None]
@@ -41,6 +41,13 @@ class Evidence:
     def flagged(self) -> Tensor:
         """(n,) bool: here the bound is only a bound. It may lie far below log p(x), and its error tells nothing."""
         return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY)
+
+    @property
+    def mean_error(self) -> float | None:
+        """Monte-Carlo error of the mean bound, nats; None where it means nothing: an image is flagged."""
+        if bool(self.flagged.any()):
+            return None
+        return float(self.standard_error.square().sum().sqrt() / len(self.standard_error))
 
 
 @torch.no_grad()
@@ -86,7 +93,7 @@ def _block(
     for part, count in zip(proposal.parts, proposal.counts, strict=True):
         log_w, log_w2 = (torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device) for _ in range(2))
         for start in range(0, count, chunk):
-            z = part.sample(_shape(part, min(chunk, count - start), len(x)), generator)  # (S, B, k)
+            z = draw(part, min(chunk, count - start), len(x), generator)  # (S, B, k)
             new = (model.decode(z).log_prob(x) + pz.log_prob(z) - proposal.log_prob(z)).double()
             log_w = torch.logaddexp(log_w, torch.logsumexp(new, 0))
             log_w2 = torch.logaddexp(log_w2, torch.logsumexp(2 * new, 0))
@@ -95,11 +102,6 @@ def _block(
             progress(done / K)
         sums.append((count, log_w, log_w2))
     return _evidence(K, sums, tail)
-
-
-def _shape(part: object, S: int, B: int) -> tuple[int, ...]:
-    """What to ask of a distribution of batch shape (B,) or () for (S, B, k) samples."""
-    return (S,) if part.mean.dim() > 1 else (S, B)  # type: ignore[attr-defined]
 
 
 def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail) -> Evidence:

@@ -27,6 +27,7 @@ from vae.model import Model
 
 WIDTHS = (2.0, 5.0)  # of the widened parts, in two dimensions
 SHARES = (0.4, 0.3, 0.2, 0.1)  # of q, of q widened by WIDTHS, of the prior
+TRIED = 200  # codes, of which the highest p(x, z) is where a refinement starts
 STEPS, DRAWS, RATE = 100, 8, 0.02  # of a refinement: Adam's steps, z an image in each, its learning rate
 
 
@@ -37,6 +38,10 @@ class Proposal:
     parts: tuple[LatentDistribution, ...]  # batch shape (B,) or ()
     counts: tuple[int, ...]
 
+    def sample(self, images: int, generator: Generator | None = None) -> Tensor:
+        """All K, (K, images, k), the parts one after the other."""
+        return torch.cat([draw(part, n, images, generator) for part, n in zip(self.parts, self.counts, strict=True)])
+
     def log_prob(self, z: Tensor) -> Tensor:
         """z (S, B, k) -> (S, B), nats."""
         if len(self.parts) == 1:
@@ -44,6 +49,11 @@ class Proposal:
         K = sum(self.counts)
         every = [part.log_prob(z) + math.log(n / K) for part, n in zip(self.parts, self.counts, strict=True)]
         return torch.logsumexp(torch.stack(every), 0)
+
+
+def draw(part: LatentDistribution, samples: int, images: int, generator: Generator | None) -> Tensor:
+    """(samples, images, k) from a distribution of batch shape (images,) or ()."""
+    return part.sample((samples,) if part.mean.dim() > 1 else (samples, images), generator)
 
 
 def posterior(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Proposal:
@@ -98,7 +108,8 @@ def refine(model: Model, x: Tensor, generator: Generator | None = None) -> Laten
 def _climb(model: Model, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         start = model.encode(x)
-    loc, stretch = start.mean.clone().requires_grad_(), torch.zeros_like(start.mean).requires_grad_()
+        loc = _best(model, x, start, generator).requires_grad_()
+    stretch = torch.zeros_like(loc).requires_grad_()
     steps = torch.optim.Adam([loc, stretch], lr=RATE)
     for _ in range(STEPS):
         with torch.enable_grad():
@@ -108,6 +119,14 @@ def _climb(model: Model, x: Tensor, generator: Generator | None) -> tuple[Tensor
         loc.grad, stretch.grad = torch.autograd.grad(loss, [loc, stretch])
         steps.step()
     return loc.detach(), stretch.detach()
+
+
+def _best(model: Model, x: Tensor, qz_x: LatentDistribution, generator: Generator | None) -> Tensor:
+    """The code with the highest p(x, z) of q's mean and some draws of the mixture: p(z|x) may lie elsewhere, (B, k)."""
+    tried = [qz_x.mean.unsqueeze(0), around(model, qz_x, TRIED).sample(len(x), generator)]
+    z = torch.cat(tried)  # (S, B, k)
+    best = (model.decode(z).log_prob(x) + model.prior().log_prob(z)).argmax(0)
+    return z[best, torch.arange(len(x))]
 
 
 PROPOSALS: dict[str, Callable[[Model, Tensor, int, Generator | None], Proposal]] = {
