@@ -58,7 +58,9 @@ def lines(result: dict[str, Any]) -> list[str]:
     draws = "exact" if result["elbo_standard_error"] == 0 else f"{DRAWS} draws of z an image"
     log_px = result["log_px"] if result.get("converged") else result["iw_bound"]
     gap, is_ = round(log_px, DIGITS) - elbo, "=" if result.get("converged") else "≥"
-    equal = f"; KL(q‖p(z|x)) = {result['kl_to_posterior']:.{DIGITS}f}" if result.get("converged") else ", in expectation"
+    equal = (
+        f"; KL(q‖p(z|x)) = {result['kl_to_posterior']:.{DIGITS}f}" if result.get("converged") else ", in expectation"
+    )
     return [
         f"held-out images {result['n']:,}, means in nats",
         _line("ELBO", elbo, result["elbo_standard_error"], f"= {parts}, {draws}"),
@@ -89,7 +91,9 @@ def _bound(result: dict[str, Any]) -> list[str]:
 
 def _exact(result: dict[str, Any]) -> list[str]:
     difference, sign = result["grid_difference"], "=" if result["converged"] else "≈"
-    worst = "" if difference is None else f"; the last grid moved image {result['worst_image']} most, by {difference:.1e}"
+    worst = (
+        "" if difference is None else f"; the last grid moved image {result['worst_image']} most, by {difference:.1e}"
+    )
     said = [_line(f"log p(x) {sign}", result["log_px"], result["log_px_error"], f"by {result['log_px_method']}{worst}")]
     if not result["converged"]:
         said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp: go by the importance bound")

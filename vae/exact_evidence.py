@@ -29,7 +29,9 @@ NUMBERS_AT_ONCE = 4_000_000  # of the table of nodes, images and dimensions: 32 
 GRID = {1: (513, 8193), 2: (65, 513)}  # nodes per axis: of the first grid, and of the finest
 FINE_ENOUGH = 1e-3  # nats between two grids: no finer one is tried
 CONVERGED = 1e-2  # nats between two grids, mean over images
-KINKS = 0.1  # nats between the two values of the mean gap: q's own nodes see the kinks of a ReLU decoder at 0.02 and less
+KINKS = (
+    0.1  # nats between the two values of the mean gap: q's own nodes see the kinks of a ReLU decoder at 0.02 and less
+)
 HERMITE = {1: 48, 2: 24}  # nodes per axis of the expectation under q
 REACH = 6.0  # of the grid, in standard deviations of the prior and of q
 Progress = Callable[[float], None]

@@ -48,7 +48,7 @@ class Proposal:
             return self.parts[0].log_prob(z)
         K = sum(self.counts)
         every = [part.log_prob(z) + math.log(n / K) for part, n in zip(self.parts, self.counts, strict=True)]
-        return torch.logsumexp(torch.stack(every), 0)
+        return torch.logsumexp(torch.stack(torch.broadcast_tensors(*every)), 0)
 
 
 def draw(part: LatentDistribution, samples: int, images: int, generator: Generator | None) -> Tensor:
