@@ -14,7 +14,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
     ["errors", "files", "noise"],
-    ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections", "pareto"],
+    ["config", "kl", "codebook", "linear_gaussian", "arrivals", "decoder_numpy", "latent_geometry", "projections"],
+    ["pareto"],
     ["datasets", "networks", "likelihoods", "latents", "reductions"],
     ["model"],
     ["batches"],

@@ -94,7 +94,8 @@ def bars(point: Point) -> str:
     chart.bar(0, point.elbo, 1.2, 1.8, "elbo")
     chart.bar(point.elbo, point.log_px, 0.2, 0.8, "posterior")
     chart.upright(point.log_px, "faint", dashed=True)
-    return chart.svg(f"Bars: log p(x) {point.log_px:.2f} = ELBO {point.elbo:.2f} + gap {point.gap:.2f} nats.")
+    gap = round(point.log_px, 2) - round(point.elbo, 2)
+    return chart.svg(f"Bars: log p(x) {point.log_px:.2f} = ELBO {point.elbo:.2f} + gap {gap:.2f} nats.")
 
 
 def facts(point: Point) -> dict[str, str]:

@@ -82,8 +82,9 @@ def _bound(result: dict[str, Any]) -> list[str]:
     words = f"in expectation, K = {result['samples']:,} importance samples of the proposal {result['proposal']}"
     said = [_line("log p(x) ≥", result["iw_bound"], result["iw_standard_error"], words)]
     if result["iw_flagged"]:
+        many = f"{result['iw_flagged']:,} of {result['n']:,} images"
         said += [
-            f"{'':15}{result['iw_flagged']:,} of {result['n']:,} images: there the bound is only a bound, and no ± holds",
+            f"{'':15}{many}: there the bound is only a bound, and no ± holds",
             f"{'':15}(fewer than {TOO_FEW} effective samples, or weights whose Pareto shape is above {TOO_HEAVY})",
         ]
     return said
@@ -101,8 +102,10 @@ def _exact(result: dict[str, Any]) -> list[str]:
 
 
 def _information(result: dict[str, Any]) -> str:
+    least, error, limit, images = (
+        result[f"mutual_information_{name}"] for name in ("at_least", "standard_error", "limit", "images")
+    )
     return (
-        f"I(x; z) at least {result['mutual_information_at_least']:.{DIGITS}f} ± "
-        f"{result['mutual_information_standard_error']:.{DIGITS}f} ({result['mutual_information_images']:,} images cannot "
-        f"show more than log n = {result['mutual_information_limit']:.{DIGITS}f}), at most the rate"
+        f"I(x; z) at least {least:.{DIGITS}f} ± {error:.{DIGITS}f} ({images:,} images cannot show more than log n = "
+        f"{limit:.{DIGITS}f}), at most the rate"
     )

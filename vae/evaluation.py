@@ -125,7 +125,7 @@ def evaluate_exactly(
     sampled: dict[str, Any],
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Means over the first `n` held-out images of what `evaluate` has found, `sampled`: log p(x) with its own error, and
+    """Means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own error and
     the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`. `converged` tells whether `log_px` is to be
     believed rather than the importance bound; where it is not, the ELBO of `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)

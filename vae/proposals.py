@@ -84,7 +84,7 @@ def around(model: Model, qz_x: LatentDistribution, samples: int) -> Proposal:
 def temper(width: float, k: int) -> float:
     """u so that q^(1/u) is as far from q in k dimensions as a normal is from one `width` times as wide in two.
 
-    Of samples from N(0, u I), (2u − 1)^(k/2) / u^k are effective for N(0, I): that share is kept, and so u falls with k.
+    Of samples from N(0, u I), (2u − 1)^(k/2) / u^k are effective for N(0, I). That share is kept, so u falls with k.
     """
     g = (width**4 / (2 * width**2 - 1)) ** (2 / k)  # u² / (2u − 1)
     return g + math.sqrt(g * g - g)
