@@ -133,11 +133,16 @@ def how(point: Point, part: str = "test") -> str:
     if point.grid_difference is not None:
         moved = look.number(point.grid_difference, 3)
         why = f"The grid is too coarse for this C: a finer grid moved log p(x) of an image by up to {moved} nats"
-    told = f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high"
+    told = (
+        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high; so is "
+        "the gap."
+    )
     if point.flagged:
-        told += f". {point.flagged} of {point.images} images have too few effective samples, or too heavy weights: "
-        told += "there the bound is only a bound, and no ± holds"
-    return f"{told}; so is the gap. The other way to the gap needs the posterior."
+        told += (
+            f" {point.flagged} of {point.images} images have too few effective samples, or too heavy weights: there the "
+            "bound is only a bound, and no ± holds."
+        )
+    return f"{told} The other way to the gap needs the posterior."
 
 
 def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
