@@ -8,6 +8,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from training_tables import quality_table
+
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 IDIOMATIC, PYTHAE, CEILING = "idiomatic loop", "pythae", "matrix products only"  # rows of train_cpu
@@ -66,12 +68,13 @@ def training() -> list[str]:
         f"Shipped defaults there: {shipped}.",
         "",
         "CPU seconds until the held-out −ELBO (MNIST, fixed binarisation, all 10,000 images) is that low, median of "
-        f"{quality['table'][0]['rounds']} round(s); in brackets the shares of the idiomatic loop's time and pythae's:",
+        f"{quality['table'][0]['rounds']} rounds; in brackets the lowest and highest share, within a round, of the "
+        "idiomatic loop's time and of pythae's:",
         "",
         "| loop | " + " | ".join(f"{target} nats" for target in targets) + " |",
         "|---" * (1 + len(targets)) + "|",
     ]
-    for row in quality["table"]:
+    for row in quality_table(quality["runs"], tuple(map(float, targets))):
         lines.append(f"| {row['loop']} | " + " | ".join(_seconds(row, target) for target in targets) + " |")
     return lines
 
@@ -96,8 +99,9 @@ def _seconds(row: dict[str, Any], target: str) -> str:
     found = row["targets"][target]
     if found["cpu"] is None:
         return f"not in {row['cpu_spent']:.0f}"
-    shares = [found["share"].get(base) for base in (IDIOMATIC, PYTHAE)]
-    return f"{found['cpu']:.1f} ({', '.join('–' if share is None else f'{share:.2f}' for share in shares)})"
+    shares = [found["share_range"].get(base) for base in (IDIOMATIC, PYTHAE)]
+    told = ("–" if share is None else f"{share[0]:.2f}–{share[1]:.2f}" for share in shares)
+    return f"{found['cpu']:.1f} ({', '.join(told)})"
 
 
 def many() -> list[str]:
@@ -146,7 +150,8 @@ def exploring() -> list[str]:
     found = results("pointer")
     loads = [load for row in found["rows"] for load in row["load"]]
     lines = [
-        f"**Exploring**, Chromium without a GPU ({made_on(found, loads)}; `benchmarks/pointer.py`; no message leaves the page in a drag):",
+        f"**Exploring**, Chromium without a GPU ({made_on(found, loads)}; `benchmarks/pointer.py`; no message leaves "
+        "the page in a drag):",
         "",
         "| decoder | pictures/s while dragging | pointer to pixels, median | load |",
         "|---|---|---|---|",
