@@ -74,7 +74,7 @@ def importance_evidence(
             if progress:
                 progress((number + fraction) / len(blocks))
 
-        drawn_from = PROPOSALS[proposal](model, block, samples, generator)
+        drawn_from = PROPOSALS[proposal](model, block, samples, generator, lambda: hear(0.0))
         parts.append(_block(model, block, drawn_from, max(1, rows // max(1, len(block))), generator, hear))
     return joined(parts)
 
@@ -124,11 +124,10 @@ class _Tail:
 
     def add(self, log_w: Tensor) -> None:
         """log_w (S, n). Sorted out when several times as many wait as are kept."""
-        if self.kept > 1:
-            self.waiting.append(log_w)
-            if sum(map(len, self.waiting)) > 4 * self.kept:
-                self.waiting = [self.largest()]
+        self.waiting.append(log_w)
+        if sum(map(len, self.waiting)) > 4 * self.kept:
+            self.waiting = [self.largest()]
 
     def largest(self) -> Tensor:
-        every = torch.cat(self.waiting) if self.waiting else torch.zeros(1, 1)
+        every = torch.cat(self.waiting)
         return every.topk(min(self.kept, len(every)), 0).values

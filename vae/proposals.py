@@ -31,6 +31,10 @@ TRIED = 200  # codes, of which the highest p(x, z) is where a refinement starts
 STEPS, DRAWS, RATE = 100, 8, 0.02  # of a refinement: Adam's steps, z an image in each, its learning rate
 
 
+def silent() -> None:
+    """Nobody listens to how far it is."""
+
+
 @dataclass(frozen=True)
 class Proposal:
     """Σ_j α_j r_j(z|x) with `counts` K α_j: so many of K samples are drawn from each part."""
@@ -56,19 +60,26 @@ def draw(part: LatentDistribution, samples: int, images: int, generator: Generat
     return part.sample((samples,) if part.mean.dim() > 1 else (samples, images), generator)
 
 
-def posterior(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Proposal:
+def posterior(
+    model: Model, x: Tensor, samples: int, generator: Generator | None = None, hear: Callable[[], None] = silent
+) -> Proposal:
     """q(z|x) alone, as published protocols have it."""
     return Proposal((model.encode(x),), (samples,))
 
 
-def mixture(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Proposal:
+def mixture(
+    model: Model, x: Tensor, samples: int, generator: Generator | None = None, hear: Callable[[], None] = silent
+) -> Proposal:
     """q(z|x), q widened, and the prior."""
     return around(model, model.encode(x), samples)
 
 
-def refined(model: Model, x: Tensor, samples: int, generator: Generator | None = None) -> Proposal:
-    """The mixture around a q that is first fitted to each image."""
-    return around(model, refine(model, x, generator), samples)
+def refined(
+    model: Model, x: Tensor, samples: int, generator: Generator | None = None, hear: Callable[[], None] = silent
+) -> Proposal:
+    """The mixture around a q that is first fitted to each image. `hear` is called at every step; what it raises ends
+    the work."""
+    return around(model, refine(model, x, generator, hear), samples)
 
 
 def around(model: Model, qz_x: LatentDistribution, samples: int) -> Proposal:
@@ -90,7 +101,9 @@ def temper(width: float, k: int) -> float:
     return g + math.sqrt(g * g - g)
 
 
-def refine(model: Model, x: Tensor, generator: Generator | None = None) -> LatentDistribution:
+def refine(
+    model: Model, x: Tensor, generator: Generator | None = None, hear: Callable[[], None] = silent
+) -> LatentDistribution:
     """q(z|x) with each image's mean and stretch moved by Adam to a higher ELBO.
 
     What did not end in numbers is left as the encoder has it.
@@ -98,20 +111,21 @@ def refine(model: Model, x: Tensor, generator: Generator | None = None) -> Laten
     if not model.latent.reparameterised:
         raise ConfigError(f"proposal: refined needs real codes, and these are {model.latent.name}; use mixture")
     rows = max(1, rows_at_once(model) // DRAWS)
-    blocks = [_climb(model, block, generator) for block in x.split(rows)]
+    blocks = [_climb(model, block, generator, hear) for block in x.split(rows)]
     loc, stretch = (torch.cat(halves) for halves in zip(*blocks, strict=True))
     qz_x = model.encode(x)
     sound = (loc.isfinite() & stretch.isfinite()).all(-1, keepdim=True)
     return qz_x.moved(torch.where(sound, loc, qz_x.mean), torch.where(sound, stretch, 0))  # type: ignore[attr-defined]
 
 
-def _climb(model: Model, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
+def _climb(model: Model, x: Tensor, generator: Generator | None, hear: Callable[[], None]) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         start = model.encode(x)
         loc = _best(model, x, start, generator).requires_grad_()
     stretch = torch.zeros_like(loc).requires_grad_()
     steps = torch.optim.Adam([loc, stretch], lr=RATE)
     for _ in range(STEPS):
+        hear()
         with torch.enable_grad():
             qz_x = start.moved(loc, stretch)  # type: ignore[attr-defined]
             z = qz_x.rsample((DRAWS,), generator)
@@ -125,11 +139,12 @@ def _best(model: Model, x: Tensor, qz_x: LatentDistribution, generator: Generato
     """The code with the highest p(x, z) of q's mean and some draws of the mixture: p(z|x) may lie elsewhere, (B, k)."""
     tried = [qz_x.mean.unsqueeze(0), around(model, qz_x, TRIED).sample(len(x), generator)]
     z = torch.cat(tried)  # (S, B, k)
-    best = (model.decode(z).log_prob(x) + model.prior().log_prob(z)).argmax(0)
-    return z[best, torch.arange(len(x))]
+    at_once = max(1, rows_at_once(model) // len(x))
+    joint = [model.decode(some).log_prob(x) + model.prior().log_prob(some) for some in z.split(at_once)]
+    return z[torch.cat(joint).argmax(0), torch.arange(len(x), device=x.device)]
 
 
-PROPOSALS: dict[str, Callable[[Model, Tensor, int, Generator | None], Proposal]] = {
+PROPOSALS: dict[str, Callable[[Model, Tensor, int, Generator | None, Callable[[], None]], Proposal]] = {
     "mixture": mixture,
     "refined": refined,
     "q": posterior,

@@ -164,3 +164,33 @@ def test_refining_leaves_the_models_weights_and_their_gradients_alone() -> None:
     importance_evidence(model, x, 10, proposal="refined")
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("K", [1, 20, 60])
+def test_each_image_has_its_own_shape_whatever_the_blocks(K: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vae.batches.NUMBERS_ON_CPU", 9 * 3)  # three rows of nine pixels at once
+    model, x = built()
+    found = importance_evidence(model, x, K, Generator().manual_seed(0))
+    assert found.pareto_k.shape == found.flagged.shape == (4,)
+    assert found.pareto_k.isnan().all() == (K < 25)
+
+
+def test_a_refinement_can_be_stopped_and_decodes_no_more_at_once_than_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vae.batches.NUMBERS_ON_CPU", 9 * 16)
+    model, x = built()
+    decoded: list[int] = []
+    decode = Model.decode
+    monkeypatch.setattr(Model, "decode", lambda self, z: decoded.append(z[..., 0].numel()) or decode(self, z))
+    heard: list[float] = []
+
+    def stop(fraction: float) -> None:
+        heard.append(fraction)
+        if len(heard) == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        importance_evidence(model, x, 50, Generator().manual_seed(0), stop, "refined")
+    assert heard == sorted(heard)
+    assert max(decoded) == 16
