@@ -175,6 +175,9 @@ def test_evaluate_exact_adds_log_px_and_the_gap_in_two_ways(tmp_path: Path) -> N
     assert (told["elbo_standard_error"], told["log_px_error"]) == (0, 0)
     assert told["log_px"] - 0.5 < told["iw_bound"] < told["log_px"] + 0.1
     assert told["n"] == 40
+    refused = vae("evaluate", "bits", "--samples", "50", "--proposal", "refined", runs=tmp_path)
+    assert refused.returncode == 2
+    assert "refined needs real codes, and these are bernoulli" in refused.stderr
 
 
 def test_a_sweep_makes_one_run_for_each_setting_and_they_go_on_together(tmp_path: Path) -> None:

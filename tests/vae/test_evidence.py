@@ -14,7 +14,7 @@ from vae.batches import rows_at_once
 from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.evaluation import evaluate
-from vae.evidence import importance_evidence
+from vae.evidence import Evidence, importance_evidence
 from vae.exact_evidence import exact_evidence
 from vae.likelihoods import LIKELIHOODS
 from vae.model import Model, build_model
@@ -144,3 +144,15 @@ def test_far_weights_neither_overflow_nor_vanish() -> None:
 def test_no_samples_are_refused(samples: int, toy) -> None:
     with pytest.raises(ConfigError, match="samples"):
         importance_evidence(toy.model, normal(2, 3, 1, 2, 3), samples)
+
+
+def test_what_is_flagged_and_what_a_flag_does_to_the_mean() -> None:
+    def told(effective: list[float], k: list[float]) -> Evidence:
+        n = len(k)
+        one = torch.ones(n, dtype=torch.float64)
+        return Evidence(-90 * one, 0.3 * one, torch.tensor(effective).double(), torch.tensor(k).double())
+
+    evidence = told([100, 100, 29, 31, 29], [0.69, 0.71, 0.1, math.nan, math.nan])
+    assert evidence.flagged.tolist() == [False, True, True, False, True]
+    assert evidence.mean_error is None
+    assert told([100, 31], [0.6, math.nan]).mean_error == pytest.approx(0.3 / 2**0.5)
