@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
-from training_tables import quality_table
-
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from benchmarks.training_tables import quality_table  # noqa: E402
+
 README = HERE.parent / "README.md"
 IDIOMATIC, PYTHAE, CEILING = "idiomatic loop", "pythae", "matrix products only"  # rows of train_cpu
 
@@ -288,15 +291,15 @@ def startup() -> list[str]:
         for which in ("first visit", "again")
     }
     middle = {which: [statistics.median(seconds) for seconds in pages] for which, pages in visits.items()}
-    switches = "; ".join(
-        f"{which} {min(middle[which]):.2f}–{max(middle[which]):.2f} s by page, {max(map(max, pages)):.2f} s at worst"
+    first_visit, again = (
+        f"{min(middle[which]):.2f}–{max(middle[which]):.2f} s by page ({max(map(max, pages)):.2f} s at worst)"
         for which, pages in visits.items()
     )
     return [
         f"**Start-up** (`benchmarks/startup.py`, medians (lowest–highest) of {found['rounds']}; {made_on(found)}): "
         f"`python -m vae --help` {ranged(help_['warm'])} s; `streamlit run app.py` to the first text in Chromium "
         f"{ranged(first['cold'], '.1f')} s cold, {ranged(first['warm'], '.1f')} s warm; from one page to another, "
-        f"{switches}.",
+        f"{first_visit} at the first visit and {again} at the next.",
     ]
 
 
@@ -326,8 +329,8 @@ def replaced(text: str, name: str, parts: list[list[str]]) -> str:
 def main() -> None:
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     intro = (
-        "Measured on a shared two-core machine, whose processor and load stand with each block; other programs ran "
-        "beside, so take the ratios rather than the absolute figures, and run the scripts on yours. In brackets behind "
+        "Measured on a shared two-core machine, whose processor and load stand with each block as far as they were "
+        "recorded; other programs ran beside, so take the ratios rather than the absolute figures, and run the scripts on yours. In brackets behind "
         "a median: the lowest and the highest."
     )
     speed = [
