@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import platform
 import random
 import statistics
@@ -28,6 +27,7 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
+from benchmarks.machine import machine  # noqa: E402
 from vae import runs  # noqa: E402
 from vae.completion import complete  # noqa: E402
 from vae.config import Config  # noqa: E402
@@ -180,7 +180,7 @@ def report(rows: list[Row]) -> None:
     import torch
 
     values = [asdict(row) | {"median": row.median, "max": max(row.seconds), "late": row.late} for row in rows]
-    setting = {"cores": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__}
+    setting = {**machine(), "python": platform.python_version(), "torch": torch.__version__}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps({"promise_seconds": PROMISE, "setting": setting, "rows": values}, indent=1) + "\n")
 

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import Tensor
 
+from benchmarks.machine import machine
 from vae import Config, load_dataset
 from vae.completion import complete
 from vae.estimators import ESTIMATORS, choices
@@ -112,7 +113,16 @@ def main() -> int:
     if options.quick:
         return 0
     OUT.write_text(
-        json.dumps({"task": f"{TASK}, {epochs} epochs", "seeds": len(seeds), "table": lines, "rows": rows}, indent=1)
+        json.dumps(
+            {
+                "task": f"{TASK}, {epochs} epochs",
+                "machine": machine(),
+                "seeds": len(seeds),
+                "table": lines,
+                "rows": rows,
+            },
+            indent=1,
+        )
     )
     return 0 if in_order(lines) else 1
 

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from app_server import serving
+from machine import machine
 from playwright.sync_api import Page, sync_playwright
 
 GOOD = 2.8  # pixel² per held-out image; the data's variance is 4.69
@@ -78,7 +79,7 @@ def main() -> None:
             cold, warm = one_server(playwright, chosen.pause)
             rows.append({"cold": cold, "warm": warm, "load": load})
             print(f"round {number + 1}: cold {cold:.1f} s, warm {warm:.1f} s (load before: {load:.1f})", flush=True)
-    result = {"rows": rows, "cores": os.cpu_count(), "limits": {"cold": 10, "warm": 4}}
+    result = {"rows": rows, "machine": machine(), "limits": {"cold": 10, "warm": 4}}
     for kind in ("cold", "warm"):
         result[kind] = statistics.median(row[kind] for row in rows)
         print(f"{kind}: median {result[kind]:.1f} s, worst {max(row[kind] for row in rows):.1f} s")

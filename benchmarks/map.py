@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 from playwright.sync_api import Locator, Page, Route, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -212,7 +213,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--tsne", action="store_true", help="also the t-SNE of the run's held-out images")
     arguments = parser.parse_args()
-    rows: dict[str, Any] = {"cores": os.cpu_count(), "frame": "1280 x 1000, device pixel ratio 1, no GPU", "maps": []}
+    rows: dict[str, Any] = {"machine": machine(), "frame": "1280 x 1000, device pixel ratio 1, no GPU", "maps": []}
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as url, sync_playwright() as playwright:
         flags = ["--disable-background-networking", "--no-sandbox"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)

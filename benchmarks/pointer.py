@@ -35,6 +35,7 @@ sys.path.insert(0, str(REPOSITORY))
 import numpy as np  # noqa: E402
 from playwright.async_api import CDPSession, Page, async_playwright  # noqa: E402
 
+from benchmarks.machine import machine  # noqa: E402
 from benchmarks.viewers import Server  # noqa: E402
 from vae import runs  # noqa: E402
 from vae.config import Config  # noqa: E402
@@ -261,7 +262,7 @@ def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     result = {
         "what": "pointer to pixels on the Explore page, decoded in the page",
-        "cores": os.cpu_count(),
+        "machine": machine(),
         "rounds": arguments.rounds,
         "seconds_each": arguments.seconds,
         "rows": rows,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from benchmarks.training_tables import quality_table  # noqa: E402
+
 README = HERE.parent / "README.md"
 IDIOMATIC, PYTHAE, CEILING = "idiomatic loop", "pythae", "matrix products only"  # rows of train_cpu
 
@@ -17,13 +22,34 @@ def results(name: str) -> dict[str, Any]:
     return json.loads((HERE / "results" / f"{name}.json").read_text())
 
 
+def ranged(values: list[float], form: str = ".2f") -> str:
+    """Median (lowest–highest)."""
+    low, middle, high = (format(value, form) for value in (min(values), statistics.median(values), max(values)))
+    return f"{middle} ({low}–{high})"
+
+
+def made_on(found: dict[str, Any], loads: list[float] | None = None) -> str:
+    """The processor, its cores and the load meanwhile, as far as the results file tells."""
+    machine = found.get("machine", {})
+    cores = machine.get("cores", found.get("cores"))
+    loads = loads or found.get("load") or machine.get("load")
+    loads = loads if isinstance(loads, list) or loads is None else [loads]
+    name = machine.get("processor", "processor not recorded")
+    told = [name, *([f"{cores} cores"] if cores else [])]
+    if loads:
+        low, high = f"{min(loads):.1f}", f"{max(loads):.1f}"
+        return ", ".join([*told, f"load {low}" if low == high else f"load {low}–{high}"])
+    return ", ".join([*told, "load not recorded"])
+
+
 def training() -> list[str]:
     found = results("train_cpu")
     speed, quality = found["speed"], found["quality"]
     lines = [
         f"**Training** ({speed['task']}; one thread, {speed['table'][0]['rounds']} interleaved rounds, by CPU time; in "
         "brackets the lowest and the highest ratio of a round). Equal settings are Adam at 1e-3 in float32, shipped "
-        f"defaults {_shipped(speed)}. `python benchmarks/train_cpu.py`, see `benchmarks/README.md`:",
+        f"defaults {_shipped(speed)}. {made_on(speed, [])}; {_others(found)}. `python benchmarks/train_cpu.py`, see "
+        "`benchmarks/README.md`:",
         "",
         "| loop | images per CPU second | times the idiomatic loop | times pythae | share of the matrix products |",
         "|---|---|---|---|---|",
@@ -45,19 +71,26 @@ def training() -> list[str]:
         f"Shipped defaults there: {shipped}.",
         "",
         "CPU seconds until the held-out −ELBO (MNIST, fixed binarisation, all 10,000 images) is that low, median of "
-        f"{quality['table'][0]['rounds']} round(s); in brackets the shares of the idiomatic loop's time and pythae's:",
+        f"{quality['table'][0]['rounds']} rounds; in brackets the lowest and highest share, within a round, of the "
+        "idiomatic loop's time and of pythae's:",
         "",
         "| loop | " + " | ".join(f"{target} nats" for target in targets) + " |",
         "|---" * (1 + len(targets)) + "|",
     ]
-    for row in quality["table"]:
+    for row in quality_table(quality["runs"], tuple(map(float, targets))):
         lines.append(f"| {row['loop']} | " + " | ".join(_seconds(row, target) for target in targets) + " |")
     return lines
 
 
+def _others(found: dict[str, Any]) -> str:
+    """How many cores other programs kept busy beside a loop."""
+    busy = [row["others"] for task in found.values() for row in task["table"]]
+    return f"other programs kept {min(busy):.1f}–{max(busy):.1f} cores busy"
+
+
 def _ratio(row: dict[str, Any], base: str) -> str:
     ratios = row["times"].get(base, {}).get("cpu")
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else ""
+    return ranged(ratios) if ratios else ""
 
 
 def _shipped(task: dict[str, Any]) -> str:
@@ -69,24 +102,25 @@ def _seconds(row: dict[str, Any], target: str) -> str:
     found = row["targets"][target]
     if found["cpu"] is None:
         return f"not in {row['cpu_spent']:.0f}"
-    shares = [found["share"].get(base) for base in (IDIOMATIC, PYTHAE)]
-    return f"{found['cpu']:.1f} ({', '.join('–' if share is None else f'{share:.2f}' for share in shares)})"
+    shares = [found["share_range"].get(base) for base in (IDIOMATIC, PYTHAE)]
+    told = ("–" if share is None else f"{share[0]:.2f}–{share[1]:.2f}" for share in shares)
+    return f"{found['cpu']:.1f} ({', '.join(told)})"
 
 
 def many() -> list[str]:
     found = results("together")
     counts = list(dict.fromkeys(row["models"] for row in found["table"]))
     lines = [
-        "**Many models as one step** on a CPU: how many times as fast as one after the other, by CPU time, median of "
-        f"{len(found['table'][0]['times'])} interleaved rounds; bold where a sweep trains them together "
-        "(`benchmarks/together.py`):",
+        "**Many models as one step** on a CPU: how many times as fast as one after the other, by CPU time, median "
+        f"(lowest–highest) of {len(found['table'][0]['times'])} interleaved rounds; bold where a sweep trains them "
+        f"together ({made_on(found)}; `benchmarks/together.py`):",
         "",
         "| model | ms a step, alone | " + " | ".join(f"M = {count}" for count in counts) + " |",
         "|---" * (2 + len(counts)) + "|",
     ]
     for case in dict.fromkeys(row["case"] for row in found["table"]):
         rows = {row["models"]: row for row in found["table"] if row["case"] == case}
-        told = {count: f"{statistics.median(row['times']):.2f}" for count, row in rows.items()}
+        told = {count: ranged(row["times"]) for count, row in rows.items()}
         cells = [f"**{told[count]}**" if rows[count]["together"] else told[count] for count in counts]
         name = f"{case}, {rows[counts[0]]['precision']}"
         lines.append(f"| {name} | {rows[counts[0]]['alone_ms']:.1f} | {' | '.join(cells)} |")
@@ -94,34 +128,41 @@ def many() -> list[str]:
 
 
 def watching() -> list[str]:
-    rows = results("viewers")["rows"]
-    kept = [f"{row['what']}: {statistics.median(row['kept']):.0%}" for row in rows]
-    control = results("control")["rows"]
+    viewers, turns = results("viewers"), results("control")
+    kept = [f"{row['what']}: {ranged(row['kept'], '.0%')}" for row in viewers["rows"]]
+    control = turns["rows"]
     turned = [
         f"{row['run']} {1000 * row['median']:.0f} / {1000 * row['max']:.0f} ms" for row in control if "C" in row["what"]
     ]
     first = results("first_minute")
     return [
-        f"**Watching.** Speed that a run keeps (`benchmarks/viewers.py`): {'; '.join(kept)}. Real tabs on the same two "
-        "cores draw their charts with the time that training would have had.",
+        "**Watching.** Speed that a run keeps, median (lowest–highest) over pairs of phases "
+        f"({made_on(viewers)}; `benchmarks/viewers.py`): {'; '.join(kept)}. Real tabs on the same two cores draw their "
+        "charts with the time that training would have had.",
         "",
-        f"**Turning C** takes effect after (median / worst, `benchmarks/control.py`): {'; '.join(turned)}. From the "
-        f"click on *Start training* to good reconstructions of digits (`benchmarks/first_minute.py`, median of "
-        f"{len(first['rows'])}): {first['cold']:.1f} s on a cold server, {first['warm']:.1f} s on a warm one.",
+        f"**Turning C** takes effect after (median / worst; {made_on({**turns, **turns['setting']})}; "
+        f"`benchmarks/control.py`): {'; '.join(turned)}. From the click on *Start training* to good reconstructions of "
+        f"digits (`benchmarks/first_minute.py`, median (lowest–highest) of {len(first['rows'])}; "
+        f"{made_on(first, [row['load'] for row in first['rows']])}): "
+        f"{ranged([row['cold'] for row in first['rows']], '.1f')} s on a cold server, "
+        f"{ranged([row['warm'] for row in first['rows']], '.1f')} s on a warm one.",
     ]
 
 
 def exploring() -> list[str]:
+    found = results("pointer")
+    loads = [load for row in found["rows"] for load in row["load"]]
     lines = [
-        "**Exploring**, Chromium without a GPU (`benchmarks/pointer.py`; no message leaves the page in a drag):",
+        f"**Exploring**, Chromium without a GPU ({made_on(found, loads)}; `benchmarks/pointer.py`; no message leaves "
+        "the page in a drag):",
         "",
         "| decoder | pictures/s while dragging | pointer to pixels, median | load |",
         "|---|---|---|---|",
     ]
-    for row in results("pointer")["rows"]:
-        load = statistics.mean(row["load"])
+    for row in found["rows"]:
+        load = f"{min(row['load'])}–{max(row['load'])}"
         lines.append(
-            f"| {row['model']} | {row['pictures_per_second']:.0f} | {row['pointer_ms']['median']:.0f} ms | {load:.1f} |"
+            f"| {row['model']} | {row['pictures_per_second']:.0f} | {row['pointer_ms']['median']:.0f} ms | {load} |"
         )
     return lines
 
@@ -129,7 +170,8 @@ def exploring() -> list[str]:
 def mapping() -> list[str]:
     found = results("map")
     lines = [
-        "**Map**, the same browser (`benchmarks/map.py`):",
+        f"**Map**, the same browser ({made_on(found, [row['load_before'] for row in found['maps']])}; "
+        "`benchmarks/map.py`):",
         "",
         "| map | first picture after the data | redraws/s while panning by mouse | hover decodes/s | load |",
         "|---|---|---|---|---|",
@@ -154,7 +196,7 @@ def estimators() -> list[str]:
     lines = [
         f"{found['task'][0].upper() + found['task'][1:]}; {found['seeds']} seeds. −ELBO is exact, over all 256 codes, "
         "nats per image; "
-        "variance and bias are those of the trained model's gradient in the logits.",
+        f"variance and bias are those of the trained model's gradient in the logits ({made_on(found)}).",
         "",
         "| estimator | −ELBO, training (range) | held out | variance | relative bias | CPU seconds |",
         "|---|---|---|---|---|---|",
@@ -175,19 +217,22 @@ def anchor() -> list[str]:
     found = results("anchor")
     lines = [
         "MNIST in its fixed binarisation, 50,000 training images, k = 40, batch 100, Adam 1e-4, 500 epochs; all 10,000 "
-        f"test images, {found['rows'][0]['samples']} importance samples, one seed. pythae reports "
-        f"{found['reference']}; its script has one hidden layer and a second one commented out. The last row is the "
-        "configuration above.",
+        f"test images, {found['rows'][0]['samples']} samples of q, one seed. pythae reports {found['reference']}; its "
+        "script has one hidden layer and a second one commented out. The last row is the configuration above: another "
+        "network than the one with one layer, so its number approaches the published one and does not reproduce it. Of "
+        "each image's samples only the effective ones count: so few make −log p(x) ≤ a bound and no more, and no ± is "
+        "told.",
         "",
-        "| hidden layers, each way | −log p(x) ≤ (± Monte-Carlo error) | −ELBO | active units | training |",
-        "|---|---|---|---|---|",
+        "| hidden layers, each way | −log p(x) ≤ | effective samples, mean | −ELBO | active units | training |",
+        "|---|---|---|---|---|---|",
     ]
     for row in found["rows"]:
         lines.append(
-            f"| {len(row['hidden'])} of {row['hidden'][0]} | {-row['iw_bound']:.2f} ± {row['iw_standard_error']:.3f} | "
-            f"{-row['elbo']:.2f} | {row['active_units']} of 40 | {row['training_seconds'] / 60:.0f} min |"
+            f"| {len(row['hidden'])} of {row['hidden'][0]} | {-row['iw_bound']:.2f} | {row['iw_ess']:.1f} of "
+            f"{row['samples']} | {-row['elbo']:.2f} | {row['active_units']} of 40 | "
+            f"{row['training_seconds'] / 60:.0f} min |"
         )
-    return [*lines, "", f"On {found['machine']}."]
+    return [*lines, "", f"On {found['machine']}; processor and load not recorded."]
 
 
 def evidence() -> list[str]:
@@ -196,7 +241,8 @@ def evidence() -> list[str]:
     most = max(row["samples"] for row in found["table"])
     lines = [
         f"**log p(x)** by importance sampling ({found['task']}; {found['threads']} thread, {found['rounds']} "
-        f"interleaved rounds of {found['images']} images, K = {most:,}). `python benchmarks/evidence.py`:",
+        f"interleaved rounds of {found['images']} images, K = {most:,}; {made_on(found)}). The bound holds in "
+        "expectation; some of these images are flagged, so no ± is told. `python benchmarks/evidence.py`:",
         "",
         f"| way | samples per CPU second | times plain torch | {full['images']:,} images x {full['samples']:,}, "
         "extrapolated | memory | mean log p(x) ≥ |",
@@ -205,13 +251,33 @@ def evidence() -> list[str]:
     for row in found["table"]:
         if row["samples"] != most:
             continue
-        low, high = min(row["ratios"]), max(row["ratios"])
-        error = f" ± {row['standard_error']:.3f}" if row["standard_error"] is not None else ""
-        bound = f"{row['bound']:.3f}{error}" if row["bound"] is not None else "–"
+        bound = f"{row['bound']:.3f}" if row["bound"] is not None else "–"
         lines.append(
-            f"| {row['way']} | {row['samples_per_cpu_second']:,.0f} | {statistics.median(row['ratios']):.2f} "
-            f"({low:.2f}–{high:.2f}) | {row['extrapolated_seconds'] / 60:.0f} min | {row['grown'] / 1e6:.0f} MB | "
-            f"{bound} |"
+            f"| {row['way']} | {row['samples_per_cpu_second']:,.0f} | {ranged(row['ratios'])} | "
+            f"{row['extrapolated_seconds'] / 60:.0f} min | {row['grown'] / 1e6:.0f} MB | {bound} |"
+        )
+    return lines
+
+
+def proposals() -> list[str]:
+    """The same number from samples of each proposal, at the largest K."""
+    found = results("proposals")
+    most = max(row["samples"] for row in found["table"])
+    loads = [row["load"] for row in found["table"]]
+    lines = [
+        f"What K = {most:,} samples of each proposal are worth ({made_on(found, loads)}; "
+        "`python benchmarks/proposals.py`). Flagged: images with fewer than 30 effective samples or a Pareto shape "
+        "above 0.7, where the bound is only a bound:",
+        "",
+        "| model | proposal | error of the mean, nats (worst image) | against | effective samples, median (smallest) | "
+        "flagged | CPU ms an image |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in (row for row in found["table"] if row["samples"] == most):
+        lines.append(
+            f"| {row['model']} | {row['proposal']} | {row['error']:.3f} ({row['worst']:.2f}) | {row['reference']} | "
+            f"{row['ess_median']:.0f} ({row['ess_smallest']:.0f}) | {row['flagged']} of {row['images']} | "
+            f"{row['cpu_ms_per_image']:.1f} |"
         )
     return lines
 
@@ -220,13 +286,20 @@ def startup() -> list[str]:
     found = results("startup")
     rows = {row["what"]: row for row in found["table"]}
     first, help_ = rows["app's first text"], rows["python -m vae --help"]
-    switches = [row["warm"] for what, row in rows.items() if what.startswith("switch") and what.endswith("again")]
-    middle = [statistics.median(seconds) for seconds in switches]
+    visits = {
+        which: [row["warm"] for what, row in rows.items() if what.startswith("switch") and what.endswith(which)]
+        for which in ("first visit", "again")
+    }
+    middle = {which: [statistics.median(seconds) for seconds in pages] for which, pages in visits.items()}
+    first_visit, again = (
+        f"{min(middle[which]):.2f}–{max(middle[which]):.2f} s by page ({max(map(max, pages)):.2f} s at worst)"
+        for which, pages in visits.items()
+    )
     return [
-        f"**Start-up** (`benchmarks/startup.py`, medians of {found['rounds']}): `python -m vae --help` "
-        f"{statistics.median(help_['warm']):.2f} s; `streamlit run app.py` to the first text in Chromium "
-        f"{statistics.median(first['cold']):.1f} s cold, {statistics.median(first['warm']):.1f} s warm; from one "
-        f"page to another {min(middle):.2f}–{max(middle):.2f} s.",
+        f"**Start-up** (`benchmarks/startup.py`, medians (lowest–highest) of {found['rounds']}; {made_on(found)}): "
+        f"`python -m vae --help` {ranged(help_['warm'])} s; `streamlit run app.py` to the first text in Chromium "
+        f"{ranged(first['cold'], '.1f')} s cold, {ranged(first['warm'], '.1f')} s warm; from one page to another, "
+        f"{first_visit} at the first visit and {again} at the next.",
     ]
 
 
@@ -236,7 +309,7 @@ def scale() -> list[str]:
     steps = [row["cpu_seconds_per_1000_steps"] for row in images]
     beside = [(row["memory_bytes"] - row["data_bytes"]) / 1e6 for row in images]
     return [
-        f"**Scale** ({found['task']}; `benchmarks/scale.py`, medians of {found['rounds']}). From "
+        f"**Scale** ({found['task']}; `benchmarks/scale.py`, medians of {found['rounds']}; {made_on(found)}). From "
         f"{images[0]['images']:,} to {images[-1]['images']:,} images a step of the mlp stays at {min(steps):.1f}–"
         f"{max(steps):.1f} ms, and memory is the images themselves and {min(beside):.0f}–{max(beside):.0f} MB:",
         "",
@@ -256,10 +329,22 @@ def replaced(text: str, name: str, parts: list[list[str]]) -> str:
 def main() -> None:
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     intro = (
-        "Measured on a shared two-core machine; other programs ran beside, so take the ratios rather than the absolute "
-        "figures, and run the scripts on yours."
+        "Measured on a shared two-core machine; its processor and load stand with each block as far as they were "
+        "recorded. Other programs ran beside, so take the ratios rather than the absolute figures, and run the scripts "
+        "on yours. In brackets behind a median: the lowest and the highest."
     )
-    speed = [[intro], training(), many(), evidence(), scale(), startup(), watching(), exploring(), mapping()]
+    speed = [
+        [intro],
+        training(),
+        many(),
+        evidence(),
+        proposals(),
+        scale(),
+        startup(),
+        watching(),
+        exploring(),
+        mapping(),
+    ]
     text = replaced(README.read_text(), "speed", speed)
     text = replaced(text, "estimators", [estimators()])
     README.write_text(replaced(text, "anchor", [anchor()]))

@@ -23,7 +23,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from train_cpu import processor  # noqa: E402
+from machine import machine  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "scale.json"
 PICTURE = RESULTS.with_suffix(".svg")
@@ -166,7 +166,7 @@ def write(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     content = {
         "task": f"made-up images, hidden width 400, Gaussian, batches of {BATCH}, float32, one thread",
         "measured": time.strftime("%Y-%m-%d"),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
+        "machine": machine(),
         "rounds": arguments.rounds,
         "table": rows,
         "viewers": viewers(),

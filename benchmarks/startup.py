@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from app_server import serving
+from machine import machine
 from playwright.sync_api import Browser, Page, sync_playwright
-from train_cpu import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "startup.json"
@@ -71,7 +71,7 @@ def main() -> None:
     if not chosen.quick:
         content = {
             "measured": time.strftime("%Y-%m-%d"),
-            "machine": {"processor": processor(), "cores": os.cpu_count()},
+            "machine": machine(),
             "rounds": rounds,
             "load": loads,
             "table": [{"what": name, **kinds} for name, kinds in measured.items()],

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import statistics
 import sys
 import time
@@ -22,7 +21,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 import torch  # noqa: E402
 
-from benchmarks.train_cpu import processor  # noqa: E402
+from benchmarks.machine import machine  # noqa: E402
 from vae.completion import complete, images_per_second  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import Dataset, load_dataset  # noqa: E402
@@ -128,7 +127,7 @@ def write(rows: list[dict[str, Any]]) -> None:
     content = {
         "task": "CPU milliseconds of one model's step, alone and with others as one batched step; one thread",
         "measured": time.strftime("%Y-%m-%d"),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+        "machine": machine(),
         "torch": torch.__version__,
         "rule": {"small_step_ms": 1e3 * SMALL_STEP, "several": SEVERAL},
         "table": rows,

@@ -24,6 +24,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks import training_loops as loops  # noqa: E402
 from benchmarks import training_tables as tables  # noqa: E402
+from benchmarks.machine import machine  # noqa: E402
 from benchmarks.training_loops import Task  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "train_cpu.json"
@@ -120,19 +121,11 @@ def show(found: dict[str, Any]) -> None:
 def write(task: str, found: dict[str, Any]) -> None:
     """The other tasks keep what was found when they were measured."""
     content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    machine = {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()}
-    content[task] = {"measured": time.strftime("%Y-%m-%d"), "machine": machine, **found}
+    on = {**machine(), "system": platform.system()}
+    content[task] = {"measured": time.strftime("%Y-%m-%d"), "machine": on, **found}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({name: content[name] for name in TASKS if name in content}, indent=1) + "\n")
     print(f"wrote {RESULTS.relative_to(REPOSITORY)}")
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from vae.completion import complete  # noqa: E402
 from vae.config import PRECISIONS, Config, Knobs  # noqa: E402
 from vae.datasets import Dataset, describe, load_dataset  # noqa: E402
 from vae.errors import DownloadError  # noqa: E402
-from vae.evidence import evaluate  # noqa: E402
+from vae.evaluation import evaluate  # noqa: E402
 from vae.records import KnobChange, Record  # noqa: E402
 from vae.runs import create_run, load_run  # noqa: E402
 from vae.worker import train_run  # noqa: E402
@@ -226,10 +226,10 @@ def evidence(bench: Bench) -> dict[str, Any]:
     case, samples = bench.cases[0], 50 if bench.tiny else 5000
     dataset, images = bench.data(case)
     model = Ours(case.config(dataset), dataset, images, captured=True).trainers[0].model
-    evaluate(model, dataset, samples, limit=100)
+    evaluate(model, dataset, samples, limit=100, proposal="q")
     gpu.sync()
     began = time.perf_counter()
-    told = evaluate(model, dataset, samples, stop=lambda: time.perf_counter() - began > EVIDENCE_SECONDS)
+    told = evaluate(model, dataset, samples, stop=lambda: time.perf_counter() - began > EVIDENCE_SECONDS, proposal="q")
     spent = time.perf_counter() - began
     rate = told["n"] * samples / spent
     print(f"  {told['n']:,} images x {samples:,} samples in {spent:.2f} s: {rate:,.0f} samples/s; "
@@ -258,9 +258,9 @@ def anchor(bench: Bench) -> dict[str, Any]:
             print(f"  left out: {status.message}", flush=True)
             return {"left_out": status.message}
         model = load_run(path).model.to(DEVICE)
-    told = evaluate(model, load_dataset(config.dataset, binarize=config.binarize or "none"), 200)
-    print(f"  {status.step:,} steps ({config.precision}) in {spent:.1f} s; −log p(x) <= {-told['iw_bound']:.2f} ± "
-          f"{told['iw_standard_error']:.3f} nats, published {PUBLISHED}; {told['n']:,} images x 200 samples",
+    told = evaluate(model, load_dataset(config.dataset, binarize=config.binarize or "none"), 200, proposal="q")
+    print(f"  {status.step:,} steps ({config.precision}) in {spent:.1f} s; −log p(x) <= {-told['iw_bound']:.2f} nats, "
+          f"published {PUBLISHED}; {told['n']:,} images x 200 samples, of which {told['iw_ess']:.1f} are effective",
           flush=True)  # fmt: skip
     kept = [
         bench.promise("seconds of the anchor", spent, 60),

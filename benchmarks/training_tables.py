@@ -44,14 +44,18 @@ def quality_table(runs: list[Run], targets: tuple[float, ...]) -> list[Row]:
         for target in targets:
             seconds = {clock: {n: reached(r["curve"], target, clock) for n, r in mine.items()} for clock in CLOCKS}
             found: dict[str, Any] = {c: _finite(statistics.median(s.values())) for c, s in seconds.items()}
-            found["share"] = {}
+            found["share"], found["share_range"] = {}, {}
             for base in BASES:
                 theirs = {
                     r["round"]: reached(r["curve"], target, "cpu") for r in runs if r["loop"] == base and r["curve"]
                 }
                 if theirs:
-                    shares = statistics.median(seconds["cpu"][n] / theirs[n] for n in mine)
-                    found["share"][base] = _finite(shares) if all(map(math.isfinite, theirs.values())) else None
+                    shares = [seconds["cpu"][n] / theirs[n] for n in mine]
+                    known = all(map(math.isfinite, theirs.values()))
+                    found["share"][base] = _finite(statistics.median(shares)) if known else None
+                    found["share_range"][base] = (
+                        [min(shares), max(shares)] if known and max(shares) < math.inf else None
+                    )
             row["targets"][f"{target:g}"] = found
         rows.append(row)
     return rows

@@ -36,6 +36,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from websockets.asyncio.client import connect  # noqa: E402
 
+from benchmarks.machine import machine  # noqa: E402
 from vae import runs  # noqa: E402
 from vae.completion import complete  # noqa: E402
 from vae.config import Config  # noqa: E402
@@ -301,8 +302,8 @@ def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
         print(f"{line}{statistics.median(row['kept_per_cpu']):16.3f}{cores:14.2f}")
     if arguments.quick:
         return
-    settings = {"rounds": arguments.rounds, "seconds": arguments.seconds, "cores": os.cpu_count()}
-    content = {"measured": time.strftime("%Y-%m-%d"), **settings, "load": os.getloadavg()[0], "rows": rows}
+    settings = {"rounds": arguments.rounds, "seconds": arguments.seconds, "machine": machine()}
+    content = {"measured": time.strftime("%Y-%m-%d"), **settings, "rows": rows}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     print(f"wrote {RESULTS.relative_to(REPOSITORY)}")

@@ -45,9 +45,12 @@ def test_a_target_that_was_not_reached_has_no_time_and_no_share() -> None:
     slow = [[100, 10.0, 11.0, 120.0], [200, 20.0, 22.0, 108.0], [300, 30.0, 33.0, 107.0]]
     runs = [run("idiomatic loop", 0, 30.0, curve=slow), run("ELBO Room", 0, 4.0, curve=CURVE)]
     theirs, ours = quality_table(runs, (110.0, 106.0))
-    assert ours["targets"]["110"] == {"cpu": 3.0, "wall": 6.5, "share": {"idiomatic loop": 3 / (10 + 10 * 10 / 12)}}
-    assert ours["targets"]["106"] == {"cpu": 4.0, "wall": 8.0, "share": {"idiomatic loop": None}}
-    assert theirs["targets"]["106"] == {"cpu": None, "wall": None, "share": {"idiomatic loop": None}}
+    share, none = 3 / (10 + 10 * 10 / 12), {"share": {"idiomatic loop": None}, "share_range": {"idiomatic loop": None}}
+    assert ours["targets"]["110"] == {
+        "cpu": 3.0, "wall": 6.5, "share": {"idiomatic loop": share}, "share_range": {"idiomatic loop": [share, share]},
+    }  # fmt: skip
+    assert ours["targets"]["106"] == {"cpu": 4.0, "wall": 8.0, **none}
+    assert theirs["targets"]["106"] == {"cpu": None, "wall": None, **none}
     assert (theirs["cpu_spent"], theirs["lowest"]) == (30.0, 107.0)
 
 

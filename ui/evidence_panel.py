@@ -28,6 +28,7 @@ WAYS = {
     "quadrature": "log p(x) by a sum over a grid of z. The first gap takes the rate in closed form and the distortion "
     "at nodes of q’s own, the second sums both over the grid.",
 }
+DIGITS = 3  # after the point
 PART_WORDS = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
 
 
@@ -80,7 +81,7 @@ def bars(point: Point) -> str:
     """Three bars that add up."""
     ends = [0.0, point.log_px, point.elbo]
     span = max(ends) - min(ends) or 1.0
-    estimated = "log p(x), estimated" if point.kl is None else "log p(x)"
+    estimated = "log p(x)" if point.kl is not None else "log p(x), a bound" if point.flagged else "log p(x), estimated"
     chart = Chart(
         (min(ends) - 0.03 * span, max(ends) + 0.03 * span),
         (0, 3),
@@ -93,24 +94,33 @@ def bars(point: Point) -> str:
     chart.bar(0, point.elbo, 1.2, 1.8, "elbo")
     chart.bar(point.elbo, point.log_px, 0.2, 0.8, "posterior")
     chart.upright(point.log_px, "faint", dashed=True)
-    return chart.svg(f"Bars: log p(x) {point.log_px:.2f} = ELBO {point.elbo:.2f} + gap {point.gap:.2f} nats.")
+    gap = round(point.log_px, 2) - round(point.elbo, 2)
+    return chart.svg(f"Bars: log p(x) {point.log_px:.2f} = ELBO {point.elbo:.2f} + gap {gap:.2f} nats.")
 
 
 def facts(point: Point) -> dict[str, str]:
-    """The numbers, the gap in both ways where the posterior is known."""
+    """The numbers, the gap in both ways where the posterior is known. The first gap is a difference as printed."""
     from ui.lessons.checks import small  # torch takes its time
 
     number = look.number
+    gap = round(point.log_px, DIGITS) - round(point.elbo, DIGITS)
     rows = {
-        "log p(x)": f"{number(point.log_px, 3)}" + (f" ± {number(point.error, 3)}" if point.kl is None else ""),
-        "ELBO": number(point.elbo, 3),
-        "gap: log p(x) − ELBO": number(point.gap, 4),
+        "log p(x)": ("≥ " if point.error is None else "") + number(point.log_px, DIGITS) + _error(point.error),
+        "ELBO": number(point.elbo, DIGITS) + _error(point.elbo_error),
+        "gap: log p(x) − ELBO": ("≥ " if point.error is None else "") + number(gap, DIGITS),
     }
     if point.kl is not None:
-        rows["gap: KL(q ‖ posterior)"] = number(point.kl, 4)
+        rows["gap: KL(q ‖ posterior)"] = number(point.kl, DIGITS)
     if point.grid_difference is not None:
-        rows["finer grid moved log p(x) by"] = f"{small(point.grid_difference)} at most"
+        moved = f"{small(point.grid_difference)} at most"
+        rows["finer grid moved log p(x) by"] = moved + (f", image {point.worst}" if point.kl is not None else "")
+    if point.effective is not None:
+        rows[f"effective samples of {SAMPLES}"] = "median {:.0f}, smallest {:.0f}".format(*point.effective)
     return rows
+
+
+def _error(error: float | None) -> str:
+    return f" ± {look.number(error, DIGITS)}" if error else ""
 
 
 def how(point: Point, part: str = "test") -> str:
@@ -120,13 +130,19 @@ def how(point: Point, part: str = "test") -> str:
     if point.kl is not None:
         return f"{from_} {WAYS[point.method]}"
     why = "log p(x) is not known exactly here"
-    if not point.converged:
+    if point.grid_difference is not None:
         moved = look.number(point.grid_difference, 3)
         why = f"The grid is too coarse for this C: a finer grid moved log p(x) of an image by up to {moved} nats"
-    return (
-        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, ± its standard error, too low "
-        "rather than too high; so is the gap. The other way to the gap needs the posterior."
+    told = (
+        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high; so is "
+        "the gap."
     )
+    if point.flagged:
+        told += (
+            f" {point.flagged} of {point.images} images have too few effective samples, or too heavy weights: there "
+            "the bound is only a bound, and no ± holds."
+        )
+    return f"{told} The other way to the gap needs the posterior."
 
 
 def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:

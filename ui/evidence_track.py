@@ -24,7 +24,7 @@ EVERY = 3.0  # seconds between two measurements at least
 IDLE = 5.0  # and so many times what the last one took: training has the cores
 IMAGES, IMAGES_ON_A_GRID = 100, 25
 SAMPLES = 200  # K of the importance bound
-ELBO_SAMPLES = 50
+ROWS = 10  # images between two words about progress
 WORK = 1.5e10  # multiply-adds of one measurement: about two seconds
 GRID_NODES = sum((64 * 2**i + 1) ** 2 for i in range(4))  # of a quadrature that goes to its finest grid
 MOST_POINTS = 500
@@ -33,17 +33,20 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Point:
-    """Means over images, nats. `error`: standard error of `log_px` where it is an importance bound, else 0."""
+    """Means over images, nats."""
 
     step: int
     log_px: float
     elbo: float
-    error: float
+    error: float | None  # of `log_px`: of a grid or of an importance bound; None where no error of a bound holds
     kl: float | None  # KL(q(z|x) ‖ p(z|x)), where the posterior is known
     method: str  # of `exact_evidence`, or "importance bound"
     images: int
     grid_difference: float | None = None  # quadrature: by how much its last grid moved log p(x) of an image, at most
-    converged: bool = True  # False: the grid was too coarse, and an importance bound stands here instead
+    worst: int | None = None  # quadrature: which image that was
+    elbo_error: float = 0.0  # Monte-Carlo error of `elbo`
+    flagged: int = 0  # images at which the importance bound is only a bound
+    effective: tuple[float, float] | None = None  # samples of the bound: median and smallest
 
     @property
     def gap(self) -> float:
@@ -54,6 +57,7 @@ def plan(model: Model) -> tuple[str, int]:
     """How log p(x) is had, and from how many images, so that it takes about two seconds at most."""
     import torch
 
+    from vae.evaluation import DRAWS
     from vae.exact_evidence import exact_method
     from vae.networks import multiply_adds
 
@@ -63,45 +67,43 @@ def plan(model: Model) -> tuple[str, int]:
         return method, IMAGES_ON_A_GRID
     if method in ("closed form", "all codes"):
         return method, IMAGES
-    per_image = (SAMPLES + ELBO_SAMPLES) * one
+    per_image = (SAMPLES + DRAWS) * one
     return "importance bound", max(1, min(IMAGES, int(WORK / per_image)))
 
 
 def measure(model: Model, x: Any, step: int, method: str, progress: Progress) -> Point:
-    """Of images x on the support."""
-    if method != "importance bound":
-        from vae.exact_evidence import exact_evidence
+    """Of images x on the support. A grid that is too coarse is weighed against an importance bound."""
+    if method == "importance bound":
+        return _estimate(model, x, step, progress)
+    from vae.exact_evidence import exact_evidence
 
-        exact = exact_evidence(model, x, progress)
-        moved = None if exact.grid_difference is None else float(exact.grid_difference.max())
-        if not exact.converged:
-            return replace(_estimate(model, x, step, progress), grid_difference=moved, converged=False)
-        log_px, elbo, kl = (float(v.mean()) for v in (exact.log_px, exact.elbo, exact.kl_to_posterior))
-        return Point(step, log_px, elbo, 0.0, kl, exact.method, len(x), moved)
-    return _estimate(model, x, step, progress)
+    exact = exact_evidence(model, x, progress)
+    moved = None if exact.grid_difference is None else float(exact.grid_difference.max())
+    if not exact.converged:
+        estimate = _estimate(model, x, step, progress)
+        if not exact.better_than(estimate.log_px, estimate.error):
+            return replace(estimate, grid_difference=moved, worst=exact.worst)
+    log_px, elbo, kl = (float(v.mean()) for v in (exact.log_px, exact.elbo, exact.kl_to_posterior))
+    return Point(step, log_px, elbo, exact.error, kl, exact.method, len(x), moved, exact.worst)
 
 
 def _estimate(model: Model, x: Any, step: int, progress: Progress) -> Point:
-    import torch
     from torch import Generator
 
-    from vae.batches import rows_at_once
-    from vae.evidence import importance_evidence
-    from vae.objectives import elbo_terms
+    from vae.evaluation import sampled_elbo
+    from vae.evidence import importance_evidence, joined
 
-    generator, rows = Generator().manual_seed(0), max(1, min(10, rows_at_once(model) // ELBO_SAMPLES))
-    bounds, errors, elbos = [], [], []
-    with torch.no_grad():
-        for start in range(0, len(x), rows):
-            part = x[start : start + rows]
-            found = importance_evidence(model, part, SAMPLES, generator)
-            bounds.append(found.iw_bound)
-            errors.append(found.standard_error)
-            elbos.append(elbo_terms(model, part, ELBO_SAMPLES, generator).elbo.double())
-            progress(min(1.0, (start + rows) / len(x)))
-    error = float(torch.cat(errors).square().sum().sqrt() / len(x))
-    log_px, elbo = (float(torch.cat(values).mean()) for values in (bounds, elbos))
-    return Point(step, log_px, elbo, error, None, "importance bound", len(x))
+    generator, bounds = Generator().manual_seed(0), []
+    for start in range(0, len(x), ROWS):
+        bounds.append(importance_evidence(model, x[start : start + ROWS], SAMPLES, generator))
+        progress(min(1.0, (start + ROWS) / len(x)))
+    bound, terms = joined(bounds), sampled_elbo(model, x, generator=generator)
+    effective = float(bound.effective_samples.median()), float(bound.effective_samples.min())
+    log_px, elbo, flagged = float(bound.iw_bound.mean()), float(terms.elbo.mean()), int(bound.flagged.sum())
+    return Point(
+        step, log_px, elbo, bound.mean_error, None, "importance bound", len(x),
+        elbo_error=terms.mean_error, flagged=flagged, effective=effective,
+    )  # fmt: skip
 
 
 class Track:

@@ -56,6 +56,7 @@ class Card:
     total_steps: int = 0
     distortion: float | None = None  # held out, nats per image
     rate: float | None = None
+    elbo_error: float | None = None  # standard error of the held-out mean of −(distortion + rate), nats
     picture: Picture | None = None
     problem: str = ""
 
@@ -94,6 +95,7 @@ def _read_card(path: Path) -> Card:
         total_steps=status.total_steps,
         distortion=test.get("distortion"),
         rate=test.get("rate"),
+        elbo_error=test.get("elbo_error"),
         picture=picture(path),
     )
 
@@ -173,6 +175,10 @@ def card_html(card: Card) -> str:
         f'<div><dt class="er-{kind}">{kind.capitalize()}</dt><dd>{number(value)} <small>nats</small></dd></div>'
         for kind, value in (("distortion", card.distortion), ("rate", card.rate))
     )
+    if card.distortion is not None and card.rate is not None:
+        error = f" ± {number(card.elbo_error)}" if card.elbo_error else ""
+        elbo = number(-(round(card.distortion, 1) + round(card.rate, 1)))  # the sum of what stands beside it
+        terms += f'<div><dt class="er-elbo">ELBO</dt><dd>{elbo}<small>{error} nats</small></dd></div>'
     return (
         f'{head}<p class="er-card-facts">{escape(card.dataset)} · {escape(card.facts)}</p>'
         f'<dl class="er-card-terms">{terms}</dl>{state_html(card)}'

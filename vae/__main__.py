@@ -9,7 +9,6 @@ that needs it, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import itertools
 import json
@@ -190,53 +189,9 @@ def list_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from vae.evidence import evaluate
-    from vae.exact_evidence import evaluate_exactly, exact_evidence, exact_method
-    from vae.machine import usable_device
+    from vae.evaluate_command import evaluate_run
 
-    for name in ("samples", "limit"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"{name}: expected 1 or more, got {value}")
-    run = runs.load_run(_run(options.name, options))
-    run.model.to("cpu" if options.exact else usable_device("auto"))
-    if options.exact and exact_method(run.model) is None:
-        exact_evidence(run.model, run.dataset().to_float(run.dataset().test[:1]))  # says why not, before the sampling
-
-    def progress(fraction: float) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{fraction:4.0%}", end="", file=sys.stderr, flush=True)
-
-    stop = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())  # what has been looked at so far is an estimate too
-    dataset = run.dataset()
-    result = evaluate(run.model, dataset, options.samples, options.limit, progress=progress, stop=stop.is_set)
-    signal.signal(signal.SIGINT, before)
-    exact: dict[str, Any] = {}
-    if options.exact and not stop.is_set():
-        with contextlib.suppress(KeyboardInterrupt):  # the bound is told all the same
-            exact = evaluate_exactly(run.model, dataset, result["n"], progress)
-    if options.json:
-        print(json.dumps(result | exact))
-        return 0
-    error = f" ± {result['iw_standard_error']:.3f}" if result["iw_standard_error"] is not None else ""
-    print(f"\rheld-out images {result['n']:,}, means in nats")
-    parts = f"−(distortion {result['distortion']:.3f} + rate {result['rate']:.3f})"
-    print(f"ELBO          {result['elbo']:10.3f}  = {parts}")
-    print(
-        f"log p(x) ≥    {result['iw_bound']:10.3f}{error}  in expectation, K = {result['samples']:,} importance samples"
-    )
-    if exact:
-        difference = exact["grid_difference"]
-        told = exact["log_px_method"] + (
-            "" if difference is None else f", finer grid moved it by {difference:.1e} at most"
-        )
-        print(f"log p(x) =    {exact['log_px']:10.3f}  by {told}")
-        if not exact["converged"]:
-            print("              the finest grid is too coarse for a p(x|z) this sharp: go by the importance bound")
-        print(f"gap           {exact['gap']:10.3f}  = log p(x) − ELBO; KL(q‖p(z|x)) = {exact['kl_to_posterior']:.3f}")
-    print(f"effective samples {result['iw_ess']:.1f}; active units {result['active_units']}")
-    return 0
+    return evaluate_run(_run(options.name, options), options)
 
 
 def project_command(options: argparse.Namespace) -> int:

@@ -50,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="ELBO, importance bound on log p(x), active units; held-out images")
     evaluate.add_argument("name", metavar="RUN")
     evaluate.add_argument("--samples", type=int, default=5000, help="importance samples per image (default 5000)")
+    evaluate.add_argument(
+        "--proposal",
+        choices=("mixture", "refined", "q"),
+        default="mixture",
+        help="what they are drawn from: q, q widened and the prior (mixture, default); the mixture around a q that is "
+        "first fitted to each image (refined: slower, surer); q alone, as in published protocols",
+    )
     evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
     evaluate.add_argument("--exact", action="store_true", help="log p(x) without sampling, where the model allows it")
 

@@ -1,7 +1,7 @@
 """How far the ELBO is from log p(x): the importance bound with many samples, in bounded memory.
 
-F14 with w = p(x|z) p(z) / q(z|x). Images are encoded once; their codes are drawn and decoded in batches as large as
-pays where the model is (`rows_at_once`). Networks run in float32, sums of weights in float64.
+F14 with w = p(x|z) p(z) / r(z|x), r one of `vae.proposals`. Images are encoded once; their codes are drawn and decoded
+in batches as large as pays where the model is (`rows_at_once`). Networks run in float32, sums of weights in float64.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from vae.batches import full_precision, rows_at_once
-from vae.datasets import Dataset
 from vae.errors import ConfigError
-from vae.metrics import active_units
 from vae.model import Model
-from vae.objectives import check_samples, elbo_terms
+from vae.objectives import check_samples
+from vae.pareto import TOO_HEAVY, pareto_shape, tail_length
+from vae.proposals import PROPOSALS, Proposal, draw
 
-IMAGES = 100  # looked at together: what `evaluate` has done with when it is stopped
+TOO_FEW = 30  # effective samples below which neither a bound nor its error is near what it estimates
 Progress = Callable[[float], None]
 
 
@@ -29,23 +28,44 @@ Progress = Callable[[float], None]
 class Evidence:
     """Importance-sampling estimate of log p(x) for each image (F14), from K samples. All (n,), float64.
 
-    With r = Σw²/(Σw)²: effective samples 1/r, and Var(log ŵ) ≈ (K r − 1)/(K − 1).
+    Var(log ŵ) ≈ Σ_j K_j s_j² / (Σw)² by the delta method, s_j² the variance of the K_j weights from the proposal's
+    part j. With one part and r = Σw²/(Σw)² that is (K r − 1)/(K − 1).
     """
 
-    iw_bound: Tensor  # nats
-    standard_error: Tensor  # nats, by the delta method; NaN at K = 1, where it is undefined
+    iw_bound: Tensor  # nats; in expectation ≤ log p(x)
+    standard_error: Tensor  # nats; NaN at K = 1, where it is undefined
     effective_samples: Tensor  # (Σw)²/Σw², from 1 to K
+    pareto_k: Tensor  # shape of the largest weights' Pareto law; NaN where K is too small to tell
+
+    @property
+    def flagged(self) -> Tensor:
+        """(n,) bool: here the bound is only a bound. It may lie far below log p(x), and its error tells nothing."""
+        return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY)
+
+    @property
+    def mean_error(self) -> float | None:
+        """Monte-Carlo error of the mean bound, nats; None where it means nothing: an image is flagged."""
+        if bool(self.flagged.any()):
+            return None
+        return float(self.standard_error.square().sum().sqrt() / len(self.standard_error))
 
 
 @torch.no_grad()
 def importance_evidence(
-    model: Model, x: Tensor, samples: int, generator: Generator | None = None, progress: Progress | None = None
+    model: Model,
+    x: Tensor,
+    samples: int,
+    generator: Generator | None = None,
+    progress: Progress | None = None,
+    proposal: str = "mixture",
 ) -> Evidence:
-    """Of images x (n, channels, height, width) on the support, in memory that grows neither with n nor with `samples`.
+    """Of images x (n, channels, height, width) on the support, in memory that does not grow with n, and with √samples.
 
-    `progress` hears fractions; what it raises ends the work.
+    `proposal` is a name in PROPOSALS. `progress` hears fractions; what it raises ends the work.
     """
     check_samples(samples)
+    if proposal not in PROPOSALS:
+        raise ConfigError(f"proposal: expected one of {', '.join(PROPOSALS)}, got {proposal!r}")
     model, rows = full_precision(model), rows_at_once(model)
     blocks, parts = x.split(rows), []
     for number, block in enumerate(blocks):
@@ -54,79 +74,60 @@ def importance_evidence(
             if progress:
                 progress((number + fraction) / len(blocks))
 
-        parts.append(_block(model, block, samples, max(1, rows // max(1, len(block))), generator, hear))
-    log_w, log_w2 = (torch.cat(sums) for sums in zip(*parts, strict=True))
-    r = torch.exp(log_w2 - 2 * log_w)  # Σw²/(Σw)²
-    variance = ((samples * r - 1).clamp(min=0) / (samples - 1)) if samples > 1 else torch.full_like(r, math.nan)
-    return Evidence(log_w - math.log(samples), variance.sqrt(), 1 / r)
+        drawn_from = PROPOSALS[proposal](model, block, samples, generator, lambda: hear(0.0))
+        parts.append(_block(model, block, drawn_from, max(1, rows // max(1, len(block))), generator, hear))
+    return joined(parts)
+
+
+def joined(parts: list[Evidence]) -> Evidence:
+    """Of all images, from several images' each."""
+    return Evidence(*(torch.cat([getattr(part, name) for part in parts]) for name in Evidence.__dataclass_fields__))
 
 
 def _block(
-    model: Model, x: Tensor, samples: int, chunk: int, generator: Generator | None, progress: Progress
-) -> tuple[Tensor, Tensor]:
-    """log Σw and log Σw², (B,) float64, running over chunks of so many samples an image."""
-    qz_x, pz = model.encode(x), model.prior()
-    log_w, log_w2 = (torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device) for _ in range(2))
-    for start in range(0, samples, chunk):
-        z = qz_x.sample((min(chunk, samples - start),), generator)  # (S, B, k)
-        new = (model.decode(z).log_prob(x) + pz.log_prob(z) - qz_x.log_prob(z)).double()
-        log_w = torch.logaddexp(log_w, torch.logsumexp(new, 0))
-        log_w2 = torch.logaddexp(log_w2, torch.logsumexp(2 * new, 0))
-        progress(min(1.0, (start + chunk) / samples))
-    return log_w, log_w2
+    model: Model, x: Tensor, proposal: Proposal, chunk: int, generator: Generator | None, progress: Progress
+) -> Evidence:
+    """Running over chunks of so many samples an image, one part of the proposal after the other."""
+    K, pz, tail, done = sum(proposal.counts), model.prior(), _Tail(sum(proposal.counts)), 0
+    sums = []
+    for part, count in zip(proposal.parts, proposal.counts, strict=True):
+        log_w, log_w2 = (torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device) for _ in range(2))
+        for start in range(0, count, chunk):
+            z = draw(part, min(chunk, count - start), len(x), generator)  # (S, B, k)
+            new = (model.decode(z).log_prob(x) + pz.log_prob(z) - proposal.log_prob(z)).double()
+            log_w = torch.logaddexp(log_w, torch.logsumexp(new, 0))
+            log_w2 = torch.logaddexp(log_w2, torch.logsumexp(2 * new, 0))
+            tail.add(new)
+            done += len(z)
+            progress(done / K)
+        sums.append((count, log_w, log_w2))
+    return _evidence(K, sums, tail)
 
 
-@torch.no_grad()
-def evaluate(
-    model: Model,
-    dataset: Dataset,
-    samples: int = 5000,
-    limit: int | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
-    """Means over held-out images, nats. `iw_standard_error` is the Monte-Carlo error of the mean `iw_bound` for
-    these images (None at one sample); `iw_ess` the mean effective sample size. `stop` is asked all the time: the
-    result is then that of the `n` images done with, in hundreds; KeyboardInterrupt where there is none yet."""
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit: expected 1 or more held-out images, got {limit}")
-    model = full_precision(model)
-    device = next(model.parameters()).device
-    generator = Generator(device).manual_seed(seed)
-    images = dataset.test[:limit] if limit else dataset.test
-    distortion, rate, parts = [], [], []
-    for start in range(0, len(images), IMAGES):
-        x = dataset.to_float(images[start : start + IMAGES].to(device), generator)
-        terms = elbo_terms(model, x, 1, generator)
-        distortion.append(terms.distortion.double())
-        rate.append(terms.rate.double())
+def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail) -> Evidence:
+    """From K_j, log Σw and log Σw² of each part."""
+    log_w = torch.logsumexp(torch.stack([part for _, part, _ in sums]), 0)
+    log_w2 = torch.logsumexp(torch.stack([part for _, _, part in sums]), 0)
+    variance = torch.full_like(log_w, 0.0 if K > 1 else math.nan)
+    for n, part, part2 in sums if K > 1 else []:
+        squares, square = torch.exp(part2 - 2 * log_w), torch.exp(2 * (part - log_w))  # Σw², (Σw)² of the part
+        variance = variance + (n * squares - square).clamp(min=0) / (n - 1)
+    return Evidence(log_w - math.log(K), variance.sqrt(), torch.exp(2 * log_w - log_w2), pareto_shape(tail.largest()))
 
-        def inner(fraction: float, start: int = start) -> None:
-            if stop():
-                raise KeyboardInterrupt
-            if progress:
-                progress(min(1.0, (start + fraction * IMAGES) / len(images)))
 
-        try:
-            parts.append(importance_evidence(model, x, samples, generator, inner))
-        except KeyboardInterrupt:
-            if not parts:
-                raise
-            distortion.pop()
-            rate.pop()
-            break
-    n = sum(len(part.iw_bound) for part in parts)
-    error = torch.cat([part.standard_error for part in parts])
-    mean_distortion, mean_rate = float(torch.cat(distortion).mean()), float(torch.cat(rate).mean())
-    return {
-        "elbo": -(mean_distortion + mean_rate),
-        "distortion": mean_distortion,
-        "rate": mean_rate,
-        "iw_bound": float(torch.cat([part.iw_bound for part in parts]).mean()),
-        "iw_standard_error": float(error.square().sum().sqrt() / n) if samples > 1 else None,
-        "iw_ess": float(torch.cat([part.effective_samples for part in parts]).mean()),
-        "samples": samples,
-        "active_units": active_units(model, dataset),
-        "n": n,
-    }
+class _Tail:
+    """The largest log weights so far, with the next one below, (M + 1, n)."""
+
+    def __init__(self, samples: int) -> None:
+        self.kept = tail_length(samples) + 1
+        self.waiting: list[Tensor] = []
+
+    def add(self, log_w: Tensor) -> None:
+        """log_w (S, n). Sorted out when several times as many wait as are kept."""
+        self.waiting.append(log_w)
+        if sum(map(len, self.waiting)) > 4 * self.kept:
+            self.waiting = [self.largest()]
+
+    def largest(self) -> Tensor:
+        every = torch.cat(self.waiting)
+        return every.topk(min(self.kept, len(every)), 0).values

@@ -31,6 +31,8 @@ class LatentDistribution(Protocol):
 
     def log_prob(self, z: Tensor) -> Tensor: ...  # z (..., B, k) -> (..., B), nats
 
+    def tempered(self, u: float) -> LatentDistribution: ...  # ∝ q^(1/u): wider for u > 1
+
 
 class Latent(Protocol):
     """One kind of latent variable. Stateless: what is learned sits in the encoder."""
@@ -112,6 +114,14 @@ class DiagonalNormal(_Described):
         squared = (z - self.loc) ** 2 * (-self.log_variance).exp()
         return -0.5 * (LOG_2PI + self.log_variance + squared).sum(-1)
 
+    def moved(self, loc: Tensor, log_stretch: Tensor) -> DiagonalNormal:
+        """With another mean, and each noise ε_i stretched; both (..., k)."""
+        return DiagonalNormal(loc, self.log_variance + 2 * log_stretch)
+
+    def tempered(self, u: float) -> DiagonalNormal:
+        """∝ q^(1/u): N(m, u v)."""
+        return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
+
 
 class FullNormal(_Described):
     """N(loc, L Lᵀ); loc (..., k), L (..., k, k) lower triangular with a positive diagonal."""
@@ -148,6 +158,14 @@ class FullNormal(_Described):
         log_det = 2 * self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
 
+    def moved(self, loc: Tensor, log_stretch: Tensor) -> FullNormal:
+        """With another mean, and each noise ε_i stretched (a column of L); both (..., k)."""
+        return FullNormal(loc, self.L * log_stretch.exp().unsqueeze(-2))
+
+    def tempered(self, u: float) -> FullNormal:
+        """∝ q^(1/u): N(m, u Σ)."""
+        return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
+
 
 class IndependentBernoulli(_Described):
     """k independent bits, P(z_i = 1) = σ(l_i); logits l (..., k). Samples are 0 and 1, as floats."""
@@ -172,6 +190,10 @@ class IndependentBernoulli(_Described):
     def log_prob(self, z: Tensor) -> Tensor:
         """Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats."""
         return (z * self.logits - F.softplus(self.logits)).sum(-1)
+
+    def tempered(self, u: float) -> IndependentBernoulli:
+        """∝ q^(1/u): logits l/u."""
+        return IndependentBernoulli(self.logits / u)
 
 
 class NormalLatent:

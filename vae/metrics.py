@@ -1,9 +1,11 @@
-"""Metrics: functions (model, dataset) -> a number. A new one is a function and a line in METRICS."""
+"""Metrics: functions (model, dataset) -> a number, or a bound on one. A new one is a function and a line in METRICS."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -33,12 +35,36 @@ def active_units(model: Model, dataset: Dataset, threshold: float = ACTIVE_THRES
     return int((posterior_means(model, dataset).var(0, correction=0) > threshold).sum())
 
 
-@torch.no_grad()
-def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> float:
-    """I(x; z) under q over the first ROWS held-out images, in nats:
-    E[log q(z|x) − log (1/n) Σ_j q(z|x_j)], one z an image.
+@dataclass(frozen=True)
+class MutualInformation:
+    """A lower bound on I(x; z) under q, nats, in expectation over the images that it is taken from."""
 
-    The mean rate is I(x; z) + KL(aggregate posterior ‖ p(z)) (Hoffman & Johnson 2016). It cannot exceed log n.
+    at_least: float
+    standard_error: float  # of the mean over images
+    images: int
+
+    @property
+    def limit(self) -> float:
+        """log n: so many images cannot show more, whatever I(x; z) is."""
+        return math.log(self.images)
+
+    def told(self) -> dict[str, Any]:
+        """Named as what it is, for whoever reads a table."""
+        return {
+            "mutual_information_at_least": self.at_least,
+            "mutual_information_standard_error": self.standard_error,
+            "mutual_information_limit": self.limit,
+            "mutual_information_images": self.images,
+        }
+
+
+@torch.no_grad()
+def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> MutualInformation:
+    """E[log q(z|x) − log (1/n) Σ_j q(z|x_j)] over the first ROWS held-out images, one z an image.
+
+    The mean over the n images, x itself among them, stands in for the aggregate posterior, so this is a lower bound on
+    I(x; z) and never above log n (Poole et al. 2019). The mean rate is an upper one. What lies between the two is no
+    KL(aggregate posterior ‖ p(z)): it grows and shrinks with n.
     """
     model = full_precision(model)
     device = next(model.parameters()).device
@@ -49,10 +75,11 @@ def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> float:
     aggregate = torch.cat(
         [torch.logsumexp(qz_x.log_prob(rows.unsqueeze(1)), 1) for rows in z.split(PAIRS // len(x) + 1)]
     )
-    return float((own - aggregate).mean()) + math.log(len(x))
+    each = (own - aggregate).double() + math.log(len(x))
+    return MutualInformation(float(each.mean()), float(each.std(correction=0)) / math.sqrt(len(x)), len(x))
 
 
-METRICS: dict[str, Callable[[Model, Dataset], float]] = {
+METRICS: dict[str, Callable[[Model, Dataset], int | MutualInformation]] = {
     "active_units": active_units,
     "mutual_information": mutual_information,
 }

@@ -24,6 +24,7 @@ class Means:
     rate_per_dim: list[float] | None
     images: int
     marginal_rate_per_dim: list[float] | None = None  # KL(q(z_i|x) ‖ p(z_i)), where q does not factorise
+    elbo_error: float | None = None  # standard error of the held-out mean: the images' spread, that of z in it
 
 
 @dataclass(frozen=True)

@@ -300,16 +300,19 @@ class Trainer:
         """Means over the first held-out images, or all, always with the same noise; None if `knobs.stop` came."""
         images = self.dataset.test if whole else self._evaluated
         generator = Generator(self.device).manual_seed(self.config.seed + 1)
-        summed = torch.zeros_like(self.sums)
+        summed, elbos = torch.zeros_like(self.sums), []
         for rows in images.split(self._evaluation_rows):
             x = self.dataset.to_float(rows.to(self.device), generator)
             loss, terms = self.estimator.objective.loss(self.model, x, self.config.samples, self.weight, generator)
             summed += sums(loss.unsqueeze(0), terms, self.model.log_C, self.dataset.info.pixels)[0]
+            elbos.append(terms.elbo)
             if knobs is not None:
                 knobs.refresh()
                 if knobs.stop:
                     return None
-        return means((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
+        error = float(torch.cat(elbos).double().std(correction=0)) / math.sqrt(len(images))
+        told = means((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
+        return dataclasses.replace(told, elbo_error=error)
 
     @property
     def evaluate_every(self) -> int:

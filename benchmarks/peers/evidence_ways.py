@@ -7,6 +7,7 @@ images x (n, 784) come from an .npz. Prints one JSON line.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from typing import Any
 from measuring import Stopwatch
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-parser.add_argument("--way", choices=("elbo-room", "plain", "pythae", "products"), required=True)
+parser.add_argument("--way", choices=("elbo-room", "mixture", "refined", "plain", "pythae", "products"), required=True)
 parser.add_argument("--model", required=True)
 parser.add_argument("--samples", type=int, required=True)
 parser.add_argument("--threads", type=int, default=1)
@@ -90,7 +91,7 @@ def pythae(weights: dict[str, Tensor], x: Tensor, samples: int) -> Found:
     return float(model.get_nll(x, n_samples=samples)), None  # a mean of log p(x), its name notwithstanding
 
 
-def elbo_room(weights: dict[str, Tensor], x: Tensor, samples: int) -> Found:
+def elbo_room(weights: dict[str, Tensor], x: Tensor, samples: int, proposal: str = "q") -> Found:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from vae.config import Config
     from vae.evidence import importance_evidence
@@ -100,7 +101,8 @@ def elbo_room(weights: dict[str, Tensor], x: Tensor, samples: int) -> Found:
     side = math.isqrt(x.shape[1])
     model = build_model(Config(likelihood="bernoulli", hidden=(hidden,), latent_dim=latent), (1, side, side))
     model.load_state_dict(dict(zip(model.state_dict(), weights.values(), strict=True)))
-    found = importance_evidence(model, x.reshape(-1, 1, side, side), samples, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    found = importance_evidence(model, x.reshape(-1, 1, side, side), samples, generator, proposal=proposal)
     return float(found.iw_bound.mean()), float(found.standard_error.square().sum().sqrt()) / len(x)
 
 
@@ -122,6 +124,7 @@ with np.load(task.model) as file:
     arrays = {name: torch.from_numpy(file[name]) for name in file.files}
 images = arrays.pop("x")
 way: dict[str, Any] = {"elbo-room": elbo_room, "plain": plain, "pythae": pythae, "products": products}
+way |= {name: functools.partial(elbo_room, proposal=name) for name in ("mixture", "refined")}
 torch.set_num_threads(task.threads)
 torch.manual_seed(0)
 with torch.no_grad():

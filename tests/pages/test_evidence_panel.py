@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,7 @@ def test_on_it_shows_the_exact_numbers_of_the_saved_weights(
     dataset = run.dataset()
     exact = exact_evidence(run.model, dataset.to_float((dataset.test if part == "test" else dataset.train)[:100]))
     said = html(app)
-    for number, digits in ((exact.log_px, 3), (exact.elbo, 3), (exact.kl_to_posterior, 4)):
+    for number, digits in ((exact.log_px, 3), (exact.elbo, 3), (exact.kl_to_posterior, 3)):
         assert f"{float(number.mean()):.{digits}f}".replace("-", "−") in said
     assert f"first 100 {'held-out' if part == 'test' else 'training'} images" in said
     assert "the sum over all codes" in said
@@ -137,15 +139,23 @@ def test_the_way_is_planned_by_what_it_costs() -> None:
 
 def test_an_estimate_is_named_as_one_and_has_its_error() -> None:
     model = small("normal", 10)
+    with torch.no_grad():  # q and the posterior are near the prior
+        model.likelihood.set_C(0.01)  # type: ignore[operator]
+        list(model.encoder.children())[-1].weight.zero_()  # type: ignore[operator]
     x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     heard: list[float] = []
     point = measure(model, x, 7, "importance bound", heard.append)
     again = importance_evidence(model, x, 200, torch.Generator().manual_seed(5))
     error = float(again.standard_error.square().sum().sqrt() / 20)
     assert heard == [0.5, 1.0]
+    assert point.error is not None
     assert abs(point.log_px - float(again.iw_bound.mean())) < 6 * (error + point.error)
-    assert point.kl is None
+    assert (point.kl, point.flagged) == (None, 0)
     assert point.error > 0
+    assert point.elbo_error > 0
+    assert "±" in facts(point)["ELBO"]
+    assert point.effective is not None
+    assert facts(point)["effective samples of 200"] == "median {:.0f}, smallest {:.0f}".format(*point.effective)
     assert "±" in facts(point)["log p(x)"]
     assert "importance bound with 200 samples" in how(point)
 
@@ -154,9 +164,28 @@ def test_the_exact_gap_is_there_twice() -> None:
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     point = measure(small("normal", 3, "linear"), x, 7, "closed form", lambda _: None)
     assert point.kl == pytest.approx(point.gap, abs=1e-4)
+    rows = {name: Decimal(value.replace("−", "-")) for name, value in facts(point).items()}
+    assert rows["gap: log p(x) − ELBO"] == rows["log p(x)"] - rows["ELBO"]
+    assert abs(rows["gap: log p(x) − ELBO"] - rows["gap: KL(q ‖ posterior)"]) <= Decimal("0.001")
+    bar = re.search(r"log p\(x\) ([-\d.]+) = ELBO ([-\d.]+) \+ gap ([\d.]+)", bars(point))
+    assert bar is not None
+    assert Decimal(bar[1]) == Decimal(bar[2]) + Decimal(bar[3])
+
+
+def test_where_a_bound_is_only_a_bound_no_error_is_told() -> None:
+    x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = small("normal", 10)
+    model.likelihood.set_C(100.0)  # type: ignore[operator]
+    point = measure(model, x, 7, "importance bound", lambda _: None)
+    told = importance_evidence(model, x, 200, torch.Generator().manual_seed(1))
+    assert told.flagged.all()
+    assert (point.flagged, point.error) == (20, None)
     rows = facts(point)
-    assert rows["gap: log p(x) − ELBO"] == rows["gap: KL(q ‖ posterior)"]
-    assert f"ELBO {point.elbo:.2f} + gap {point.gap:.2f}" in bars(point)
+    assert rows["log p(x)"].startswith("≥ ")
+    assert rows["gap: log p(x) − ELBO"].startswith("≥ ")
+    assert "±" not in rows["log p(x)"]
+    assert "20 of 20 images have too few effective samples" in how(point)
+    assert "log p(x), a bound" in bars(point)
 
 
 def test_a_grid_says_how_far_it_moved_and_claims_no_more_than_it_knows() -> None:
@@ -165,9 +194,11 @@ def test_a_grid_says_how_far_it_moved_and_claims_no_more_than_it_knows() -> None
     exact = exact_evidence(model, x)
     assert exact.grid_difference is not None
     point = measure(model, x, 7, "quadrature", lambda _: None)
-    assert point.converged
+    assert point.kl is not None
+    assert point.error == float(exact.grid_difference.mean())
     assert point.grid_difference == float(exact.grid_difference.max())
-    assert "at most" in facts(point)["finer grid moved log p(x) by"]
+    assert point.worst == int(exact.grid_difference.argmax())
+    assert f"at most, image {point.worst}" in facts(point)["finer grid moved log p(x) by"]
     assert "rate in closed form and the distortion at nodes of q’s own" in how(point)
     assert "posterior itself" not in how(point)
     codes = measure(small("bernoulli", 3), x, 7, "all codes", lambda _: None)
@@ -185,14 +216,24 @@ def test_where_the_grid_is_too_coarse_an_estimate_stands_instead(monkeypatch: py
     config = Config(likelihood="gaussian", C=1e6, latent_dim=1, network="mlp", hidden=(8,))
     model = build_model(config, (1, 8, 8)).eval()
     point = measure(model, x, 7, "quadrature", lambda _: None)
-    assert not point.converged
     assert (point.kl, point.method) == (None, "importance bound")
     estimate = measure(model, x, 7, "importance bound", lambda _: None)
     assert (point.log_px, point.error) == (estimate.log_px, estimate.error)
-    assert "±" in facts(point)["log p(x)"]
+    assert facts(point)["log p(x)"].startswith("≥ ")
     assert "too coarse for this C" in how(point)
     assert "importance bound with 200 samples estimates it" in how(point)
-    assert "log p(x), estimated" in bars(point)
+    assert "log p(x), a bound" in bars(point)
+
+
+def test_a_grid_with_its_own_error_stands_where_the_bound_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vae.exact_evidence.CONVERGED", 0.0)
+    run = load_run(DEMO.parent / "demo-digits-2d")
+    x = run.dataset().to_float(run.dataset().test[80:100])
+    point = measure(run.model, x, 7, "quadrature", lambda _: None)
+    assert point.method == "quadrature"
+    assert point.error is not None
+    assert point.error > 0
+    assert "±" in facts(point)["log p(x)"]
 
 
 def at(step: int, log_px: float, elbo: float) -> Point:

@@ -95,3 +95,22 @@ def test_bits_and_full_covariances_are_named_beside_the_likelihood() -> None:
     assert facts(Config(latent="bernoulli", latent_dim=8, likelihood="bernoulli", C=1.0)) == "8 bits · bernoulli, C = 1"
     full = Config(latent="full-normal", latent_dim=2, likelihood="gaussian", C=2.0)
     assert facts(full) == "d = 2, full covariance · gaussian, C = 2"
+
+
+def test_a_card_tells_the_elbo_as_the_sum_of_its_terms_with_its_error(tmp_path: Path) -> None:
+    path = run(tmp_path)
+    test = {"distortion": -17.249, "rate": 5.549, "elbo_error": 1.175}
+    runs.append_history(path, {"step": 1, "train": {"rate": 0.5}, "test": test})
+    html = card_html(read_card(path))
+    assert "−17.2 <small>nats" in html
+    assert "5.5 <small>nats" in html
+    assert "11.7<small> ± 1.2 nats" in html
+    runs.append_history(path, {"step": 2, "train": {}, "test": {"distortion": 3.0, "rate": 1.0}})  # an older run
+    assert "−4.0<small> nats" in card_html(read_card(path))
+
+
+@pytest.mark.parametrize("name", ["demo-digits-2d", "demo-digits-8bits", "demo-mnist-10d"])
+def test_the_shipped_cards_tell_an_error(name: str) -> None:
+    card = read_card(Path(__file__).resolve().parents[2] / "checkpoints" / name)
+    assert card.elbo_error is not None
+    assert 0.1 < card.elbo_error < 2

@@ -47,11 +47,16 @@ def test_evaluate_is_the_last_record_up_to_noise_and_the_bound_is_above_the_elbo
     runs, answer = trained
     result = vae("evaluate", "first", "--samples", "64", "--json", runs=runs)
     values = json.loads(result.stdout)
-    names = "elbo distortion rate iw_bound iw_standard_error iw_ess samples active_units n"
+    names = (
+        "elbo elbo_standard_error distortion rate iw_bound iw_standard_error iw_ess iw_ess_median iw_ess_smallest "
+        "iw_flagged pareto_k_median pareto_k_largest samples proposal active_units mutual_information_at_least "
+        "mutual_information_standard_error mutual_information_limit mutual_information_images n"
+    )
     assert sorted(values) == sorted(names.split())
     assert values["n"] == 360
     assert values["samples"] == 64
     assert values["elbo"] == pytest.approx(answer["elbo"], abs=1.0)
+    assert 0 < values["elbo_standard_error"] < 0.1
     assert values["elbo"] == pytest.approx(-values["distortion"] - values["rate"], abs=1e-9)
     assert values["iw_bound"] > values["elbo"]
     assert 1 <= values["iw_ess"] <= 64
@@ -192,8 +197,13 @@ def test_evaluate_exact_adds_log_px_and_the_gap_in_two_ways(tmp_path: Path) -> N
     assert told["log_px_method"] == "all codes"
     assert told["gap"] == pytest.approx(told["kl_to_posterior"], abs=1e-4)
     assert told["gap"] == pytest.approx(told["log_px"] - told["exact_elbo"], abs=1e-9)
-    assert told["iw_bound"] == pytest.approx(told["log_px"], abs=5 * told["iw_standard_error"] + 0.01)
+    assert told["elbo"] == told["exact_elbo"]
+    assert (told["elbo_standard_error"], told["log_px_error"]) == (0, 0)
+    assert told["log_px"] - 0.5 < told["iw_bound"] < told["log_px"] + 0.1
     assert told["n"] == 40
+    refused = vae("evaluate", "bits", "--samples", "50", "--proposal", "refined", runs=tmp_path)
+    assert refused.returncode == 2
+    assert "refined needs real codes, and these are bernoulli" in refused.stderr
 
 
 def test_a_sweep_makes_one_run_for_each_setting_and_they_go_on_together(tmp_path: Path) -> None:

@@ -125,16 +125,19 @@ def test_the_exact_posterior_as_proposal_has_weights_without_variance_and_the_pr
         encoder.bias[:2] = -shrink @ b
         encoder.bias[2:4] = 2 * L.diagonal().log()
         encoder.bias[4:] = L[1, 0]
-    one = importance_evidence(model, x, 1, Generator().manual_seed(0))
+    one = importance_evidence(model, x, 1, Generator().manual_seed(0), proposal="q")
     torch.testing.assert_close(one.iw_bound, exact.log_px(x.flatten(1)), rtol=0, atol=1e-10)
-    assert float(importance_evidence(model, x, 50, Generator().manual_seed(0)).standard_error.max()) < 1e-6
+    assert (
+        float(importance_evidence(model, x, 50, Generator().manual_seed(0), proposal="q").standard_error.max()) < 1e-6
+    )
     agrees(exact_evidence(model, x), 1e-12)
     assert float(exact_evidence(model, x).kl_to_posterior.abs().max()) < 1e-10
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.zero_()
     bounds = [
-        float(importance_evidence(model, x, K, Generator().manual_seed(0)).iw_bound.mean()) for K in (1, 10, 100, 1000)
+        float(importance_evidence(model, x, K, Generator().manual_seed(0), proposal="q").iw_bound.mean())
+        for K in (1, 10, 100, 1000)
     ]
     assert bounds == sorted(bounds)
     assert bounds[-1] < float(exact.log_px(x.flatten(1)).mean()) + 0.05

@@ -13,6 +13,7 @@ from vae import Config, load_dataset, train
 from vae.completion import complete
 from vae.datasets import DataInfo, Dataset
 from vae.metrics import active_units
+from vae.objectives import elbo_terms
 from vae.records import Record
 from vae.training import Trainer
 
@@ -91,3 +92,16 @@ def test_a_linear_vae_trained_with_one_sample_reaches_probabilistic_pca() -> Non
     covariance = W @ W.mT + torch.eye(64).double() / (2 * trainer.C)
     exact = torch.distributions.MultivariateNormal(b, covariance).log_prob(x.flatten(1).double() / 16).mean()
     assert 17.42 <= exact.item() <= 17.45195
+
+
+def test_the_error_of_a_held_out_elbo_is_the_spread_over_images_and_draws(make_dataset) -> None:
+    dataset = make_dataset("unit", test=300)
+    config, _ = complete(Config(likelihood="gaussian", hidden=(8,), latent_dim=2, C=3.0, threads=1), dataset.info)
+    trainer = Trainer(config, dataset)
+    told = trainer.evaluate(whole=True)
+    x, generator = dataset.to_float(dataset.test), torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        elbo = elbo_terms(trainer.model, x, 1, generator).elbo
+    assert told is not None
+    assert told.elbo_error == pytest.approx(elbo.std().item() / 300**0.5, rel=0.2)
+    assert abs(told.elbo - elbo.mean().item()) < 4 * told.elbo_error

@@ -19,6 +19,7 @@ MEANS = fields(
     distortion=_nats,
     rate=_nats,
     elbo=_nats,
+    elbo_error=_nats,
     squared_error=_nats,
     normaliser=_nats,
     loss=_nats,

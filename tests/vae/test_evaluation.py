@@ -1,0 +1,201 @@
+"""What `evaluate` reports of held-out images."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from vae import Config, elbo_terms
+from vae.datasets import Dataset
+from vae.evaluate_command import lines
+from vae.evaluation import evaluate, evaluate_exactly, sampled_elbo
+from vae.evidence import importance_evidence
+from vae.exact_evidence import ExactEvidence, exact_evidence
+from vae.metrics import active_units, posterior_means
+from vae.model import Model, build_model
+from vae.runs import load_run
+
+Known = tuple[Model, Tensor, ExactEvidence]
+DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
+
+
+def linear_encoder(A: Tensor, make_dataset: Callable[..., Dataset]):
+    """A model whose posterior means are A x, and images for it."""
+    dataset = make_dataset("unit", train=30, test=230)
+    model = build_model(Config(network="linear", likelihood="gaussian", hidden=(), latent_dim=len(A), C=3.0), (1, 3, 4))
+    layer = next(m for m in model.encoder if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        layer.weight[: len(A)] = A
+    return model, dataset
+
+
+def test_active_units_are_the_dimensions_whose_mean_varies(make_dataset: Callable[..., Dataset]) -> None:
+    model, dataset = linear_encoder(torch.zeros(4, 12), make_dataset)
+    x = dataset.to_float(dataset.test).flatten(1)
+    spread = x[:, 0].std(correction=0).item()
+    layer = next(m for m in model.encoder if isinstance(m, nn.Linear))
+    with torch.no_grad():
+        layer.weight[:4, 0] = torch.tensor([0.0, 0.099, 0.101, 3.0]) / spread  # variances 0, .0098, .0102, 9
+        layer.bias[:4] = torch.tensor([5.0, 0.0, 0.0, 0.0])  # a constant is not activity
+    variance = posterior_means(model, dataset).var(0, correction=0)
+    assert variance.tolist() == pytest.approx([0, 0.099**2, 0.101**2, 9], rel=1e-4, abs=1e-9)
+    assert active_units(model, dataset) == 2
+    assert active_units(model, dataset, threshold=0.001) == 3
+
+
+def test_evaluate_reports_means_over_held_out_images(make_dataset: Callable[..., Dataset]) -> None:
+    A = torch.randn(2, 12, generator=Generator().manual_seed(0)) / 10
+    model, dataset = linear_encoder(A, make_dataset)
+    fractions: list[float] = []
+    result = evaluate(model, dataset, samples=4000, seed=3, progress=fractions.append)
+    assert result == evaluate(model, dataset, samples=4000, seed=3)
+    assert (result["samples"], result["n"], result["active_units"]) == (4000, 230, active_units(model, dataset))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert result["elbo"] == pytest.approx(-(result["distortion"] + result["rate"]))
+    x = dataset.to_float(dataset.test)
+    with torch.no_grad():
+        terms = elbo_terms(model, x, 400, Generator().manual_seed(9))
+        one_draw = elbo_terms(model, x, 1, Generator().manual_seed(10)).distortion - terms.distortion
+        layer = next(m for m in model.decoder if isinstance(m, nn.Linear))
+        W, b = layer.weight.double(), layer.bias.double()
+    assert result["rate"] == pytest.approx(terms.rate.mean().item(), rel=1e-5)
+    assert result["distortion"] == pytest.approx(
+        terms.distortion.mean().item(), abs=4 * one_draw.std().item() / 230**0.5
+    )
+    covariance = W @ W.mT + torch.eye(12).double() / 6
+    exact = torch.distributions.MultivariateNormal(b, covariance).log_prob(x.flatten(1).double()).mean().item()
+    assert result["iw_bound"] > result["elbo"]
+    many = evaluate(model, dataset, samples=4000, limit=30)
+    first = torch.distributions.MultivariateNormal(b, covariance).log_prob(x[:30].flatten(1).double()).mean().item()
+    assert many["n"] == 30
+    assert many["iw_bound"] == pytest.approx(first, abs=5 * many["iw_standard_error"] + 0.02)
+    assert result["iw_bound"] < exact + 5 * result["iw_standard_error"]
+    assert 1 <= result["iw_ess_smallest"] <= result["iw_ess_median"] <= 4000
+
+
+def test_the_error_of_a_mean_over_images_combines_the_errors_of_each(make_dataset: Callable[..., Dataset]) -> None:
+    A = torch.randn(2, 12, generator=Generator().manual_seed(0)) / 10
+    model, dataset = linear_encoder(A, make_dataset)
+    results = [evaluate(model, dataset, samples=3000, limit=20, seed=seed) for seed in range(60)]
+    for value, error in (("iw_bound", "iw_standard_error"), ("elbo", "elbo_standard_error")):
+        spread = torch.tensor([r[value] for r in results], dtype=torch.float64).std().item()
+        told = math.fsum(r[error] for r in results) / 60
+        assert spread == pytest.approx(told, rel=0.35)
+    assert all(r["iw_flagged"] == 0 for r in results)
+    alone = evaluate(model, dataset, samples=1, limit=5)
+    assert (alone["iw_standard_error"], alone["iw_flagged"]) == (None, 5)
+
+
+def test_the_elbo_is_within_its_error_of_the_closed_form(make_dataset: Callable[..., Dataset]) -> None:
+    model, dataset = linear_encoder(torch.randn(2, 12, generator=Generator().manual_seed(0)), make_dataset)
+    x = dataset.to_float(dataset.test[:100])
+    drawn, exact = sampled_elbo(model, x, generator=Generator().manual_seed(1)), exact_evidence(model, x)
+    off = (drawn.elbo - exact.elbo) / drawn.standard_error
+    assert off.std().item() == pytest.approx(1, abs=0.25)
+    assert abs(float((drawn.elbo - exact.elbo).mean())) < 4 * drawn.mean_error
+    torch.testing.assert_close(drawn.rate, exact.rate)
+
+
+@pytest.fixture(scope="module")
+def known() -> Callable[[str], Known]:
+    """A shipped run, 100 of its held-out images, and what is exact about them."""
+
+    @functools.cache
+    def look(name: str) -> Known:
+        run = load_run(DEMOS / name)
+        x = run.dataset().to_float(run.dataset().test[:100])
+        return run.model, x, exact_evidence(run.model, x)
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [("demo-digits-2d", "mixture"), ("demo-digits-2d", "refined"), ("demo-digits-8bits", "mixture")],
+)
+def test_on_shipped_runs_what_is_told_is_true_within_three_errors_or_flagged(
+    name: str, proposal: str, known: Callable[[str], Known]
+) -> None:
+    model, x, exact = known(name)
+    told = importance_evidence(model, x, 2000, Generator().manual_seed(0), proposal=proposal)
+    room = 3 * told.standard_error + (exact.grid_difference if exact.grid_difference is not None else 0)
+    true = (told.iw_bound - exact.log_px).abs() <= room
+    assert float((true | told.flagged).double().mean()) >= 0.95
+    assert float(told.flagged.double().mean()) < 0.4  # something is claimed
+    assert float(told.iw_bound.mean()) == pytest.approx(float(exact.log_px.mean()), abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `evaluate` says of the run in two dimensions with q alone, and with the grid."""
+    run = load_run(DEMOS / "demo-digits-2d")
+    sampled = evaluate(run.model, run.dataset(), 200, limit=100, proposal="q")
+    return sampled, sampled | evaluate_exactly(run.model, run.dataset(), sampled)
+
+
+def test_a_right_grid_wins_over_a_bound_that_is_only_a_bound(
+    digits: tuple[dict[str, Any], dict[str, Any]], known: Callable[[str], Known]
+) -> None:
+    sampled, told = digits
+    assert sampled["iw_flagged"] > 20
+    assert sampled["iw_standard_error"] is None
+    assert told["converged"]
+    assert sampled["iw_bound"] < told["log_px"] - 1
+    assert told["log_px_error"] < 0.01
+    difference = known("demo-digits-2d")[2].grid_difference
+    assert difference is not None
+    assert float(difference.max()) > 0.01  # an image; the mean is what counts
+    assert told["worst_image"] == int(difference.argmax())
+    assert told["log_px_error"] == pytest.approx(float(difference.mean()))
+    assert (told["elbo"], told["elbo_standard_error"]) == (told["exact_elbo"], 0)
+
+
+def test_a_grid_loses_where_its_own_error_is_larger_than_the_bounds_doubt() -> None:
+    zeros = torch.zeros(2, dtype=torch.float64)
+    grid = ExactEvidence(zeros - 50, zeros + 60, zeros, zeros + 10, "quadrature", torch.tensor([0.1, 0.5]).double())
+    assert (grid.error, grid.worst, grid.converged) == (pytest.approx(0.3), 1, False)
+    assert grid.better_than(-50, 0.4)
+    assert not grid.better_than(-50, 0.2)
+    assert grid.better_than(-51, None)  # it may lie so far below
+    assert not grid.better_than(-49, None)  # a bound lies below log p(x), in expectation: this grid is wrong
+
+
+def test_printed_numbers_add_up_to_the_last_digit(digits: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    sampled, with_grid = digits
+    number = r"(-?[\d.]+)"
+    for shift in range(20):  # of the digits that rounding cuts
+        moved = {k: v + shift * 1.37e-4 if k in ("elbo", "iw_bound") else v for k, v in sampled.items()}
+        text = "\n".join(lines(moved))
+        elbo, error, distortion, rate = map(
+            Decimal,
+            re.search(rf"ELBO +{number} ± {number} .*distortion {number} \+ rate {number}", text).groups(),  # type: ignore[union-attr]
+        )
+        bound = Decimal(re.search(rf"log p\(x\) ≥ +{number}", text)[1])  # type: ignore[index]
+        gap = Decimal(re.search(rf"gap ≥ +{number}", text)[1])  # type: ignore[index]
+        assert gap == bound - elbo
+        assert elbo == -(distortion + rate)
+        assert error > 0
+    assert f"{sampled['iw_flagged']} of 100 images: there the bound is only a bound" in text
+    assert "±" not in text.splitlines()[2]
+    exact = "\n".join(lines(with_grid))
+    log_px, error, elbo, gap = (
+        Decimal(re.search(pattern, exact)[1])  # type: ignore[index]
+        for pattern in (
+            rf"log p\(x\) = +{number}", rf"log p\(x\) = .* ± {number}", rf"ELBO +{number}", rf"gap = +{number}",
+        )
+    )  # fmt: skip
+    assert gap == log_px - elbo
+    assert 0 < error < Decimal("0.01")
+    assert "go by the importance bound" not in exact
+    assert "at least" in exact
+    assert "log n = 5.886" in exact

@@ -1,0 +1,111 @@
+"""`python -m vae evaluate`: what it computes, what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from vae import runs
+from vae.errors import ConfigError
+from vae.evaluation import DRAWS, evaluate, evaluate_exactly
+from vae.evidence import TOO_FEW
+from vae.exact_evidence import exact_evidence, exact_method
+from vae.machine import usable_device
+from vae.pareto import TOO_HEAVY
+
+DIGITS = 3  # after the point, of every number in nats
+
+
+def evaluate_run(path: Path, options: argparse.Namespace) -> int:
+    """Evaluates on held-out images and prints what came of it; Ctrl-C ends it with what has been looked at so far."""
+    for name in ("samples", "limit"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: expected 1 or more, got {value}")
+    run = runs.load_run(path)
+    run.model.to("cpu" if options.exact else usable_device("auto"))
+    dataset = run.dataset()
+    if options.exact and exact_method(run.model) is None:
+        exact_evidence(run.model, dataset.to_float(dataset.test[:1]))  # says why not, before the sampling
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    result = evaluate(
+        run.model, dataset, options.samples, options.limit, 0, _progress, stop.is_set, options.proposal
+    )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
+    if options.exact and not stop.is_set():
+        with contextlib.suppress(KeyboardInterrupt):  # the bound is told all the same
+            result |= evaluate_exactly(run.model, dataset, result, _progress)
+    print(json.dumps(result) if options.json else "\r" + "\n".join(lines(result)))
+    return 0
+
+
+def _progress(fraction: float) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{fraction:4.0%}", end="", file=sys.stderr, flush=True)
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """For people. What stands there as a difference or a sum is one to the last digit that is printed."""
+    elbo, rate = round(result["elbo"], DIGITS), round(result["rate"], DIGITS)
+    parts = f"−(distortion {-elbo - rate:.{DIGITS}f} + rate {rate:.{DIGITS}f})"
+    draws = "exact" if result["elbo_standard_error"] == 0 else f"{DRAWS} draws of z an image"
+    log_px = result["log_px"] if result.get("converged") else result["iw_bound"]
+    gap, is_ = round(log_px, DIGITS) - elbo, "=" if result.get("converged") else "≥"
+    equal = (
+        f"; KL(q‖p(z|x)) = {result['kl_to_posterior']:.{DIGITS}f}" if result.get("converged") else ", in expectation"
+    )
+    return [
+        f"held-out images {result['n']:,}, means in nats",
+        _line("ELBO", elbo, result["elbo_standard_error"], f"= {parts}, {draws}"),
+        *_bound(result),
+        *(_exact(result) if "log_px" in result else []),
+        _line(f"gap {is_}", gap, None, f"= log p(x) − ELBO{equal}"),
+        f"effective samples: median {result['iw_ess_median']:.1f}, smallest {result['iw_ess_smallest']:.1f}, mean "
+        f"{result['iw_ess']:.1f}; active units {result['active_units']}",
+        _information(result),
+    ]
+
+
+def _line(name: str, value: float, error: float | None, words: str) -> str:
+    told = f" ± {error:.{DIGITS}f}" if error else ""
+    return f"{name:<15}{value:10.{DIGITS}f}{told}  {words}"
+
+
+def _bound(result: dict[str, Any]) -> list[str]:
+    words = f"in expectation, K = {result['samples']:,} importance samples of the proposal {result['proposal']}"
+    said = [_line("log p(x) ≥", result["iw_bound"], result["iw_standard_error"], words)]
+    if result["iw_flagged"]:
+        many = f"{result['iw_flagged']:,} of {result['n']:,} images"
+        said += [
+            f"{'':15}{many}: there the bound is only a bound, and no ± holds",
+            f"{'':15}(fewer than {TOO_FEW} effective samples, or weights whose Pareto shape is above {TOO_HEAVY})",
+        ]
+    return said
+
+
+def _exact(result: dict[str, Any]) -> list[str]:
+    difference, sign = result["grid_difference"], "=" if result["converged"] else "≈"
+    worst = (
+        "" if difference is None else f"; the last grid moved image {result['worst_image']} most, by {difference:.1e}"
+    )
+    said = [_line(f"log p(x) {sign}", result["log_px"], result["log_px_error"], f"by {result['log_px_method']}{worst}")]
+    if not result["converged"]:
+        said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp: go by the importance bound")
+    return said
+
+
+def _information(result: dict[str, Any]) -> str:
+    least, error, limit, images = (
+        result[f"mutual_information_{name}"] for name in ("at_least", "standard_error", "limit", "images")
+    )
+    return (
+        f"I(x; z) at least {least:.{DIGITS}f} ± {error:.{DIGITS}f} ({images:,} images cannot show more than log n = "
+        f"{limit:.{DIGITS}f}), at most the rate"
+    )
