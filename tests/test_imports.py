@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
     ["errors", "streams"],
-    ["application", "noise", "plain", "files"],
+    ["application", "noise", "plain", "files", "memory"],
     ["checked_json"],
     [
         "checked_arrays",

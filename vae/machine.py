@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 
 import torch
 
 from vae.config import Config
 from vae.errors import ConfigError
-
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+from vae.memory import process_memory
 
 
 def devices() -> list[str]:
@@ -65,32 +63,4 @@ def memory(device: str = "cpu") -> int | None:
     """Bytes that the device has, for the CPU as many as this process may ever get; None where nobody tells."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(torch.device(device))[1])
-    return min((limit for limit in (*_cgroup_limits(), _address_space(), _physical()) if limit), default=None)
-
-
-def _physical() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return 0
-
-
-def _cgroup_limits() -> list[int]:
-    """What a container may use."""
-    found = []
-    for name in CGROUP_LIMITS:
-        try:
-            text = Path(name).read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-        found.append(int(text) if text.isdecimal() else 0)
-    return found
-
-
-def _address_space() -> int:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return 0
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return 0 if soft == resource.RLIM_INFINITY else soft
+    return process_memory()

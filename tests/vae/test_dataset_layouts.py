@@ -297,10 +297,10 @@ def test_what_this_machine_cannot_hold_is_refused_by_the_headers(
 ) -> None:
     np.savez(tmp_path / "own.npz", x=PICTURES, labels=LABELS)
     needed = PICTURES.nbytes + LABELS.nbytes
-    monkeypatch.setattr(npz, "machine_memory", lambda: 2 * needed - 1)
+    monkeypatch.setattr(npz, "process_memory", lambda: 2 * needed - 1)
     with pytest.raises(DataError, match="expected at most half of this machine's"):
         load_dataset(tmp_path / "own.npz")
-    monkeypatch.setattr(npz, "machine_memory", lambda: 2 * needed)
+    monkeypatch.setattr(npz, "process_memory", lambda: 2 * needed)
     assert load_dataset(tmp_path / "own.npz").info.train == 24
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from vae.errors import DataError
+from vae.memory import process_memory
 
 MOST_BYTES = 4 * 2**30  # of one array: the full dSprites, 3.0 GB, still fits
 MOST_RATIO = 200  # of expanded to packed bytes. dSprites packs to a 116th; deflate takes nothing but zeros to a 1,032nd
@@ -131,20 +132,9 @@ def _header(where: str, file: IO[bytes], size: int, packed: int) -> Header:
 
 
 def _check_memory(path: Path, headers: Iterable[Header]) -> None:
-    needed, memory = sum(header.bytes for header in headers), machine_memory()
+    needed, memory = sum(header.bytes for header in headers), process_memory()
     if memory is not None and needed > memory / 2:
         raise DataError(
             f"{path}: expected at most half of this machine's {memory / 2**30:.1f} GiB of memory, got "
             f"{needed / 2**30:.1f} GiB of arrays; use fewer or smaller images"
         )
-
-
-def machine_memory() -> int | None:
-    """Bytes of memory that this process may take at most; None where the system does not say."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
-            found.append(int(Path(limit).read_text(encoding="utf-8")))
-    return min(found, default=None)
