@@ -13,8 +13,9 @@ BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
-C_LIMITS = (1e-12, 1e12)
-C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
+C_LIMITS = (1e-30, 1e30)
+C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c)) at full contrast
+FIRST_STEPS = 20  # a run that diverges within them has met strange values, or a strange C
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from vae.datasets.dataset import SUPPORTS, DataInfo, Dataset, Source, Support, held_out_count, split
+from vae.datasets.scale import measured
 from vae.errors import DataError
 
 MOST_BYTES = 4 * 2**30  # of one array: the full dSprites, 3.0 GB, still fits
@@ -40,7 +41,7 @@ class ArrayFile(Source):
         return _describe(self.path.absolute(), stat.st_mtime_ns, stat.st_size)
 
     def load(self, root: Path, progress: Callable[[float, str], None]) -> Dataset:
-        return _load(self.path)
+        return measured(_load(self.path))
 
     def is_here(self, root: Path) -> bool:
         return self.path.is_file()
@@ -48,7 +49,7 @@ class ArrayFile(Source):
 
 @functools.lru_cache(maxsize=32)
 def _describe(path: Path, modified: int, size: int) -> DataInfo:
-    return _load(path).info
+    return measured(_load(path)).info
 
 
 def _load(path: Path) -> Dataset:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class DataInfo:
     """A dataset described without its images; `support` is the one after binarisation.
 
     shape: (channels, height, width). scale: the stored value that means 1. classes: the names that labels index.
+    limits: the values that are shown as black and as white. spread: about the range of a pixel's values in training
+    images (see `vae.datasets.scale`), 1 where it was not measured.
     """
 
     name: str
@@ -39,6 +41,8 @@ class DataInfo:
     train: int  # number of images
     test: int
     classes: tuple[str, ...] | None = None
+    limits: tuple[float, float] = field(default=(0.0, 1.0), compare=False)
+    spread: float = field(default=1.0, compare=False)
 
     @property
     def pixels(self) -> int:
@@ -63,6 +67,8 @@ class DataInfo:
                 train=int(values["train"]),
                 test=int(values["test"]),
                 classes=None if classes is None else tuple(str(c) for c in classes),
+                limits=limits_of(values),
+                spread=float(values.get("spread", 1.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"description of the data: expected name, shape, support, ... ({error!r})") from None
@@ -157,6 +163,14 @@ class Dataset:
         if binarize == "epoch":
             test = test.to(self.train.dtype) * self.scale
         return dataclasses.replace(self, info=info, train=train, test=test, binarize=binarize)
+
+
+def limits_of(values: dict[str, Any]) -> tuple[float, float]:
+    """The display limits in a description as JSON; 0 and 1 in one that was written before there were any."""
+    low, high = (float(limit) for limit in values.get("limits", (0.0, 1.0)))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise DataError(f"description of the data: expected limits low < high, got {low:g} and {high:g}")
+    return low, high
 
 
 class Source(ABC):
