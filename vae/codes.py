@@ -17,6 +17,8 @@ from torch import Generator, Tensor
 
 from vae.batches import rows_at_once
 from vae.datasets import is_here
+from vae.datasets.dataset import limits_of
+from vae.datasets.scale import to_bytes
 from vae.errors import ConfigError, DataError
 from vae.model import Model
 from vae.pack import HELD_OUT, held_out
@@ -37,13 +39,21 @@ class Codes:
     rate: NDArray[np.float32]  # (n,) nats
     rate_per_dim: NDArray[np.float32] | None  # (k,) nats, mean over the images; None where q does not factorise
     distortion: NDArray[np.float32]  # (n,) nats, from one sample of z with a fixed seed
-    images: NDArray[np.uint8]  # (n, channels, height, width) as they were encoded, [0, 1] as 0..255
+    images: NDArray[np.uint8]  # (n, channels, height, width) for the eye: the display limits as 0 and 255
     classes: tuple[str, ...] | None
     source: str  # a phrase: "10,000 held-out images of mnist"
     marginal_rate_per_dim: NDArray[np.float32] | None = None  # (k,) of each z_i alone, where q does not factorise
+    limits: tuple[float, float] = (0.0, 1.0)  # the values that are shown as black and as white
+    encoded: Tensor | None = None  # the images as they were encoded, times `scale`: where computing starts from
+    scale: int = 255
 
     def __len__(self) -> int:
         return len(self.loc)
+
+    def x(self, index: int) -> Tensor:
+        """Image `index` as the model saw it, (1, channels, height, width), floats on the data's support."""
+        encoded = torch.from_numpy(self.images) if self.encoded is None else self.encoded
+        return encoded[index : index + 1].float() / self.scale
 
 
 def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
@@ -55,11 +65,16 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
         raise ConfigError(f"part: expected test or train, got {part!r}")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more, got {limit}")
-    images, labels, to_float, source = images_of(run, part)
+    images, labels, to_float, source, scale = _images_of(run, part)
     images = images[:limit]
     classes = run.data.get("classes")
+    limits = display_limits_of(run)
+    arrays = _encoded(run.model, images, to_float, limits)
+    drawn = part == "train" and run.config.binarize == "epoch"  # anew at every look: their 0 and 255 are all there is
     return Codes(
-        **_encoded(run.model, images, to_float),
+        **arrays,
+        limits=limits,
+        **({} if drawn else {"encoded": images.clone() if _cut(labels, images) else images, "scale": scale}),
         labels=None if labels is None else np.asarray(labels[:limit], np.int64),
         classes=None if classes is None else tuple(str(name) for name in classes),
         source=f"{len(images):,} {source}" + (f", of {len(labels):,}" if _cut(labels, images) else ""),
@@ -77,19 +92,33 @@ def parts_here(run: Run) -> tuple[Part, ...]:
     return ("test",) if (run.path / HELD_OUT).is_file() else ()
 
 
+def display_limits_of(run: Run) -> tuple[float, float]:
+    """The values that are black and white in pictures of this run. One of real-valued images that was made before runs
+    kept them takes those of its data, where they are here."""
+    if "limits" not in run.data and run.data.get("support") == "real" and is_here(run.config.dataset):
+        return run.dataset().info.limits
+    return limits_of(run.data)
+
+
 def images_of(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str]:
     """Stored images (n, c, h, w), labels or None, the way to floats on the support, and what they are called."""
+    return _images_of(run, part)[:4]
+
+
+def _images_of(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str, int]:
+    """The same, and the stored value that means 1."""
     name = str(run.data.get("name", run.config.dataset))
     kind = "held-out" if part == "test" else "training"
     if is_here(run.config.dataset):
         dataset = run.dataset()
         x, y = (dataset.test, dataset.test_labels) if part == "test" else (dataset.train, dataset.train_labels)
-        return x, y, dataset.to_float, f"{kind} images of {name}"
+        return x, y, dataset.to_float, f"{kind} images of {name}", dataset.scale
     if part == "test" and (run.path / HELD_OUT).is_file():
         pack = held_out(run.path)
         scale = pack.scale
         x = torch.from_numpy(pack.images)
-        return x, pack.labels, lambda stored, _: stored.float() / scale, f"held-out images of {name} that came along"
+        came = f"held-out images of {name} that came along"
+        return x, pack.labels, lambda stored, _: stored.float() / scale, came, scale
     raise DataError(
         f"run {run.name!r}: {name} is not on this machine, and the run carries no {kind} images of it; "
         f"put {name} into the data root (ELBO_ROOM_DATA), or train a run on it once, which downloads it"
@@ -97,7 +126,7 @@ def images_of(run: Run, part: Part) -> tuple[Tensor, Any, ToFloat, str]:
 
 
 @torch.no_grad()
-def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
+def _encoded(model: Model, images: Tensor, to_float: ToFloat, limits: tuple[float, float]) -> dict[str, Any]:
     """The arrays of Codes that the model gives."""
     generator = Generator().manual_seed(0)
     n, latent = len(images), model.latent
@@ -117,7 +146,7 @@ def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
         if variance is not None:
             log_variance[rows] = variance
         rate_per_dim += latent.marginal_rate_per_dim(qz_x).double().sum(0).numpy() / n
-        shown[rows] = (x.clamp(0, 1) * 255).round().to(torch.uint8)
+        shown[rows] = to_bytes(x, limits)
     return {
         "loc": loc,
         "log_variance": log_variance if diagonal else None,

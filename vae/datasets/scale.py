@@ -37,3 +37,9 @@ def measured(dataset: Dataset) -> Dataset:
     _, spread = location_and_spread(dataset.to_float(some))
     limits = display_limits(dataset.train) if dataset.support == "real" else (0.0, 1.0)
     return dataclasses.replace(dataset, info=dataclasses.replace(dataset.info, limits=limits, spread=spread))
+
+
+def to_bytes(x: Tensor, limits: tuple[float, float]) -> Tensor:
+    """Pixels as they are shown, uint8: `limits` are 0 and 255, what lies beyond them is cut off. For the eye only."""
+    low, high = limits
+    return (((x.float() - low) / (high - low)).clamp(0, 1) * 255).round().to(torch.uint8)
