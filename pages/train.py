@@ -11,6 +11,7 @@ from ui import look, server
 from ui.components import C_slider, live_charts, live_preview, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
+from ui.limits import limits_note
 from ui.owners import may_change
 from ui.plan import overfitting
 from ui.steering import buttons, change, knob_panel, what_to_do
@@ -93,11 +94,12 @@ def watch(path: Path) -> None:
             overfitting_note(path)
         live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:
-        C = C_slider(path.name, likelihood, pixels, config.C, disabled=not mine, key="C")
+        C = C_slider(path.name, likelihood, pixels, config.C, data.get("spread", 1.0), disabled=not mine, key="C")
         if C is not None and mine:
             change(path, C=C)
             st.rerun()
         live_preview(path.name, key="preview")
+        limits_note(path)
         rate_bars(path.name, key="rates")
         knob_panel(path, config, knobs, mine)
         evidence_panel(path)

@@ -167,7 +167,10 @@ class Dataset:
 
 def limits_of(values: dict[str, Any]) -> tuple[float, float]:
     """The display limits in a description as JSON; 0 and 1 in one that was written before there were any."""
-    low, high = (float(limit) for limit in values.get("limits", (0.0, 1.0)))
+    try:
+        low, high = (float(limit) for limit in values.get("limits", (0.0, 1.0)))
+    except (TypeError, ValueError):
+        raise DataError(f"description of the data: expected limits of two numbers, got {values['limits']!r}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise DataError(f"description of the data: expected limits low < high, got {low:g} and {high:g}")
     return low, high

@@ -31,13 +31,14 @@ class Decoder {
     this._network = network;
     this._head = head;
     this._constants = constants;
+    this._meanOf = head.mean(constants);
     this._mean = new Float32Array(this.size);
     this._sample = new Float32Array(this.size);
   }
 
   /** The mean of p(x|z), (height, width, channels). The same array each time: copy what must outlive the next call. */
   mean(z) {
-    return this._decode(z, 1, this._head.mean(this._constants), this._mean);
+    return this._decode(z, 1, this._meanOf, this._mean);
   }
 
   /** A draw from p(x|z); one seed, one draw. The same array each time, another than mean's. */
@@ -47,7 +48,7 @@ class Decoder {
 
   /** The means for n codes in one array of n·k numbers: (n, height, width, channels), in `out` where it is given. */
   means(z, out) {
-    return this._decode(z, z.length / this.k, this._head.mean(this._constants), out);
+    return this._decode(z, z.length / this.k, this._meanOf, out);
   }
 
   /** One draw for each of n codes, all from one seed. */
