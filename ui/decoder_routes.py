@@ -105,7 +105,7 @@ def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
 
     model, limits = model_of(path, sha), display_limits_of(runs.Run(path))
     try:
-        return export_decoder(model, sha, limits=limits)
+        return export_decoder(model, sha, "float16", limits)
     except DecoderInexact:
         pass  # twice the bytes, a thousandth of the error
     except DecoderUnsupported as error:

@@ -74,7 +74,8 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
     return Codes(
         **arrays,
         limits=limits,
-        **({} if drawn else {"encoded": images.clone() if _cut(labels, images) else images, "scale": scale}),
+        encoded=None if drawn else images.clone() if _cut(labels, images) else images,
+        scale=255 if drawn else scale,
         labels=None if labels is None else np.asarray(labels[:limit], np.int64),
         classes=None if classes is None else tuple(str(name) for name in classes),
         source=f"{len(images):,} {source}" + (f", of {len(labels):,}" if _cut(labels, images) else ""),

@@ -2,7 +2,8 @@
 
     uint32 (little-endian) L | L bytes of JSON, padded so that 4 + L is a multiple of 8 | originals | reconstructions
 
-Both parts are uint8 (count, height, width, channels), the data's display limits as 0 and 255. The JSON: step, count, height, width, channels.
+Both parts are uint8 (count, height, width, channels), the data's display limits as 0 and 255. The JSON: step, count,
+height, width, channels.
 The noise of z is fixed, so that what moves between two previews is what the model learned.
 """
 

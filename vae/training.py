@@ -21,10 +21,10 @@ from vae.adam import Moments, adam_step
 from vae.batches import keep_freed_memory, rows_at_once
 from vae.captured import CudaGraphs, Graphs, Replays
 from vae.completion import complete, images_per_second, total_steps
-from vae.config import C_LIMITS, FIRST_STEPS, Config, Knobs, check_C, parse_lr_schedule
+from vae.config import FIRST_STEPS, Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset, load_dataset
 from vae.datasets.scale import location_and_spread
-from vae.errors import ConfigError, DataError, TrainingDiverged
+from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
 from vae.look import Look
@@ -38,7 +38,7 @@ EVALUATION_ROWS = 250  # images a chunk at most, on a CPU; the knobs are looked 
 EVALUATION_SHARE = 0.03  # of the training time, about, that held-out records may cost
 FAR_C = 2.0  # a factor from its best value at which a fitted C is set there
 ENOUGH_FOR_C = 32  # images from which the best value is known well enough for that
-STARTING_IMAGES = 1000  # on which the untrained decoder's error is measured, at most
+STARTING_DRAWS = 1000  # of z, from which the untrained decoder's error is measured, at most
 STEPS_A_REPLAY = 8  # where one step is short
 SHORT_STEP = 0.1  # seconds on two cores; a GPU takes a twentieth and less
 STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
@@ -193,24 +193,14 @@ class Trainer:
         noise = Generator(self.device).manual_seed(self.config.seed)
         x = self.dataset.to_float(some, noise)
         if self.model.likelihood.support != "binary":
-            self.model.standardise(*self._measured(x))
+            self.model.standardise(*location_and_spread(x, self.dataset.name))
         self.model.start_at(x.mean(0))
         if isinstance(self.model.likelihood, Gaussian) and self.config.C == "fit":
-            few = x[:: max(1, len(x) // min(STARTING_IMAGES, rows_at_once(self.model)))]
-            error = elbo_terms(self.model, few, 1, noise).squared_error.mean().item()
+            rows = min(STARTING_DRAWS, rows_at_once(self.model))
+            few = x[:: -(-len(x) // rows)]
+            error = elbo_terms(self.model, few, max(1, rows // len(few)), noise).squared_error.mean().item()
             self.model.likelihood.set_C(best_C(self.dataset.info.pixels, error))
             self.model.likelihood.set_C("fit")
-
-    def _measured(self, x: Tensor) -> tuple[float, float]:
-        """Location and spread of x. DataError where float32 cannot hold the squares of such values."""
-        location, spread = location_and_spread(x)
-        if not (math.isfinite(location) and C_LIMITS[0] < spread**-2 < C_LIMITS[1]):
-            low, high = (float(value) for value in x.aminmax())
-            raise DataError(
-                f"{self.dataset.name}: its values, from {low:g} to {high:g}, are too "
-                f"{'small' if spread < 1 else 'large'} for float32: their squares would be lost; scale them towards 1"
-            )
-        return location, spread
 
     def _permutation(self) -> Tensor:
         order = torch.randperm(self.N, generator=self.order_generator)
