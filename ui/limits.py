@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from ui import look
@@ -17,10 +18,17 @@ def limits_note(path: Path) -> None:
             return
         from vae.codes import display_limits_of  # torch takes its time
 
-        low, high = (f"{limit:,.4g}".replace("-", "−") for limit in display_limits_of(run))
+        low, high = display_limits_of(run)
     except ElboRoomError:
         return  # the page itself says what is wrong
     look.note(
-        f"Shown: {low} to {high}, from black to white, the smallest and the largest value of the training images. "
-        "Computed is with the values themselves."
+        f"Shown: {shown(low, high)}, from black to white, the smallest and the largest value of the training images. "
+        "What is computed starts from the values themselves."
     )
+
+
+def shown(low: float, high: float) -> str:
+    """`−1 to 1`: both to a thousandth of their distance."""
+    digits = 3 - math.floor(math.log10(high - low))
+    first, last = (round(limit, digits) + 0.0 for limit in (low, high))  # + 0: no negative zero
+    return f"{first:,.10g} to {last:,.10g}".replace("-", "−")

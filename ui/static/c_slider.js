@@ -186,7 +186,7 @@ class Slider {
     }
     this.data = data;
     this.low.textContent = terse(data.low);
-    this.high.textContent = data.high < 1e5 ? whole(data.high) : terse(data.high);
+    this.high.textContent = data.high >= 1 && data.high < 1e5 ? whole(data.high) : terse(data.high);
     this.fit.hidden = data.likelihood !== "gaussian";
     this.source.soon();
   }
