@@ -169,7 +169,7 @@ def test_each_state_has_its_buttons_and_its_advice(
     assert words in html(app)
 
 
-@pytest.mark.parametrize(("step", "words"), [(20, "other values of C or other images"), (21, "Lower the learning rate")])
+@pytest.mark.parametrize(("step", "words"), [(20, "other values of C or other"), (21, "Lower the learning rate")])
 def test_an_early_divergence_is_not_blamed_on_the_learning_rate(
     app: AppTest, make_run: Callable[..., Path], step: int, words: str
 ) -> None:
