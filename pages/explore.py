@@ -13,6 +13,7 @@ from ui import look
 from ui.components import explore_modes
 from ui.components.explore import latent_sliders, read_z, released_z, z_fault
 from ui.gallery import last_measured
+from ui.limits import limits_note
 from ui.run_chooser import choose_run
 from vae import runs
 
@@ -182,3 +183,4 @@ if path is not None:
     mode = chosen_mode(space)
     check_address(mode, space)
     mode.draw(space)
+    limits_note(path)

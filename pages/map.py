@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui import look, map_fits
 from ui.components.map import FitWish, latent_map
+from ui.limits import limits_note
 from ui.map_view import FIELDS, MapView, read_view
 from ui.run_chooser import choose_run
 from vae import runs
@@ -125,3 +126,4 @@ if path is not None:
 
     config = runs.read_config(path)[0]
     the_map(path, config.latent_dim, LATENTS[config.latent].support)
+    limits_note(path)

@@ -10,6 +10,7 @@ from ui import look, server
 from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
+from ui.limits import limits_note
 from ui.owners import may_change
 from ui.plan import overfitting
 from ui.run_chooser import has_weights, ways
@@ -104,12 +105,13 @@ def watch(path: Path) -> None:
             look.note(sentence)
         live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:
-        C = C_slider(path.name, likelihood, pixels, config.C, disabled=not mine, key="C")
+        C = C_slider(path.name, likelihood, pixels, config.C, data.get("spread", 1.0), disabled=not mine, key="C")
         if C is not None and mine:
             change(path, C=C)
             st.rerun()
         live_trail(path.name, likelihood, key="trail")
         live_preview(path.name, key="preview")
+        limits_note(path)
         rate_bars(path.name, key="rates")
         knob_panel(path, config, knobs, mine)
         evidence_panel(path)

@@ -3,8 +3,8 @@
     GET /runs/{name}/decoder         {"sha": SHA-256 of the newest published weights, "step": the step they are from,
                                      "k", "height", "width", "channels"}
     GET /runs/{name}/decoder/{sha}   the packed decoder (see vae/decoder_export.py); 409 where the page cannot run it
-    GET /runs/{name}/decode?z=...    n·k numbers between commas -> (n, height, width, channels) as bytes, 0..255:
-                                     the mean of p(x|z), or with &seed=7 a draw from it
+    GET /runs/{name}/decode?z=...    n·k numbers between commas -> (n, height, width, channels) as bytes: the data's
+                                     display limits are 0 and 255. The mean of p(x|z), or with &seed=7 a draw from it
 
 The answer of `decode` names in X-Weights the weights it was computed with. A refusal is a sentence; 409 carries
 "X-Decode: server": this decoder is run by the third address. Weights are read, exported and run off the event loop.
@@ -105,24 +105,29 @@ def packed_decoder(path: Path, sha: str) -> bytes:
 
 
 def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
+    from vae.codes import display_limits_of
     from vae.decoder_export import export_decoder
 
-    model = model_of(path, sha)
+    model, limits = model_of(path, sha), display_limits_of(runs.Run(path))
     try:
-        return export_decoder(model, sha)
+        return export_decoder(model, sha, "float16", limits)
     except DecoderInexact:
         pass  # twice the bytes, a thousandth of the error
     except DecoderUnsupported as error:
         return error
     try:
-        return export_decoder(model, sha, "float32")
+        return export_decoder(model, sha, "float32", limits)
     except DecoderUnsupported as error:
         return error
 
 
 def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None = None) -> bytes:
-    """(n, height, width, channels) bytes for n·k numbers. Raises ValueError with a sentence, RunError."""
+    """(n, height, width, channels) bytes for n·k numbers, between the display limits of the run's data. Raises
+    ValueError with a sentence, RunError."""
     import torch
+
+    from vae.codes import display_limits_of
+    from vae.datasets.scale import to_bytes
 
     model = model_of(path, sha)
     codes = len(numbers) // model.k
@@ -134,7 +139,8 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     with torch.no_grad():
         px_z = model.decode(torch.tensor(numbers, dtype=weight.dtype, device=weight.device).reshape(codes, model.k))
         image = px_z.mean if seed is None else px_z.sample(torch.Generator(weight.device).manual_seed(seed))
-    return (image.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes()
+    pixels = to_bytes(image, display_limits_of(runs.Run(path)))
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes()
 
 
 def read_numbers(text: str) -> list[float]:

@@ -93,13 +93,13 @@ def posterior(request: Request) -> Response:
     import torch
 
     path, sha, part = _asked(request)
-    images = current_codes(path, sha, part).codes.images
+    codes = current_codes(path, sha, part).codes
     index = request.query_params.get("index", "")
-    if not (index.isascii() and index.isdigit() and len(index) < 10 and int(index) < len(images)):
-        raise ConfigError(f"index: expected 0 to {len(images) - 1:,}, got {index[:20]!r}")
+    if not (index.isascii() and index.isdigit() and len(index) < 10 and int(index) < len(codes)):
+        raise ConfigError(f"index: expected 0 to {len(codes) - 1:,}, got {index[:20]!r}")
     model = model_of(path, sha)
     with torch.no_grad():
-        x = torch.from_numpy(images[int(index)][None] / 255).to(next(model.parameters()).dtype)
+        x = codes.x(int(index)).to(next(model.parameters()).dtype)
         return JSONResponse(_spread(model.encode(x)), headers=IMMUTABLE)
 
 
@@ -142,7 +142,8 @@ def _encode(request: Request, body: bytes) -> Response:
     if model.likelihood.support == "binary":
         seen = (seen >= 0.5).astype(np.float32)
     with torch.no_grad():
-        x = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None]
+        low, high = codes.limits  # a picture's black and white are the data's
+        x = low + (high - low) * torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))[None]
         qz_x = model.encode(x.to(next(model.parameters()).dtype))
         rate = model.latent.rate(qz_x)
     loc = qz_x.mean[0]

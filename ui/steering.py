@@ -11,7 +11,7 @@ import streamlit as st
 from ui import look, server
 from ui.owners import current_owner, may_change
 from vae import runs
-from vae.config import MOST, PARTS, Config, Knobs
+from vae.config import FIRST_STEPS, MOST, PARTS, Config, Knobs
 from vae.engines.process import gpus
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import what_helps
@@ -25,6 +25,7 @@ ADVICE = {
     "stopped": "Continue goes on exactly where it stopped.",
     "interrupted": "Continue resumes it from its last saved state, or starts it if there is none.",
     "diverged": "The last good state is kept. Lower the learning rate on this page, then continue from there.",
+    "diverged early": "Copy its settings into a new run, with other values of C or other images.",
     "failed": (
         "Continue tries once more, from the last saved state if there is one; "
         "copying the settings into a new run starts over."
@@ -252,5 +253,7 @@ def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
         look.note(NOT_YOURS)
     elif status.state == "stopped" and not (path / runs.STATE).is_file():
         look.note("Continue starts it.")
+    elif status.state == "diverged" and status.step <= FIRST_STEPS:
+        look.note(ADVICE["diverged early"])
     elif status.state in ADVICE:
         look.note(ADVICE[status.state])

@@ -17,6 +17,8 @@ from torch import Generator, Tensor
 
 from vae.batches import rows_at_once
 from vae.datasets import DATASETS, is_here
+from vae.datasets.dataset import limits_of
+from vae.datasets.scale import to_bytes
 from vae.errors import ConfigError, DataChanged, DataError, RunDamaged
 from vae.model import Model
 from vae.pack import HELD_OUT, held_out
@@ -37,16 +39,24 @@ class Codes:
     rate: NDArray[np.float32]  # (n,) nats
     rate_per_dim: NDArray[np.float32] | None  # (k,) nats, mean over the images; None where q does not factorise
     distortion: NDArray[np.float32]  # (n,) nats, from one sample of z with a fixed seed
-    images: NDArray[np.uint8]  # (n, channels, height, width) as they were encoded, [0, 1] as 0..255
+    images: NDArray[np.uint8]  # (n, channels, height, width) for the eye: the display limits as 0 and 255
     classes: tuple[str, ...] | None
     source: str  # a phrase: "10,000 held-out images of mnist"
     marginal_rate_per_dim: NDArray[np.float32] | None = None  # (k,) of each z_i alone, where q does not factorise
     rows: NDArray[np.int64] | None = None  # (n,) of each image in the user's file; None where a pack does not say
     rows_of: str = ""  # what they are rows of: "faces.npz, x_test"
     parts: tuple[Part, ...] = ("test",)  # of which there are images here
+    limits: tuple[float, float] = (0.0, 1.0)  # the values that are shown as black and as white
+    encoded: Tensor | None = None  # the images as they were encoded, times `scale`: where computing starts from
+    scale: int = 255
 
     def __len__(self) -> int:
         return len(self.loc)
+
+    def x(self, index: int) -> Tensor:
+        """Image `index` as the model saw it, (1, channels, height, width), floats on the data's support."""
+        encoded = torch.from_numpy(self.images) if self.encoded is None else self.encoded
+        return encoded[index : index + 1].float() / self.scale
 
 
 def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
@@ -64,8 +74,14 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
     labels = _whole(found.labels, limit)
     if classes is not None and labels is not None and len(labels) and int(labels.max()) >= len(classes):
         raise RunDamaged(f"run {run.name!r}: its images have labels up to {labels.max()}, of {len(classes)} classes")
+    limits = display_limits_of(run)
+    arrays = _encoded(run.model, images, found.to_float, limits)
+    drawn = part == "train" and run.config.binarize == "epoch"  # anew at every look: their 0 and 255 are all there is
     return Codes(
-        **_encoded(run.model, images, found.to_float),
+        **arrays,
+        limits=limits,
+        encoded=None if drawn else images.clone() if len(images) < n else images,
+        scale=255 if drawn else found.scale,
         labels=labels,
         classes=None if classes is None else tuple(str(name) for name in classes),
         source=f"{len(images):,} {found.source}" + (f", of {n:,}" if len(images) < n else ""),
@@ -87,6 +103,14 @@ def parts_here(run: Run) -> tuple[Part, ...]:
         return ()
 
 
+def display_limits_of(run: Run) -> tuple[float, float]:
+    """The values that are black and white in pictures of this run. One of real-valued images that was made before runs
+    kept them takes those of its data, where they are here."""
+    if "limits" not in run.data and run.data.get("support") == "real" and is_here(run.config.dataset):
+        return run.dataset().info.limits
+    return limits_of(run.data)
+
+
 @dataclass(frozen=True)
 class Images:
     """One part of a run's data."""
@@ -94,6 +118,7 @@ class Images:
     stored: Tensor  # (n, c, h, w)
     labels: Any  # (n,), or None
     to_float: ToFloat  # the way from stored images to floats on the support
+    scale: int  # the stored value that means 1
     source: str  # what they are called
     rows: Any  # (n,) in the file or set that they come from, or None
     rows_of: str
@@ -123,18 +148,22 @@ def images_of(run: Run, part: Part) -> Images:
         why = "has changed since" if isinstance(error, DataChanged) else "is not there, or cannot be read"
         return _that_came_along(run, f"held-out images of {name} that came along, for {name} {why}")
     x, y = (dataset.test, dataset.test_labels) if part == "test" else (dataset.train, dataset.train_labels)
-    rows = dataset.test_rows if part == "test" else dataset.train_rows
-    return Images(x, y, dataset.to_float, f"{kind} images of {name}", rows, dataset.rows_of(part), PARTS)
+    rows, of = dataset.test_rows if part == "test" else dataset.train_rows, dataset.rows_of(part)
+    return Images(x, y, dataset.to_float, dataset.scale, f"{kind} images of {name}", rows, of, PARTS)
 
 
 def _that_came_along(run: Run, source: str) -> Images:
     pack = held_out(run.path)
     x, scale = torch.from_numpy(pack.images), pack.scale
-    return Images(x, pack.labels, lambda stored, _: stored.float() / scale, source, pack.rows, pack.rows_of, ("test",))
+
+    def to_float(stored: Tensor, _: Generator) -> Tensor:
+        return stored.float() / scale
+
+    return Images(x, pack.labels, to_float, scale, source, pack.rows, pack.rows_of, ("test",))
 
 
 @torch.no_grad()
-def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
+def _encoded(model: Model, images: Tensor, to_float: ToFloat, limits: tuple[float, float]) -> dict[str, Any]:
     """The arrays of Codes that the model gives."""
     generator = Generator().manual_seed(0)
     n, latent = len(images), model.latent
@@ -154,7 +183,7 @@ def _encoded(model: Model, images: Tensor, to_float: ToFloat) -> dict[str, Any]:
         if variance is not None:
             log_variance[rows] = variance
         rate_per_dim += latent.marginal_rate_per_dim(qz_x).double().sum(0).numpy() / n
-        shown[rows] = (x.clamp(0, 1) * 255).round().to(torch.uint8)
+        shown[rows] = to_bytes(x, limits)
     return {
         "loc": loc,
         "log_variance": log_variance if diagonal else None,

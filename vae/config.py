@@ -14,8 +14,9 @@ BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
-C_LIMITS = (1e-12, 1e12)
-C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c))
+C_LIMITS = (1e-30, 1e30)
+C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c)) at full contrast
+FIRST_STEPS = 20  # a run that diverges within them has met strange values, or a strange C
 MOST_LAYERS, MOST_WIDTH = 16, 2**20  # hidden ones; what memory a network takes is counted before it is built
 MOST_OF = {"latent_dim": 512, "threads": 4096}  # threads: of any machine; this one's are `vae.machine.most_threads`
 MOST = 10**9  # of every other whole number

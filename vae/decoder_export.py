@@ -9,6 +9,8 @@ matrices (K, M) in panels of 8 columns, (M/8, K, 8), with M padded by zeros; bia
     format, precision, count        1, "float16" or "float32", how many weights there are
     k, height, width, channels      z and the images
     layers                          a list of `kind` dense, relu, tanh, conv_transpose with sizes and offsets of weights
+    location, spread                a Gaussian's mean is location + spread · output; left out where that is the output
+    low, high                       the values that are shown as black and white; left out where they are 0 and 1
     likelihood                      its name, and C where it has one
     difference                      the largest difference to torch, as a fraction of the pixel range
     weights_sha256                  of the weights it came from
@@ -27,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from vae.batches import full_precision
 from vae.decoder_numpy import MAGIC, PANEL, PRECISIONS, mean_pixels
 from vae.errors import DecoderInexact, DecoderUnsupported
 from vae.latents import Latent
@@ -43,8 +46,10 @@ Array = NDArray[np.float32]
 Layer = dict[str, Any]  # a layer's header; "weights" and "bias" are arrays until they are laid out
 
 
-def export_decoder(model: Model, weights_sha256: str, precision: Precision = "float16") -> bytes:
-    """The packed decoder of `model`, whose weights have this SHA-256.
+def export_decoder(
+    model: Model, weights_sha256: str, precision: Precision = "float16", limits: tuple[float, float] = (0.0, 1.0)
+) -> bytes:
+    """The packed decoder of `model`, whose weights have this SHA-256; `limits`: the values shown as black and white.
 
     Raises DecoderUnsupported where a layer or the likelihood has no form in the page, and DecoderInexact where the
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.
@@ -62,6 +67,7 @@ def export_decoder(model: Model, weights_sha256: str, precision: Precision = "fl
         "width": width,
         "channels": channels,
         "layers": layers,
+        **_scale(model, limits),
         "likelihood": _head(model.likelihood),
         "weights_sha256": weights_sha256,
     }
@@ -69,7 +75,7 @@ def export_decoder(model: Model, weights_sha256: str, precision: Precision = "fl
         stored = weights.astype(PRECISIONS[precision])
     if not np.isfinite(stored).all():
         raise DecoderInexact(f"the decoder has weights too large for {precision} ({np.abs(weights).max():.3g})")
-    difference = header["difference"] = _difference(model, _join(header, stored))
+    difference = header["difference"] = _difference(model, _join(header, stored), limits[1] - limits[0])
     if not difference <= LIMITS[precision]:
         raise DecoderInexact(
             f"the decoder packed as {precision} gives pixels that differ from the model's by {difference:.2g} of the "
@@ -182,6 +188,17 @@ def _head(likelihood: Likelihood) -> dict[str, Any]:
     return {"name": likelihood.name, **constants}
 
 
+def _scale(model: Model, limits: tuple[float, float]) -> dict[str, float]:
+    """What leads from the outputs to pixels on the screen, where it is not the identity."""
+    affine = (float(model.location), float(model.spread))
+    told: dict[str, float] = {}
+    if model.likelihood.gives_pixels and affine != (0.0, 1.0):
+        told |= dict(zip(("location", "spread"), affine, strict=True))
+    if limits != (0.0, 1.0):
+        told |= dict(zip(("low", "high"), limits, strict=True))
+    return told
+
+
 def _lay_out(layers: list[Layer]) -> Array:
     """All weights in the kernel's order; each array in the headers becomes its offset."""
     blocks: list[Array] = []
@@ -218,17 +235,13 @@ def _join(header: dict[str, Any], stored: NDArray[Any]) -> bytes:
 
 
 @torch.no_grad()
-def _difference(model: Model, packed: bytes) -> float:
+def _difference(model: Model, packed: bytes, pixel_range: float) -> float:
     """The largest |packed − torch| of the means at 0, at draws from the prior and as far out as sliders go, over the
-    pixel range: 1, or the spread of the model's own pixels where that is more (a Gaussian's on real data)."""
+    pixel range: the display's, or that of the model's own pixels where it is more."""
     weight = next(model.decoder.parameters())
     z = model.prior().sample((DRAWS,), Generator(weight.device).manual_seed(0))
     z = torch.cat([torch.zeros_like(z[:1]), z, *([2 * z] if model.latent.support == "real" else [])])
-    P = model.likelihood.parameters_per_pixel
-    outputs = model.decoder(model.latent.decoder_input(z)).reshape(
-        len(z), P, *model.shape
-    )  # without the bfloat16 of training
-    mean = model.likelihood(outputs).mean.permute(0, 2, 3, 1).double().cpu().numpy()
+    mean = full_precision(model).decode(z).mean.permute(0, 2, 3, 1).double().cpu().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # then the difference is no number, and refused
         difference = np.abs(mean_pixels(packed, z.double().cpu().numpy()) - mean).max()
-    return float(difference / max(1.0, np.ptp(mean)))
+    return float(difference / max(pixel_range, np.ptp(mean)))

@@ -35,7 +35,8 @@ def mean_pixels(packed: bytes, z: ArrayLike) -> NDArray[np.float64]:
     for layer in header["layers"]:
         x = LAYERS[layer["kind"]](x, layer, weights)
     shape = (header["height"], header["width"], header["channels"])
-    return MEANS[header["likelihood"]["name"]](x.reshape(-1, *shape).astype(np.float64))
+    outputs = header.get("location", 0.0) + header.get("spread", 1.0) * x.reshape(-1, *shape).astype(np.float64)
+    return MEANS[header["likelihood"]["name"]](outputs)
 
 
 def _dense(x: Array, layer: dict[str, Any], weights: Array) -> Array:

@@ -107,12 +107,15 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
 
 
 def linear_gaussian_of(model: Model) -> LinearGaussian:
-    """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64."""
+    """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data units:
+    location + spread · (W z + b) is one matrix too."""
     layer = _linear_layer(model)
     if layer is None or not isinstance(model.likelihood, Gaussian):
         raise ConfigError("model: expected a linear decoder and a gaussian likelihood")
     c = 0.5 * (-model.likelihood.log_C.detach().double()).exp()
-    return LinearGaussian(layer.weight.detach().double(), layer.bias.detach().double(), c)
+    location, spread = model.location.double(), model.spread.double()
+    W, b = layer.weight.detach().double(), layer.bias.detach().double()
+    return LinearGaussian(spread * W, location + spread * b, c)
 
 
 def _linear_layer(model: Model) -> nn.Linear | None:

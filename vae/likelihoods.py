@@ -74,12 +74,14 @@ class Likelihood(nn.Module):
     support: ClassVar[str]
     parameters_per_pixel: ClassVar[int] = 1
     learns_C: ClassVar[bool] = False  # whether C = 1/(2c) is the model's own noise level
+    gives_pixels: ClassVar[bool] = False  # whether a parameter is a pixel's value in the data's units, not a logit
 
     @abstractmethod
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
 
-    def start(self, mean: Tensor) -> Tensor:
-        """Parameters of about this mean, for a decoder to begin with: logits, not so far out that they hardly learn."""
+    def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
+        """What a decoder gives for about this mean, which is also given standardised, to begin with: logits, not so
+        far out that they hardly learn."""
         return torch.logit(mean.clamp(0.01, 0.99))
 
 
@@ -149,7 +151,8 @@ class Gaussian(Likelihood):
     name = "gaussian"
     support = "real"
     learns_C = True
-    LOG_C_MAX = math.log(1e6)  # c ≥ 5e-7: a decoder that fits exactly would otherwise send C to infinity
+    gives_pixels = True
+    LOG_C_MAX = math.log(1e6)  # c ≥ 5e-7 spread²: a decoder that fits exactly would otherwise send C to infinity
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,17 +165,17 @@ class Gaussian(Likelihood):
         if not self.fit:
             self.log_C.data.fill_(math.log(float(C)))
 
-    def start(self, mean: Tensor) -> Tensor:
-        return mean
+    def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
+        return standardised
 
     @property
     def C(self) -> float:
         return math.exp(float(self.log_C.detach()))
 
     @torch.no_grad()
-    def project(self) -> None:
-        """Keep a fitted C below its bound; called after each optimiser step."""
-        self.log_C.clamp_(max=self.LOG_C_MAX)
+    def project(self, spread: Tensor) -> None:
+        """Keep a fitted C below its bound, which belongs to data of this spread."""
+        self.log_C.clamp_(max=self.LOG_C_MAX - 2 * spread.log())
 
     def forward(self, parameters: Tensor) -> GaussianPixels:
         return GaussianPixels(parameters.squeeze(-4), self.log_C)

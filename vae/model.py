@@ -19,11 +19,15 @@ REGISTRIES: dict[str, dict] = {
     "activation": ACTIVATIONS,
 }
 
+IDENTITY = {"location": torch.zeros(()), "spread": torch.ones(())}  # of weights that were saved before there were any
+
 
 class Model(nn.Module):
     """p(x, z) = p(z) p(x|z) and q(z|x); each is answered with a distribution.
 
     `encode`, `decode` and `prior` return batch shape (B,) and event shapes (k,) and (channels, height, width).
+    The networks see pixels as (x − location) / spread, whatever the data's scale; x, and every density of x, stays in
+    the data's own units: a Gaussian's mean is location + spread · g(z), g the decoder.
     While `in_bfloat16` is set the matrix products run in bfloat16, as a training step may want them
     (config.precision); what leaves the networks is float32 again. What is only looked at is computed in float32.
     """
@@ -42,6 +46,10 @@ class Model(nn.Module):
         self.encoder = network.encoder(shape, self.latent.parameters(self.k), hidden, config.activation)
         planes = self.likelihood.parameters_per_pixel * shape[0]
         self.decoder = network.decoder(self.k, shape, planes, hidden, config.activation)
+        for name, identity in IDENTITY.items():
+            self.register_buffer(name, identity.clone())
+        self.location: Tensor  # (), in the data's units, as is
+        self.spread: Tensor  # (), above 0
         self.in_bfloat16 = False
 
     def encode(self, x: Tensor) -> LatentDistribution:
@@ -50,7 +58,7 @@ class Model(nn.Module):
         if x.shape[1:] != self.shape:
             raise DataError(f"x: expected images of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            parameters = self.encoder(x)
+            parameters = self.encoder(standardised(self.likelihood, x, self.location, self.spread))
         return self.latent.posterior(parameters.to(x.dtype))
 
     def decode(self, z: Tensor) -> PixelDistribution:
@@ -62,7 +70,8 @@ class Model(nn.Module):
             fed = self.latent.decoder_input(z).reshape(-1, self.k)
             parameters = self.decoder(fed)  # (n, P·channels, height, width)
         P = self.likelihood.parameters_per_pixel
-        return self.likelihood(parameters.to(z.dtype).reshape(*z.shape[:-1], P, *self.shape))
+        parameters = parameters.to(z.dtype).reshape(*z.shape[:-1], P, *self.shape)
+        return self.likelihood(in_data_units(self.likelihood, parameters, self.location, self.spread))
 
     def prior(self) -> LatentDistribution:
         """p(z), batch shape ()."""
@@ -79,21 +88,44 @@ class Model(nn.Module):
         """Begin with the data's mean image, (channels, height, width): the encoder's first layer measures from it, and
         the decoder answers with it. Convolutions, which have one bias for all places, take each channel's mean.
         """
+        seen_mean = standardised(self.likelihood, mean, self.location, self.spread)
         first = next(layer for layer in self.encoder if isinstance(layer, (nn.Linear, nn.Conv2d)))
         last = [layer for layer in self.decoder if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))][-1]
         if isinstance(first, nn.Linear):
-            seen, answer = first.weight @ mean.flatten(), self.likelihood.start(mean).flatten()
+            seen, answer = first.weight @ seen_mean.flatten(), self.likelihood.start(mean, seen_mean).flatten()
         else:
-            level = mean.mean((1, 2))
-            seen, answer = first.weight.sum((2, 3)) @ level, self.likelihood.start(level)
+            level, seen_level = mean.mean((1, 2)), seen_mean.mean((1, 2))
+            seen, answer = first.weight.sum((2, 3)) @ seen_level, self.likelihood.start(level, seen_level)
         for layer, bias in ((first, -seen), (last, answer)):
             layer.get_parameter("bias").copy_(bias)
+
+    @torch.no_grad()
+    def standardise(self, location: float, spread: float) -> None:
+        """Let the networks see pixels as (x − location) / spread; before `start_at`."""
+        self.location.fill_(location)
+        self.spread.fill_(spread)
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Keep a fitted C below its bound; called after each optimiser step."""
+        if isinstance(self.likelihood, Gaussian) and self.likelihood.fit:
+            self.likelihood.project(self.spread)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
         if part == "encoder":
             return list(self.encoder.parameters())
         return [*self.decoder.parameters(), *self.likelihood.parameters()]
+
+
+def standardised(likelihood: Likelihood, x: Tensor, location: Tensor, spread: Tensor) -> Tensor:
+    """What an encoder sees of x. The 0 and 1 of binary pixels have no scale of their own."""
+    return x if likelihood.support == "binary" else (x - location) / spread
+
+
+def in_data_units(likelihood: Likelihood, parameters: Tensor, location: Tensor, spread: Tensor) -> Tensor:
+    """A decoder's outputs as the likelihood takes them: logits as they are, pixels on the data's scale."""
+    return location + spread * parameters if likelihood.gives_pixels else parameters
 
 
 def build_model(config: Config, shape: Shape) -> Model:

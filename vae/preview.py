@@ -2,7 +2,8 @@
 
     uint32 (little-endian) L | L bytes of JSON, padded so that 4 + L is a multiple of 8 | originals | reconstructions
 
-Both parts are uint8 (count, height, width, channels), 0..255. The JSON: step, count, height, width, channels.
+Both parts are uint8 (count, height, width, channels), the data's display limits as 0 and 255. The JSON: step, count,
+height, width, channels.
 The noise of z is fixed, so that what moves between two previews is what the model learned.
 """
 
@@ -16,6 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.datasets import Dataset
+from vae.datasets.scale import to_bytes
 from vae.model import Model
 from vae.preview_file import read_header
 
@@ -29,7 +31,7 @@ def render(model: Model, dataset: Dataset, step: int) -> bytes:
     generator = Generator(device).manual_seed(0)
     x = dataset.to_float(dataset.test[_chosen(dataset)].to(device), generator)
     x_hat = model.decode(model.encode(x).sample((), generator)).mean
-    return pack(step, _to_bytes(x), _to_bytes(x_hat))
+    return pack(step, *(_channels_last(to_bytes(images, dataset.info.limits)) for images in (x, x_hat)))
 
 
 def pack(step: int, originals: np.ndarray, reconstructions: np.ndarray) -> bytes:
@@ -60,6 +62,6 @@ def _chosen(dataset: Dataset) -> Tensor:
     return torch.tensor(chosen + [next(rest) for _ in range(count - len(chosen))])
 
 
-def _to_bytes(x: Tensor) -> np.ndarray:
-    """(N, c, h, w) floats, clamped to [0, 1] for display only -> (N, h, w, c) uint8."""
-    return (x.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().contiguous().numpy()
+def _channels_last(images: Tensor) -> np.ndarray:
+    """(N, c, h, w) -> (N, h, w, c), on the CPU."""
+    return images.permute(0, 2, 3, 1).cpu().contiguous().numpy()

@@ -24,8 +24,9 @@ from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.estimators import ESTIMATORS, choices
 from vae.latents import LatentDistribution
-from vae.likelihoods import Gaussian, PixelDistribution
+from vae.likelihoods import PixelDistribution
 from vae.machine import usable_device
+from vae.model import IDENTITY, in_data_units, standardised
 from vae.training import STEPS_A_REPLAY
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ Joined = tuple[int, Tensor, tuple[float, ...]]  # which trainer, its rows (count
 class StackedModel:
     """M models of B images each, asked as one model of M·B images: what an objective wants of a `Model`."""
 
-    def __init__(self, template: Model, stacks: dict[str, Tensor], B: int) -> None:
-        """stacks: the parameters by their names in the model, each (M, ...)."""
+    def __init__(self, template: Model, stacks: dict[str, Tensor], scales: Sequence[Tensor], B: int) -> None:
+        """stacks: the parameters by their names in the model, each (M, ...); scales: the models' location and spread,
+        (M,) each."""
         self.template, self.B, self.in_bfloat16 = template, B, False
         self.latent, self.k, self.shape = template.latent, template.k, template.shape
         self.parts: dict[str, dict[str, Tensor]] = {}
@@ -52,10 +54,12 @@ class StackedModel:
             part, own_name = name.split(".", 1)
             self.parts.setdefault(part, {})[own_name] = stack
         self.M = len(next(iter(stacks.values())))
+        self.location, self.spread = (scale.repeat_interleave(B).view(-1, 1, 1, 1) for scale in scales)
 
     def encode(self, x: Tensor) -> LatentDistribution:
         """q(z|x); x (M·B, channels, height, width)."""
-        parameters = self._networks("encoder", x.unflatten(0, (self.M, self.B)))
+        seen = standardised(self.template.likelihood, x, self.location, self.spread)
+        parameters = self._networks("encoder", seen.unflatten(0, (self.M, self.B)))
         return self.template.latent.posterior(parameters.flatten(0, 1))
 
     def decode(self, z: Tensor) -> PixelDistribution:
@@ -63,6 +67,7 @@ class StackedModel:
         fed = self.latent.decoder_input(z).unflatten(-2, (self.M, self.B)).movedim(-3, 0)  # (M, ..., B, k)
         out = self._networks("decoder", fed.flatten(1, -2)).unflatten(1, fed.shape[1:-1])
         out = out.movedim(0, -5).flatten(-5, -4)  # (..., M·B, P·channels, height, width)
+        out = in_data_units(self.template.likelihood, out, self.location, self.spread)
         out = out.unflatten(-3, (self.template.likelihood.parameters_per_pixel, self.shape[0]))
         own = {name: stack.repeat_interleave(self.B) for name, stack in self.parts.get("likelihood", {}).items()}
         return functional_call(self.template.likelihood, own, (out,))
@@ -102,10 +107,11 @@ class Together:
         check_alike([trainer.config for trainer in trainers])
         self.trainers = list(trainers)
         first = self.first = trainers[0]
-        if any(True for _ in first.model.buffers()):
+        if any(True for network in (first.model.encoder, first.model.decoder) for _ in network.buffers()):
             raise ConfigError(f"network: {first.config.network} keeps buffers; such runs train one by one")
         self.replays = Replays(first.replays.graphs) if first.replays is not None else None
         self.stacks = {name: self._stack(name) for name, _ in first.model.named_parameters()}
+        self.scales = [torch.stack([getattr(t.model, name) for t in trainers]) for name in IDENTITY]
         for name in ("sums", "weight", "fuse", "good_steps"):
             stacked = torch.stack([getattr(t, name) for t in trainers])
             setattr(self, f"_{name}", stacked)
@@ -183,10 +189,11 @@ class Together:
         trainers, everybody = [self.trainers[member] for member in members], len(members) == len(self.trainers)
         index = self._indices[members]
         stacks = self.stacks if everybody else {name: stack[index] for name, stack in self.stacks.items()}
+        scales = self.scales if everybody else [scale[index] for scale in self.scales]
         noise = [trainer.noise for trainer in trainers]
         x = first.dataset.to_float(first.images.index_select(0, rows.flatten()), noise)
         weight = self._weight[index].repeat_interleave(B)
-        model = cast("Model", StackedModel(first.model, stacks, B))
+        model = cast("Model", StackedModel(first.model, stacks, scales, B))
         for stack in self.stacks.values():
             stack.grad = None
         with first.look.precision(model):
@@ -210,9 +217,7 @@ class Together:
                         gradients.append(gradient[member])
             adam_step(learned, gradients, lrs[rate])
         for member in members:
-            likelihood = self.trainers[member].model.likelihood
-            if isinstance(likelihood, Gaussian) and likelihood.fit:
-                likelihood.project()
+            self.trainers[member].model.project()
 
 
 def check_alike(configs: Sequence[Config]) -> None:

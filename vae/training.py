@@ -21,21 +21,25 @@ from vae.adam import Moments, adam_step
 from vae.batches import keep_freed_memory, rows_at_once
 from vae.captured import CudaGraphs, Graphs, Replays, sent
 from vae.completion import images_per_second, total_steps
-from vae.config import Config, Knobs, check_C, parse_lr_schedule
+from vae.config import FIRST_STEPS, Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
+from vae.datasets.scale import location_and_spread
 from vae.errors import ConfigError, TrainingDiverged
 from vae.estimators import ESTIMATORS, choices
 from vae.likelihoods import Gaussian
 from vae.look import Look
 from vae.machine import usable_device
-from vae.model import Model, build_model
-from vae.objectives import OBJECTIVES
+from vae.model import IDENTITY, Model, build_model
+from vae.objectives import OBJECTIVES, elbo_terms
 from vae.records import KnobChange, Means, Record, means, sums
 
 EVALUATED_IMAGES = 2000  # held-out images looked at during training, at most; the last record looks at all
 EVALUATION_SECONDS = 0.1  # about what one look may take, so that a knob is not kept waiting
 EVALUATION_ROWS = 250  # images a chunk at most, on a CPU; the knobs are looked at between chunks
 EVALUATION_SHARE = 0.03  # of the training time, about, that held-out records may cost
+FAR_C = 2.0  # a factor from its best value at which a fitted C is set there
+ENOUGH_FOR_C = 32  # images from which the best value is known well enough for that
+STARTING_DRAWS = 1000  # of z, from which the untrained decoder's error is measured, at most
 STEPS_A_REPLAY = 8  # where one step is short
 SHORT_STEP = 0.1  # seconds on two cores; a GPU takes a twentieth and less
 STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
@@ -129,8 +133,7 @@ class Trainer:
             mean_loss.backward()
         learned = [m for m in self.moments if m.parameter.grad is not None]
         adam_step(learned, [m.parameter.grad for m in learned if m.parameter.grad is not None], lr)
-        if isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit:
-            self.model.likelihood.project()
+        self.model.project()
         with torch.no_grad():
             self.fuse.add_(mean_loss[0], alpha=0)  # NaN for ever after a loss that is NaN or infinite
             self.good_steps += self.fuse == 0
@@ -186,14 +189,19 @@ class Trainer:
         return rows
 
     def _start(self) -> None:
-        """The model starts at the mean image, and a fitted C at the best one for a decoder that knows no more."""
+        """The model starts on the data's scale at the mean image, and a fitted C at the best one for its decoder."""
         enough = max(1, min(10_000, 2**25 // self.dataset.info.pixels))  # images; 128 MB as floats at most
         some = self.images[:: max(1, self.N // enough)]
-        x = self.dataset.to_float(some, Generator(self.device).manual_seed(self.config.seed))
+        noise = Generator(self.device).manual_seed(self.config.seed)
+        x = self.dataset.to_float(some, noise)
+        if self.model.likelihood.support != "binary":
+            self.model.standardise(*location_and_spread(x, self.dataset.name))
         self.model.start_at(x.mean(0))
         if isinstance(self.model.likelihood, Gaussian) and self.config.C == "fit":
-            variance = x.var(0, correction=0).sum().item()
-            self.model.likelihood.set_C(best_C(self.dataset.info.pixels, max(variance, 1e-6)))
+            rows = min(STARTING_DRAWS, rows_at_once(self.model))
+            few = x[:: -(-len(x) // rows)]
+            error = elbo_terms(self.model, few, max(1, rows // len(few)), noise).squared_error.mean().item()
+            self.model.likelihood.set_C(best_C(self.dataset.info.pixels, error))
             self.model.likelihood.set_C("fit")
 
     def _permutation(self) -> Tensor:
@@ -281,7 +289,20 @@ class Trainer:
         self.steps_summed = 0
         self.record_due = self.single = False
         self.squared_error = train.squared_error if math.isfinite(train.squared_error) else None
-        return Record(self.step, self.epoch, self.C, self.lr, train, test, time.perf_counter() - self.started)
+        record = Record(self.step, self.epoch, self.C, self.lr, train, test, time.perf_counter() - self.started)
+        self._catch_up(images)
+        return record
+
+    def _catch_up(self, images: int) -> None:
+        """Let a fitted C that the last record found far from its best value start anew there: its learning rate moves
+        it by a hundredth a step, and an error may fall faster."""
+        likelihood = self.model.likelihood
+        if not (isinstance(likelihood, Gaussian) and likelihood.log_C.requires_grad and self.squared_error):
+            return
+        best = best_C(self.dataset.info.pixels, self.squared_error)
+        if images >= ENOUGH_FOR_C and not 1 / FAR_C < likelihood.C / best < FAR_C:
+            likelihood.log_C.data.fill_(math.log(best))
+            self.model.project()
 
     def check_finite(self) -> None:
         """Raise TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
@@ -290,10 +311,23 @@ class Trainer:
             bad = self.step
         if bad is not None:
             raise TrainingDiverged(
-                f"Training diverged at step {bad:,}: the loss is no longer a finite number. The last good checkpoint "
-                "is kept; continue from it with a smaller learning rate, or with C closer to its optimum.",
+                f"Training diverged at step {bad:,}: the loss is no longer a finite number. {self._what_to_try(bad)}",
                 bad,
             )
+
+    def _what_to_try(self, bad: int) -> str:
+        """After a divergence at step `bad`. What breaks within the first steps seldom broke for a large step."""
+        if bad > FIRST_STEPS:
+            return (
+                "The last good checkpoint is kept; continue from it with a smaller learning rate, or with C closer to "
+                "its optimum."
+            )
+        low, high = (float(value) / self.dataset.scale for value in self.images.aminmax())
+        return (
+            f"So early it is rarely the learning rate: the images hold values from {low:g} to {high:g}, and C is "
+            f"{self.config.C if isinstance(self.config.C, str) else format(self.C, '.3g')}; look for values far from "
+            "all others, or start again with another C."
+        )
 
     @torch.no_grad()
     def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> Means | None:
@@ -414,7 +448,7 @@ class Trainer:
         return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+        self.model.load_state_dict(IDENTITY | {n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.estimator.load_state_dict({n[10:]: t for n, t in tensors.items() if n.startswith("estimator.")})
         for index, moments in enumerate(self.moments):
             for name, value in moments.tensors().items():  # older states leave out what never had a gradient

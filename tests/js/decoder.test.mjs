@@ -121,6 +121,20 @@ test("pixels are clamped, rounded, and keep their channels", async () => {
   assert.deepEqual([...pixels.slice(12, 24)], [255, 255, 255, 255, 255, 255, 255, 255, 51, 51, 51, 255]);
 });
 
+test("a Gaussian's mean is location + spread · output, its pixels are those between the display limits", async () => {
+  const layer = { kind: "dense", inputs: 3, outputs: 3, matrix: [1, 0, 0, 0, 1, 0, 0, 0, 1], offsets: [0, 0, 0] };
+  const scale = { location: 100, spread: 50, low: 50, high: 250 };
+  const likelihood = { name: "gaussian", C: 1e-3 };
+  const file = { k: 3, height: 1, width: 3, channels: 1, layers: [layer], likelihood, ...scale };
+  const decoder = await loadDecoder(decoderFile(file), kernel);
+  assert.deepEqual([...decoder.mean([-1, 0, 4])], [50, 100, 300]);
+  const red = [...decoder.toPixels(decoder.mean([-1, 0, 4]), new Uint8ClampedArray(12))].filter((_, i) => i % 4 === 0);
+  assert.deepEqual(red, [0, 64, 255]);
+  for (const broken of [{ spread: 0 }, { spread: -1 }, { location: null }, { low: 1, high: 1 }, { high: "x" }]) {
+    await assert.rejects(loadDecoder(decoderFile({ ...file, ...broken }), kernel), /its scale is none/);
+  }
+});
+
 test("codes and room that do not fit are refused in words", async () => {
   const decoder = await loadDecoder(decoderFile(mlp()), kernel);
   assert.throws(() => decoder.mean([1, 2]), /z: expected 3 numbers .*, got 2/);

@@ -33,7 +33,7 @@ export function fileOf(header, weights, begin = "ELBD") {
  * A file of layers as vae/decoder_export.py writes it, but for `matrix` (inputs x outputs, or inputs x taps) and
  * `offsets` (one number per output) in place of the addresses `weights` and `bias`.
  */
-export function decoderFile({ k, height, width, channels, likelihood = { name: "gaussian", C: 1 }, layers }) {
+export function decoderFile({ k, height, width, channels, likelihood = { name: "gaussian", C: 1 }, layers, ...scale }) {
   const numbers = [];
   const place = (block) => numbers.push(...block) - block.length;
   const written = layers.map(({ matrix, offsets, ...layer }) => {
@@ -42,7 +42,7 @@ export function decoderFile({ k, height, width, channels, likelihood = { name: "
     return { ...layer, weights, bias: place(panels(offsets, 1, offsets.length)) };
   });
   const sizes = { precision: "float32", count: numbers.length, k, height, width, channels };
-  return fileOf({ format: 1, ...sizes, likelihood, layers: written }, Float32Array.from(numbers));
+  return fileOf({ format: 1, ...sizes, ...scale, likelihood, layers: written }, Float32Array.from(numbers));
 }
 
 /** The same numbers on every run, about as many below zero as above. */

@@ -50,11 +50,12 @@ test("samples have the variance of their likelihood", () => {
     const draw = HEADS[name].sampler(11, constants);
     const draws = Array.from({ length: 20_000 }, () => draw(output));
     const mean = draws.reduce((a, b) => a + b) / draws.length;
-    close(mean, HEADS[name].mean(output), 0.02);
+    close(mean, HEADS[name].mean(constants)(output), 0.02);
     return draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / draws.length;
   };
   close(variance("bernoulli", Math.log(3), {}), 0.75 * 0.25, 0.004);
   close(variance("gaussian", 0.3, { C: 8 }), 1 / 16, 0.003); // c = 1/(2C)
+  close(variance("gaussian", 0.3, { C: 8, location: -1, spread: 20 }), 1 / 16, 0.003); // in the data's units as well
   close(variance("continuous-bernoulli", 0, {}), 1 / 12, 0.002);
   close(variance("continuous-bernoulli", 3, {}), 1 / 9 - Math.E ** 3 / (Math.E ** 3 - 1) ** 2, 0.002);
 });

@@ -172,6 +172,18 @@ def test_each_state_has_its_buttons_and_its_advice(
     assert words in html(app)
 
 
+@pytest.mark.parametrize(("step", "words"), [(20, "other values of C or other"), (21, "Lower the learning rate")])
+def test_an_early_divergence_is_not_blamed_on_the_learning_rate(
+    app: AppTest, make_run: Callable[..., Path], step: int, words: str
+) -> None:
+    path = make_run("run", state="diverged")
+    runs.write_status(path, runs.Status(state="diverged", step=step))
+    (path / runs.STATE).parent.mkdir(exist_ok=True)
+    cold(app, run=path.name)
+    assert words in html(app)
+    assert ("learning rate on this page" in html(app)) == (step > 20)
+
+
 def test_the_buttons_write_knobs_and_ask_the_engine(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
     path = make_run("run", state="queued")
     with runs.run_lock(path):

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui.components import live, mounting
-from ui.components.live import read_C
+from ui.components.live import gaussian_range, read_C
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE
 
 STATIC = Path(mounting.__file__).parents[1] / "static"
@@ -57,6 +57,21 @@ def test_the_range_of_the_slider_is_that_of_the_likelihood() -> None:
     assert (gaussian["low"], gaussian["high"]) == C_GAUSSIAN_RANGE
     assert gaussian["C"] == "fit"
     assert gaussian["disabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("spread", "expected"),
+    [
+        (1.0, (0.1, 1e3)),
+        (1.7, (0.1, 1e3)),
+        (0.05, (1e2, 1e6)),
+        (4095, (1e-8, 1e-4)),
+        ("x", (0.1, 1e3)),
+        (0, (0.1, 1e3)),
+    ],
+)
+def test_the_range_follows_the_scale_of_the_data(spread: float, expected: tuple[float, float]) -> None:
+    assert gaussian_range(spread) == pytest.approx(expected, rel=1e-12)
 
 
 def test_nothing_is_returned_until_the_browser_sends_something() -> None:

@@ -130,7 +130,8 @@ def test_the_spread_of_one_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyP
     runs.save_checked(path, {runs.WEIGHTS: save(model.state_dict(), metadata={"step": "1"})})
     client, codes = TestClient(Starlette(routes=map_routes)), codes_of(load_run(path))
     with torch.no_grad():
-        qz_x = load_run(path).model.encode(torch.from_numpy(codes.images[7:8] / np.float32(255)))
+        qz_x = load_run(path).model.encode(codes.x(7))  # as stored, sixteenths: not the bytes that are shown
+    assert not np.array_equal(codes.x(7)[0] * 255, codes.images[7])
     address = f"/runs/one/posterior/{weights_sha(path)}"
     spread = client.get(f"{address}?index=7").json()
     arrived = client.post(address.replace("posterior", "encode"), content=png(codes.images[7, 0])).json()
@@ -145,6 +146,31 @@ def test_the_spread_of_one_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert all(0 < value < 1 for value in arrived["z"])  # probabilities
     for wrong in ("", "?index=-1", "?index=360", "?index=x"):
         assert client.get(address + wrong).status_code == 400
+    codes_module._kept.clear()
+
+
+def test_real_numbers_are_computed_from_the_stored_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values from 20 to 60: the spread of one posterior, and the same picture as a PNG from black to white."""
+    monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
+    grey = np.random.default_rng(0).integers(0, 256, (60, 8, 8))
+    grey[:, 0, 0], grey[:, 0, 1] = 0, 255  # the limits of every part
+    np.savez(tmp_path / "d.npz", images=(20 + 40 * grey / 255).astype(np.float32), support="real")
+    info = describe(tmp_path / "d.npz")
+    config, _ = complete(Config(dataset=str(tmp_path / "d.npz"), latent_dim=3, hidden=(12,)), info)
+    path = runs.create_run(config, info.to_json(), "one", tmp_path)
+    model = build_model(config, info.shape)
+    model.standardise(40.0, 50.0)
+    runs.save_checked(path, {runs.WEIGHTS: save(model.state_dict(), metadata={"step": "1"})})
+    client, dataset = TestClient(Starlette(routes=map_routes)), load_run(path).dataset()
+    with torch.no_grad():
+        qz_x = model.encode(dataset.to_float(dataset.test[7:8]))
+    address = f"/runs/one/posterior/{weights_sha(path)}"
+    spread = client.get(f"{address}?index=7").json()
+    np.testing.assert_allclose(spread["log_variance"], qz_x.log_variance[0], atol=1e-5)
+    picture = png(codes_of(load_run(path)).images[7, 0])
+    arrived = client.post(address.replace("posterior", "encode"), content=picture).json()
+    np.testing.assert_allclose(arrived["z"], qz_x.mean[0], atol=1e-4)
+    np.testing.assert_allclose(arrived["log_variance"], qz_x.log_variance[0], atol=1e-4)
     codes_module._kept.clear()
 
 

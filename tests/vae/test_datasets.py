@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -255,13 +256,19 @@ def test_description_survives_json() -> None:
         assert DataInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
     assert describe("digits").pixels == 64
     known = {"name", "shape", "support", "scale", "train", "test", "classes"}
-    assert set(describe("digits").to_json()) >= known
+    assert set(describe("digits").to_json()) == known | {"path", "digest", "limits", "spread"}
     old = {name: value for name, value in describe("digits").to_json().items() if name in known}
-    assert DataInfo.from_json(old) == describe("digits")  # from before there were paths and digests
+    assert DataInfo.from_json(old) == describe("digits")  # from before there were paths, digests, limits
+    told = dataclasses.replace(describe("digits"), limits=(-1.0, 3.5), spread=4.25)
+    read = DataInfo.from_json(json.loads(json.dumps(told.to_json())))
+    assert (read.limits, read.spread) == (told.limits, told.spread)
+    assert (DataInfo.from_json(old).limits, DataInfo.from_json(old).spread) == ((0.0, 1.0), 1.0)
     for broken in (
         {},
         {**describe("digits").to_json(), "shape": [8, 8]},
         {**describe("digits").to_json(), "support": 1},
+        {**describe("digits").to_json(), "limits": [1, 1]},
+        {**describe("digits").to_json(), "limits": 3},
     ):
         with pytest.raises(DataError, match=r"description of the data"):
             DataInfo.from_json(broken)

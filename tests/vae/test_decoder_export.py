@@ -47,6 +47,7 @@ def random_model(
         network=network, likelihood=likelihood, activation=activation, hidden=hidden, latent_dim=k, C=7.5, latent=latent
     )  # fmt: skip
     model = build_model(config, shape).eval().requires_grad_(False)
+    model.standardise(-1.5, 2.0)  # of a Gaussian; logits stay as they are
     generator = torch.Generator().manual_seed(3)
     for layer in model.decoder:
         if isinstance(layer, nn.Linear | nn.ConvTranspose2d):

@@ -146,8 +146,10 @@ def test_setting_a_number_ends_the_fit_and_the_bound_holds() -> None:
     assert likelihood.fit
     assert pytest.approx(5) == likelihood.C
     likelihood.log_C.data.fill_(40.0)
-    likelihood.project()
+    likelihood.project(torch.tensor(1.0))
     assert pytest.approx(1e6, rel=1e-5) == likelihood.C
+    likelihood.project(torch.tensor(20.0))  # of data twenty times as large
+    assert pytest.approx(1e6 / 400, rel=1e-5) == likelihood.C
     likelihood.set_C(2.0)
     assert not likelihood.fit
     assert pytest.approx(2) == likelihood.C

@@ -304,7 +304,9 @@ def test_a_fitted_C_reaches_its_optimum(make: Make) -> None:
     trainer = make(C="fit", epochs=400, batch_size=50, lr_schedule="cosine", lr=1e-2, record_every=20)
     start = trainer.C
     x = trainer.dataset.to_float(trainer.images)
-    assert start == pytest.approx(best_C(12, x.var(0, correction=0).sum().item()), rel=1e-5)
+    with torch.no_grad():  # of the untrained decoder, over many draws of z
+        errors = [trainer.model.decode(trainer.model.encode(x).sample()).squared_error(x) for _ in range(200)]
+    assert start == pytest.approx(best_C(12, torch.stack(errors).mean().item()), rel=0.1)
     *_, last = records(trainer)
     assert 2 * start < last.C
     assert pytest.approx(best_C(12, last.train.squared_error), rel=0.03) == last.C

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torch import nn
 
 from vae import Config, load_dataset, train
 from vae.completion import complete
 from vae.datasets import DataInfo, Dataset
+from vae.exact_evidence import linear_gaussian_of
 from vae.metrics import active_units
 from vae.objectives import elbo_terms
 from vae.records import Record
@@ -87,8 +87,8 @@ def test_a_linear_vae_trained_with_one_sample_reaches_probabilistic_pca() -> Non
     config, _ = complete(given, info)
     trainer = Trainer(config, dataset)
     records(trainer)
-    decoder = next(m for m in trainer.model.decoder if isinstance(m, nn.Linear))
-    W, b = decoder.weight.detach().double(), decoder.bias.detach().double()
+    exact_model = linear_gaussian_of(trainer.model)
+    W, b = exact_model.W, exact_model.b
     covariance = W @ W.mT + torch.eye(64).double() / (2 * trainer.C)
     exact = torch.distributions.MultivariateNormal(b, covariance).log_prob(x.flatten(1).double() / 16).mean()
     assert 17.42 <= exact.item() <= 17.45195

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from ui.components.mounting import browser_component
@@ -38,6 +39,7 @@ def C_slider(
     likelihood: str,
     pixels: int,
     C: float | Literal["fit"] | None = None,
+    spread: float = 1.0,
     *,
     disabled: bool = False,
     key: str = "C_slider",
@@ -50,10 +52,11 @@ def C_slider(
         if (C := C_slider(...)) is not None:
             change_knobs(path, C=C)
 
-    The range is that of the likelihood; a typed value may lie outside it.
+    The range is that of the likelihood; a typed value may lie outside it. A Gaussian's C goes with the data's scale as
+    1 / spread², `spread` being that of the data (`DataInfo.spread`): the range moves by whole decades with it.
     """
     gaussian = likelihood == "gaussian"
-    low, high = C_GAUSSIAN_RANGE if gaussian else C_WEIGHT_RANGE
+    low, high = gaussian_range(spread) if gaussian else C_WEIGHT_RANGE
     data = {
         "run": run,
         "likelihood": likelihood,
@@ -64,6 +67,14 @@ def C_slider(
         "disabled": disabled,
     }
     return read_C(_slider(key=key, data=data, on_C_change=_nothing).get("C"), gaussian)
+
+
+def gaussian_range(spread: float) -> tuple[float, float]:
+    """The slider's ends for data of this spread; those of full contrast where a damaged run tells none."""
+    if not (isinstance(spread, (int, float)) and 1e-15 < spread < 1e15):
+        spread = 1.0
+    low, high = (math.log10(end) - 2 * math.log10(spread) for end in C_GAUSSIAN_RANGE)
+    return 10.0 ** round(low), 10.0 ** round(high)
 
 
 def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:

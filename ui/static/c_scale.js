@@ -50,8 +50,8 @@ export function gaussianParts(C, { distortion, normaliser, squared_error: square
   return { squared: C * squaredError, constant: (pixels / 2) * Math.log(Math.PI / C) };
 }
 
-const LOWEST = 1e-6; // C that may be typed
-const HIGHEST = 1e6;
+const LOWEST = 1e-30; // C that may be typed: C_LIMITS of vae/config.py
+const HIGHEST = 1e30;
 
 /**
  * What somebody typed as C: {value, problem}. `value` is a number or "fit", null if it cannot be one: then `problem`
@@ -70,5 +70,5 @@ export function readTyped(text, gaussian) {
   }
   const value = Number(cleaned);
   if (value >= LOWEST && value <= HIGHEST) return { value, problem: "" };
-  return { value: null, problem: "C must be positive, from 1e−6 to 1e6." };
+  return { value: null, problem: "C must be positive, from 1e−30 to 1e30." };
 }

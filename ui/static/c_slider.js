@@ -1,7 +1,7 @@
 // The live slider of C. What is dragged stays in the page; Python hears of a value when it is released or typed.
 
 import { comparison, optimum, place, readTyped, stepped, valueAt } from "./c_scale.js";
-import { significant, whole } from "./format.js";
+import { significant, terse, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { follow } from "./store.js";
 
@@ -185,8 +185,8 @@ class Slider {
       this.source = follow(data.run, () => this._draw());
     }
     this.data = data;
-    this.low.textContent = String(data.low);
-    this.high.textContent = whole(data.high);
+    this.low.textContent = terse(data.low);
+    this.high.textContent = data.high >= 1 && data.high < 1e5 ? whole(data.high) : terse(data.high);
     this.fit.hidden = data.likelihood !== "gaussian";
     this.source.soon();
   }

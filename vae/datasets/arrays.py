@@ -22,6 +22,7 @@ import numpy as np
 from vae.datasets.dataset import SUPPORTS, DataInfo, Dataset, Source, Support, mixed, split, split_indices
 from vae.datasets.identity import identified
 from vae.datasets.npz import Header, read_arrays, read_headers
+from vae.datasets.scale import measured
 from vae.datasets.values import on_support
 from vae.errors import DataError
 
@@ -60,7 +61,7 @@ class ArrayFile(Source):
 
     def load(self, root: Path, progress: Callable[[float, str], None]) -> Dataset:
         _require_file(self.path)
-        return _load(self.path)
+        return measured(_load(self.path))
 
     def is_here(self, root: Path) -> bool:
         return self.path.is_file()
@@ -70,7 +71,7 @@ class ArrayFile(Source):
 def _describe(path: Path, modified: int, size: int) -> DataInfo | str:
     """The description, or the sentence that refuses the file: either costs a look at all values, once."""
     try:
-        return _load(path).info
+        return measured(_load(path)).info
     except DataError as error:
         return str(error)
 

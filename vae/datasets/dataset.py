@@ -31,7 +31,8 @@ class DataInfo:
 
     shape: (channels, height, width). scale: the stored value that means 1. classes: the names that labels index.
     path: absolute, of a file of the user's. digest: of the stored arrays, see `vae.datasets.identity`; None until a
-    registered set has been read.
+    registered set has been read. limits: the values that are shown as black and as white. spread: about the range of a
+    pixel's values in training images (see `vae.datasets.scale`), 1 where it was not measured.
     """
 
     name: str
@@ -43,6 +44,8 @@ class DataInfo:
     classes: tuple[str, ...] | None = None
     path: str | None = field(default=None, compare=False)
     digest: str | None = field(default=None, compare=False)
+    limits: tuple[float, float] = field(default=(0.0, 1.0), compare=False)
+    spread: float = field(default=1.0, compare=False)
 
     @property
     def pixels(self) -> int:
@@ -69,6 +72,8 @@ class DataInfo:
                 classes=None if classes is None else tuple(str(c) for c in classes),
                 path=_text(values.get("path")),
                 digest=_text(values.get("digest")),
+                limits=limits_of(values),
+                spread=float(values.get("spread", 1.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"description of the data: expected name, shape, support, ... ({error!r})") from None
@@ -187,6 +192,17 @@ class Dataset:
         if binarize == "epoch":
             test = test.to(self.train.dtype) * self.scale
         return dataclasses.replace(self, info=info, train=train, test=test, binarize=binarize)
+
+
+def limits_of(values: dict[str, Any]) -> tuple[float, float]:
+    """The display limits in a description as JSON; 0 and 1 in one that was written before there were any."""
+    try:
+        low, high = (float(limit) for limit in values.get("limits", (0.0, 1.0)))
+    except (TypeError, ValueError):
+        raise DataError(f"description of the data: expected limits of two numbers, got {values['limits']!r}") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise DataError(f"description of the data: expected limits low < high, got {low:g} and {high:g}")
+    return low, high
 
 
 class Source(ABC):

@@ -26,6 +26,8 @@ DATA = fields(
     classes=optional(items(text())),
     path=optional(text()),
     digest=optional(text(64)),
+    limits=items(number(), 2, 2),
+    spread=number(1e-30),
 )
 
 

@@ -177,10 +177,10 @@ class Run:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        from vae.model import build_model
+        from vae.model import IDENTITY, build_model
 
         try:
-            weights = load(read_checked(self.path, WEIGHTS))
+            weights = IDENTITY | load(read_checked(self.path, WEIGHTS))
         except SafetensorError as error:
             raise RunDamaged(f"run {self.name!r}: {WEIGHTS} is no safetensors file ({error})") from None
         check_known(self.path, self.config)

@@ -15,25 +15,30 @@ export async function loadDecoder(bytes, kernelBytes, { batch = 16 } = {}) {
   const { name, ...head } = file.header.likelihood ?? {};
   if (!Object.hasOwn(HEADS, name)) throw new DecoderError(`decoder file: unknown likelihood ${JSON.stringify(name)}`);
   if (name === "gaussian" && !(head.C > 0)) throw new DecoderError(`decoder file: C should be positive, got ${head.C}`);
-  return new Decoder(file.header, await buildNetwork(file, kernelBytes, batch), HEADS[name], head);
+  const { location = 0, spread = 1 } = file.header;
+  return new Decoder(file.header, await buildNetwork(file, kernelBytes, batch), HEADS[name], { ...head, location, spread });
 }
 
-/** A decoder that is ready: `k`, `height`, `width`, `channels`, and the whole `header`. */
+/**
+ * A decoder that is ready: `k`, `height`, `width`, `channels`, the values `low` and `high` that are shown as black and
+ * white, and the whole `header`.
+ */
 class Decoder {
   constructor(header, network, head, constants) {
-    const { k, height, width, channels } = header;
-    Object.assign(this, { header, k, height, width, channels });
+    const { k, height, width, channels, low = 0, high = 1 } = header;
+    Object.assign(this, { header, k, height, width, channels, low, high });
     this.size = height * width * channels;
     this._network = network;
     this._head = head;
     this._constants = constants;
+    this._meanOf = head.mean(constants);
     this._mean = new Float32Array(this.size);
     this._sample = new Float32Array(this.size);
   }
 
   /** The mean of p(x|z), (height, width, channels). The same array each time: copy what must outlive the next call. */
   mean(z) {
-    return this._decode(z, 1, this._head.mean, this._mean);
+    return this._decode(z, 1, this._meanOf, this._mean);
   }
 
   /** A draw from p(x|z); one seed, one draw. The same array each time, another than mean's. */
@@ -43,7 +48,7 @@ class Decoder {
 
   /** The means for n codes in one array of n·k numbers: (n, height, width, channels), in `out` where it is given. */
   means(z, out) {
-    return this._decode(z, z.length / this.k, this._head.mean, out);
+    return this._decode(z, z.length / this.k, this._meanOf, out);
   }
 
   /** One draw for each of n codes, all from one seed. */
@@ -78,14 +83,15 @@ class Decoder {
     }
   }
 
-  /** One image (height, width, channels) of numbers as RGBA bytes, clamped to [0, 1]; `rgba` is a Uint8ClampedArray. */
+  /** One image (height, width, channels) of numbers as RGBA bytes, clamped to the limits; `rgba` a Uint8ClampedArray. */
   toPixels(image, rgba) {
-    const { channels } = this;
+    const { channels, low, high } = this;
+    const unit = 255 / (high - low);
     const [green, blue] = channels === 3 ? [1, 2] : [0, 0];
     for (let from = 0, to = 0; from < this.size; from += channels, to += 4) {
-      rgba[to] = 255 * image[from];
-      rgba[to + 1] = 255 * image[from + green];
-      rgba[to + 2] = 255 * image[from + blue];
+      rgba[to] = unit * (image[from] - low);
+      rgba[to + 1] = unit * (image[from + green] - low);
+      rgba[to + 2] = unit * (image[from + blue] - low);
       rgba[to + 3] = 255;
     }
     return rgba;

@@ -79,6 +79,8 @@ export function readDecoder(bytes) {
   const { precision, count, layers, k, height, width, channels } = header;
   check(Object.hasOwn(BYTES, precision), `unknown precision ${JSON.stringify(precision)}`);
   check([count, k, height, width, channels].every(isCount), "its sizes are not positive whole numbers");
+  const { location = 0, spread = 1, low = 0, high = 1 } = header;
+  check([location, spread, low, high].every(Number.isFinite) && spread > 0 && low < high, "its scale is none");
   check(channels === 1 || channels === 3, `${channels} channels; one or three can be shown`);
   check(Array.isArray(layers) && layers.length > 0, "it lists no layers");
   check(data.byteLength === start + count * BYTES[precision], "it does not hold the weights that its header says");

@@ -21,25 +21,28 @@ export function continuousBernoulliQuantile(l, u) {
   return l > 0 ? 1 - x : x;
 }
 
-/** By the likelihood's name: mean(output), and sampler(seed, header) -> a function output -> draw. */
+/**
+ * By the likelihood's name: mean(constants) -> a function output -> mean, sampler(seed, constants) -> a function
+ * output -> draw. The constants: C and location + spread · output, on the data's scale, of a Gaussian.
+ */
 export const HEADS = {
   bernoulli: {
-    mean: sigmoid,
+    mean: () => sigmoid,
     sampler(seed) {
       const uniform = seededUniform(seed);
       return (l) => (uniform() < sigmoid(l) ? 1 : 0);
     },
   },
   gaussian: {
-    mean: (loc) => loc, // clamped to [0, 1] for display only
-    sampler(seed, { C }) {
+    mean: ({ location = 0, spread = 1 }) => (output) => location + spread * output, // clamped for display only
+    sampler(seed, { C, location = 0, spread = 1 }) {
       const normal = seededNormal(seed);
       const scale = Math.sqrt(0.5 / C); // c = 1/(2C)
-      return (loc) => loc + scale * normal();
+      return (output) => location + spread * output + scale * normal();
     },
   },
   "continuous-bernoulli": {
-    mean: continuousBernoulliMean,
+    mean: () => continuousBernoulliMean,
     sampler(seed) {
       const uniform = seededUniform(seed);
       return (l) => continuousBernoulliQuantile(l, uniform());
