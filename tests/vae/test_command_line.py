@@ -127,7 +127,7 @@ def test_a_packed_run_is_small_and_goes_on_with_a_fresh_optimiser_and_says_so(tr
         (("train", "--dataset", "no-such-set"), "dataset: expected one of digits, mnist"),
         (("train", "--likelihood", "bernoulli", "--C", "fit"), "C: only a gaussian likelihood can fit C"),
         (("train", "--likelihood", "bernoulli", "--binarize", "none"), "cross-entropy on grey pixels is no likelihood"),
-        (("train", "--network", "conv", "--epochs", "0"), "epochs: expected a whole number of 1 or more"),
+        (("train", "--network", "conv", "--epochs", "0"), "epochs: expected a whole number from 1 to 1,000,000,000"),
         (("train", "--C", "nan"), "C: expected a positive finite number"),
         (("train", "--lr-schedule", "steps:x"), "lr_schedule: expected constant, cosine or steps"),
         (("train", "--objective", "iwae", "--likelihood", "bernoulli", "--C", "2"), "only at C = 1"),
