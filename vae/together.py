@@ -242,6 +242,6 @@ def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:
     except ConfigError:
         return False
     first = configs[0]
-    on_gpu = torch.device(usable_device(first.device)).type == "cuda"
+    on_gpu = torch.device(usable_device("auto") if first.device == "auto" else first.device).type == "cuda"
     small = (first.batch_size or 1) / images_per_second(first, info) < SMALL_STEP
     return len(configs) > 1 and (on_gpu or (small and len(configs) >= SEVERAL))

@@ -119,6 +119,20 @@ def test_an_image_of_the_data_lands_on_its_own_code(client: TestClient, run: Pat
         np.testing.assert_allclose(answer["image"], codes.images[index].ravel(), atol=1)
         assert len(answer["log_variance"]) == 2
         assert answer["place"] is None
+        assert answer["note"] == ""
+
+
+def test_what_had_to_be_decided_about_a_picture_is_said(client: TestClient, run: Path) -> None:
+    images = codes_of(load_run(run)).images[7, 0]
+    address = f"/runs/one/encode/{weights_sha(run)}"
+    plain = client.post(address, content=png(images)).json()
+    deep = client.post(address, content=png((images.astype(np.float64) / 255 * 4095).astype(np.uint16))).json()
+    assert deep["note"] == "Its 16 bits hold 12-bit values: white is 4,095."
+    np.testing.assert_allclose(deep["z"], plain["z"], atol=0.05)
+    ink = png(np.stack([np.full_like(images, 255), images], 2))  # white, as opaque as the digit is bright
+    clear = client.post(address, content=ink).json()
+    assert clear["note"] == "What is transparent in it counts as black."
+    np.testing.assert_allclose(clear["z"], plain["z"], atol=0.05)
 
 
 @pytest.mark.parametrize("latent", ["normal", "full-normal", "bernoulli"])
