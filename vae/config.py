@@ -59,10 +59,6 @@ class Config:
                 check_text(field.name, getattr(self, field.name), field.default is None)
         _choice("binarize", self.binarize, (None, *BINARIZE))
         _choice("precision", self.precision, (None, *PRECISIONS))
-        for name in ("dataset", "likelihood", "latent", "network", "activation", "objective", "estimator", "device"):
-            value = getattr(self, name)
-            if not (isinstance(value, str) or (value is None and name in ("likelihood", "estimator"))):
-                raise ConfigError(f"{name}: expected a name, got {_short(value)}")
         for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
             value, most = getattr(self, name), MOST_OF.get(name, MOST)
             if value is not None and not _whole(value, 1, most):

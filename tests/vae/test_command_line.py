@@ -88,7 +88,7 @@ def test_auto_on_the_command_line_is_stronger_than_a_file(tmp_path: Path) -> Non
     ("content", "sentence"),
     [
         ('{"hidden": 5}', "hidden: expected"),
-        ('{"latent": []}', "latent: expected a name"),
+        ('{"latent": []}', "latent: expected a text"),
         ('{"C": 1' + "0" * 400 + "}", "at most 20 digits"),
         ('{"lr": 1e999}', "finite numbers"),
         ("[" * 2000, "inside one another"),

@@ -114,7 +114,7 @@ def test_a_line_that_is_none_of_a_history_is_left_out_and_told(run: Path) -> Non
         file.write(b'{"step": 6, "tr')  # torn: not told
     assert [line["step"] for line in runs.read_history(run)] == [1, 2, 5]
     assert "line 3, test.rate: expected a finite number, got 'abc', and 1 more" in runs.history_fault(run)
-    for value in ("![x](http://127.0.0.1:9977/k)", [], None, 0, 1e30):
+    for value in ("![x](http://127.0.0.1:9977/k)", [], None, 0, 1e31):
         with pytest.raises(Misfit, match=r"^value: expected"):
             history.check_change({"step": 9, "knob": "C", "value": value})
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vae import machine, size
+from vae import machine, memory, size
 from vae.completion import complete, likelihoods_for, needs_of
 from vae.config import MOST_LAYERS, Config
 from vae.datasets import DataInfo, describe, load_dataset
@@ -131,7 +131,7 @@ def test_the_memory_of_this_machine_is_the_least_of_its_limits(monkeypatch: pyte
     assert 0 < told <= whole
     (tmp_path / "max").write_text("1000000\n")
     (tmp_path / "none").write_text("max\n")
-    monkeypatch.setattr(machine, "CGROUP_LIMITS", [str(tmp_path / name) for name in ("none", "max", "gone")])
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", [str(tmp_path / name) for name in ("none", "max", "gone")])
     assert machine.memory() == 1_000_000
     monkeypatch.setattr(resource, "getrlimit", lambda _: (500_000, 10**9))
     assert machine.memory() == 500_000

@@ -94,7 +94,7 @@ def unreadable_data(_: Path, patch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(5, "Input/output error")
 
-    patch.setattr("vae.datasets.load_dataset", fail)
+    patch.setattr("vae.run_data.load_dataset", fail)
 
 
 def history_is_a_folder(path: Path, _: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ IN_THE_WAY: dict[str, tuple[Refuse, Request, str]] = {
     "data gone": (setting(dataset="/gone/away.npz"), MORE, "away.npz: expected a file there"),
     "no such data": (setting(dataset="nothing"), MORE, "dataset: expected one of"),
     "no such network": (setting(network="transformer"), MORE, "cannot be built by this version"),
-    "no such estimator": (setting(estimator="guess"), MORE, "names an estimator 'guess' that is not known here"),
+    "no such estimator": (setting(estimator="guess"), MORE, "config.json, estimator: expected one of"),
     "other network": (setting(hidden=(7,)), MORE, "does not fit its config"),
     "disk": (full_disk, MORE, "1 MB of disk are free"),
     "memory": (little_memory, MORE, "memory: training needs about"),
