@@ -80,7 +80,8 @@ def write_model(file: Path, images: int) -> None:
     run, pack = load_run(RUN), held_out(RUN)
     names = [f"{half}.{layer}.{key}" for half in ("encoder", "decoder") for layer in ("hidden", "out")
              for key in ("weight", "bias")]  # fmt: skip
-    weights = {name: value.numpy() for name, value in zip(names, run.model.state_dict().values(), strict=True)}
+    parameters = (value.detach().numpy() for value in run.model.parameters())
+    weights = dict(zip(names, parameters, strict=True))
     x = (pack.images[:images] / pack.scale).astype(np.float32).reshape(-1, 784)
     np.savez(file, x=x, **weights)
 

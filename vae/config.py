@@ -61,7 +61,8 @@ class Config:
         _choice("precision", self.precision, (None, *PRECISIONS))
         for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
             value, most = getattr(self, name), MOST_OF.get(name, MOST)
-            if value is not None and not _whole(value, 1, most):
+            open_choice = value is None and name not in ("latent_dim", "samples")
+            if not (open_choice or _whole(value, 1, most)):
                 raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {_short(value)}")
         if not _whole(self.seed, 0, 2**63 - 1):
             raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {_short(self.seed)}")

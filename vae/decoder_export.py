@@ -244,4 +244,4 @@ def _difference(model: Model, packed: bytes, pixel_range: float) -> float:
     mean = full_precision(model).decode(z).mean.permute(0, 2, 3, 1).double().cpu().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # then the difference is no number, and refused
         difference = np.abs(mean_pixels(packed, z.double().cpu().numpy()) - mean).max()
-    return float(difference / max(pixel_range, np.ptp(mean)))
+        return float(difference / max(pixel_range, np.ptp(mean)))

@@ -100,7 +100,8 @@ def elbo_room(weights: dict[str, Tensor], x: Tensor, samples: int, proposal: str
     hidden, latent = len(weights["encoder.hidden.bias"]), len(weights["encoder.out.bias"]) // 2
     side = math.isqrt(x.shape[1])
     model = build_model(Config(likelihood="bernoulli", hidden=(hidden,), latent_dim=latent), (1, side, side))
-    model.load_state_dict(dict(zip(model.state_dict(), weights.values(), strict=True)))
+    names = [name for name, _ in model.named_parameters()]
+    model.load_state_dict(model.state_dict() | dict(zip(names, weights.values(), strict=True)))
     generator = torch.Generator().manual_seed(0)
     found = importance_evidence(model, x.reshape(-1, 1, side, side), samples, generator, proposal=proposal)
     return float(found.iw_bound.mean()), float(found.standard_error.square().sum().sqrt()) / len(x)

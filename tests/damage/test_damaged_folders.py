@@ -68,6 +68,9 @@ class Idle:
     def position(self, path: Path) -> int:
         return 0
 
+    def told(self, path: Path) -> str:
+        return ""
+
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> Iterator[None]:

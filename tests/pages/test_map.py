@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -319,8 +320,8 @@ def test_class_names_are_text_in_figures_and_tables(fresh: None, demo: Path) -> 
         assert "&lt;a href='http://evil'&gt;c&lt;/a&gt;" in shown  # as plotly.js shows < and > literally
         assert "d &amp; e" in shown
         assert not any("<" in name for name in shown)
-    places = np.zeros((10, 2))
-    for table in (map_table(demo, MapView("plane")), pack_places(places, np.arange(10), tuple(names), ".csv").decode()):
+    codes = dataclasses.replace(codes_of(load_run(demo), "test", 10), labels=np.arange(10))
+    for table in (map_table(demo, MapView("plane")), pack_places(np.zeros((10, 2)), codes, ".csv").decode()):
         found = {row["label"] for row in csv.DictReader(io.StringIO(table))}
         assert {"'=HYPERLINK(1)", "'+1", "'-x", "'@a", "'\tb", "d & e", "7"} <= found
 

@@ -210,9 +210,8 @@ def test_other_data_are_told_before_anything_changes(
     app: AppTest, make_run: Callable[..., Path], engine: Any, state: str, button: str
 ) -> None:
     path = make_run("run", state=state)
-    content = json.loads((path / "config.json").read_text())
-    content["data"]["digest"] = "0" * 64
-    (path / "config.json").write_text(json.dumps(content))
+    config, data = runs.read_config(path)
+    runs.replace_config(path, config, {**data, "digest": "0" * 64})
     cold(app, run="run")
     before = {file.name: file.read_bytes() for file in path.glob("*.json")}
     app.button(key=button).click().run()
@@ -441,7 +440,7 @@ def test_a_train_on_that_is_refused_is_explained_and_changes_nothing(
     path = make_run("run", state="finished", dataset="/gone/away.npz")
     before = runs.read_status(path)
     cold(app, run="run").button(key="train-on").click().run()
-    assert "away.npz: expected a file there" in html(app)
+    assert "away.npz: the file that run &#x27;run&#x27; was made with is not there" in html(app)
     assert engine.submitted == []
     assert runs.read_status(path) == before
 
