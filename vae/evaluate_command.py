@@ -92,9 +92,8 @@ def _bound(result: dict[str, Any]) -> list[str]:
 
 def _exact(result: dict[str, Any]) -> list[str]:
     difference, sign = result["grid_difference"], "=" if result["converged"] else "≈"
-    worst = (
-        "" if difference is None else f"; the last grid moved image {result['worst_image']} most, by {difference:.1e}"
-    )
+    place = f"image {result['worst_image']} (row {result['worst_row']:,} of {result['rows_of']})" if difference else ""
+    worst = f"; the last grid moved {place} most, by {difference:.1e}" if difference else ""
     said = [_line(f"log p(x) {sign}", result["log_px"], result["log_px_error"], f"by {result['log_px_method']}{worst}")]
     if not result["converged"]:
         said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp: go by the importance bound")

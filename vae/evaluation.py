@@ -148,5 +148,7 @@ def evaluate_exactly(
         "kl_to_posterior": float(evidence.kl_to_posterior.mean()),
         "grid_difference": None if difference is None else float(difference.max()),
         "worst_image": evidence.worst,
+        "worst_row": None if evidence.worst is None else int(dataset.test_rows[evidence.worst]),
+        "rows_of": dataset.rows_of("test"),
         "converged": believed,
     }

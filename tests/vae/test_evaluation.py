@@ -132,7 +132,8 @@ def test_on_shipped_runs_what_is_told_is_true_within_three_errors_or_flagged(
     true = (told.iw_bound - exact.log_px).abs() <= room
     assert float((true | told.flagged).double().mean()) >= 0.95
     assert float(told.flagged.double().mean()) < 0.4  # something is claimed
-    assert float(told.iw_bound.mean()) == pytest.approx(float(exact.log_px.mean()), abs=0.1)
+    believed = ~told.flagged  # a flagged image may lie nats too low: its far mode was never drawn
+    assert float(told.iw_bound[believed].mean()) == pytest.approx(float(exact.log_px[believed].mean()), abs=0.02)
 
 
 @pytest.fixture(scope="module")
