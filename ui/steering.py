@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import look, server
-from ui.owners import current_owner, may_change
+from ui.owners import current_owner, may_change, why_not
 from vae import runs
 from vae.config import MOST, PARTS, Config, Knobs
 from vae.engines.process import gpus
@@ -19,7 +19,6 @@ from vae.start import Request, plan
 
 FULL_SPEED = "full speed"
 PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
-NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
 ADVICE = {
     "finished": "All epochs are done. Train on, or copy its settings to train again with other choices.",
     "stopped": "Continue goes on exactly where it stopped.",
@@ -72,7 +71,7 @@ def _submit(path: Path, request: Request) -> None:
 def _attempt(path: Path, action: Callable[[], object]) -> None:
     """Do it if this browser may: a disabled button is no protection."""
     if not may_change(path):
-        st.session_state["notice"] = NOT_YOURS
+        st.session_state["notice"] = why_not(path)
         return
     try:
         action()
@@ -247,7 +246,7 @@ def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
     if runs.is_shipped(path):
         look.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
     elif not mine:
-        look.note(NOT_YOURS)
+        look.note(why_not(path))
     elif status.state == "stopped" and not (path / runs.STATE).is_file():
         look.note("Continue starts it.")
     elif status.state in ADVICE:

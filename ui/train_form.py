@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui import look, server
-from ui.network import LOCAL
+from ui import look, owners, server
 from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
@@ -388,4 +387,4 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 def _files_allowed() -> bool:
     """Paths of this machine are for those who sit at it."""
-    return (st.get_option("server.address") or "") in LOCAL
+    return owners.at_this_machine()

@@ -275,6 +275,40 @@ def test_another_browsers_run_is_only_watched(
     assert engine.submitted == []
 
 
+def test_an_ownerless_run_is_only_watched_over_the_network(
+    app: AppTest, make_run: Callable[..., Path], sit: Callable[[bool], None], engine: Any
+) -> None:
+    path = make_run("run")
+    cold(app, run="run")
+    assert not app.button(key="continue").disabled
+    sit(False)
+    app.run()
+    assert {button.key for button in app.button if not button.disabled} == LEAVING
+    assert "only on the server&#x27;s own machine" in html(app)
+    steering.resume(path, runs.read_config(path)[0])  # as a forged message would
+    steering.train_on(path, runs.read_config(path)[0])
+    steering.stop(path)
+    steering.change(path, C=3.0)
+    assert runs.read_knobs(path).C is None
+    assert engine.submitted == engine.stopped == []
+
+
+def test_a_browser_without_cookies_steers_what_it_started_as_long_as_its_tab_lives(
+    app: AppTest, runs_folder: Path, sit: Callable[[bool], None], engine: Any
+) -> None:
+    sit(False)
+    cold(app).button(key="start").click().run()
+    path = only_run(runs_folder)
+    ((_, owner),) = engine.submitted
+    assert owners.recorded_owner(path) == owner
+    assert not app.button(key="stop").disabled
+    another_tab = AppTest.from_file(app._script_path, default_timeout=60)
+    cold(another_tab, run=path.name)
+    assert another_tab.button(key="stop").disabled
+    sit(True)
+    assert not another_tab.run().button(key="stop").disabled
+
+
 def test_a_demo_cannot_be_continued(app: AppTest, make_run: Callable[..., Path]) -> None:
     path = make_run("demo-digits")
     runs.mark_as_shipped(path)
