@@ -29,6 +29,7 @@ from vae import runs
 from vae.endings import StoppedBeforeTraining, refused, told
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_atomically, write_json
+from vae.parent import Parent, read_line
 from vae.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Worker:
     """Trains the run in `path` until its end, a stop, or the end of the process that asked for it."""
 
     def __init__(
-        self, path: Path, start: Start, status: runs.Status, server_gone: threading.Event, other: Worker | None = None
+        self, path: Path, start: Start, status: runs.Status, server_gone: Parent, other: Worker | None = None
     ) -> None:
         """`status`: as `mark_waiting` left it. `other`: one whose data are ours too, so that they are in memory once.
 
@@ -66,7 +67,7 @@ class Worker:
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
         self.knobs = FileKnobs(path, self.trainer, self.replay, self._beat)
-        self.knobs.server_gone = server_gone
+        self.knobs.server_gone = self.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
@@ -187,7 +188,9 @@ class Worker:
         self.status.seconds_left = None
         if step >= total and not self.trainer.record_due:
             self.status.state, self.status.message = "finished", ""
-        elif self.knobs.server_gone.is_set():
+        elif self.server_gone.is_set() and self.server_gone.resting:
+            self.status.state, self.status.message = "resting", ""
+        elif self.server_gone.is_set():
             self.status.state = "interrupted"
             self.status.message = f"The server ended at step {step:,}; continue to resume the run."
         else:
@@ -271,17 +274,17 @@ def to_line(event: Any) -> dict[str, Any]:
     return clean(dataclasses.asdict(event))
 
 
-def train_run(path: Path, server_gone: threading.Event | None = None, request: Request | None = None) -> runs.Status:
+def train_run(path: Path, server_gone: Parent | None = None, request: Request | None = None) -> runs.Status:
     """Train the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
     asked is told by `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
     return train_runs([path], server_gone, request)[0]
 
 
 def train_runs(
-    paths: Sequence[Path], server_gone: threading.Event | None = None, request: Request | None = None
+    paths: Sequence[Path], server_gone: Parent | None = None, request: Request | None = None
 ) -> list[runs.Status]:
     """Train several, as one batched step where they can share it and that pays, else one after the other."""
-    server_gone = server_gone or threading.Event()
+    server_gone = server_gone or Parent()
     with contextlib.ExitStack() as locks:
         waiting = []
         for path in paths:
@@ -310,7 +313,7 @@ def _groups(planned: list[Planned]) -> list[list[Planned]]:
     return [[one] for one in planned]
 
 
-def _train_group(group: list[Planned], server_gone: threading.Event) -> None:
+def _train_group(group: list[Planned], server_gone: Parent) -> None:
     workers: list[Worker] = []
     for path, start, status in group:
         with refused(path):
@@ -354,25 +357,11 @@ def _guarded(worker: Worker) -> Generator[bool]:
             yield True
 
 
-def _watch_stdin(server_gone: threading.Event) -> None:
-    while os.read(0, 1):
-        pass
-    server_gone.set()
-
-
-def _read_line() -> str:
-    """One line from standard input, byte by byte: what follows stays for `_watch_stdin`."""
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    return os.fsdecode(line)
-
-
 def main(arguments: list[str]) -> int:
     if arguments == ["--spare"]:
         import vae.training  # noqa: F401  torch, warm
 
-        arguments = [name for name in [_read_line()] if name]
+        arguments = [name for name in [read_line()] if name]
         if not arguments:
             return 0
     if not arguments or arguments[0].startswith("-"):
@@ -386,10 +375,10 @@ def main(arguments: list[str]) -> int:
     log = os.open(paths[0] / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    server_gone = threading.Event()
-    threading.Thread(target=_watch_stdin, args=(server_gone,), daemon=True).start()
+    parent = Parent()
+    threading.Thread(target=parent.watch, daemon=True).start()
     try:
-        train_runs(paths, server_gone)
+        train_runs(paths, parent)
     except RunUnwritable as error:  # whoever started us says it in our place: the log lies on the same disk
         return DISK_FULL if is_full(error.cause) else 1
     except ElboRoomError as error:  # the run is another process's
