@@ -6,12 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import look, server
+from ui import look
 from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.owners import may_change
 from ui.plan import overfitting
+from ui.queue_note import queue_note
 from ui.run_chooser import has_weights, ways
 from ui.steering import buttons, change, knob_panel, what_to_do
 from ui.train_form import fill_in, form
@@ -72,12 +73,6 @@ def header(path: Path, config: Config, dataset: str) -> None:
             leave("New run", ":material/add:", {})
 
 
-def queue_note(path: Path, status: runs.Status) -> None:
-    position = server.engine().position(path)
-    if status.state == "queued" and position:
-        look.note(f"Waiting: number {position} in the queue. It starts by itself.")
-
-
 def watch(path: Path) -> None:
     """The page of one run."""
     try:
@@ -97,7 +92,8 @@ def watch(path: Path) -> None:
     with left:
         buttons(path, config, status, knobs, mine)
         run_state(path.name, status.state, key="state")
-        queue_note(path, status)
+        if status.state == "queued":
+            queue_note(path)
         what_to_do(path, status, mine)
         ended = status.state in ("finished", "stopped") and config.objective != "iwae"
         if ended and (sentence := overfitting(history)):

@@ -24,6 +24,7 @@ STATES = {  # what a state is called, for people
     "starting": "starting",
     "running": "training",
     "paused": "paused",
+    "resting": "paused, its place given to another run",
     "saving": "saving",
     "finished": "finished",
     "stopped": "stopped",

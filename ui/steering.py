@@ -20,6 +20,7 @@ from vae.start import Request, plan
 FULL_SPEED = "full speed"
 PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
 ADVICE = {
+    "resting": "Another run waited and has its place. Resume puts it back into the queue; it goes on where it is.",
     "finished": "All epochs are done. Train on, or copy its settings to train again with other choices.",
     "stopped": "Continue goes on exactly where it stopped.",
     "interrupted": "Continue resumes it from its last saved state, or starts it if there is none.",
@@ -152,10 +153,11 @@ def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> 
         type="primary",
         icon=icon,
         key=label.lower(),
-        disabled=not (mine and going),
+        disabled=not (mine and (going or status.state == "resting")),
         on_click=change,
         args=(path,),
         kwargs={"paused": not knobs.paused},
+        help=None if knobs.paused else "While another run waits, a paused one gives its place up after some seconds.",
     )
     st.button(
         "Step",

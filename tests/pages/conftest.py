@@ -24,7 +24,7 @@ class RememberingEngine:
     def __init__(self) -> None:
         self.submitted: list[tuple[Path, str]] = []
         self.stopped: list[Path] = []
-        self.places: dict[Path, int] = {}
+        self.queue: list[Path] = []
         self.requests: list[Request] = []
         self.sentences: dict[Path, str] = {}
 
@@ -38,8 +38,8 @@ class RememberingEngine:
     def stop(self, path: Path) -> None:
         self.stopped.append(path)
 
-    def position(self, path: Path) -> int:
-        return self.places.get(path, 0)
+    def queued(self) -> list[Path]:
+        return self.queue
 
 
 @pytest.fixture

@@ -161,6 +161,7 @@ def test_unknown_parameters_are_left_out_with_a_notice(app: AppTest) -> None:
         ("diverged", {"continue", "undo-C"}, "Lower the learning rate"),
         ("failed", {"continue", "undo-C"}, "tries once more"),
         ("queued", {"pause", "step", "stop", "undo-C"}, ""),
+        ("resting", {"pause", "step", "stop", "undo-C"}, "Resume puts it back into the queue"),
     ],
 )
 def test_each_state_has_its_buttons_and_its_advice(
@@ -185,6 +186,17 @@ def test_the_buttons_write_knobs_and_ask_the_engine(app: AppTest, make_run: Call
         assert not runs.read_knobs(path).paused
         app.button(key="stop").click().run()
     assert engine.stopped == [path]
+
+
+def test_a_run_that_gave_its_place_up_can_be_resumed_and_stopped_but_not_stepped(
+    app: AppTest, make_run: Callable[..., Path], engine: Any
+) -> None:
+    path = make_run("run", state="resting")
+    runs.change_knobs(path, paused=True)
+    cold(app, run="run")
+    assert [app.button(key=key).disabled for key in ("resume", "step", "stop")] == [False, True, False]
+    app.button(key="resume").click().run()
+    assert not runs.read_knobs(path).paused
 
 
 def test_continue_submits_again(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
@@ -339,10 +351,12 @@ def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path])
     assert "newer version" in html(app)
 
 
-def test_the_place_in_the_queue_is_shown(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
-    path = make_run("run", state="queued")
-    engine.places[path] = 3
-    assert "number 3 in the queue" in html(cold(app, run="run"))
+def test_the_queue_is_told(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
+    first, second = make_run("first", state="queued"), make_run("second", state="queued")
+    engine.queue = [first, second]
+    assert "Waiting: number 2 in the queue. Just ahead of it waits “first”" in html(cold(app, run="second"))
+    engine.queue = []
+    assert "Waiting" not in html(cold(app, run="second"))
 
 
 def test_continue_waits_for_a_process_that_is_just_ending(

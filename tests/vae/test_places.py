@@ -1,4 +1,4 @@
-"""Places that all servers on one folder share, and paused runs that give theirs up, with a worker that trains nothing."""
+"""Places that all servers on one folder share, and paused runs that give theirs up; with fake workers."""
 
 from __future__ import annotations
 
@@ -235,7 +235,8 @@ def test_a_training_from_the_command_line_takes_a_place_and_waits_for_none(
 
     monkeypatch.setenv("ELBO_ROOM_SLOTS", "1")
     path, waiting = new_run(tmp_path), new_run(tmp_path)
-    engine, seen = make_engine(), []
+    engine = make_engine()
+    seen: list[object] = []
 
     def train_runs(paths: list[Path], request: object = None) -> None:
         (run,) = paths

@@ -68,7 +68,7 @@ def failure(path: Path, reason: str) -> str:
 
 
 def recover(root: Path | None = None) -> list[Path]:
-    """At the start of a server: runs that a killed one left "queued" or "resting" become "interrupted"; it returns them.
+    """At the start of a server: what a killed one left "queued" or "resting" becomes "interrupted" and is returned.
 
     A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
     server, or trains there, is left alone by the same lock.
