@@ -7,7 +7,6 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,6 +17,16 @@ from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DEMO = ROOT / "checkpoints" / "demo-digits-2d"
+
+
+HOLD = """
+window.held = [];
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  if (this.url.includes("_stcore/stream")) window.live = this;
+  if (window.holding && window.live === this) window.held.push(Array.from(new Uint8Array(data)));
+  else send.call(this, data);
+};"""
 
 
 def other_address() -> str:
@@ -68,6 +77,7 @@ def test_a_stranger_cannot_change_an_ownerless_run(
 
     def visit(host: str, headers: dict[str, str] | None = None) -> Page:
         context = chromium.new_context(extra_http_headers=headers or {})
+        context.add_init_script(HOLD)
         contexts.append(context)
         page = Watched(context, f"{host}:{opened.port}").page()
         page.goto(f"http://{host}:{opened.port}/train?run={path.name}")
@@ -87,13 +97,13 @@ def test_a_stranger_cannot_change_an_ownerless_run(
     button = home.get_by_role("button", name="Continue")
     expect(button).to_be_enabled()
     before = {file.name: file.read_bytes() for file in path.glob("*.json")}
-    sent = sent_by_a_press(home)
+    messages = press_in_vain(home)
     assert {file.name: file.read_bytes() for file in path.glob("*.json")} == before
 
     stranger = visit(address)  # says what the browser at home said, byte for byte
-    replay(stranger, sent)
-    expect(stranger.get_by_text("only on the server's own machine").first).to_be_visible()
-    stranger.wait_for_timeout(1500)
+    for message in messages:
+        stranger.evaluate("bytes => window.live.send(new Uint8Array(bytes))", message)
+    expect(stranger.get_by_role("status").get_by_text("only on the server's own machine")).to_be_visible()
     assert {file.name: file.read_bytes() for file in path.glob("*.json")} == before
     button.click()
     eventually(lambda: runs.read_status(path).state != "stopped")
@@ -101,37 +111,13 @@ def test_a_stranger_cannot_change_an_ownerless_run(
         context.close()
 
 
-CATCH = """() => {
-  const send = WebSocket.prototype.send;
-  window.held = [];
-  WebSocket.prototype.send = function (data) {
-    window.socket = this;
-    if (window.holding) window.held.push(Array.from(new Uint8Array(data))); else send.call(this, data);
-  };
-  window.reallySend = (bytes) => send.call(window.socket, new Uint8Array(bytes));
-}"""
-
-
-def sent_by_a_press(page: Page) -> list[list[int]]:
+def press_in_vain(page: Page) -> list[list[int]]:
     """What the browser would send at a press on Continue; nothing is sent."""
-    page.evaluate(CATCH)
     page.evaluate("window.holding = true")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_function("window.held.length > 0")
-    held = page.evaluate("window.held")
     page.evaluate("window.holding = false")
-    return held
-
-
-def replay(page: Page, messages: list[list[int]]) -> None:
-    page.evaluate(CATCH)
-    page.get_by_role("button", name="Link").click()  # sends something, so that the socket is known
-    page.get_by_role("button", name="New run").hover()
-    page.keyboard.press("Escape")
-    page.get_by_text("More").count()
-    page.wait_for_function("window.socket", timeout=10_000)
-    for message in messages:
-        page.evaluate("bytes => window.reallySend(bytes)", message)
+    return page.evaluate("window.held")
 
 
 def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
@@ -171,3 +157,30 @@ def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
     for window in (teacher, student):
         window.context.close()
         assert (window.foreign, window.complaints) == ([], [])
+
+
+def test_a_number_typed_for_one_dataset_stays_there_and_defaults_are_one_click_back(
+    server: Server, window: Watched
+) -> None:
+    page = window.page()
+    page.goto(f"{server.url}/train")
+    page.get_by_text("mnist", exact=True).click()
+    expect(page.get_by_text("60,000 to train")).to_be_visible()
+    defaults = page.get_by_role("button", name="Defaults")
+    expect(defaults).to_be_disabled()
+    page.get_by_text("More settings").click()
+    epochs = page.get_by_label("Epochs", exact=True)
+    epochs.fill("8")  # not entered: the click on the next dataset does that
+    page.get_by_text("digits", exact=True).first.click()
+    expect(page.get_by_text("1,437 to train")).to_be_visible()
+    expect(epochs).to_have_value("")
+    expect(defaults).to_be_disabled()
+    expect(page.get_by_text(re.compile("^800 epochs,"))).to_be_visible()
+    page.get_by_text("mnist", exact=True).click()
+    expect(page.get_by_text(re.compile("^8 epochs,"))).to_be_visible()
+    expect(epochs).to_have_value("8")
+    defaults.click()
+    expect(epochs).to_have_value("")
+    expect(page.get_by_text("60,000 to train")).to_be_visible()
+    expect(page.get_by_text(re.compile("^8 epochs,"))).to_have_count(0)
+    expect(defaults).to_be_disabled()

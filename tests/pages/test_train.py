@@ -119,6 +119,48 @@ def test_a_setting_that_cannot_be_is_explained_and_nothing_starts(
     assert runs.list_runs(runs_folder) == []
 
 
+def test_choices_belong_to_their_dataset_and_defaults_are_one_click_back(app: AppTest) -> None:
+    cold(app).button_group(key="train-dataset").set_value("mnist").run()
+    assert app.button(key="defaults").disabled
+    app.number_input(key="train-epochs").set_value(8)
+    app.number_input(key="train-latent_dim").set_value(10)
+    app.button_group(key="train-dataset").set_value("digits").run()
+    assert app.code[0].value == "python -m vae train --dataset digits"
+    assert app.number_input(key="train-epochs").value is None
+    app.button_group(key="train-dataset").set_value("mnist").run()
+    assert app.code[0].value == "python -m vae train --dataset mnist --latent-dim 10 --epochs 8"
+    app.button(key="defaults").click().run()
+    assert not app.exception
+    assert app.code[0].value == "python -m vae train --dataset mnist"
+    assert app.button(key="defaults").disabled
+
+
+def test_a_press_that_comes_with_the_choice_of_a_dataset_starts_it_by_its_own_defaults(
+    app: AppTest, runs_folder: Path
+) -> None:
+    cold(app).button_group(key="train-dataset").set_value("mnist").run()
+    app.number_input(key="train-epochs").set_value(8).run()
+    app.button_group(key="train-dataset").set_value("digits")
+    app.button(key="start").click().run()
+    config, _ = runs.read_config(only_run(runs_folder))
+    assert (config.dataset, config.epochs) == ("digits", 800)
+
+
+def test_files_are_for_those_who_sit_at_this_machine(
+    app: AppTest, tmp_path: Path, runs_folder: Path, sit: Callable[[bool], None]
+) -> None:
+    numpy.save(tmp_path / "own.npy", numpy.random.default_rng(0).random((20, 4, 4)))
+    cold(app).button_group(key="train-dataset").set_value("your own file").run()
+    app.text_input(key="train-path").set_value(str(tmp_path / "own.npy")).run()
+    assert not app.button(key="start").disabled
+    sit(False)
+    app.button(key="start").click().run()  # as a forged message would
+    assert not app.exception
+    assert "for those who sit at the server&#x27;s own machine" in html(app)
+    assert runs.list_runs(runs_folder) == []
+    assert "your own file" not in [option.content for option in app.button_group(key="train-dataset").options]
+
+
 def test_the_command_line_is_the_form(app: AppTest) -> None:
     cold(app)
     app.number_input(key="train-latent_dim").set_value(8)
