@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from ui.components import C_slider, link, live_charts, live_preview, live_trail,
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.owners import may_change
-from ui.plan import overfitting
+from ui.plan import overfitting, still_improving
 from ui.queue_note import queue_note
 from ui.run_chooser import has_weights, ways
 from ui.steering import buttons, change, knob_panel, what_to_do
@@ -73,6 +74,13 @@ def header(path: Path, config: Config, dataset: str) -> None:
             leave("New run", ":material/add:", {})
 
 
+def verdicts(state: str, config: Config, history: list[dict[str, Any]]) -> list[str]:
+    """What the curves of an ended run say about its length."""
+    too_long = overfitting(history) if state in ("finished", "stopped") and config.objective != "iwae" else ""
+    too_short = still_improving(history) if state == "finished" and not too_long else ""
+    return [sentence for sentence in (too_long, too_short) if sentence]
+
+
 def watch(path: Path) -> None:
     """The page of one run."""
     try:
@@ -95,8 +103,7 @@ def watch(path: Path) -> None:
         if status.state == "queued":
             queue_note(path)
         what_to_do(path, status, mine)
-        ended = status.state in ("finished", "stopped") and config.objective != "iwae"
-        if ended and (sentence := overfitting(history)):
+        for sentence in verdicts(status.state, config, history):
             look.note(sentence)
         live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:

@@ -158,7 +158,7 @@ def test_files_are_for_those_who_sit_at_this_machine(
     assert not app.exception
     assert "for those who sit at the server&#x27;s own machine" in html(app)
     assert runs.list_runs(runs_folder) == []
-    assert "your own file" not in [option.content for option in app.button_group(key="train-dataset").options]
+    assert "your own file" not in app.button_group(key="train-dataset").options
 
 
 def test_the_command_line_is_the_form(app: AppTest) -> None:
@@ -438,6 +438,17 @@ def risen() -> list[dict[str, Any]]:
 def test_an_ended_run_that_overfits_says_so(app: AppTest, make_run: Callable[..., Path]) -> None:
     make_run("run", state="finished", history=risen())
     assert "lowest at step 200 (−14.0 nats)" in html(cold(app, run="run"))
+
+
+@pytest.mark.parametrize(("state", "told"), [("finished", True), ("stopped", False)])
+def test_a_finished_run_that_still_improves_says_so(
+    app: AppTest, make_run: Callable[..., Path], state: str, told: bool
+) -> None:
+    losses = [{"elbo": 2.0 * i - 500, "loss": 500 - 2.0 * i} for i in range(101)]
+    make_run("run", state=state, history=[{"step": i, "train": loss} for i, loss in enumerate(losses)])
+    page = html(cold(app, run="run"))
+    assert ("Still improving: the training −ELBO fell by 18.0 ± 0.0 nats" in page) == told
+    assert "Train on to see where it ends" in page or not told
 
 
 def test_the_importance_weighted_bound_is_not_judged_by_its_elbo(app: AppTest, make_run: Callable[..., Path]) -> None:
