@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
+Store = MutableMapping[Any, Any]  # Streamlit's takes numbers as keys too
 OWN_FILE = "your own file"
 AUTOMATIC = "automatic"
 DEFAULTS: dict[str, Any] = {
@@ -43,17 +44,17 @@ def key(field: str) -> str:
     return f"train-{field}"
 
 
-def value(store: Mapping[str, Any], field: str) -> Any:
+def value(store: Store, field: str) -> Any:
     return store.get(key(field), DEFAULTS[field])
 
 
-def dataset(store: Mapping[str, Any]) -> str:
+def dataset(store: Store) -> str:
     """The chosen dataset's name, or the path that was typed, "" before that."""
     chosen = value(store, "dataset")
     return str(value(store, "path")).strip() if chosen == OWN_FILE else chosen
 
 
-def follow(store: MutableMapping[str, Any], is_data: Callable[[str], bool]) -> None:
+def follow(store: Store, is_data: Callable[[str], bool]) -> None:
     """After the choice of a dataset: keep what was chosen for the last one, show what was chosen for this one.
 
     What was chosen before a file had been named is meant for it. `is_data`: whether a path names a file of images.
@@ -68,7 +69,7 @@ def follow(store: MutableMapping[str, Any], is_data: Callable[[str], bool]) -> N
     _show(store, kept.pop(now, {}))
 
 
-def fill_in(store: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+def fill_in(store: Store, values: Mapping[str, Any]) -> None:
     """Show these values, of a run whose settings are copied, instead of what was chosen for their dataset."""
     if (before := store.get(SHOWN)) is not None:
         store.setdefault(KEPT, {})[before] = _chosen(store)
@@ -77,20 +78,20 @@ def fill_in(store: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
         store[key(field)] = values.get(field, default)
 
 
-def is_changed(store: Mapping[str, Any]) -> bool:
+def is_changed(store: Store) -> bool:
     """Whether anything that belongs to the dataset was chosen otherwise than it ships."""
     return any(value(store, field) != DEFAULTS[field] for field in CHOICES)
 
 
-def reset(store: MutableMapping[str, Any]) -> None:
+def reset(store: Store) -> None:
     """Show what ships; the dataset and the name stay."""
     _show(store, {})
 
 
-def _chosen(store: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(store: Store) -> dict[str, Any]:
     return {field: value(store, field) for field in CHOICES}
 
 
-def _show(store: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+def _show(store: Store, values: Mapping[str, Any]) -> None:
     for field in CHOICES:
         store[key(field)] = values.get(field, DEFAULTS[field])

@@ -127,16 +127,17 @@ def still_improving(history: list[dict[str, Any]]) -> str:
     history: the run's lines.
     """
     records = [line for line in _since_C(history) if line.get("train")]
+    first, last = (records[0]["step"], records[-1]["step"]) if records else (0, 0)
     for part, name in (("test", "held-out"), ("train", "training")):
         losses = [(line["step"], loss) for line in records if (loss := _loss(line, part)) is not None]
-        last_tenth = [point for point in losses if point[0] > losses[-1][0] - (losses[-1][0] - losses[0][0]) / 10]
+        last_tenth = [point for point in losses if point[0] > last - (last - first) / 10]
         if len(last_tenth) < LEAST_POINTS:
             continue
         fall, error = _fall(last_tenth)
         if fall <= max(2 * error, 1.0, 0.01 * abs(losses[0][1] - losses[-1][1])):
             return ""
-        newest = records[-1][part] or {}
-        what = "−ELBO" if math.isclose(losses[-1][1], -newest.get("elbo", math.nan), rel_tol=1e-3) else "loss"
+        elbo = next(line[part]["elbo"] for line in reversed(records) if _loss(line, part) is not None)
+        what = "−ELBO" if elbo is not None and math.isclose(losses[-1][1], -elbo, rel_tol=1e-3) else "loss"
         return (
             f"Still improving: the {name} {what} fell by {fall:,.1f} ± {error:,.1f} nats over the last tenth of its "
             "records. Train on to see where it ends."
@@ -148,7 +149,7 @@ def _loss(line: dict[str, Any], part: str) -> float | None:
     """What is minimised, nats per image; of older runs, which did not record it, −ELBO."""
     means = line.get(part) or {}
     elbo = means.get("elbo")
-    return means.get("loss", None if elbo is None else -elbo)
+    return means.get("loss", None if elbo is None else -elbo)  # None where it was not finite
 
 
 def _fall(points: list[tuple[int, float]]) -> tuple[float, float]:

@@ -178,7 +178,7 @@ def _behind() -> None:
         )
     with third:
         look.label("Training")
-        st.number_input("Epochs", 1, 1_000_000, key=_key("epochs"), placeholder="a minute or two", **keep)
+        st.number_input("Epochs", 1, 1_000_000, key=_key("epochs"), placeholder="1–2 minutes", **keep)
         st.number_input("Batch size", 1, 100_000, key=_key("batch_size"), placeholder=AUTOMATIC, **keep)
         st.number_input(
             "Learning rate", 1e-6, 1.0, format="%g", key=_key("lr"), step=1e-4, placeholder=AUTOMATIC,

@@ -150,6 +150,16 @@ def test_its_error_is_that_of_the_straight_line() -> None:
     assert f"fell by {fall:.1f} ± {error:.1f} nats" in still_improving(curve("train", losses))
 
 
+def test_what_was_held_out_long_ago_does_not_speak_for_the_end() -> None:
+    falling = curve("train", [1000.0 - 2 * i for i in range(101)])
+    flat = {"test": {"elbo": -5.0, "loss": 5.0}}
+    assert "held-out" not in still_improving([{**line, **(flat if line["step"] < 900 else {})} for line in falling])
+    assert still_improving([{**line, **flat} for line in falling]) == ""
+    assert "training −ELBO fell by 18.0" in still_improving(
+        [{**line, **(flat if line["step"] < 930 else {})} for line in falling]
+    ), "three points of the last tenth are no line"
+
+
 NOISE = [20.0 * (-1) ** i for i in range(101)]
 
 
