@@ -16,12 +16,14 @@ EVERY = 2.0  # seconds between two looks
 
 @st.fragment(run_every=EVERY)
 def queue_note(path: Path) -> None:
-    """The note, kept up to date; nothing for a run that does not wait here."""
-    engine = server.engine()
-    queue = engine.queued()
-    if runs.read_status(path).state == "queued" and path in queue:
-        ahead = queue[: queue.index(path)]
-        look.note(sentence(ahead, places.at_work(path.parent), current_owner()))
+    """The note, kept up to date; nothing for a run that does not wait."""
+    queue = server.engine().queued()
+    if runs.read_status(path).state != "queued":
+        return
+    if path in queue:
+        look.note(sentence(queue[: queue.index(path)], places.at_work(path.parent), current_owner()))
+    elif runs.is_locked(path):
+        look.note("It waits for its turn in another server on this folder of runs.")
 
 
 def sentence(ahead: list[Path], at_work: list[Path], owner: str) -> str:

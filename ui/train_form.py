@@ -36,9 +36,11 @@ def fill_in(config: Config) -> list[str]:
 
     own = config.dataset not in DATASETS
     values, left_out = copied(config)
+    values |= {"dataset": OWN_FILE, "path": config.dataset} if own else {}
+    if own and not _files_allowed():
+        values |= {"dataset": DEFAULTS["dataset"], "path": ""}
+        left_out.append("dataset")
     values |= {
-        "dataset": OWN_FILE if own else config.dataset,
-        "path": config.dataset if own else "",
         "C": "" if config.C is None else f"{config.C}",
         "hidden": ", ".join(map(str, config.hidden or ())),
     }

@@ -384,6 +384,18 @@ def test_copying_the_settings_fills_the_form(app: AppTest, make_run: Callable[..
     assert (config.lr, config.precision) == (3e-4, "bfloat16")
 
 
+def test_copied_settings_of_a_file_tell_a_stranger_that_the_images_are_others(
+    app: AppTest, make_run: Callable[..., Path], sit: Callable[[bool], None]
+) -> None:
+    make_run("old", dataset="/home/somebody/faces.npz", latent_dim=7)
+    sit(False)
+    cold(app, **{"from": "old"})
+    assert "does not offer (dataset)" in html(app)
+    assert app.button_group(key="train-dataset").value == "digits"
+    assert app.number_input(key="train-latent_dim").value == 7
+    assert "somebody" not in html(app)
+
+
 def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path]) -> None:
     path = make_run("run")
     content = json.loads((path / "config.json").read_text())
@@ -399,6 +411,8 @@ def test_the_queue_is_told(app: AppTest, make_run: Callable[..., Path], engine: 
     assert "Waiting: number 2 in the queue. Just ahead of it waits “first”" in html(cold(app, run="second"))
     engine.queue = []
     assert "Waiting" not in html(cold(app, run="second"))
+    with runs.run_lock(second):
+        assert "in another server" in html(cold(app, run="second"))
 
 
 def test_continue_waits_for_a_process_that_is_just_ending(

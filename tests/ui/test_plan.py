@@ -169,7 +169,7 @@ NOISE = [20.0 * (-1) ** i for i in range(101)]
         [],
         curve("train", [1000.0 - 100 * i for i in range(20)]),  # too few for an error
         curve("train", [1000.0 - 2 * i + e for i, e in enumerate(NOISE)]),  # no more than the records' noise
-        curve("train", [1000 * math.exp(-i / 10) for i in range(101)]),  # all but the last 1 % came before
+        curve("train", [1e5 * math.exp(-i / 20) for i in range(101)]),  # 382 nats, but less than 1 % of the whole fall
         curve("train", [500.0 + i for i in range(101)]),  # it rises
         curve("train", [10 - 0.05 * i for i in range(101)]),  # half a nat
         [*curve("train", [1000.0 - 2 * i for i in range(101)]), {"step": 1000, "knob": "C", "value": 2.0}],

@@ -41,7 +41,8 @@ class FakeWorker:
         status.step = int(saved.read_text()) if saved.exists() else 0
         while (ending := self._ending(status.step)) is None:
             time.sleep(self.seconds)
-            status.state = "paused" if runs.read_knobs(self.path).paused else "running"
+            knobs = runs.read_knobs(self.path)
+            status.state, status.knobs_revision = "paused" if knobs.paused else "running", knobs.revision
             if status.state == "paused":
                 runs.write_status(self.path, status)
                 continue

@@ -99,6 +99,21 @@ def test_a_short_pause_keeps_its_place(tmp_path: Path, make_engine: MakeEngine) 
     assert state(second) == "finished"
 
 
+def test_whoever_steps_or_turns_a_paused_run_keeps_its_place(tmp_path: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(pause_limit=1.5)
+    first, second = new_run(tmp_path, steps=LONG), new_run(tmp_path)
+    engine.submit(first)
+    wait_for_state(first, "running")
+    engine.submit(second)
+    runs.change_knobs(first, paused=True)
+    for C in range(1, 11):
+        time.sleep(0.2)
+        runs.change_knobs(first, C=float(C))
+    assert (state(first), state(second)) == ("paused", "queued")
+    until(lambda: state(second) == "finished")
+    assert state(first) == "resting"
+
+
 def test_no_more_runs_rest_than_wait_and_the_longest_paused_first(tmp_path: Path, make_engine: MakeEngine) -> None:
     engine = make_engine(slots=2, pause_limit=0.3)
     paused = [new_run(tmp_path, steps=LONG) for _ in range(2)]
@@ -136,6 +151,11 @@ def resting_run(root: Path, make_engine: MakeEngine) -> tuple[LocalEngine, Path,
 def test_a_resting_run_can_be_stopped_and_continued(tmp_path: Path, make_engine: MakeEngine) -> None:
     engine, resting, other = resting_run(tmp_path, make_engine)
     step = runs.read_status(resting).step
+    (resting / "knobs.json").rename(resting / "kept.json")
+    (resting / "knobs.json").write_text("{")  # damaged: it neither wakes nor is it lost
+    time.sleep(0.3)
+    assert state(resting) == "resting"
+    (resting / "kept.json").replace(resting / "knobs.json")
     engine.stop(resting)
     assert (state(resting), runs.read_status(resting).step) == ("stopped", step)
     assert runs.read_status(resting).message == f"Stopped at step {step:,} of {LONG:,}."

@@ -250,8 +250,7 @@ class LocalEngine:
             job.killed = job.killed or f"it did not react to stop for {self._stop_limit:g} s"
         if job.killed:
             job.worker.kill()
-        since = now if job.paused_since is None else job.paused_since
-        job.paused_since = since if status.state == "paused" else None
+        job.hear(status, now)
 
     def _start_waiting(self, now: float) -> None:
         """Give the free places to those whose turn it is."""
@@ -270,21 +269,20 @@ class LocalEngine:
     def _make_room(self, now: float) -> None:
         """Let the run rest that has been paused for longest, where another one waits for a place."""
         job = paused_longest(self._working(), now, self._pause_limit)
+        if job is None or job.worker is None:
+            return
         coming = sum(job.resting for job in self._working())  # places that are about to be free
-        wanted = len(self._queue()) > coming or (
-            job and not coming and self._elsewhere.waits(job.key.parent, self._jobs)
-        )
-        if job is not None and job.worker is not None and wanted:
+        if len(self._queue()) > coming or (not coming and self._elsewhere.waits(job.key.parent, self._jobs)):
             job.resting = True
             job.worker.let_rest()
 
     def _perhaps_wake(self, job: Job, now: float) -> None:
         """A run that rests and was resumed waits for its turn, behind those that wait already."""
-        if not runs.read_knobs(job.path).paused:
-            write_state(job.path, "queued")
-            job.resting = False
-            self._jobs[job.key] = self._jobs.pop(job.key)
-            self._changed.notify_all()
+        with contextlib.suppress(RunError):  # damaged knobs wake nobody
+            if not runs.read_knobs(job.path).paused:
+                write_state(job.path, "queued")
+                job.resting = False
+                self._jobs[job.key] = self._jobs.pop(job.key)
 
     def _ended(self, job: Job, code: int) -> None:
         """A worker is gone: the run has ended, or it crashed and is resumed once."""
@@ -322,7 +320,7 @@ class LocalEngine:
             self._drop(job, "stopped", stopped_at(job.path))
         else:
             write_state(job.path, "resting")
-        self._changed.notify_all()
+            self._changed.notify_all()
 
     def _launch(self, job: Job, now: float) -> None:
         if job.lock is not None:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from vae.engines.places import Place
 from vae.engines.process import Worker
 from vae.errors import ConfigError
+from vae.runs import Status
 
 
 @dataclass(eq=False)
@@ -27,7 +28,8 @@ class Job:
     worker: Worker | None = None
     place: Place | None = None
     resting: bool = False  # paused, without a place; while there is still a worker: on its way to that
-    paused_since: float | None = None  # by our clock
+    paused_since: float | None = None  # by our clock; a step or a turned knob counts as a new pause
+    touched: tuple[int, int] = (0, 0)  # step and revision of the knobs, as last told
     crashes: int = 0
     heartbeat: float = 0.0  # the status's, by its own clock; only compared for being the same
     seen: float = 0.0  # when it last changed, by our clock, which a suspended laptop or a corrected one leaves alone
@@ -37,6 +39,14 @@ class Job:
     @property
     def waits(self) -> bool:
         return self.worker is None and not self.resting
+
+    def hear(self, status: Status, now: float) -> None:
+        """What its worker tells; `now` by our clock."""
+        before, self.touched = self.touched, (status.step, status.knobs_revision)
+        if status.state != "paused":
+            self.paused_since = None
+        elif self.paused_since is None or before != self.touched:
+            self.paused_since = now
 
     def give_back(self) -> None:
         """Let go of the place and of the run's lock."""
