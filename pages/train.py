@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from ui import look, server
+from ui import look
 from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
 from ui.evidence_panel import evidence_panel
 from ui.gallery import facts
 from ui.limits import limits_note
 from ui.owners import may_change
-from ui.plan import overfitting
+from ui.plan import overfitting, still_improving
+from ui.queue_note import queue_note
 from ui.run_chooser import has_weights, ways
 from ui.steering import buttons, change, knob_panel, what_to_do
 from ui.train_form import fill_in, form
@@ -73,10 +75,11 @@ def header(path: Path, config: Config, dataset: str) -> None:
             leave("New run", ":material/add:", {})
 
 
-def queue_note(path: Path, status: runs.Status) -> None:
-    position = server.engine().position(path)
-    if status.state == "queued" and position:
-        look.note(f"Waiting: number {position} in the queue. It starts by itself.")
+def verdicts(state: str, config: Config, history: list[dict[str, Any]]) -> list[str]:
+    """What the curves of an ended run say about its length."""
+    too_long = overfitting(history) if state in ("finished", "stopped") and config.objective != "iwae" else ""
+    too_short = still_improving(history) if state == "finished" and not too_long else ""
+    return [sentence for sentence in (too_long, too_short) if sentence]
 
 
 def watch(path: Path) -> None:
@@ -98,10 +101,10 @@ def watch(path: Path) -> None:
     with left:
         buttons(path, config, status, knobs, mine)
         run_state(path.name, status.state, key="state")
-        queue_note(path, status)
+        if status.state == "queued":
+            queue_note(path)
         what_to_do(path, status, mine)
-        ended = status.state in ("finished", "stopped") and config.objective != "iwae"
-        if ended and (sentence := overfitting(history)):
+        for sentence in verdicts(status.state, config, history):
             look.note(sentence)
         live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:

@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 # A module of vae imports from earlier lines only; modules of one line do not import one another.
 LAYERS = [
-    ["errors", "streams"],
+    ["errors", "streams", "parent"],
     ["application", "noise", "plain", "files", "memory"],
     ["checked_json"],
     [

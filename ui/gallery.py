@@ -24,6 +24,7 @@ STATES = {  # what a state is called, for people
     "starting": "starting",
     "running": "training",
     "paused": "paused",
+    "resting": "paused, its place given to another run",
     "saving": "saving",
     "finished": "finished",
     "stopped": "stopped",
@@ -57,6 +58,7 @@ class Card:
     distortion: float | None = None  # held out, nats per image
     rate: float | None = None
     elbo_error: float | None = None  # standard error of the held-out mean of −(distortion + rate), nats
+    squared_error: float | None = None  # ‖x − f(z)‖², held out, pixel² per image
     picture: Picture | None = None
     problem: str = ""
 
@@ -90,20 +92,31 @@ def _read_card(path: Path) -> Card:
         _modified(path / "config.json"),
         status.state,
         dataset=str(data.get("name", config.dataset)),
-        facts=facts(config, record.get("C")),
+        facts=facts(config, record.get("C"), asked_C(path, config)),
         step=status.step,
         total_steps=status.total_steps,
         distortion=test.get("distortion"),
         rate=test.get("rate"),
         elbo_error=test.get("elbo_error"),
+        squared_error=test.get("squared_error"),
         picture=picture(path),
     )
 
 
-def facts(config: Config, C: float | None = None) -> str:
-    """`d = 2 · gaussian, C = 36.2 (fitted)`: what tells runs apart. C: the newest value, if any."""
-    fitted = " (fitted)" if config.C == "fit" and C is not None else ""
-    newest = config.C if C is None else f"{C:.3g}"
+def asked_C(path: Path, config: Config) -> float | str | None:
+    """What was last asked for: the C that was turned to, else the config's; "fit" while it is learned."""
+    try:
+        turned = runs.read_knobs(path).C
+    except RunError:
+        turned = None
+    return config.C if turned is None else turned
+
+
+def facts(config: Config, C: float | None = None, asked: float | str | None = None) -> str:
+    """`d = 2 · gaussian, C = 36.2 (fitted)`: what tells runs apart. C: the newest value, if any; asked: `asked_C`."""
+    asked = config.C if asked is None else asked
+    fitted = " (fitted)" if asked == "fit" and C is not None else ""
+    newest = asked if C is None else f"{C:.3g}"
     value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
     codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
     full = ", full covariance" if config.latent == "full-normal" else ""
@@ -171,9 +184,12 @@ def card_html(card: Card) -> str:
     head = f'{top}<p class="er-card-name"><bdi>{escape(card.name)}</bdi></p>'
     if card.problem:
         return f'{head}<p class="er-card-facts">{escape(card.problem)}</p>{state_html(card)}'
+    shown = [("distortion", "Distortion", card.distortion, "nats"), ("rate", "Rate", card.rate, "nats")]
+    if card.squared_error is not None:
+        shown.insert(0, ("distortion", "Squared error", card.squared_error, "px²"))
     terms = "".join(
-        f'<div><dt class="er-{kind}">{kind.capitalize()}</dt><dd>{number(value)} <small>nats</small></dd></div>'
-        for kind, value in (("distortion", card.distortion), ("rate", card.rate))
+        f'<div><dt class="er-{kind}">{name}</dt><dd>{number(value)} <small>{unit}</small></dd></div>'
+        for kind, name, value, unit in shown
     )
     if card.distortion is not None and card.rate is not None:
         error = f" ± {number(card.elbo_error)}" if card.elbo_error else ""

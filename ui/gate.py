@@ -31,6 +31,7 @@ from vae.runs import runs_root
 
 YEAR = 365 * 86_400
 REASONS_TOLD = 20  # to the terminal
+HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a visitor's own is taken off
 
 
 def inline_scripts() -> str:
@@ -105,7 +106,8 @@ def without_dialogs(send: Send) -> Send:
 
 
 class Gate:
-    """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it.
+    """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it, and the header `HERE` for pages, which
+    see nothing of a request but its headers.
 
     admit: who may come in. ancestors: the sites that may show the app in a frame.
     """
@@ -126,6 +128,9 @@ class Gate:
         headers = Headers(scope=scope)
         visitor = visitor_id(cookie_parser(headers.get("cookie", "")))
         scope.setdefault("state", {})["owner"] = owner = owner_id(visitor)
+        here = network.from_this_machine((scope.get("client") or ("",))[0], headers)
+        others = [(name, value) for name, value in scope["headers"] if name.lower() != HERE.encode()]
+        scope["headers"] = [*others, *([(HERE.encode(), b"1")] if here else [])]
         reason = network.refusal(headers)
         if not reason and not self.admit(scope, owner):
             reason = "This server asks for an invitation."

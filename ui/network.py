@@ -19,6 +19,7 @@ from streamlit import config, net_util
 from vae.errors import ConfigError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
+FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
 FRAMES = "ELBO_ROOM_FRAME_ANCESTORS"
 _SITE = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
 
@@ -102,6 +103,23 @@ def host_allowed(name: str) -> bool:
     )
 
 
+def from_this_machine(client: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request comes from a program on the server's own machine; `client`: the peer's address by TCP.
+
+    Headers can only take this away, never give it. A proxy on this machine has a local address too: what it passes on
+    shows in its headers or in the Host, and where the settings tell of a proxy nothing is taken for local, because it
+    may pass on a Host that its visitor made up.
+    """
+    passed_on = any(name.lower().startswith(("x-forwarded-", *FORWARDING)) for name in headers)
+    return _is_loopback(client) and hostname(headers.get("host", "")) in LOCAL and not passed_on and not _proxied()
+
+
+def _proxied() -> bool:
+    """Whether the settings name a site that is not this machine: others may come through a proxy that runs here."""
+    sites = (hostname(site.partition("://")[2]) for site in own_origins())
+    return any(name not in LOCAL for name in (*config.get_option("server.allowedHosts"), *sites))
+
+
 def origin_for_others(url: str) -> str | None:
     """Where others reach what this visitor sees at `url`: "" there too; another origin where the visitor sits at the
     server itself; None where nobody else reaches it."""
@@ -178,6 +196,14 @@ def _split(address: str) -> SplitResult | None:
 
 def _plain(origin: str) -> str:
     return origin.strip().rstrip("/").lower()
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
 
 
 def _is_ip(name: str) -> bool:

@@ -1,28 +1,42 @@
-"""Who may stop, rename or delete a run: the browser that started it.
+"""Who may steer, rename or delete a run: the browser that started it.
 
-The owner is recorded in the run's directory (`owner.json`), so it survives the server. A run without a record was
-started from the command line and belongs to whoever sits at this machine.
+    owner.json          may change the run
+    a browser's id      that browser
+    a tab's id          that tab, as long as it lives (its browser keeps no cookies), and whoever sits at this machine
+    none                whoever sits at this machine: the run was started from the command line
+    cannot be read      nobody
+
+It lies in the run's directory, so it survives the server. Whoever sits at this machine: `network.from_this_machine`.
 """
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import streamlit as st
 
-from ui.gate import owner_id, visitor_id
+from ui.gate import HERE, owner_id, visitor_id
 from vae import runs
 from vae.checked_json import fields, text
 from vae.errors import RunDamaged
 from vae.files import write_json
 
 UNREADABLE = "?"  # no owner id: those are digits
+TAB = "tab-"  # what the ids of tabs begin with
 OWNER = fields(("owner",), owner=text(100))
+NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
+ONLY_HERE = (
+    "No browser is recorded as this run's owner: it can be watched here, and its settings copied, but steered, renamed "
+    "and deleted only on the server's own machine, at localhost."
+)
 
 
 def current_owner() -> str:
-    """This browser's owner id, "" where it keeps no cookies."""
-    return owner_id(visitor_id(st.context.cookies))
+    """This browser's owner id; where it keeps no cookies, this tab's."""
+    if owner := owner_id(visitor_id(st.context.cookies)):
+        return owner
+    return str(st.session_state.setdefault("tab-owner", TAB + secrets.token_hex(12)))
 
 
 def record_owner(path: Path, owner: str) -> None:
@@ -40,9 +54,26 @@ def recorded_owner(path: Path) -> str:
         return UNREADABLE
 
 
+def at_this_machine() -> bool:
+    """Whether this page is open in a browser on the server's own machine. The gate says so, no visitor can."""
+    return st.context.headers.get(HERE) == "1"
+
+
 def may_change(path: Path, owner: str | None = None) -> bool:
     """Whether this browser may steer, rename and delete the run."""
     if runs.is_shipped(path):
         return False
     recorded = recorded_owner(path)
-    return not recorded or recorded == (current_owner() if owner is None else owner)
+    if recorded and recorded == (current_owner() if owner is None else owner):
+        return True
+    return _nobodys(recorded) and at_this_machine()
+
+
+def why_not(path: Path) -> str:
+    """What to tell a browser that may not change the run."""
+    return ONLY_HERE if _nobodys(recorded_owner(path)) else NOT_YOURS
+
+
+def _nobodys(recorded: str) -> bool:
+    """Whether no browser can come back as the owner."""
+    return not recorded or recorded.startswith(TAB)

@@ -12,6 +12,7 @@ from vae.datasets import DataInfo
 from vae.errors import ConfigError
 
 WATCHABLE = 60.0  # seconds that a run should last to be watched
+LEAST_POINTS = 5  # of a line with an error
 PACES = (1, 2, 5, 10, 20, 50, 100, 150, 200, 500, 1000)  # steps per second on offer besides full speed
 
 
@@ -90,14 +91,19 @@ def _elbo(line: dict[str, Any], part: str) -> float | None:
     return (line.get(part) or {}).get("elbo")
 
 
+def _since_C(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines since the last change of C."""
+    changes = [i for i, line in enumerate(history) if line.get("knob") == "C"]
+    return history[changes[-1] + 1 if changes else 0 :]
+
+
 def overfitting(history: list[dict[str, Any]]) -> str:
     """A sentence if the held-out −ELBO ended more than 1 nat and 2 % above its lowest while training went on to
     improve; empty otherwise. Only measurements since the last change of C, and on one number of images, compare.
 
     history: the run's lines.
     """
-    changes = [i for i, line in enumerate(history) if line.get("knob") == "C"]
-    lines = history[changes[-1] + 1 if changes else 0 :]
+    lines = _since_C(history)
     measured = [line for line in lines if all(_elbo(line, part) is not None for part in ("train", "test"))]
     measured = [line for line in measured if line["test"].get("images") == measured[0]["test"].get("images")]
     if not measured:
@@ -111,3 +117,48 @@ def overfitting(history: list[dict[str, Any]]) -> str:
         f"Held-out −ELBO was lowest at step {best['step']:,} ({low} nats) and has risen to {high} since: "
         "what is learned after that fits the training images only."
     )
+
+
+def still_improving(history: list[dict[str, Any]]) -> str:
+    """A sentence if what is minimised still fell over the last tenth of the records since C was last turned: by more
+    than two standard errors of the straight line through them, 1 nat, and 1 % of its whole fall; empty otherwise.
+    Held-out where that was measured often enough, else training.
+
+    history: the run's lines.
+    """
+    records = [line for line in _since_C(history) if line.get("train")]
+    first, last = (records[0]["step"], records[-1]["step"]) if records else (0, 0)
+    for part, name in (("test", "held-out"), ("train", "training")):
+        losses = [(line["step"], loss) for line in records if (loss := _loss(line, part)) is not None]
+        last_tenth = [point for point in losses if point[0] > last - (last - first) / 10]
+        if len(last_tenth) < LEAST_POINTS:
+            continue
+        fall, error = _fall(last_tenth)
+        if fall <= max(2 * error, 1.0, 0.01 * abs(losses[0][1] - losses[-1][1])):
+            return ""
+        elbo = next(line[part]["elbo"] for line in reversed(records) if _loss(line, part) is not None)
+        what = "−ELBO" if elbo is not None and math.isclose(losses[-1][1], -elbo, rel_tol=1e-3) else "loss"
+        return (
+            f"Still improving: the {name} {what} fell by {fall:,.1f} ± {error:,.1f} nats over the last tenth of its "
+            "records. Train on to see where it ends."
+        )
+    return ""
+
+
+def _loss(line: dict[str, Any], part: str) -> float | None:
+    """What is minimised, nats per image; of older runs, which did not record it, −ELBO."""
+    means = line.get(part) or {}
+    elbo = means.get("elbo")
+    return means.get("loss", None if elbo is None else -elbo)  # None where it was not finite
+
+
+def _fall(points: list[tuple[int, float]]) -> tuple[float, float]:
+    """By how much the least-squares line through (step, value) falls from the first to the last, and the standard
+    error of that."""
+    steps, values = zip(*points, strict=True)
+    middle, mean = sum(steps) / len(steps), sum(values) / len(values)
+    spread = sum((step - middle) ** 2 for step in steps)
+    slope = sum((step - middle) * (value - mean) for step, value in points) / spread
+    rest = sum((value - mean - slope * (step - middle)) ** 2 for step, value in points)
+    span = steps[-1] - steps[0]
+    return -slope * span, span * math.sqrt(rest / (len(points) - 2) / spread)

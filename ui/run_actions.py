@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import look
-from ui.owners import may_change
+from ui.owners import may_change, why_not
 from vae import runs
 from vae.errors import ElboRoomError
 
@@ -54,7 +54,7 @@ def _restored(trashed: Path) -> None:
 
 def _attempt(path: Path, action: Callable[[], object]) -> None:
     if not may_change(path):
-        st.session_state["notice"] = "Another browser started this run; only there it can be renamed or deleted."
+        st.session_state["notice"] = why_not(path)
         return
     try:
         action()

@@ -17,7 +17,7 @@ import streamlit as st
 from ui import look
 from ui.components.address import complete_address
 from ui.components.link import link
-from ui.gallery import STATES, facts, last_measured
+from ui.gallery import STATES, asked_C, facts, last_measured
 from vae import runs
 from vae.errors import RunDamaged, RunError, RunNotFound
 
@@ -86,7 +86,9 @@ def describe_run(path: Path) -> str:
         return ""
     state = runs.read_status(path).state
     C = last_measured(path).get("C")
-    return f"{data.get('name', config.dataset)} · {facts(config, C)} · {STATES.get(state, state)}"
+    return (
+        f"{data.get('name', config.dataset)} · {facts(config, C, asked_C(path, config))} · {STATES.get(state, state)}"
+    )
 
 
 def _select(

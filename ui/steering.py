@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import look, server
-from ui.owners import current_owner, may_change
+from ui.owners import current_owner, may_change, why_not
 from vae import runs
 from vae.config import FIRST_STEPS, MOST, PARTS, Config, Knobs
 from vae.engines.process import gpus
@@ -19,8 +19,8 @@ from vae.start import Request, plan
 
 FULL_SPEED = "full speed"
 PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
-NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
 ADVICE = {
+    "resting": "Another run waited and has its place. Resume puts it back into the queue; it goes on where it is.",
     "finished": "All epochs are done. Train on, or copy its settings to train again with other choices.",
     "stopped": "Continue goes on exactly where it stopped.",
     "interrupted": "Continue resumes it from its last saved state, or starts it if there is none.",
@@ -75,7 +75,7 @@ def _submit(path: Path, request: Request) -> None:
 def _attempt(path: Path, action: Callable[[], object]) -> None:
     """Do it if this browser may: a disabled button is no protection."""
     if not may_change(path):
-        st.session_state["notice"] = NOT_YOURS
+        st.session_state["notice"] = why_not(path)
         return
     try:
         action()
@@ -156,10 +156,11 @@ def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> 
         type="primary",
         icon=icon,
         key=label.lower(),
-        disabled=not (mine and going),
+        disabled=not (mine and (going or status.state == "resting")),
         on_click=change,
         args=(path,),
         kwargs={"paused": not knobs.paused},
+        help=None if knobs.paused else "While another run waits, a paused one gives its place up after some seconds.",
     )
     st.button(
         "Step",
@@ -250,7 +251,7 @@ def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
     if runs.is_shipped(path):
         look.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
     elif not mine:
-        look.note(NOT_YOURS)
+        look.note(why_not(path))
     elif status.state == "stopped" and not (path / runs.STATE).is_file():
         look.note("Continue starts it.")
     elif status.state == "diverged" and status.step <= FIRST_STEPS:

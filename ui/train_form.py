@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui import look, server
-from ui.network import LOCAL
+from ui import form_values, look, owners, server
+from ui.form_values import AUTOMATIC, DEFAULTS, OWN_FILE
+from ui.form_values import key as _key
 from ui.owners import current_owner, record_owner
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
@@ -18,8 +19,6 @@ from vae.start import check_room
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
 
-OWN_FILE = "your own file"
-AUTOMATIC = "automatic"
 ABOUT = {  # one line for each dataset that ships; others show their numbers only
     "digits": "Handwritten digits, tiny: included, starts at once.",
     "mnist": "Handwritten digits, the classic.",
@@ -28,48 +27,24 @@ ABOUT = {  # one line for each dataset that ships; others show their numbers onl
     "binarized-mnist": "The fixed binary digits of the literature.",
     "dsprites": "Shapes that move, turn and grow: five known factors.",
 }
-DEFAULTS: dict[str, Any] = {
-    "dataset": "digits",
-    "path": "",
-    "latent_dim": 2,
-    "likelihood": AUTOMATIC,
-    "C": "",
-    "binarize": AUTOMATIC,
-    "latent": "normal",
-    "network": "mlp",
-    "hidden": "",
-    "activation": "relu",
-    "objective": "elbo",
-    "samples": 1,
-    "estimator": AUTOMATIC,
-    "epochs": None,
-    "batch_size": None,
-    "lr": None,
-    "precision": AUTOMATIC,
-    "seed": 0,
-    "name": "",
-}
-
-
-def _key(field: str) -> str:
-    return f"train-{field}"
 
 
 def fill_in(config: Config) -> list[str]:
     """Put an existing run's settings into the form, before it is drawn; the names of those that it cannot hold."""
-    from ui.copied_settings import form_values
+    from ui.copied_settings import form_values as copied
     from vae.datasets import DATASETS
 
     own = config.dataset not in DATASETS
-    values, left_out = form_values(config)
+    values, left_out = copied(config)
+    values |= {"dataset": OWN_FILE, "path": config.dataset} if own else {}
+    if own and not _files_allowed():
+        values |= {"dataset": DEFAULTS["dataset"], "path": ""}
+        left_out.append("dataset")
     values |= {
-        "dataset": OWN_FILE if own else config.dataset,
-        "path": config.dataset if own else "",
         "C": "" if config.C is None else f"{config.C}",
         "hidden": ", ".join(map(str, config.hidden or ())),
     }
-    for field, default in DEFAULTS.items():
-        st.session_state[_key(field)] = values.get(field, default)
+    form_values.fill_in(st.session_state, values)
     return left_out
 
 
@@ -105,8 +80,9 @@ def _in_front() -> None:
             placeholder="such as ~/pictures/faces.npz",
             persist_state="session",
         )
+    form_values.follow(st.session_state, _is_data)
     look.note(_about_data())
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.number_input(
             "Latent dimensions", 1, 512, key=_key("latent_dim"), width=180, persist_state="session",
             help="Two can be drawn as a plane. More reconstruct better, and some may stay unused.",
@@ -126,6 +102,15 @@ def _in_front() -> None:
             placeholder="chosen for you",
             persist_state="session",
         )
+        st.button(
+            "Defaults", icon=":material/restart_alt:", type="tertiary", key="defaults",
+            disabled=not form_values.is_changed(st.session_state), on_click=_reset,
+            help="Put every choice for these images, also those behind More settings, back to what ships.",
+        )  # fmt: skip
+
+
+def _reset() -> None:
+    form_values.reset(st.session_state)
 
 
 def _behind() -> None:
@@ -195,7 +180,7 @@ def _behind() -> None:
         )
     with third:
         look.label("Training")
-        st.number_input("Epochs", 1, 1_000_000, key=_key("epochs"), placeholder="about a minute", **keep)
+        st.number_input("Epochs", 1, 1_000_000, key=_key("epochs"), placeholder="1–2 minutes", **keep)
         st.number_input("Batch size", 1, 100_000, key=_key("batch_size"), placeholder=AUTOMATIC, **keep)
         st.number_input(
             "Learning rate", 1e-6, 1.0, format="%g", key=_key("lr"), step=1e-4, placeholder=AUTOMATIC,
@@ -287,6 +272,7 @@ def _start() -> None:
     """
     from ui.plan import default_pace
 
+    form_values.follow(st.session_state, _is_data)  # the press may come with the choice of a dataset
     try:
         _, info, config, _ = _asked()
         data, pace = info.binarized(config.binarize or "none").to_json(), default_pace(config, info)
@@ -309,6 +295,8 @@ def asked_config() -> Config:
 
     value = {field: _value(field) for field in DEFAULTS}
     own = value["dataset"] == OWN_FILE
+    if own and not _files_allowed():
+        raise ConfigError("Files are read for those who sit at the server's own machine; choose one of the datasets.")
     if own and not value["path"].strip():
         raise ConfigError("Give the path of an .npz or .npy file with images: (N, H, W), (N, H, W, 3) or (N, 3, H, W).")
     return Config(
@@ -338,7 +326,7 @@ def asked_config() -> Config:
 
 
 def _value(field: str) -> Any:
-    return st.session_state.get(_key(field), DEFAULTS[field])
+    return form_values.value(st.session_state, field)
 
 
 def _likelihoods() -> list[str]:
@@ -353,7 +341,15 @@ def _likelihoods() -> list[str]:
 
 
 def _dataset() -> str:
-    return _value("path").strip() if _value("dataset") == OWN_FILE else _value("dataset")
+    return form_values.dataset(st.session_state)
+
+
+def _is_data(path: str) -> bool:
+    """Whether a path that was typed names a file of images."""
+    try:
+        return bool(path) and _files_allowed() and bool(_described(path))
+    except (ElboRoomError, OSError):
+        return False
 
 
 def _about_data() -> str:
@@ -388,4 +384,4 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 def _files_allowed() -> bool:
     """Paths of this machine are for those who sit at it."""
-    return (st.get_option("server.address") or "") in LOCAL
+    return owners.at_this_machine()

@@ -9,6 +9,7 @@ that needs it, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -101,7 +102,12 @@ def resume_command(options: argparse.Namespace) -> int:
 
 def _train_here(paths: list[Path], as_json: bool, request: Request | None = None) -> list[Path]:
     """Train in this process; Ctrl-C saves and stops, a second one ends at once."""
+    from vae.engines import places
+    from vae.engines.process import gpus
+    from vae.engines.turns import default_slots
     from vae.worker import train_runs
+
+    place = None  # one that is free is taken, so that servers on this folder count this training; none is waited for
 
     def stop(*_: Any) -> None:
         for path in paths:
@@ -112,10 +118,14 @@ def _train_here(paths: list[Path], as_json: bool, request: Request | None = None
     show = threading.Event()
     if not as_json:
         threading.Thread(target=_show_progress, args=(paths, show), daemon=True).start()
+    with contextlib.suppress(OSError):
+        place = places.take(paths[0], default_slots(len(gpus())))
     try:
         train_runs(paths, request=request)
     finally:
         show.set()
+        if place is not None:
+            place.release()
     return paths
 
 

@@ -126,7 +126,7 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
         help="of the gradient, for bits: rloo-4, rloo-2, disarm, running-mean, score, straight-through, concrete, "
         "exact; vimco with iwae (default: the first that fits)",
     )
-    add("--epochs", type=int, help="default: about a minute on two cores, 800 at most")
+    add("--epochs", type=int, help="default: a minute or two on two cores, 800 at most")
     add(
         "--batch-size",
         type=_or_auto(int),

@@ -24,6 +24,7 @@ BATCH_SIZE, LEAST_BATCH_SIZE = 128, 32
 FEW_IMAGES = 10_000  # fewer are learned by heart the sooner, the faster a network learns
 FEW_IMAGES_LR = 1e-3
 MOST_EPOCHS = 800  # small sets would go round thousands of times in a minute
+ENOUGH_STEPS = 6000  # after fewer a model of large colour images is still in its plunge
 LONG_STEP = 1.5e9  # multiply-adds of a step; on a CPU several shorter ones take a model further in the same time
 LARGE_STEP = 1e8  # multiply-adds of a step; smaller ones are slowed down by a second thread and by bfloat16
 LARGE_STEP_ON_GPU = 1e10  # below that launching a step's kernels takes longer than they do
@@ -100,8 +101,11 @@ def _step_multiply_adds(config: Config, info: DataInfo) -> float:
 
 
 def default_epochs(config: Config, info: DataInfo) -> int:
-    """About a minute of training on two cores, at least 1 and at most MOST_EPOCHS."""
-    return int(min(MOST_EPOCHS, max(1, round(60 * images_per_second(config, info) / info.train))))
+    """About a minute of training on two cores, up to two where a minute is not ENOUGH_STEPS; at least 1 and at most
+    MOST_EPOCHS."""
+    a_minute = 60 * images_per_second(config, info)
+    images = max(a_minute, min(2 * a_minute, ENOUGH_STEPS * (config.batch_size or BATCH_SIZE)))
+    return int(min(MOST_EPOCHS, max(1, round(images / info.train))))
 
 
 def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tuple[str, str]:

@@ -27,8 +27,9 @@ from vae import runs
 from vae.endings import StoppedBeforeTraining, refused, told
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
+from vae.parent import Parent
 from vae.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
-from vae.streams import read_line, watch_input, write_plainly, write_to_log
+from vae.streams import read_line, write_plainly, write_to_log
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -48,7 +49,7 @@ class Worker:
     """Trains the run in `path` until its end, a stop, or the end of the process that asked for it."""
 
     def __init__(
-        self, path: Path, start: Start, status: runs.Status, server_gone: threading.Event, other: Worker | None = None
+        self, path: Path, start: Start, status: runs.Status, server_gone: Parent, other: Worker | None = None
     ) -> None:
         """`status`: as `mark_waiting` left it. `other`: one whose data are ours too, so that they are in memory once.
 
@@ -65,7 +66,7 @@ class Worker:
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
         self.knobs = FileKnobs(path, self.trainer, self.replay, self._beat)
-        self.knobs.server_gone = server_gone
+        self.knobs.server_gone = self.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
@@ -190,7 +191,9 @@ class Worker:
 
         self.status.seconds_left = None
         self.status.state, self.status.message = ended(self.trainer)
-        if self.status.state == "stopped" and self.knobs.server_gone.is_set():
+        if self.status.state == "stopped" and self.server_gone.is_set() and self.server_gone.resting:
+            self.status.state, self.status.message = "resting", ""
+        elif self.status.state == "stopped" and self.server_gone.is_set():
             self.status.state = "interrupted"
             self.status.message = f"The server ended at step {self.trainer.step:,}; continue to resume the run."
         self._write_status()
@@ -248,17 +251,17 @@ class Worker:
         save_state(self.path, self.trainer)
 
 
-def train_run(path: Path, server_gone: threading.Event | None = None, request: Request | None = None) -> runs.Status:
+def train_run(path: Path, server_gone: Parent | None = None, request: Request | None = None) -> runs.Status:
     """Train the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
     asked is told by `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
     return train_runs([path], server_gone, request)[0]
 
 
 def train_runs(
-    paths: Sequence[Path], server_gone: threading.Event | None = None, request: Request | None = None
+    paths: Sequence[Path], server_gone: Parent | None = None, request: Request | None = None
 ) -> list[runs.Status]:
     """Train several, as one batched step where they can share it and that pays, else one after the other."""
-    server_gone = server_gone or threading.Event()
+    server_gone = server_gone or Parent()
     with contextlib.ExitStack() as locks:
         waiting = []
         for path in paths:
@@ -287,7 +290,7 @@ def _groups(planned: list[Planned]) -> list[list[Planned]]:
     return [[one] for one in planned]
 
 
-def _train_group(group: list[Planned], server_gone: threading.Event) -> None:
+def _train_group(group: list[Planned], server_gone: Parent) -> None:
     workers: list[Worker] = []
     for path, start, status in group:
         with refused(path):
@@ -348,10 +351,10 @@ def main(arguments: list[str]) -> int:
             print(f"{path}: expected the directory of a run, with its config.json", file=sys.stderr)
             return 2
     write_to_log(paths[0] / "log.txt")
-    server_gone = threading.Event()
-    watch_input(server_gone)
+    parent = Parent()
+    threading.Thread(target=parent.watch, daemon=True).start()
     try:
-        train_runs(paths, server_gone)
+        train_runs(paths, parent)
     except RunUnwritable as error:  # whoever started us says it in our place: the log lies on the same disk
         return DISK_FULL if is_full(error.cause) else 1
     except ElboRoomError as error:  # the run is another process's

@@ -24,7 +24,7 @@ class RememberingEngine:
     def __init__(self) -> None:
         self.submitted: list[tuple[Path, str]] = []
         self.stopped: list[Path] = []
-        self.places: dict[Path, int] = {}
+        self.queue: list[Path] = []
         self.requests: list[Request] = []
         self.sentences: dict[Path, str] = {}
 
@@ -38,8 +38,8 @@ class RememberingEngine:
     def stop(self, path: Path) -> None:
         self.stopped.append(path)
 
-    def position(self, path: Path) -> int:
-        return self.places.get(path, 0)
+    def queued(self) -> list[Path]:
+        return self.queue
 
 
 @pytest.fixture
@@ -57,9 +57,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> RememberingEngine:
 
 
 @pytest.fixture
-def app(runs_folder: Path, engine: RememberingEngine, browser_of: Callable[[str], str]) -> AppTest:
-    """The app before its first script run: cold, in a browser that keeps no cookies."""
+def app(
+    runs_folder: Path, engine: RememberingEngine, browser_of: Callable[[str], str], sit: Callable[[bool], None]
+) -> AppTest:
+    """The app before its first script run: cold, in a browser on this machine that keeps no cookies."""
     browser_of("")
+    sit(True)
     return AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=60)
 
 
@@ -96,3 +99,9 @@ def browser_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
         return gate.owner_id(visitor)
 
     return become
+
+
+@pytest.fixture
+def sit(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Sit at the server's own machine, or elsewhere in its network."""
+    return lambda here: monkeypatch.setattr(owners, "at_this_machine", lambda: here)

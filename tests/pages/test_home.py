@@ -103,6 +103,18 @@ def test_another_browsers_run_and_a_demo_have_no_menu(
     assert [menu.proto.id.rsplit("menu-", 1)[-1] for menu in app.get("menu_button")] == ["mine"]
 
 
+def test_an_ownerless_run_is_renamed_and_deleted_on_this_machine_only(
+    app: AppTest, make_run: Callable[..., Path], sit: Callable[[bool], None]
+) -> None:
+    path = make_run("run")
+    app.run()
+    assert len(app.get("menu_button")) == 1
+    sit(False)
+    choose(app, "run", "Delete")  # from a menu that is no longer offered
+    assert path.is_dir()
+    assert not app.get("menu_button")
+
+
 def test_a_menu_that_was_open_while_the_run_changed_hands_deletes_nothing(
     app: AppTest, make_run: Callable[..., Path], browser_of: Callable[[str], str]
 ) -> None:

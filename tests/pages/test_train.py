@@ -119,6 +119,48 @@ def test_a_setting_that_cannot_be_is_explained_and_nothing_starts(
     assert runs.list_runs(runs_folder) == []
 
 
+def test_choices_belong_to_their_dataset_and_defaults_are_one_click_back(app: AppTest) -> None:
+    cold(app).button_group(key="train-dataset").set_value("mnist").run()
+    assert app.button(key="defaults").disabled
+    app.number_input(key="train-epochs").set_value(8)
+    app.number_input(key="train-latent_dim").set_value(10)
+    app.button_group(key="train-dataset").set_value("digits").run()
+    assert app.code[0].value == "python -m vae train --dataset digits"
+    assert app.number_input(key="train-epochs").value is None
+    app.button_group(key="train-dataset").set_value("mnist").run()
+    assert app.code[0].value == "python -m vae train --dataset mnist --latent-dim 10 --epochs 8"
+    app.button(key="defaults").click().run()
+    assert not app.exception
+    assert app.code[0].value == "python -m vae train --dataset mnist"
+    assert app.button(key="defaults").disabled
+
+
+def test_a_press_that_comes_with_the_choice_of_a_dataset_starts_it_by_its_own_defaults(
+    app: AppTest, runs_folder: Path
+) -> None:
+    cold(app).button_group(key="train-dataset").set_value("mnist").run()
+    app.number_input(key="train-epochs").set_value(8).run()
+    app.button_group(key="train-dataset").set_value("digits")
+    app.button(key="start").click().run()
+    config, _ = runs.read_config(only_run(runs_folder))
+    assert (config.dataset, config.epochs) == ("digits", 800)
+
+
+def test_files_are_for_those_who_sit_at_this_machine(
+    app: AppTest, tmp_path: Path, runs_folder: Path, sit: Callable[[bool], None]
+) -> None:
+    numpy.save(tmp_path / "own.npy", numpy.random.default_rng(0).random((20, 4, 4)))
+    cold(app).button_group(key="train-dataset").set_value("your own file").run()
+    app.text_input(key="train-path").set_value(str(tmp_path / "own.npy")).run()
+    assert not app.button(key="start").disabled
+    sit(False)
+    app.button(key="start").click().run()  # as a forged message would
+    assert not app.exception
+    assert "for those who sit at the server&#x27;s own machine" in html(app)
+    assert runs.list_runs(runs_folder) == []
+    assert "your own file" not in app.button_group(key="train-dataset").options
+
+
 def test_the_command_line_is_the_form(app: AppTest) -> None:
     cold(app)
     app.number_input(key="train-latent_dim").set_value(8)
@@ -161,6 +203,7 @@ def test_unknown_parameters_are_left_out_with_a_notice(app: AppTest) -> None:
         ("diverged", {"continue", "undo-C"}, "Lower the learning rate"),
         ("failed", {"continue", "undo-C"}, "tries once more"),
         ("queued", {"pause", "step", "stop", "undo-C"}, ""),
+        ("resting", {"pause", "step", "stop", "undo-C"}, "Resume puts it back into the queue"),
     ],
 )
 def test_each_state_has_its_buttons_and_its_advice(
@@ -197,6 +240,17 @@ def test_the_buttons_write_knobs_and_ask_the_engine(app: AppTest, make_run: Call
         assert not runs.read_knobs(path).paused
         app.button(key="stop").click().run()
     assert engine.stopped == [path]
+
+
+def test_a_run_that_gave_its_place_up_can_be_resumed_and_stopped_but_not_stepped(
+    app: AppTest, make_run: Callable[..., Path], engine: Any
+) -> None:
+    path = make_run("run", state="resting")
+    runs.change_knobs(path, paused=True)
+    cold(app, run="run")
+    assert [app.button(key=key).disabled for key in ("resume", "step", "stop")] == [False, True, False]
+    app.button(key="resume").click().run()
+    assert not runs.read_knobs(path).paused
 
 
 def test_continue_submits_again(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
@@ -307,6 +361,40 @@ def test_another_browsers_run_is_only_watched(
     assert engine.submitted == []
 
 
+def test_an_ownerless_run_is_only_watched_over_the_network(
+    app: AppTest, make_run: Callable[..., Path], sit: Callable[[bool], None], engine: Any
+) -> None:
+    path = make_run("run")
+    cold(app, run="run")
+    assert not app.button(key="continue").disabled
+    sit(False)
+    app.run()
+    assert {button.key for button in app.button if not button.disabled} == LEAVING
+    assert "only on the server&#x27;s own machine" in html(app)
+    steering.resume(path, runs.read_config(path)[0])  # as a forged message would
+    steering.train_on(path, runs.read_config(path)[0])
+    steering.stop(path)
+    steering.change(path, C=3.0)
+    assert runs.read_knobs(path).C is None
+    assert engine.submitted == engine.stopped == []
+
+
+def test_a_browser_without_cookies_steers_what_it_started_as_long_as_its_tab_lives(
+    app: AppTest, runs_folder: Path, sit: Callable[[bool], None], engine: Any
+) -> None:
+    sit(False)
+    cold(app).button(key="start").click().run()
+    path = only_run(runs_folder)
+    ((_, owner),) = engine.submitted
+    assert owners.recorded_owner(path) == owner
+    assert not app.button(key="stop").disabled
+    another_tab = AppTest.from_file(app._script_path, default_timeout=60)
+    cold(another_tab, run=path.name)
+    assert another_tab.button(key="stop").disabled
+    sit(True)
+    assert not another_tab.run().button(key="stop").disabled
+
+
 def test_a_demo_cannot_be_continued(app: AppTest, make_run: Callable[..., Path]) -> None:
     path = make_run("demo-digits")
     runs.mark_as_shipped(path)
@@ -328,6 +416,18 @@ def test_copying_the_settings_fills_the_form(app: AppTest, make_run: Callable[..
     assert (config.lr, config.precision) == (3e-4, "bfloat16")
 
 
+def test_copied_settings_of_a_file_tell_a_stranger_that_the_images_are_others(
+    app: AppTest, make_run: Callable[..., Path], sit: Callable[[bool], None]
+) -> None:
+    make_run("old", dataset="/home/somebody/faces.npz", latent_dim=7)
+    sit(False)
+    cold(app, **{"from": "old"})
+    assert "does not offer (dataset)" in html(app)
+    assert app.button_group(key="train-dataset").value == "digits"
+    assert app.number_input(key="train-latent_dim").value == 7
+    assert "somebody" not in html(app)
+
+
 def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path]) -> None:
     path = make_run("run")
     content = json.loads((path / "config.json").read_text())
@@ -337,10 +437,14 @@ def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path])
     assert "newer version" in html(app)
 
 
-def test_the_place_in_the_queue_is_shown(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
-    path = make_run("run", state="queued")
-    engine.places[path] = 3
-    assert "number 3 in the queue" in html(cold(app, run="run"))
+def test_the_queue_is_told(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
+    first, second = make_run("first", state="queued"), make_run("second", state="queued")
+    engine.queue = [first, second]
+    assert "Waiting: number 2 in the queue. Just ahead of it waits “first”" in html(cold(app, run="second"))
+    engine.queue = []
+    assert "Waiting" not in html(cold(app, run="second"))
+    with runs.run_lock(second):
+        assert "in another server" in html(cold(app, run="second"))
 
 
 def test_continue_waits_for_a_process_that_is_just_ending(
@@ -380,6 +484,17 @@ def risen() -> list[dict[str, Any]]:
 def test_an_ended_run_that_overfits_says_so(app: AppTest, make_run: Callable[..., Path]) -> None:
     make_run("run", state="finished", history=risen())
     assert "lowest at step 200 (−14.0 nats)" in html(cold(app, run="run"))
+
+
+@pytest.mark.parametrize(("state", "told"), [("finished", True), ("stopped", False)])
+def test_a_finished_run_that_still_improves_says_so(
+    app: AppTest, make_run: Callable[..., Path], state: str, told: bool
+) -> None:
+    losses = [{"elbo": 2.0 * i - 500, "loss": 500 - 2.0 * i} for i in range(101)]
+    make_run("run", state=state, history=[{"step": i, "train": loss} for i, loss in enumerate(losses)])
+    page = html(cold(app, run="run"))
+    assert ("Still improving: the training −ELBO fell by 18.0 ± 0.0 nats" in page) == told
+    assert "Train on to see where it ends" in page or not told
 
 
 def test_the_importance_weighted_bound_is_not_judged_by_its_elbo(app: AppTest, make_run: Callable[..., Path]) -> None:

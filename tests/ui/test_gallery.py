@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,29 @@ def test_the_shipped_cards_tell_an_error(name: str) -> None:
     card = read_card(Path(__file__).resolve().parents[2] / "checkpoints" / name)
     assert card.elbo_error is not None
     assert 0.1 < card.elbo_error < 2
+
+
+def test_a_card_shows_the_C_in_force_and_whether_it_is_fitted(tmp_path: Path) -> None:
+    path = run(tmp_path)
+    assert read_card(path).facts == "d = 2 · gaussian, C = fit"  # no number is known before the first record
+    runs.append_history(path, {"step": 1, "C": 36.24, "train": {"rate": 1.0}, "test": None})
+    assert read_card(path).facts == "d = 2 · gaussian, C = 36.2 (fitted)"
+    runs.change_knobs(path, C=5.0)
+    runs.append_history(path, {"step": 2, "C": 5.0, "train": {"rate": 1.0}, "test": None})
+    assert read_card(path).facts == "d = 2 · gaussian, C = 5"
+    runs.change_knobs(path, C="fit")
+    runs.append_history(path, {"step": 3, "C": 5.21, "train": {"rate": 1.0}, "test": None})
+    assert read_card(path).facts == "d = 2 · gaussian, C = 5.21 (fitted)"
+    (path / "knobs.json").write_text("{")  # damaged: the config's
+    assert read_card(path).facts.endswith("(fitted)")
+
+
+def test_a_card_has_the_squared_error_beside_the_nats(tmp_path: Path) -> None:
+    path = run(tmp_path)
+    runs.append_history(
+        path, {"step": 1, "train": {}, "test": {"distortion": -64.3, "rate": 5.5, "squared_error": 1.78}}
+    )
+    html = card_html(read_card(path))
+    found = re.findall(r">([^<>]+)</dt><dd>([^<]+) <small>([^<]+)<", html)
+    assert found == [("Squared error", "1.8", "px²"), ("Distortion", "−64.3", "nats"), ("Rate", "5.5", "nats")]
+    assert "Squared error" not in card_html(Card(path, 0.0, "finished", distortion=1.0, rate=2.0))  # an older run's

@@ -2,8 +2,8 @@
 
 What it does is said in the run's data description: {"fake": {"mode": ..., "steps": n, "seconds": a step's length}}.
 modes: train; crash once, crash always (half way, exit status 3); mute (never writes a status); deaf (hears neither
-stop nor the end of its standard input). Beside the run's own files it leaves attempts.txt, a line per start (process
-id, how it was started, its GPU), and span.json, when it began and ended.
+stop nor the end of its standard input). Each keeps a pause. Beside the run's own files it leaves attempts.txt, a line
+per start (process id, how it was started, its GPU), and span.json, when it began and ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from vae import runs
 from vae.files import write_atomically, write_json
+from vae.parent import Parent
+from vae.streams import read_line
 
 
 class FakeWorker:
@@ -27,13 +29,8 @@ class FakeWorker:
         self.attempt = len((path / "attempts.txt").read_text().splitlines())
         plan = runs.read_config(path)[1]["fake"]
         self.mode, self.steps, self.seconds = plan["mode"], plan["steps"], plan["seconds"]
-        self.server_gone = threading.Event()
-        threading.Thread(target=self._watch_stdin, daemon=True).start()
-
-    def _watch_stdin(self) -> None:
-        while os.read(0, 1):
-            pass
-        self.server_gone.set()
+        self.server_gone = Parent()
+        threading.Thread(target=self.server_gone.watch, daemon=True).start()
 
     def run(self) -> None:
         """Train from the saved step to a final state."""
@@ -45,6 +42,11 @@ class FakeWorker:
         status.step = int(saved.read_text()) if saved.exists() else 0
         while (ending := self._ending(status.step)) is None:
             time.sleep(self.seconds)
+            knobs = runs.read_knobs(self.path)
+            status.state, status.knobs_revision = "paused" if knobs.paused else "running", knobs.revision
+            if status.state == "paused":
+                runs.write_status(self.path, status)
+                continue
             status.step += 1
             runs.append_history(self.path, {"step": status.step})
             write_atomically(saved, str(status.step).encode(), durable=False)
@@ -59,7 +61,7 @@ class FakeWorker:
         if self.mode == "deaf":
             return None
         if self.server_gone.is_set():
-            return "interrupted"
+            return "resting" if self.server_gone.resting else "interrupted"
         return "stopped" if runs.read_knobs(self.path).stop else None
 
     def _perhaps_crash(self, step: int) -> None:
@@ -75,7 +77,7 @@ def main() -> None:
             with open(diary, "a") as file:
                 print("tried", file=file)
             sys.exit(1)
-        how, argument = "spare", os.fsdecode(_read_line())
+        how, argument = "spare", read_line()
         if not argument:
             return
         log = os.open(Path(argument) / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -85,13 +87,6 @@ def main() -> None:
     lock = runs.acquire(path)
     FakeWorker(path, how).run()
     lock.release()
-
-
-def _read_line() -> bytes:
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    return line
 
 
 if __name__ == "__main__":

@@ -237,7 +237,7 @@ def test_a_sweep_makes_one_run_for_each_setting_and_they_go_on_together(tmp_path
 def test_close_values_are_runs_of_their_own(tmp_path: Path) -> None:
     result = vae("sweep", *SHORT, "--C", "1000000,1000001,1,1", runs=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in folders.list_runs(tmp_path)) == [
         f"digits-C-{C}" for C in ("1", "1-2", "1000000", "1000001")
     ]
 

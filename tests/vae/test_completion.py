@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from vae.completion import complete, total_steps
+from vae.completion import complete, images_per_second, total_steps
 from vae.config import Config, parse_lr_schedule
 from vae.datasets import DataInfo, describe
 from vae.errors import ConfigError
@@ -170,6 +170,25 @@ def test_the_default_length_is_about_a_minute_whatever_the_data() -> None:
     assert large.epochs is not None
     assert heavy.epochs is not None
     assert 1000 >= small.epochs > large.epochs > heavy.epochs >= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "images", "settings", "minutes"),
+    [
+        ((1, 28, 28), 60_000, {}, 1),  # thousands of steps in a minute
+        ((3, 64, 64), 4_000, {}, 2),  # a minute is 2,900 steps, at which it ended in its plunge
+        ((3, 64, 64), 4_000, {"batch_size": 8}, 1),
+        ((1, 64, 64), 20_000, {"network": "conv"}, 2),
+    ],
+)
+def test_the_default_length_doubles_where_a_minute_is_not_enough(
+    shape: tuple[int, int, int], images: int, settings: dict, minutes: float
+) -> None:
+    info = dataclasses.replace(GREY, shape=shape, train=images)
+    config, _ = complete(Config(device="cpu", **settings), info)
+    assert config.epochs is not None
+    assert config.epochs * images / images_per_second(config, info) / 60 == pytest.approx(minutes, rel=0.2)
+    assert minutes == 2 or total_steps(config, images) > 6000
 
 
 # what a config may hold

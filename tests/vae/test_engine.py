@@ -17,9 +17,10 @@ import pytest
 from vae import runs
 from vae.config import Config
 from vae.engines import ENGINES, create_engine
-from vae.engines.local import Job, LocalEngine, default_slots, fair_order
+from vae.engines.local import LocalEngine
 from vae.engines.process import gpus
 from vae.engines.states import recover
+from vae.engines.turns import Job, default_slots, fair_order
 from vae.errors import ConfigError, RunBusy, RunError
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))

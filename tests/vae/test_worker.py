@@ -9,7 +9,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from tests.vae.scripted_runs import (
 from vae import file_knobs, load_run, runs, worker
 from vae.datasets import load_dataset
 from vae.errors import RunBusy
+from vae.parent import Parent
 from vae.preview import unpack
 from vae.training import Trainer
 
@@ -315,7 +315,7 @@ def test_the_end_of_standard_input_ends_a_spare_and_a_worker(tmp_path: Path) -> 
 
 
 def test_stop_by_the_server_event_is_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, gone = new_run(tmp_path), threading.Event()
+    path, gone = new_run(tmp_path), Parent()
     look_after = worker.Worker._look_after
 
     def leave(self: worker.Worker, recorded: bool) -> None:

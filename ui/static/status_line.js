@@ -4,7 +4,7 @@ import { duration, significant, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { follow } from "./store.js";
 
-const WORDS = { queued: "waiting for a free place", running: "training" };
+const WORDS = { queued: "waiting for a free place", running: "training", resting: "paused, without a place" };
 const GONE = "gone"; // what the page is told when the run was renamed or deleted
 const AGAIN = 3000; // milliseconds before a page that did not follow is told again
 

@@ -1,38 +1,40 @@
 """The default engine: worker processes on this machine, some at a time, the others in a queue that everybody can see.
 
     submit ──> waiting ──> at work ──> ended (the worker wrote how)
-                  ^            │
-                  └── crashed ─┘  once; the second time the run has failed, with the end of its log
+                ^   ^         │ │
+                │   └ crashed ┘ │  once; the second time the run has failed, with the end of its log
+                └── resting <───┘  a paused run saves and ends where another one waits for its place; resumed, it waits
 
 A worker is an ordinary process (never `multiprocessing`: it would run the server's main script again) in a session
 of its own, so that Ctrl-C reaches only the server. The engine holds a pipe to its standard input; when the server
 ends, however it ends, the pipe closes and the worker saves and ends by itself.
 
-While a run waits the engine holds the run's lock, which so tells two servers on one folder apart from a server that
-was killed: a run that says "queued" while nobody holds its lock belongs to nobody (`states.recover`).
+While a run waits or rests the engine holds the run's lock, which so tells two servers on one folder apart from a server
+that was killed: a run that says "queued" while nobody holds its lock belongs to nobody (`states.recover`). How many
+train at once is counted per folder of runs, over all servers (`places`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from vae import runs
+from vae.engines import places
 from vae.engines.process import Worker, describe_exit, end_all, gpus
-from vae.engines.states import CLAIMED, NO_TURN, end_unheld, failure, stop_elsewhere, write_state
-from vae.errors import ConfigError, RunBusy, RunError
+from vae.engines.states import CLAIMED, NO_TURN, RESTED, end_unheld, failure, stop_elsewhere, stopped_at, write_state
+from vae.engines.turns import Job, at_least_one, default_slots, fair_order, paused_longest
+from vae.errors import RunBusy, RunError
 from vae.files import DISK_FULL, what_helps
 from vae.start import Request, give_up, mark_waiting, write_request
 
@@ -47,28 +49,13 @@ NOT_SAVED = "The server ended and the training process did not save in time; con
 logger = logging.getLogger(__name__)
 
 
-@dataclass(eq=False)
-class Job:
-    """A submitted run: it waits while `worker` is None, and then the engine holds its lock."""
-
-    key: Path  # the path made absolute
-    path: Path  # as it was submitted
-    owner: str
-    lock: FileLock | None
-    worker: Worker | None = None
-    crashes: int = 0
-    heartbeat: float = 0.0  # the status's, by its own clock; only compared for being the same
-    seen: float = 0.0  # when it last changed, by our clock, which a suspended laptop or a corrected one leaves alone
-    stop_by: float | None = None
-    killed: str = ""  # why we killed the worker
-
-
 class LocalEngine:
     """Trains at most `slots` runs at a time; None means `ELBO_ROOM_SLOTS`, else one per GPU, else half the cores.
 
     spare: keep one worker with torch imported, so that a run starts in a fraction of a second instead of several.
     command: what a worker is started with. heartbeat_limit: seconds without a sign of life after which it counts as
     hung; start_limit: the same until its first record. stop_limit, close_limit: seconds that it has to end by itself.
+    pause_limit: seconds that a paused run keeps its place while others wait.
     """
 
     def __init__(
@@ -81,12 +68,13 @@ class LocalEngine:
         start_limit: float = 60.0,
         stop_limit: float = 15.0,
         close_limit: float = 4.0,
+        pause_limit: float = 5.0,
     ) -> None:
         self._devices = gpus()
-        self.slots = default_slots(len(self._devices)) if slots is None else _at_least_one("slots", slots)
+        self.slots = default_slots(len(self._devices)) if slots is None else at_least_one("slots", slots)
         self._command = tuple(command)
         self._heartbeat_limit, self._start_limit = heartbeat_limit, max(start_limit, heartbeat_limit)
-        self._stop_limit, self._close_limit = stop_limit, close_limit
+        self._stop_limit, self._close_limit, self._pause_limit = stop_limit, close_limit, pause_limit
         self._changed = threading.Condition()  # guards everything below, and wakes the monitor and `wait`
         self._jobs: dict[Path, Job] = {}  # in the order of submission
         self._coming: set[Path] = set()  # between the check and the queue
@@ -96,6 +84,7 @@ class LocalEngine:
         self._spare: Worker | None = None
         self._spares_left = 2 if spare else 0  # a spare that dies unused is replaced once, not for ever
         self._spare_after = 0.0
+        self._elsewhere = places.Elsewhere()
         self._monitor: threading.Thread | None = None
         self._closed = False
 
@@ -107,7 +96,7 @@ class LocalEngine:
         self.close()
 
     def start(self) -> None:
-        """Begin to work: the monitor's thread and the spare worker. Once is enough, twice is fine."""
+        """Begin to work: the monitor's thread and the spare worker. Twice is fine."""
         with self._changed:
             self._refuse_if_closed()
             if self._monitor is None:
@@ -157,17 +146,17 @@ class LocalEngine:
             if job is None:
                 stop_elsewhere(path)
             elif job.worker is None:
-                self._drop_waiting(job, "stopped", "Stopped before its turn came.")
+                self._drop(job, "stopped", stopped_at(path) if job.resting else "Stopped before its turn came.")
             elif job.stop_by is None:
                 job.stop_by = time.monotonic() + self._stop_limit
                 with contextlib.suppress(OSError, RunError, Timeout):  # a full disk, damaged knobs: it is killed then
                     runs.change_knobs(path, stop=True)
 
     def position(self, path: Path) -> int:
-        """The place in the queue, from 1; 0 for a run that does not wait here (it is at work, or has ended)."""
+        """The place in the queue, from 1; 0 for a run that does not wait here (it is at work, rests, or has ended)."""
         with self._changed:
             job = self._jobs.get(path.resolve())
-            return 0 if job is None or job.worker is not None else self._queue().index(job) + 1
+            return 0 if job is None or not job.waits else self._queue().index(job) + 1
 
     def told(self, path: Path) -> str:
         """How the run ended, a sentence, where its own files could not take it; "" as a rule."""
@@ -187,10 +176,10 @@ class LocalEngine:
     def wait(self, timeout: float | None = None) -> bool:
         """Until nothing is at work or waits; False if that took longer than `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._jobs, timeout)
+            return self._changed.wait_for(lambda: not self._working() and not self._queue(), timeout)
 
     def close(self) -> None:
-        """Let the workers save and end, kill those that do not. Runs that wait become "interrupted"."""
+        """Let the workers save and end, kill those that do not. Runs that wait or rest become "interrupted"."""
         deadline = time.monotonic() + self._close_limit
         with self._changed:
             if self._closed:
@@ -204,9 +193,9 @@ class LocalEngine:
             workers = [job.worker for job in working if job.worker] + ([self._spare] if self._spare else [])
             for worker in workers:
                 worker.let_end()
-            for job in self._queue():
-                with contextlib.suppress(OSError):
-                    self._drop_waiting(job, "interrupted", NO_TURN)
+            for job in [job for job in self._jobs.values() if job.worker is None]:
+                with contextlib.suppress(OSError, RunError):
+                    self._drop(job, "interrupted", RESTED if job.resting else NO_TURN)
             killed = end_all(workers, deadline)
             for job in working:
                 if job.worker in killed:
@@ -224,18 +213,21 @@ class LocalEngine:
                 now = time.monotonic()
                 asleep = now - last > 5.0  # it is we who were stopped or suspended, perhaps the workers with us
                 last = now
-                for job in self._working():
+                for job in list(self._jobs.values()):
                     job.seen = now if asleep else job.seen
-                    self._guard(job, now)
-                while (waiting := self._queue()) and len(self._working()) < self.slots:
-                    self._launch(waiting[0], now)
+                    if job.worker is not None:
+                        self._guard(job, self._look_after, now)
+                    elif job.resting:
+                        self._guard(job, self._perhaps_wake, now)
+                self._start_waiting(now)
+                self._make_room(now)
                 self._tend_spare(now)
                 self._changed.wait(TICK if self._jobs else IDLE_TICK)
 
-    def _guard(self, job: Job, now: float) -> None:
+    def _guard(self, job: Job, action: Callable[[Job, float], None], now: float) -> None:
         """Nothing that happens to one run may end the watch over the others."""
         try:
-            self._look_after(job, now)
+            action(job, now)
         except Exception:
             logger.exception("run %s is given up", job.path.name)
             if job.worker is not None:
@@ -258,6 +250,39 @@ class LocalEngine:
             job.killed = job.killed or f"it did not react to stop for {self._stop_limit:g} s"
         if job.killed:
             job.worker.kill()
+        job.hear(status, now)
+
+    def _start_waiting(self, now: float) -> None:
+        """Give the free places to those whose turn it is."""
+        full: set[Path] = set()  # folders of runs
+        while len(self._working()) < self.slots:
+            job = next((job for job in self._queue() if job.key.parent not in full), None)
+            if job is None:
+                return
+            with contextlib.suppress(OSError):  # without a place: the run itself says what is wrong with its disk
+                job.place = places.take(job.key, self.slots)
+                if job.place is None:
+                    full.add(job.key.parent)
+                    continue
+            self._launch(job, now)
+
+    def _make_room(self, now: float) -> None:
+        """Let the run rest that has been paused for longest, where another one waits for a place."""
+        job = paused_longest(self._working(), now, self._pause_limit)
+        if job is None or job.worker is None:
+            return
+        coming = sum(job.resting for job in self._working())  # places that are about to be free
+        if len(self._queue()) > coming or (not coming and self._elsewhere.waits(job.key.parent, self._jobs)):
+            job.resting = True
+            job.worker.let_rest()
+
+    def _perhaps_wake(self, job: Job, now: float) -> None:
+        """A run that rests and was resumed waits for its turn, behind those that wait already."""
+        with contextlib.suppress(RunError):  # damaged knobs wake nobody
+            if not runs.read_knobs(job.path).paused:
+                write_state(job.path, "queued")
+                job.resting = False
+                self._jobs[job.key] = self._jobs.pop(job.key)
 
     def _ended(self, job: Job, code: int) -> None:
         """A worker is gone: the run has ended, or it crashed and is resumed once."""
@@ -267,7 +292,9 @@ class LocalEngine:
         reason = job.killed or describe_exit(code)
         job.worker = None
         job.crashes += 1
-        if status.state in claimed and code != DISK_FULL:
+        if job.resting and code == 0 and status.state in ("resting", "interrupted"):
+            self._rest(job)
+        elif status.state in claimed and code != DISK_FULL:
             self._forget(job)
         elif code == DISK_FULL or shutil.disk_usage(job.path).free < NO_ROOM:
             self._forget(job)
@@ -285,10 +312,20 @@ class LocalEngine:
             write_state(job.path, "queued", f"The training process ended unexpectedly ({reason}); it is being resumed.")
             self._launch(job, time.monotonic())
 
+    def _rest(self, job: Job) -> None:
+        """Its worker has saved and ended: the place is free. Who asked it to stop meanwhile is obeyed."""
+        job.give_back()
+        job.lock, job.paused_since, job.crashes = runs.acquire(job.path), None, 0
+        if job.stop_by is not None:
+            self._drop(job, "stopped", stopped_at(job.path))
+        else:
+            write_state(job.path, "resting")
+            self._changed.notify_all()
+
     def _launch(self, job: Job, now: float) -> None:
         if job.lock is not None:
             job.lock.release()  # the worker takes it
-        job.lock = None
+        job.lock, job.resting, job.paused_since = None, False, None
         try:
             job.worker = self._take_spare(job) or self._start_worker(job.key)
         except OSError as error:
@@ -322,7 +359,8 @@ class LocalEngine:
             self._spare = None
             self._spares_left -= 1
         # With several GPUs the one that a waiting run will get is known only when a slot is free.
-        useful = len(self._working()) < self.slots or (len(self._jobs) > self.slots and len(self._devices) < 2)
+        full = len(self._working()) >= self.slots
+        useful = not full or (bool(self._queue()) and len(self._devices) < 2)
         if self._spare is None and useful and self._spares_left > 0 and now >= self._spare_after:
             try:
                 self._spare = Worker((*self._command, "--spare"), None, self._free_device())
@@ -341,56 +379,20 @@ class LocalEngine:
         return [job for job in self._jobs.values() if job.worker is not None]
 
     def _queue(self) -> list[Job]:
-        return fair_order((job for job in self._jobs.values() if job.worker is None), self._served)
+        return fair_order((job for job in self._jobs.values() if job.waits), self._served)
 
-    def _drop_waiting(self, job: Job, state: str, message: str) -> None:
+    def _drop(self, job: Job, state: str, message: str) -> None:
+        """End a run that waits or rests."""
         try:
-            give_up(job.path, state, message)
+            (write_state if job.resting else give_up)(job.path, state, message)
         finally:
             self._forget(job)
 
     def _forget(self, job: Job) -> None:
         self._jobs.pop(job.key, None)
-        if job.lock is not None:
-            job.lock.release()
+        job.give_back()
         self._changed.notify_all()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise RunError("the server is ending and starts no more runs; start it again and continue the run there")
-
-
-def fair_order(waiting: Iterable[Job], served: Mapping[str, int]) -> list[Job]:
-    """Round robin: each turn goes to the owner whose last turn is longest ago, and there to the longest waiting run.
-
-    served: owner -> number of the owner's last turn; who never had one comes first.
-    """
-    lines: dict[str, deque[Job]] = {}
-    for job in waiting:
-        lines.setdefault(job.owner, deque()).append(job)
-    last = {owner: served.get(owner, 0) for owner in lines}
-    turn = max(served.values(), default=0)
-    order: list[Job] = []
-    while lines:
-        owner = min(lines, key=last.__getitem__)
-        order.append(lines[owner].popleft())
-        turn += 1
-        last[owner] = turn
-        if not lines[owner]:
-            del lines[owner]
-    return order
-
-
-def default_slots(gpu_count: int) -> int:
-    """`ELBO_ROOM_SLOTS`, else one per GPU, else half the cores: the other half is for the server and the browser."""
-    wanted = os.environ.get("ELBO_ROOM_SLOTS")
-    if wanted:
-        return _at_least_one("ELBO_ROOM_SLOTS", int(wanted) if wanted.strip().isdecimal() else wanted)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return gpu_count or max(1, cores // 2)
-
-
-def _at_least_one(name: str, value: object) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{name}: expected how many runs may train at once, 1 or more, got {value!r}")
-    return value

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from vae.parent import REST
+
 
 class Worker:
     """A worker process and the pipe that it lives on.
@@ -58,6 +60,13 @@ class Worker:
         if code is not None:
             self.let_end()
         return code
+
+    def let_rest(self) -> None:
+        """Tell it to save and end because its run is paused and another one waits, and close the pipe."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(REST)
+        self.let_end()
 
     def let_end(self) -> None:
         """Close the pipe: the worker saves and ends."""

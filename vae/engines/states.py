@@ -15,6 +15,7 @@ from vae.start import give_up, write_end
 
 CLAIMED = ("finished", "stopped", "diverged", "failed")  # ends that only a worker that came so far writes
 NO_TURN = "The server ended before its turn came; continue to start it."
+RESTED = "The server ended while it was paused; continue resumes it."
 LOG_TAIL = 12  # lines of log.txt in the message of a failed run
 
 
@@ -42,10 +43,17 @@ def stop_elsewhere(path: Path) -> None:
     status: Status = runs.read_status(path)
     if status.state not in runs.ACTIVE:
         return
-    if status.state == "queued" and not runs.is_locked(path):
-        end_unheld(path, "stopped", "Stopped before its turn came.")
+    if status.state in runs.WAITING and not runs.is_locked(path):
+        words = stopped_at(path) if status.state == "resting" else "Stopped before its turn came."
+        end_unheld(path, "stopped", words)
     else:
         runs.change_knobs(path, stop=True)
+
+
+def stopped_at(path: Path) -> str:
+    """The message of a run that was stopped while it rested."""
+    status = runs.read_status(path)
+    return f"Stopped at step {status.step:,} of {status.total_steps:,}."
 
 
 def failure(path: Path, reason: str) -> str:
@@ -60,17 +68,21 @@ def failure(path: Path, reason: str) -> str:
 
 
 def recover(root: Path | None = None) -> list[Path]:
-    """At the start of a server: runs that a killed one left "queued" become "interrupted"; these are returned.
+    """At the start of a server: what a killed one left "queued" or "resting" becomes "interrupted" and is returned.
 
     A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
     server, or trains there, is left alone by the same lock.
     """
     left = []
     for path in runs.list_runs(root):
-        if runs.read_status(path).state != "queued":
+        if runs.read_status(path).state not in runs.WAITING:
             continue
         with contextlib.suppress(Timeout, OSError), runs.run_lock(path).acquire(timeout=0.1):
-            if runs.read_status(path).state == "queued":
+            state = runs.read_status(path).state
+            if state == "queued":
                 give_up(path, "interrupted", NO_TURN)
+            elif state == "resting":
+                write_state(path, "interrupted", RESTED)
+            if state in runs.WAITING:
                 left.append(path)
     return left

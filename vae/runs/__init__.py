@@ -59,6 +59,7 @@ from vae.runs.status import (
     ACTIVE,
     ENDED,
     HEARTBEAT_LIMIT,
+    WAITING,
     Status,
     acquire,
     is_locked,
@@ -68,8 +69,8 @@ from vae.runs.status import (
 )
 
 __all__ = [
-    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "STATE", "WEIGHTS", "Run", "Status", "acquire", "append_history",
-    "change_knobs", "check_free_disk", "check_known", "clean_name", "content_hash", "create_run",
+    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "STATE", "WAITING", "WEIGHTS", "Run", "Status", "acquire",
+    "append_history", "change_knobs", "check_free_disk", "check_known", "clean_name", "content_hash", "create_run",
     "damaged", "delete_run", "empty_trash", "history_fault", "history_size", "is_locked", "is_shipped",
     "list_runs", "load_run", "mark_as_shipped", "read_checked", "read_config", "read_file", "read_history",
     "read_knobs", "read_line", "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path",

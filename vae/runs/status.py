@@ -14,7 +14,8 @@ from vae.errors import RunBusy, RunDamaged, RunError
 from vae.files import write_json
 from vae.runs.checkpoints import read_file
 
-ACTIVE = ("queued", "starting", "running", "paused", "saving")  # states in which a process works or will
+WAITING = ("queued", "resting")  # no process trains it: an engine holds its lock until it goes on
+ACTIVE = (*WAITING, "starting", "running", "paused", "saving")  # states in which a process works or will
 ENDED = ("finished", "stopped", "interrupted", "diverged", "failed")
 HEARTBEAT_LIMIT = 20.0  # seconds without a new status after which a worker counts as hung
 STATUS = fields(
@@ -64,7 +65,7 @@ def read_status(path: Path) -> Status:
         return Status(state="failed", message=str(error))
     known = {f.name for f in dataclasses.fields(Status)}
     status = Status(**{name: value for name, value in values.items() if name in known})
-    if status.state in ACTIVE and status.state != "queued" and not is_locked(path):
+    if status.state in ACTIVE and status.state not in WAITING and not is_locked(path):
         status.state = "interrupted"
         status.message = f"The training process ended unexpectedly at step {status.step:,}; continue to resume it."
     return status
