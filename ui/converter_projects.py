@@ -70,7 +70,7 @@ PROJECTS = {
 }  # fmt: skip
 
 INEXPRESSIBLE = (
-    "What this page can not express: a noise that differs by pixel, or that the decoder predicts; likelihoods of "
+    "What this page cannot express: a noise that differs by pixel, or that the decoder predicts; likelihoods of "
     "counts or of categories; perceptual and adversarial terms; a KL that is annealed, held at a capacity, kept above "
     "free bits, or split into parts (FactorVAE, β-TCVAE); importance bounds; codebooks (VQ-VAE) and several layers of "
     "latents."

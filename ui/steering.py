@@ -49,7 +49,7 @@ def resume(path: Path, config: Config) -> None:
 
 
 def train_on(path: Path, config: Config) -> None:
-    """A finished run goes on, as long again."""
+    """A finished run goes on for as many epochs again."""
     epochs = min(MOST, 2 * (config.epochs or 1))
     _attempt(path, lambda: _submit(path, Request(epochs, _chosen_device(path, config))))
 
@@ -121,7 +121,7 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
                 disabled=not mine,
                 on_click=train_on,
                 args=(path, config),
-                help=f"As long again: up to epoch {2 * (config.epochs or 1):,}.",
+                help=f"Train for as many epochs again, to epoch {2 * (config.epochs or 1):,}.",
             )
         else:
             st.button(

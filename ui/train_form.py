@@ -191,8 +191,8 @@ def _behind() -> None:
             "Matrix products",
             [AUTOMATIC, *PRECISIONS],
             key=_key("precision"),
-            help="Of a training step; everything else is float32. Automatic: bfloat16 where the processor has it and "
-            "the step is large enough.",
+            help="Precision of the matrix products in a training step; everything else is float32. Automatic: bfloat16 "
+            "where the processor has it and the step is large enough.",
             **keep,
         )
         st.number_input(

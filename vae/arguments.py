@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         "sweep", help="train several values of C, seeds or learning rates; as one batched step where that pays"
     )
     _add_config(sweep, many=True)
-    sweep.add_argument("--seeds", type=int, default=1, help="so many seeds for each, from --seed on (default 1)")
+    sweep.add_argument(
+        "--seeds", type=int, default=1, help="number of seeds per setting, starting at --seed (default 1)"
+    )
     sweep.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
     sweep.add_argument("--name", help="the runs' name, to which each adds what it tries (default: from the settings)")
 
@@ -145,7 +147,8 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     add(
         "--precision",
         choices=(*PRECISIONS, "auto"),
-        help="of a training step's matrix products (default auto: bfloat16 where the processor has it and it pays)",
+        help="precision of the matrix products in a training step; everything else is float32 (default auto: bfloat16 "
+        "where the processor has it and it pays)",
     )
     add("--threads", type=int, help="CPU threads (default: all cores but one; one for small work)")
     add("--record-every", type=int, metavar="STEPS", help="steps per record (default: about 300 records a run)")

@@ -33,7 +33,7 @@ STEPS = (
         r"\log p(x) = \log\!\int\! p(x|z)\,\PRIOR{p(z)}\,dz = \log \mathbb E_{\POST{q}}\!\left[\DRAW{w}\right]\;\ge\; "
         r"\mathbb E_{\POST{q}}\!\left[\log \DRAW{w}\right] = \mathrm{ELBO},\qquad \DRAW{w} = "
         r"\frac{p(x|z)\,\PRIOR{p(z)}}{\POST{q(z|x)}}",
-        "A good model gives the data a high density $p(x)$, but the integral over $z$ can not be done for a network. "
+        "A good model gives the data a high density $p(x)$, but the integral over $z$ cannot be done for a network. "
         "With any $q$ that we can draw from it becomes the mean of weights $w$. The logarithm bends downwards, so "
         "the mean of the logarithms never lies above the logarithm of the mean (Jensen): a lower bound on the "
         "evidence.",
@@ -45,7 +45,7 @@ STEPS = (
         r"\log p(x) = \mathrm{ELBO} + \POST{\mathrm{KL}\big(q(z|x)\,\|\,p(z|x)\big)}",
         "The bound misses $\\log p(x)$ by exactly the divergence from $q$ to the true posterior. $\\log p(x)$ does "
         "not depend on $q$: what the ELBO gains, the gap loses. The gap is 0 when $q$ is the posterior, which a "
-        "normal $q$ can be for the straight decoder and can not for the bent one.",
+        "normal $q$ can be for the straight decoder and cannot for the bent one.",
         "evidence:identity",
     ),
     Step(
@@ -138,7 +138,7 @@ STEPS = (
         "A gradient through bits",
         r"\nabla L = \mathbb E_{\POST{q}}\big[\nabla\log \POST{q(z|x)}\;\big(\log \POST{q(z|x)} - \log \PRIOR{p(z)} - "
         r"\log p(x|z)\big)\big]",
-        "Bits can not be written as $m + s\\varepsilon$. But $\\nabla q = q\\,\\nabla\\log q$ turns the gradient of "
+        "Bits cannot be written as $m + s\\varepsilon$. But $\\nabla q = q\\,\\nabla\\log q$ turns the gradient of "
         "a mean into a mean of a gradient, which can be sampled. Subtracting a number from the bracket that does not "
         "depend on the draw (a baseline) changes no mean, since $\\mathbb E_q[\\nabla\\log q]=0$. It changes the "
         "variance: mostly, not always, to less.",

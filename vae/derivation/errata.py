@@ -131,7 +131,7 @@ ERRATA = {
                 Quote(r"which is also known as Evidence Lower BOund (ELBO)"),
             ),
             r"$L = -\mathrm{ELBO}$: it is minimised, the ELBO is maximised.",
-            r"A lower bound on $\log p(x)$ can not lie above it. Example: the bent decoder of the first steps, $x = "
+            r"A lower bound on $\log p(x)$ cannot lie above it. Example: the bent decoder of the first steps, $x = "
             r"1$, $m = 1.2$, $s = 0.3$, $c = 0.5$.",
             examples.sign,
         ),
@@ -328,7 +328,7 @@ ERRATA = {
             CONDITION,
             (Quote(r"we can drop the normalization constant and get:"),),
             r"$\tfrac{D}{2}\log 2\pi c$ may be dropped only while $c$ is fixed.",
-            r"Without it losses at two values of $c$ can not be compared, and a fit of $C$ runs to 0. Example: $D = "
+            r"Without it losses at two values of $c$ cannot be compared, and a fit of $C$ runs to 0. Example: $D = "
             r"784$; for the fit a squared error of 30.",
             examples.dropped_constant,
         ),

@@ -67,7 +67,7 @@ class Draw:
 
     @property
     def right(self) -> bool:
-        """By algebra, up to rounding: draws can not decide it where the error is small beside what they leave."""
+        """By algebra, up to rounding: draws cannot decide it where the error is small beside what they leave."""
         return self.exact_error <= RIGHT
 
     @property

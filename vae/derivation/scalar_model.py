@@ -122,7 +122,7 @@ def jensen(model: ScalarModel, x: float, m: float, s: float, samples: int, sourc
 def prior_evidence(model: ScalarModel, x: float, exact: float, source: Generator) -> Check:
     """log of the mean of p(x|z) over z ~ p(z), with the delta method's standard error: std(p)/(mean(p) √S).
 
-    These weights are bounded, so the error can be trusted, which it can not with a narrow q.
+    These weights are bounded, so the error can be trusted, which it cannot with a narrow q.
     """
     log_px_z = model.log_px_z(x, normal((PRIOR_DRAWS,), source))
     top = log_px_z.max()
