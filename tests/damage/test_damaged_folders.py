@@ -65,8 +65,8 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 class Idle:
     """An engine in which nothing waits."""
 
-    def position(self, path: Path) -> int:
-        return 0
+    def queued(self, *_: Any) -> list[Any]:
+        return []
 
     def told(self, path: Path) -> str:
         return ""

@@ -54,7 +54,7 @@ def take(run: Path, slots: int) -> Place | None:
             place.lock.release()
             continue
         with contextlib.suppress(OSError):  # a full disk: the lock counts
-            place.file.write_text(run.name)
+            place.file.write_text(run.name, encoding="utf-8")
         return place
     return None
 
@@ -87,7 +87,7 @@ class Elsewhere:
 def _has_it(file: Path) -> Path | None:
     """The run that this place's file names, if a process trains it."""
     try:
-        name = file.read_text()
+        name = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
     run = file.parents[1] / name
