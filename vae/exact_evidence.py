@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vae.batches import full_precision, rows_at_once
 from vae.codebook import MOST_BITS, all_codes
 from vae.errors import ConfigError
-from vae.kl import kl_normal
+from vae.kl import kl_normal_of_factors
 from vae.likelihoods import Gaussian
 from vae.linear_gaussian import LinearGaussian
 from vae.model import Model
@@ -127,13 +127,14 @@ def _linear_layer(model: Model) -> nn.Linear | None:
 def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
     exact, qz_x, flat = linear_gaussian_of(model), model.encode(x), x.flatten(1).double()
     loc = qz_x.mean.double()
-    cov = (qz_x.covariance if hasattr(qz_x, "covariance") else qz_x.variance).double()  # type: ignore[attr-defined]
+    L = (qz_x.L if hasattr(qz_x, "L") else torch.diag_embed(qz_x.scale)).double()  # type: ignore[attr-defined]
     mean, posterior_cov = exact.posterior(flat)
+    posterior_L = torch.linalg.cholesky(posterior_cov).expand_as(L)
     return ExactEvidence(
         log_px=exact.log_px(flat),
-        distortion=-exact.expected_log_px_z(flat, loc, cov),
+        distortion=-exact.expected_log_px_z(flat, loc, L @ L.mT),
         rate=model.latent.rate(qz_x).double(),
-        kl_to_posterior=kl_normal(loc, cov, mean, posterior_cov.expand(len(x), -1, -1)),
+        kl_to_posterior=kl_normal_of_factors(loc, L, mean, posterior_L),
         method="closed form",
         grid_difference=None,
     )

@@ -46,6 +46,22 @@ def test_a_linear_decoder_in_closed_form(latent: str) -> None:
     torch.testing.assert_close(evidence.distortion, terms.distortion.detach(), rtol=5e-3, atol=0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_closed_form_keeps_the_digits_of_a_wide_full_covariance(seed: int) -> None:
+    """In float32 a product L Lᵀ of this condition is no covariance any more, or one with another determinant."""
+    model = build_model(
+        Config(
+            network="linear", hidden=(), likelihood="gaussian", latent="full-normal", latent_dim=20, C=0.5, seed=seed
+        ),
+        (1, 8, 8),
+    )
+    with torch.no_grad():
+        model.encoder[1].weight *= 3
+    x = torch.rand(20, 1, 8, 8, generator=Generator().manual_seed(0))
+    evidence = exact_evidence(model, x)
+    torch.testing.assert_close(evidence.log_px - evidence.elbo, evidence.kl_to_posterior, rtol=1e-6, atol=1e-4)
+
+
 def test_the_closed_forms_posterior_is_bayes() -> None:
     model, x = built(network="linear", likelihood="gaussian", latent_dim=3, C=3.0)
     exact = linear_gaussian_of(model)
