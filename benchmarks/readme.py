@@ -266,8 +266,8 @@ def proposals() -> list[str]:
     loads = [row["load"] for row in found["table"]]
     lines = [
         f"What K = {most:,} samples of each proposal are worth ({made_on(found, loads)}; "
-        "`python benchmarks/proposals.py`). Flagged: images with fewer than 30 effective samples or a Pareto shape "
-        "above 0.7, where the bound is only a bound:",
+        "`python benchmarks/proposals.py`). Flagged: images with fewer than 30 effective samples, a Pareto shape "
+        "above 0.7, or bits of which some code may never have been drawn, where the bound is only a bound:",
         "",
         "| model | proposal | error of the mean, nats (worst image) | against | effective samples, median (smallest) | "
         "flagged | CPU ms an image |",

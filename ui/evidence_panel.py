@@ -139,8 +139,8 @@ def how(point: Point, part: str = "test") -> str:
     )
     if point.flagged:
         told += (
-            f" {point.flagged} of {point.images} images have too few effective samples, or too heavy weights: there "
-            "the bound is only a bound, and no ± holds."
+            f" {point.flagged} of {point.images} images have too few effective samples, too heavy weights, or bits of "
+            "which some code may never have been drawn: there the bound is only a bound, and no ± holds."
         )
     return f"{told} The other way to the gap needs the posterior."
 

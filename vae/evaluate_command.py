@@ -85,7 +85,8 @@ def _bound(result: dict[str, Any]) -> list[str]:
         many = f"{result['iw_flagged']:,} of {result['n']:,} images"
         said += [
             f"{'':15}{many}: there the bound is only a bound, and no ± holds",
-            f"{'':15}(fewer than {TOO_FEW} effective samples, or weights whose Pareto shape is above {TOO_HEAVY})",
+            f"{'':15}(fewer than {TOO_FEW} effective samples, weights whose Pareto shape is above {TOO_HEAVY}, or",
+            f"{'':15}bits of which a few codes were drawn again and again, while another may never have been)",
         ]
     return said
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from vae.batches import rows_at_once
@@ -58,6 +59,21 @@ class Proposal:
 def draw(part: LatentDistribution, samples: int, images: int, generator: Generator | None) -> Tensor:
     """(samples, images, k) from a distribution of batch shape (images,) or ()."""
     return part.sample((samples,) if part.mean.dim() > 1 else (samples, images), generator)
+
+
+def may_miss(proposal: Proposal) -> Tensor | bool:
+    """Whether some code of bits is more likely never drawn than drawn, (B,) bool; False for real codes.
+
+    No code is expected less often than Σ_j K_j Π_i min(p_i, 1 − p_i), of which e^−λ is the chance of never. Nothing in
+    the weights that were drawn tells of such a code: q sure of one wrong code has equal weights and no spread at all.
+    """
+    if not all(hasattr(part, "logits") for part in proposal.parts):
+        return False
+    least = [
+        n * (-F.softplus(part.logits.abs())).sum(-1).exp()  # type: ignore[attr-defined]
+        for part, n in zip(proposal.parts, proposal.counts, strict=True)
+    ]
+    return sum(least) < math.log(2)
 
 
 def posterior(
