@@ -133,6 +133,8 @@ def how(point: Point, part: str = "test") -> str:
     if point.grid_difference is not None:
         moved = look.number(point.grid_difference, 3)
         why = f"The grid is too coarse for this C: a finer grid moved log p(x) of an image by up to {moved} nats"
+        if point.ways_differ is not None:
+            why += f", and the gap in two ways differs by {look.number(point.ways_differ, 3)} nats"
     told = (
         f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high; so is "
         "the gap."

@@ -44,6 +44,7 @@ class Point:
     images: int
     grid_difference: float | None = None  # quadrature: by how much its last grid moved log p(x) of an image, at most
     worst: int | None = None  # quadrature: which image that was
+    ways_differ: float | None = None  # quadrature that is not believed: the gap in two ways, mean over images
     elbo_error: float = 0.0  # Monte-Carlo error of `elbo`
     flagged: int = 0  # images at which the importance bound is only a bound
     effective: tuple[float, float] | None = None  # samples of the bound: median and smallest
@@ -82,7 +83,7 @@ def measure(model: Model, x: Any, step: int, method: str, progress: Progress) ->
     if not exact.converged:
         estimate = _estimate(model, x, step, progress)
         if not exact.better_than(estimate.log_px, estimate.error):
-            return replace(estimate, grid_difference=moved, worst=exact.worst)
+            return replace(estimate, grid_difference=moved, worst=exact.worst, ways_differ=exact.ways_differ)
     log_px, elbo, kl = (float(v.mean()) for v in (exact.log_px, exact.elbo, exact.kl_to_posterior))
     return Point(step, log_px, elbo, exact.error, kl, exact.method, len(x), moved, exact.worst)
 

@@ -95,9 +95,11 @@ def _exact(result: dict[str, Any]) -> list[str]:
     difference, sign = result["grid_difference"], "=" if result["converged"] else "≈"
     place = f"image {result['worst_image']} (row {result['worst_row']:,} of {result['rows_of']})" if difference else ""
     worst = f"; the last grid moved {place} most, by {difference:.1e}" if difference else ""
-    said = [_line(f"log p(x) {sign}", result["log_px"], result["log_px_error"], f"by {result['log_px_method']}{worst}")]
+    error = result["log_px_error"] if result["converged"] else None
+    said = [_line(f"log p(x) {sign}", result["log_px"], error, f"by {result['log_px_method']}{worst}")]
     if not result["converged"]:
-        said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp: go by the importance bound")
+        ways = f"the gap in two ways differs by {result['ways_differ']:.{DIGITS}f} nats"
+        said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp ({ways}): go by the importance bound")
     return said
 
 

@@ -126,8 +126,9 @@ def evaluate_exactly(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own error and
-    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`. `converged` tells whether `log_px` is to be
-    believed rather than the importance bound; where it is not, the ELBO of `sampled` stands too."""
+    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, and `ways_differ` says by how far it is not.
+    `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the ELBO of
+    `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)
     evidence = exact_evidence(model, dataset.to_float(images), progress)  # held-out pixels are drawn once for all
     difference = evidence.grid_difference
@@ -146,6 +147,7 @@ def evaluate_exactly(
         "exact_elbo": exact["elbo"],
         "gap": float((evidence.log_px - evidence.elbo).mean()),
         "kl_to_posterior": float(evidence.kl_to_posterior.mean()),
+        "ways_differ": evidence.ways_differ,
         "grid_difference": None if difference is None else float(difference.max()),
         "worst_image": evidence.worst,
         "worst_row": None if evidence.worst is None else int(dataset.test_rows[evidence.worst]),

@@ -163,12 +163,28 @@ def test_a_right_grid_wins_over_a_bound_that_is_only_a_bound(
 
 def test_a_grid_loses_where_its_own_error_is_larger_than_the_bounds_doubt() -> None:
     zeros = torch.zeros(2, dtype=torch.float64)
-    grid = ExactEvidence(zeros - 50, zeros + 60, zeros, zeros + 10, "quadrature", torch.tensor([0.1, 0.5]).double())
-    assert (grid.error, grid.worst, grid.converged) == (pytest.approx(0.3), 1, False)
-    assert grid.better_than(-50, 0.4)
-    assert not grid.better_than(-50, 0.2)
+    grid = ExactEvidence(zeros - 50, zeros + 60, zeros, zeros + 10, "quadrature", torch.tensor([0.01, 0.05]).double())
+    assert (grid.error, grid.worst, grid.converged) == (pytest.approx(0.03), 1, False)
+    assert grid.better_than(-50, 0.04)
+    assert not grid.better_than(-50, 0.02)
     assert grid.better_than(-51, None)  # it may lie so far below
     assert not grid.better_than(-49, None)  # a bound lies below log p(x), in expectation: this grid is wrong
+
+
+def test_a_grid_too_coarse_is_told_without_its_error_and_the_bound_stands(
+    digits: tuple[dict[str, Any], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vae.exact_evidence.GRID", {2: (17, 33)})
+    run, (sampled, _) = load_run(DEMOS / "demo-digits-2d"), digits
+    told = sampled | evaluate_exactly(run.model, run.dataset(), sampled)
+    assert not told["converged"]
+    assert told["ways_differ"] > 0.1
+    assert told["elbo"] == sampled["elbo"]
+    text = "\n".join(lines(told))
+    line = next(line for line in text.splitlines() if line.startswith("log p(x) ≈"))
+    assert "±" not in line
+    assert f"the gap in two ways differs by {told['ways_differ']:.3f} nats" in text
+    assert re.search(r"gap ≥ +(-?[\d.]+)", text)[1] == f"{round(told['iw_bound'], 3) - round(told['elbo'], 3):.3f}"  # type: ignore[index]
 
 
 def test_printed_numbers_add_up_to_the_last_digit(digits: tuple[dict[str, Any], dict[str, Any]]) -> None:
