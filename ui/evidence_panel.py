@@ -104,6 +104,8 @@ def facts(point: Point) -> dict[str, str]:
 
     number = look.number
     gap = round(point.log_px, DIGITS) - round(point.elbo, DIGITS)
+    if point.error is None:
+        gap = max(0.0, gap)  # every KL is at least that, whatever a bound below the ELBO says
     rows = {
         "log p(x)": ("≥ " if point.error is None else "") + number(point.log_px, DIGITS) + _error(point.error),
         "ELBO": number(point.elbo, DIGITS) + _error(point.elbo_error),
@@ -112,8 +114,9 @@ def facts(point: Point) -> dict[str, str]:
     if point.kl is not None:
         rows["gap: KL(q ‖ posterior)"] = number(point.kl, DIGITS)
     if point.grid_difference is not None:
-        moved = f"{small(point.grid_difference)} at most"
-        rows["finer grid moved log p(x) by"] = moved + (f", image {point.worst}" if point.kl is not None else "")
+        where = f" ({point.worst_row})" if point.worst_row else ""
+        moved = f"{small(point.grid_difference)} at most, image {point.worst}{where}"
+        rows["finer grid moved log p(x) by"] = moved
     if point.effective is not None:
         rows[f"effective samples of {SAMPLES}"] = "median {:.0f}, smallest {:.0f}".format(*point.effective)
     return rows

@@ -114,6 +114,7 @@ def _told(evidence: Evidence) -> dict[str, Any]:
         "iw_ess_median": float(evidence.effective_samples.median()),
         "iw_ess_smallest": float(evidence.effective_samples.min()),
         "iw_flagged": int(evidence.flagged.sum()),
+        "iw_unseen": int(evidence.unseen.sum()),
         "pareto_k_median": float(known.median()) if len(known) else None,
         "pareto_k_largest": float(known.max()) if len(known) else None,
     }
@@ -126,7 +127,7 @@ def evaluate_exactly(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own error and
-    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, and `ways_differ` says by how far it is not.
+    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, `ways_differ` by how much it is not.
     `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the ELBO of
     `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)
