@@ -220,8 +220,8 @@ def anchor() -> list[str]:
         f"test images, {found['rows'][0]['samples']} samples of q, one seed. pythae reports {found['reference']}; its "
         "script has one hidden layer and a second one commented out. The last row is the configuration above: another "
         "network than the one with one layer, so its number approaches the published one and does not reproduce it. Of "
-        "each image's samples only the effective ones count: so few make −log p(x) ≤ a bound and no more, and no ± is "
-        "told.",
+        "each image's samples only the effective ones count, of which the mean over images was recorded: so few make "
+        "−log p(x) ≤ a bound and no more, and no ± is told.",
         "",
         "| hidden layers, each way | −log p(x) ≤ | effective samples, mean | −ELBO | active units | training |",
         "|---|---|---|---|---|---|",
@@ -266,8 +266,8 @@ def proposals() -> list[str]:
     loads = [row["load"] for row in found["table"]]
     lines = [
         f"What K = {most:,} samples of each proposal are worth ({made_on(found, loads)}; "
-        "`python benchmarks/proposals.py`). Flagged: images with fewer than 30 effective samples or a Pareto shape "
-        "above 0.7, where the bound is only a bound:",
+        "`python benchmarks/proposals.py`). Flagged: images with fewer than 30 effective samples, a Pareto shape "
+        "above 0.7, or bits of which some code may never have been drawn, where the bound is only a bound:",
         "",
         "| model | proposal | error of the mean, nats (worst image) | against | effective samples, median (smallest) | "
         "flagged | CPU ms an image |",

@@ -104,6 +104,8 @@ def facts(point: Point) -> dict[str, str]:
 
     number = look.number
     gap = round(point.log_px, DIGITS) - round(point.elbo, DIGITS)
+    if point.error is None:
+        gap = max(0.0, gap)  # every KL is at least that, whatever a bound below the ELBO says
     rows = {
         "log p(x)": ("≥ " if point.error is None else "") + number(point.log_px, DIGITS) + _error(point.error),
         "ELBO": number(point.elbo, DIGITS) + _error(point.elbo_error),
@@ -112,8 +114,9 @@ def facts(point: Point) -> dict[str, str]:
     if point.kl is not None:
         rows["gap: KL(q ‖ posterior)"] = number(point.kl, DIGITS)
     if point.grid_difference is not None:
-        moved = f"{small(point.grid_difference)} at most"
-        rows["finer grid moved log p(x) by"] = moved + (f", image {point.worst}" if point.kl is not None else "")
+        where = f" ({point.worst_row})" if point.worst_row else ""
+        moved = f"{small(point.grid_difference)} at most, image {point.worst}{where}"
+        rows["finer grid moved log p(x) by"] = moved
     if point.effective is not None:
         rows[f"effective samples of {SAMPLES}"] = "median {:.0f}, smallest {:.0f}".format(*point.effective)
     return rows
@@ -133,14 +136,16 @@ def how(point: Point, part: str = "test") -> str:
     if point.grid_difference is not None:
         moved = look.number(point.grid_difference, 3)
         why = f"The grid is too coarse for this C: a finer grid moved log p(x) of an image by up to {moved} nats"
+        if point.ways_differ is not None:
+            why += f", and the gap in two ways differs by {look.number(point.ways_differ, 3)} nats"
     told = (
         f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high; so is "
         "the gap."
     )
     if point.flagged:
         told += (
-            f" {point.flagged} of {point.images} images have too few effective samples, or too heavy weights: there "
-            "the bound is only a bound, and no ± holds."
+            f" {point.flagged} of {point.images} images have too few effective samples, too heavy weights, or bits of "
+            "which some code may never have been drawn: there the bound is only a bound, and no ± holds."
         )
     return f"{told} The other way to the gap needs the posterior."
 

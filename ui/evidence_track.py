@@ -44,6 +44,8 @@ class Point:
     images: int
     grid_difference: float | None = None  # quadrature: by how much its last grid moved log p(x) of an image, at most
     worst: int | None = None  # quadrature: which image that was
+    worst_row: str = ""  # and where it is in the data, "row 1,302 of digits", where that is known
+    ways_differ: float | None = None  # quadrature that is not believed: the gap in two ways, mean over images
     elbo_error: float = 0.0  # Monte-Carlo error of `elbo`
     flagged: int = 0  # images at which the importance bound is only a bound
     effective: tuple[float, float] | None = None  # samples of the bound: median and smallest
@@ -82,7 +84,7 @@ def measure(model: Model, x: Any, step: int, method: str, progress: Progress) ->
     if not exact.converged:
         estimate = _estimate(model, x, step, progress)
         if not exact.better_than(estimate.log_px, estimate.error):
-            return replace(estimate, grid_difference=moved, worst=exact.worst)
+            return replace(estimate, grid_difference=moved, worst=exact.worst, ways_differ=exact.ways_differ)
     log_px, elbo, kl = (float(v.mean()) for v in (exact.log_px, exact.elbo, exact.kl_to_posterior))
     return Point(step, log_px, elbo, exact.error, kl, exact.method, len(x), moved, exact.worst)
 
@@ -118,6 +120,7 @@ class Track:
         self._sha: str | None = None  # measured, or being measured
         self._rest_until = 0.0
         self._x: Any = None
+        self._row: Callable[[int | None], str] = lambda image: ""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -150,7 +153,8 @@ class Track:
             step = weights_step(self.path) or 0
             model = model_of(self.path, sha)
             method, images = plan(model)
-            self._add(measure(model, self._images(images), step, method, self._hear))
+            point = measure(model, self._images(images), step, method, self._hear)
+            self._add(replace(point, worst_row=self._row(point.worst)))
             self.problem = ""
         except (ElboRoomError, OSError) as error:  # the run has gone on, or away: the next look tries again
             self.problem, self._sha = str(error), None
@@ -170,11 +174,17 @@ class Track:
 
             found = images_of(Run(self.path), self.part)  # type: ignore[arg-type]
             self._x = found.to_float(found.stored[:count], Generator().manual_seed(0))
+            self._row = lambda image: row_of(image, found.rows, found.rows_of)
         return self._x[:count]
 
     def _add(self, point: Point) -> None:
         """A run that went back to an earlier state has no later points."""
         self.points = [*(old for old in self.points if old.step < point.step), point][-MOST_POINTS:]
+
+
+def row_of(image: int | None, rows: Any, of: str) -> str:
+    """Where an image is in the data that a person has, where that is known."""
+    return "" if image is None or rows is None else f"row {int(rows[image]):,} of {of}"
 
 
 def parts(history: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:

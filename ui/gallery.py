@@ -19,6 +19,8 @@ from vae.preview_file import PREVIEW_LIMIT, read_header
 
 TAIL = 1 << 16  # bytes at the end of a history in which the newest held-out record is looked for
 
+OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
+
 STATES = {  # what a state is called, for people
     "queued": "waiting for its turn",
     "starting": "starting",
@@ -57,7 +59,8 @@ class Card:
     total_steps: int = 0
     distortion: float | None = None  # held out, nats per image
     rate: float | None = None
-    elbo_error: float | None = None  # standard error of the held-out mean of −(distortion + rate), nats
+    elbo: float | None = None  # as it was recorded
+    elbo_error: float | None = None  # standard error of its mean over the held-out images, nats
     squared_error: float | None = None  # ‖x − f(z)‖², held out, pixel² per image
     picture: Picture | None = None
     problem: str = ""
@@ -97,6 +100,7 @@ def _read_card(path: Path) -> Card:
         total_steps=status.total_steps,
         distortion=test.get("distortion"),
         rate=test.get("rate"),
+        elbo=test.get("elbo"),
         elbo_error=test.get("elbo_error"),
         squared_error=test.get("squared_error"),
         picture=picture(path),
@@ -191,10 +195,9 @@ def card_html(card: Card) -> str:
         f'<div><dt class="er-{kind}">{name}</dt><dd>{number(value)} <small>{unit}</small></dd></div>'
         for kind, name, value, unit in shown
     )
-    if card.distortion is not None and card.rate is not None:
-        error = f" ± {number(card.elbo_error)}" if card.elbo_error else ""
-        elbo = number(-(round(card.distortion, 1) + round(card.rate, 1)))  # the sum of what stands beside it
-        terms += f'<div><dt class="er-elbo">ELBO</dt><dd>{elbo}<small>{error} nats</small></dd></div>'
+    if card.elbo is not None:
+        error = f' <span title="{OVER_IMAGES}">± {number(card.elbo_error)}</span>' if card.elbo_error else ""
+        terms += f'<div><dt class="er-elbo">ELBO</dt><dd>{number(card.elbo)}<small>{error} nats</small></dd></div>'
     return (
         f'{head}<p class="er-card-facts">{escape(card.dataset)} · {escape(card.facts)}</p>'
         f'<dl class="er-card-terms">{terms}</dl>{state_html(card)}'

@@ -58,15 +58,17 @@ def lines(result: dict[str, Any]) -> list[str]:
     draws = "exact" if result["elbo_standard_error"] == 0 else f"{DRAWS} draws of z an image"
     log_px = result["log_px"] if result.get("converged") else result["iw_bound"]
     gap, is_ = round(log_px, DIGITS) - elbo, "=" if result.get("converged") else "≥"
-    equal = (
-        f"; KL(q‖p(z|x)) = {result['kl_to_posterior']:.{DIGITS}f}" if result.get("converged") else ", in expectation"
-    )
+    words = "= log p(x) − ELBO, in expectation"
+    if result.get("converged"):
+        words = f"= log p(x) − ELBO; KL(q‖p(z|x)) = {result['kl_to_posterior']:.{DIGITS}f}"
+    elif result["samples"] == 1 or gap < 0:
+        gap, words = 0.0, "as every KL is: this bound lies no higher than the ELBO, but for noise"
     return [
         f"held-out images {result['n']:,}, means in nats",
         _line("ELBO", elbo, result["elbo_standard_error"], f"= {parts}, {draws}"),
         *_bound(result),
         *(_exact(result) if "log_px" in result else []),
-        _line(f"gap {is_}", gap, None, f"= log p(x) − ELBO{equal}"),
+        _line(f"gap {is_}", gap, None, words),
         f"effective samples: median {result['iw_ess_median']:.1f}, smallest {result['iw_ess_smallest']:.1f}, mean "
         f"{result['iw_ess']:.1f}; active units {result['active_units']}",
         _information(result),
@@ -87,6 +89,10 @@ def _bound(result: dict[str, Any]) -> list[str]:
             f"{'':15}{many}: there the bound is only a bound, and no ± holds",
             f"{'':15}(fewer than {TOO_FEW} effective samples, or weights whose Pareto shape is above {TOO_HEAVY})",
         ]
+    if result["iw_unseen"]:
+        said.append(
+            f"{'':15}{result['iw_unseen']:,} of them: a few codes were drawn again and again, another perhaps never"
+        )
     return said
 
 
@@ -94,9 +100,11 @@ def _exact(result: dict[str, Any]) -> list[str]:
     difference, sign = result["grid_difference"], "=" if result["converged"] else "≈"
     place = f"image {result['worst_image']} (row {result['worst_row']:,} of {result['rows_of']})" if difference else ""
     worst = f"; the last grid moved {place} most, by {difference:.1e}" if difference else ""
-    said = [_line(f"log p(x) {sign}", result["log_px"], result["log_px_error"], f"by {result['log_px_method']}{worst}")]
+    error = result["log_px_error"] if result["converged"] else None
+    said = [_line(f"log p(x) {sign}", result["log_px"], error, f"by {result['log_px_method']}{worst}")]
     if not result["converged"]:
-        said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp: go by the importance bound")
+        ways = f"the gap in two ways differs by {result['ways_differ']:.{DIGITS}f} nats"
+        said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp ({ways}): go by the importance bound")
     return said
 
 

@@ -114,6 +114,7 @@ def _told(evidence: Evidence) -> dict[str, Any]:
         "iw_ess_median": float(evidence.effective_samples.median()),
         "iw_ess_smallest": float(evidence.effective_samples.min()),
         "iw_flagged": int(evidence.flagged.sum()),
+        "iw_unseen": int(evidence.unseen.sum()),
         "pareto_k_median": float(known.median()) if len(known) else None,
         "pareto_k_largest": float(known.max()) if len(known) else None,
     }
@@ -126,8 +127,9 @@ def evaluate_exactly(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own error and
-    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`. `converged` tells whether `log_px` is to be
-    believed rather than the importance bound; where it is not, the ELBO of `sampled` stands too."""
+    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, `ways_differ` by how much it is not.
+    `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the ELBO of
+    `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)
     evidence = exact_evidence(model, dataset.to_float(images), progress)  # held-out pixels are drawn once for all
     difference = evidence.grid_difference
@@ -146,6 +148,7 @@ def evaluate_exactly(
         "exact_elbo": exact["elbo"],
         "gap": float((evidence.log_px - evidence.elbo).mean()),
         "kl_to_posterior": float(evidence.kl_to_posterior.mean()),
+        "ways_differ": evidence.ways_differ,
         "grid_difference": None if difference is None else float(difference.max()),
         "worst_image": evidence.worst,
         "worst_row": None if evidence.worst is None else int(dataset.test_rows[evidence.worst]),

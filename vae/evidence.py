@@ -18,7 +18,7 @@ from vae.errors import ConfigError
 from vae.model import Model
 from vae.objectives import check_samples
 from vae.pareto import TOO_HEAVY, pareto_shape, tail_length
-from vae.proposals import PROPOSALS, Proposal, draw
+from vae.proposals import PROPOSALS, Proposal, draw, may_miss
 
 TOO_FEW = 30  # effective samples below which neither a bound nor its error is near what it estimates
 Progress = Callable[[float], None]
@@ -35,12 +35,13 @@ class Evidence:
     iw_bound: Tensor  # nats; in expectation ≤ log p(x)
     standard_error: Tensor  # nats; NaN at K = 1, where it is undefined
     effective_samples: Tensor  # (Σw)²/Σw², from 1 to K
-    pareto_k: Tensor  # shape of the largest weights' Pareto law; NaN where K is too small to tell
+    pareto_k: Tensor  # shape of the largest weights' Pareto law; NaN where there is none, or K is too small to tell
+    unseen: Tensor  # bool: of bits, the largest weights are those of a few codes, and another may never have been drawn
 
     @property
     def flagged(self) -> Tensor:
         """(n,) bool: here the bound is only a bound. It may lie far below log p(x), and its error tells nothing."""
-        return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY)
+        return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY) | self.unseen
 
     @property
     def mean_error(self) -> float | None:
@@ -101,10 +102,10 @@ def _block(
             done += len(z)
             progress(done / K)
         sums.append((count, log_w, log_w2))
-    return _evidence(K, sums, tail)
+    return _evidence(K, sums, tail, may_miss(proposal))
 
 
-def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail) -> Evidence:
+def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail, missing: Tensor | bool) -> Evidence:
     """From K_j, log Σw and log Σw² of each part."""
     log_w = torch.logsumexp(torch.stack([part for _, part, _ in sums]), 0)
     log_w2 = torch.logsumexp(torch.stack([part for _, _, part in sums]), 0)
@@ -112,7 +113,9 @@ def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail) -> Ev
     for n, part, part2 in sums if K > 1 else []:
         squares, square = torch.exp(part2 - 2 * log_w), torch.exp(2 * (part - log_w))  # Σw², (Σw)² of the part
         variance = variance + (n * squares - square).clamp(min=0) / (n - 1)
-    return Evidence(log_w - math.log(K), variance.sqrt(), torch.exp(2 * log_w - log_w2), pareto_shape(tail.largest()))
+    shape = pareto_shape(tail.largest())
+    unseen = shape.isnan() & missing  # real codes are never drawn twice: equal weights are those of p(z|x) itself
+    return Evidence(log_w - math.log(K), variance.sqrt(), torch.exp(2 * log_w - log_w2), shape, unseen)
 
 
 class _Tail:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vae.batches import full_precision, rows_at_once
 from vae.codebook import MOST_BITS, all_codes
 from vae.errors import ConfigError
-from vae.kl import kl_normal
+from vae.kl import kl_normal_of_factors
 from vae.likelihoods import Gaussian
 from vae.linear_gaussian import LinearGaussian
 from vae.model import Model
@@ -29,9 +29,8 @@ NUMBERS_AT_ONCE = 4_000_000  # of the table of nodes, images and dimensions: 32 
 GRID = {1: (513, 8193), 2: (65, 513)}  # nodes per axis: of the first grid, and of the finest
 FINE_ENOUGH = 1e-3  # nats between two grids: no finer one is tried
 CONVERGED = 1e-2  # nats between two grids, mean over images
-KINKS = (
-    0.1  # nats between the two values of the mean gap: q's own nodes see the kinks of a ReLU decoder at 0.02 and less
-)
+KINKS = 0.1  # nats between the two values of the gap: q's own nodes see the kinks of a ReLU decoder at 0.02 and less
+COARSE = 0.1  # nats between two grids, mean over images: above, no finer grid's number can be told from this one's
 HERMITE = {1: 48, 2: 24}  # nodes per axis of the expectation under q
 REACH = 6.0  # of the grid, in standard deviations of the prior and of q
 Progress = Callable[[float], None]
@@ -64,17 +63,27 @@ class ExactEvidence:
         return None if self.grid_difference is None else int(self.grid_difference.argmax())
 
     @property
+    def ways_differ(self) -> float:
+        """Mean over images of |(log p(x) − ELBO) − KL(q ‖ posterior)|, nats."""
+        return float((self.log_px - self.elbo - self.kl_to_posterior).abs().mean())
+
+    @property
+    def possible(self) -> bool:
+        """False where a grid is too coarse for a sharp p(x|z) for its last move to be its error: it moved far, or the
+        gap is not the same in both ways. Judged by means, of which one image is a small part."""
+        return self.grid_difference is None or (self.error <= COARSE and self.ways_differ <= KINKS)
+
+    @property
     def converged(self) -> bool:
-        """False where a grid is too coarse for a sharp p(x|z). Judged by the means, of which one image is a small part:
-        log p(x) moved little, and the gap is the same in both ways."""
-        off = float((self.log_px - self.elbo - self.kl_to_posterior).mean().abs())
-        return self.error <= CONVERGED and (self.grid_difference is None or off <= KINKS)
+        """Whether log p(x) is known, whatever any bound says."""
+        return self.possible and self.error <= CONVERGED
 
     def better_than(self, bound: float, standard_error: float | None) -> bool:
         """Whether the mean log p(x) is to be believed rather than an importance bound on it. `standard_error` is None
-        where the bound is only a bound, which may lie as far too low as it lies below log p(x), never too high."""
+        where the bound is only a bound, which may lie as far too low as it lies below log p(x), never too high: how far
+        below tells of a poor proposal, and nothing of a grid that is not `possible`."""
         doubt = float(self.log_px.mean()) - bound if standard_error is None else standard_error
-        return self.converged or self.error <= doubt
+        return self.converged or (self.possible and self.error <= doubt)
 
 
 def exact_method(model: Model) -> str | None:
@@ -127,13 +136,14 @@ def _linear_layer(model: Model) -> nn.Linear | None:
 def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
     exact, qz_x, flat = linear_gaussian_of(model), model.encode(x), x.flatten(1).double()
     loc = qz_x.mean.double()
-    cov = (qz_x.covariance if hasattr(qz_x, "covariance") else qz_x.variance).double()  # type: ignore[attr-defined]
+    L = (qz_x.L if hasattr(qz_x, "L") else torch.diag_embed(qz_x.scale)).double()  # type: ignore[attr-defined]
     mean, posterior_cov = exact.posterior(flat)
+    posterior_L = torch.linalg.cholesky(posterior_cov).expand_as(L)
     return ExactEvidence(
         log_px=exact.log_px(flat),
-        distortion=-exact.expected_log_px_z(flat, loc, cov),
+        distortion=-exact.expected_log_px_z(flat, loc, L @ L.mT),
         rate=model.latent.rate(qz_x).double(),
-        kl_to_posterior=kl_normal(loc, cov, mean, posterior_cov.expand(len(x), -1, -1)),
+        kl_to_posterior=kl_normal_of_factors(loc, L, mean, posterior_L),
         method="closed form",
         grid_difference=None,
     )

@@ -39,7 +39,11 @@ def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
             raise ConfigError("kl_normal: every variance must be above 0 (these are variances, not log-variances)")
         ratio = cov1 / cov2
         return 0.5 * (ratio - 1 - ratio.log() + (loc1 - loc2) ** 2 / cov2).sum(-1)
-    L1, L2 = _cholesky("cov1", cov1, loc1), _cholesky("cov2", cov2, loc2)
+    return kl_normal_of_factors(loc1, _cholesky("cov1", cov1, loc1), loc2, _cholesky("cov2", cov2, loc2))
+
+
+def kl_normal_of_factors(loc1: Tensor, L1: Tensor, loc2: Tensor, L2: Tensor) -> Tensor:
+    """F1 with S = L Lᵀ, L (..., k, k) lower triangular with a positive diagonal: no digit of L is lost in a product."""
     trace = torch.linalg.solve_triangular(L2, L1, upper=False).pow(2).sum((-2, -1))  # tr(S2⁻¹ S1) = ‖L2⁻¹ L1‖²
     shift = torch.linalg.solve_triangular(L2, (loc1 - loc2).unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
     log_det = 2 * (_log_diagonal(L2) - _log_diagonal(L1))

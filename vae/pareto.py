@@ -28,8 +28,8 @@ def tail_length(samples: int) -> int:
 def pareto_shape(log_w: Tensor) -> Tensor:
     """(n,) float64, from the tail's weights and the next one below, log_w (M + 1, n) in any order.
 
-    NaN where there is no such law: M < FEWEST, or most of these weights are equal, as those of a few codes of bits that
-    were drawn again and again, or of a proposal that is p(z|x) itself.
+    NaN where there is no such law: M < FEWEST, or most of these weights are equal. Those of a proposal that is p(z|x)
+    itself do no harm; those of a few codes of bits, drawn again and again, tell nothing (`Evidence.unseen`).
     """
     if len(log_w) - 1 < FEWEST:
         return torch.full(log_w.shape[1:], math.nan, dtype=torch.float64, device=log_w.device)

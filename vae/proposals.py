@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from vae.batches import rows_at_once
@@ -27,7 +28,8 @@ from vae.model import Model
 
 WIDTHS = (2.0, 5.0)  # of the widened parts, in two dimensions
 SHARES = (0.4, 0.3, 0.2, 0.1)  # of q, of q widened by WIDTHS, of the prior
-TRIED = 200  # codes, of which the highest p(x, z) is where a refinement starts
+TRIED = 200  # codes of an image, of which the highest p(x, z) is where a refinement starts
+SHARED, FAR = 2000, 2.0  # and so many of the prior's, its variance so many times as large, that all images share
 STEPS, DRAWS, RATE = 100, 8, 0.02  # of a refinement: Adam's steps, z an image in each, its learning rate
 
 
@@ -58,6 +60,21 @@ class Proposal:
 def draw(part: LatentDistribution, samples: int, images: int, generator: Generator | None) -> Tensor:
     """(samples, images, k) from a distribution of batch shape (images,) or ()."""
     return part.sample((samples,) if part.mean.dim() > 1 else (samples, images), generator)
+
+
+def may_miss(proposal: Proposal) -> Tensor | bool:
+    """Whether some code of bits is more likely never drawn than drawn, (B,) bool; False for real codes.
+
+    No code is expected less often than Σ_j K_j Π_i min(p_i, 1 − p_i), of which e^−λ is the chance of never. Nothing in
+    the weights that were drawn tells of such a code: q sure of one wrong code has equal weights and no spread at all.
+    """
+    if not all(hasattr(part, "logits") for part in proposal.parts):
+        return False
+    least = [
+        n * (-F.softplus(part.logits.abs())).sum(-1).exp()  # type: ignore[attr-defined]
+        for part, n in zip(proposal.parts, proposal.counts, strict=True)
+    ]
+    return sum(least) < math.log(2)
 
 
 def posterior(
@@ -104,24 +121,29 @@ def temper(width: float, k: int) -> float:
 def refine(
     model: Model, x: Tensor, generator: Generator | None = None, hear: Callable[[], None] = silent
 ) -> LatentDistribution:
-    """q(z|x) with each image's mean and stretch moved by Adam to a higher ELBO.
+    """q(z|x) with each image's mean and stretch moved by Adam to a higher ELBO, from the best of many codes.
 
+    One mode of p(z|x) is fitted. Of two far apart, the other is left to the widened parts and the prior.
     What did not end in numbers is left as the encoder has it.
     """
     if not model.latent.reparameterised:
         raise ConfigError(f"proposal: refined needs real codes, and these are {model.latent.name}; use mixture")
     rows = max(1, rows_at_once(model) // DRAWS)
-    blocks = [_climb(model, block, generator, hear) for block in x.split(rows)]
+    with torch.no_grad():
+        starts = _start(model, x, generator, hear)
+    blocks = [_climb(model, *block, generator, hear) for block in zip(x.split(rows), starts.split(rows), strict=True)]
     loc, stretch = (torch.cat(halves) for halves in zip(*blocks, strict=True))
     qz_x = model.encode(x)
     sound = (loc.isfinite() & stretch.isfinite()).all(-1, keepdim=True)
     return qz_x.moved(torch.where(sound, loc, qz_x.mean), torch.where(sound, stretch, 0))  # type: ignore[attr-defined]
 
 
-def _climb(model: Model, x: Tensor, generator: Generator | None, hear: Callable[[], None]) -> tuple[Tensor, Tensor]:
+def _climb(
+    model: Model, x: Tensor, loc: Tensor, generator: Generator | None, hear: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         start = model.encode(x)
-        loc = _best(model, x, start, generator).requires_grad_()
+    loc = loc.clone().requires_grad_()
     stretch = torch.zeros_like(loc).requires_grad_()
     steps = torch.optim.Adam([loc, stretch], lr=RATE)
     for _ in range(STEPS):
@@ -135,13 +157,27 @@ def _climb(model: Model, x: Tensor, generator: Generator | None, hear: Callable[
     return loc.detach(), stretch.detach()
 
 
-def _best(model: Model, x: Tensor, qz_x: LatentDistribution, generator: Generator | None) -> Tensor:
-    """The code with the highest p(x, z) of q's mean and some draws of the mixture: p(z|x) may lie elsewhere, (B, k)."""
-    tried = [qz_x.mean.unsqueeze(0), around(model, qz_x, TRIED).sample(len(x), generator)]
-    z = torch.cat(tried)  # (S, B, k)
-    at_once = max(1, rows_at_once(model) // len(x))
-    joint = [model.decode(some).log_prob(x) + model.prior().log_prob(some) for some in z.split(at_once)]
-    return z[torch.cat(joint).argmax(0), torch.arange(len(x), device=x.device)]
+def _start(model: Model, x: Tensor, generator: Generator | None, hear: Callable[[], None]) -> Tensor:
+    """The code with the highest p(x, z), (B, k), of q's mean, some draws of the mixture, and draws of a widened prior,
+    which all images share: p(z|x) may lie elsewhere, and further than any part of the mixture reaches."""
+    qz_x, pz, rows = model.encode(x), model.prior(), rows_at_once(model)
+    best, loc = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device), qz_x.mean
+
+    def look(z: Tensor, joint: Tensor) -> None:  # (S, B, k), (S, B)
+        nonlocal best, loc
+        hear()
+        highest, place = joint.double().max(0)
+        loc = torch.where((highest > best).unsqueeze(1), z[place, torch.arange(len(x), device=x.device)], loc)
+        best = torch.maximum(best, highest)
+
+    own = torch.cat([qz_x.mean.unsqueeze(0), around(model, qz_x, TRIED).sample(len(x), generator)])
+    for z in own.split(max(1, rows // len(x))):
+        look(z, model.decode(z).log_prob(x) + pz.log_prob(z))
+    exactly = x.double()
+    for z in pz.tempered(FAR).sample((SHARED,), generator).split(rows):
+        joint = model.decode(z).log_prob_table(exactly) + pz.log_prob(z).unsqueeze(1)
+        look(z.unsqueeze(1).expand(-1, len(x), -1), joint)
+    return loc
 
 
 PROPOSALS: dict[str, Callable[[Model, Tensor, int, Generator | None, Callable[[], None]], Proposal]] = {

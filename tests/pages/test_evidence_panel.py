@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,27 @@ def test_the_way_is_planned_by_what_it_costs() -> None:
     assert 1 <= images < 20
 
 
+def test_the_image_that_a_grid_moved_most_is_named_by_its_row_in_the_data(runs_folder: Path) -> None:
+    path = Path(shutil.copytree(DEMO.parent / "demo-digits-2d", runs_folder / "plane"))
+    track = Track(path, "test")
+    track.look()
+    track.wait(60)
+    run = load_run(path)
+    dataset = run.dataset()
+    difference = exact_evidence(run.model, dataset.to_float(dataset.test[:25])).grid_difference
+    assert difference is not None
+    worst = int(difference.argmax())
+    row = f"{int(dataset.test_rows[worst]):,}"
+    told = facts(track.points[-1])["finer grid moved log p(x) by"]
+    assert told.endswith(f"at most, image {worst} (row {row} of digits)")
+
+
+def test_a_gap_that_is_only_a_bound_is_never_below_nothing() -> None:
+    below = Point(7, -20.243, -20.0, None, None, "importance bound", 5, flagged=5)
+    assert facts(below)["gap: log p(x) − ELBO"] == "≥ 0.000"
+    assert facts(replace(below, log_px=-19.5))["gap: log p(x) − ELBO"] == "≥ 0.500"
+
+
 def test_an_estimate_is_named_as_one_and_has_its_error() -> None:
     model = small("normal", 10)
     with torch.no_grad():  # q and the posterior are near the prior
@@ -221,6 +243,8 @@ def test_where_the_grid_is_too_coarse_an_estimate_stands_instead(monkeypatch: py
     assert (point.log_px, point.error) == (estimate.log_px, estimate.error)
     assert facts(point)["log p(x)"].startswith("≥ ")
     assert "too coarse for this C" in how(point)
+    assert point.ways_differ == pytest.approx(exact_evidence(model, x).ways_differ)
+    assert f"the gap in two ways differs by {point.ways_differ:,.3f} nats" in how(point)
     assert "importance bound with 200 samples estimates it" in how(point)
     assert "log p(x), a bound" in bars(point)
 

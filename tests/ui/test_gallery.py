@@ -98,16 +98,21 @@ def test_bits_and_full_covariances_are_named_beside_the_likelihood() -> None:
     assert facts(full) == "d = 2, full covariance · gaussian, C = 2"
 
 
-def test_a_card_tells_the_elbo_as_the_sum_of_its_terms_with_its_error(tmp_path: Path) -> None:
+def test_a_card_tells_the_recorded_elbo_with_its_error_over_images(tmp_path: Path) -> None:
     path = run(tmp_path)
-    test = {"distortion": -17.249, "rate": 5.549, "elbo_error": 1.175}
+    test = {"distortion": -17.249, "rate": 5.449, "elbo": 11.8, "elbo_error": 1.175}  # rounded parts: 17.2 − 5.4
     runs.append_history(path, {"step": 1, "train": {"rate": 0.5}, "test": test})
     html = card_html(read_card(path))
     assert "−17.2 <small>nats" in html
-    assert "5.5 <small>nats" in html
-    assert "11.7<small> ± 1.2 nats" in html
-    runs.append_history(path, {"step": 2, "train": {}, "test": {"distortion": 3.0, "rate": 1.0}})  # an older run
-    assert "−4.0<small> nats" in card_html(read_card(path))
+    assert "5.4 <small>nats" in html
+    assert re.search(
+        r'11\.8<small> <span title="standard error of the mean over held-out images[^"]*">± 1\.2</span>', html
+    )
+    test = {"distortion": 3.04, "rate": 1.04, "elbo": -4.08}  # minus the sum of rounded parts would be −4.0
+    runs.append_history(path, {"step": 2, "train": {}, "test": test})
+    assert "−4.1<small> nats" in card_html(read_card(path))
+    runs.append_history(path, {"step": 3, "train": {}, "test": {"distortion": 3.0, "rate": 1.0}})
+    assert "ELBO" not in card_html(read_card(path))
 
 
 @pytest.mark.parametrize("name", ["demo-digits-2d", "demo-digits-8bits", "demo-mnist-10d"])

@@ -49,8 +49,9 @@ def test_evaluate_is_the_last_record_up_to_noise_and_the_bound_is_above_the_elbo
     values = json.loads(result.stdout)
     names = (
         "elbo elbo_standard_error distortion rate iw_bound iw_standard_error iw_ess iw_ess_median iw_ess_smallest "
-        "iw_flagged pareto_k_median pareto_k_largest samples proposal active_units mutual_information_at_least "
-        "mutual_information_standard_error mutual_information_limit mutual_information_images n"
+        "iw_flagged iw_unseen pareto_k_median pareto_k_largest samples proposal active_units "
+        "mutual_information_at_least mutual_information_standard_error mutual_information_limit "
+        "mutual_information_images n"
     )
     assert sorted(values) == sorted(names.split())
     assert values["n"] == 360

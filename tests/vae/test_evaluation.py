@@ -96,6 +96,44 @@ def test_the_error_of_a_mean_over_images_combines_the_errors_of_each(make_datase
     assert (alone["iw_standard_error"], alone["iw_flagged"]) == (None, 5)
 
 
+def test_at_least_50_codes_are_drawn_for_the_elbo_of_an_image(
+    make_dataset: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted as they are drawn by q, beside the samples of the bound."""
+    model, dataset = linear_encoder(torch.randn(2, 12, generator=Generator().manual_seed(0)) / 10, make_dataset)
+    x = dataset.to_float(dataset.test[:20])
+    decoded: list[int] = []
+    decode = Model.decode
+    monkeypatch.setattr(Model, "decode", lambda self, z: decoded.append(z[..., 0].numel()) or decode(self, z))
+    sampled_elbo(model, x)
+    assert sum(decoded) >= 50 * 20
+    decoded.clear()
+    result = evaluate(model, dataset, samples=7, limit=20)
+    assert sum(decoded) >= (50 + 7) * 20
+    assert "50 draws of z an image" in lines(result)[1]
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_gap_that_is_no_bound_is_not_printed(samples: int, make_dataset: Callable[..., Dataset]) -> None:
+    """The bound with one sample is the ELBO, above or below the other one by noise."""
+    model, dataset = linear_encoder(torch.randn(2, 12, generator=Generator().manual_seed(0)) / 10, make_dataset)
+    result = evaluate(model, dataset, samples=samples, limit=20)
+    for moved in (-0.243, 0.243):
+        told = next(line for line in lines(result | {"iw_bound": result["elbo"] + moved}) if line.startswith("gap"))
+        if samples == 1 or moved < 0:
+            assert re.match(r"gap ≥ +0\.000  as every KL is: this bound lies no higher than the ELBO", told)
+        else:
+            assert re.match(r"gap ≥ +0\.243  = log p\(x\) − ELBO", told)
+
+
+def test_bits_that_may_have_missed_a_code_are_told() -> None:
+    run = load_run(DEMOS / "demo-digits-8bits")
+    result = evaluate(run.model, run.dataset(), 100, limit=50, proposal="q")
+    assert result["iw_unseen"] == 50
+    assert result["iw_standard_error"] is None
+    assert "50 of them: a few codes were drawn again and again" in "\n".join(lines(result))
+
+
 def test_the_elbo_is_within_its_error_of_the_closed_form(make_dataset: Callable[..., Dataset]) -> None:
     model, dataset = linear_encoder(torch.randn(2, 12, generator=Generator().manual_seed(0)), make_dataset)
     x = dataset.to_float(dataset.test[:100])
@@ -108,32 +146,42 @@ def test_the_elbo_is_within_its_error_of_the_closed_form(make_dataset: Callable[
 
 @pytest.fixture(scope="module")
 def known() -> Callable[[str], Known]:
-    """A shipped run, 100 of its held-out images, and what is exact about them."""
+    """A shipped run, its held-out images, and what is exact about them."""
 
     @functools.cache
     def look(name: str) -> Known:
         run = load_run(DEMOS / name)
-        x = run.dataset().to_float(run.dataset().test[:100])
+        x = run.dataset().to_float(run.dataset().test)
         return run.model, x, exact_evidence(run.model, x)
 
     return look
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("samples", [200, 2000])
 @pytest.mark.parametrize(
     ("name", "proposal"),
-    [("demo-digits-2d", "mixture"), ("demo-digits-2d", "refined"), ("demo-digits-8bits", "mixture")],
-)
+    [
+        ("demo-digits-2d", "mixture"), ("demo-digits-2d", "refined"), ("demo-digits-2d", "q"),
+        ("demo-digits-8bits", "mixture"), ("demo-digits-8bits", "q"),
+    ],
+)  # fmt: skip
 def test_on_shipped_runs_what_is_told_is_true_within_three_errors_or_flagged(
-    name: str, proposal: str, known: Callable[[str], Known]
+    name: str, proposal: str, samples: int, seed: int, known: Callable[[str], Known]
 ) -> None:
     model, x, exact = known(name)
-    told = importance_evidence(model, x, 2000, Generator().manual_seed(0), proposal=proposal)
-    room = 3 * told.standard_error + (exact.grid_difference if exact.grid_difference is not None else 0)
-    true = (told.iw_bound - exact.log_px).abs() <= room
+    assert exact.converged
+    told = importance_evidence(model, x, samples, Generator().manual_seed(seed), proposal=proposal)
+    true = (told.iw_bound - exact.log_px).abs() <= 3 * told.standard_error
     assert float((true | told.flagged).double().mean()) >= 0.95
-    assert float(told.flagged.double().mean()) < 0.4  # something is claimed
     believed = ~told.flagged  # a flagged image may lie nats too low: its far mode was never drawn
-    assert float(told.iw_bound[believed].mean()) == pytest.approx(float(exact.log_px[believed].mean()), abs=0.02)
+    if proposal == "q":
+        return  # the rule is all that it keeps: its far mode may lie where no weight tells of it
+    off = (told.iw_bound - exact.log_px)[believed]
+    assert float(off.abs().sum()) <= 0.1 * max(1, len(off))
+    assert float(off.abs().max() if len(off) else 0) < 2
+    if samples == 2000:
+        assert float(told.flagged.double().mean()) < 0.4  # something is claimed
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +203,7 @@ def test_a_right_grid_wins_over_a_bound_that_is_only_a_bound(
     assert told["log_px_error"] < 0.01
     difference = known("demo-digits-2d")[2].grid_difference
     assert difference is not None
+    difference = difference[:100]
     assert float(difference.max()) > 0.01  # an image; the mean is what counts
     assert told["worst_image"] == int(difference.argmax())
     assert told["log_px_error"] == pytest.approx(float(difference.mean()))
@@ -163,12 +212,28 @@ def test_a_right_grid_wins_over_a_bound_that_is_only_a_bound(
 
 def test_a_grid_loses_where_its_own_error_is_larger_than_the_bounds_doubt() -> None:
     zeros = torch.zeros(2, dtype=torch.float64)
-    grid = ExactEvidence(zeros - 50, zeros + 60, zeros, zeros + 10, "quadrature", torch.tensor([0.1, 0.5]).double())
-    assert (grid.error, grid.worst, grid.converged) == (pytest.approx(0.3), 1, False)
-    assert grid.better_than(-50, 0.4)
-    assert not grid.better_than(-50, 0.2)
+    grid = ExactEvidence(zeros - 50, zeros + 60, zeros, zeros + 10, "quadrature", torch.tensor([0.01, 0.05]).double())
+    assert (grid.error, grid.worst, grid.converged) == (pytest.approx(0.03), 1, False)
+    assert grid.better_than(-50, 0.04)
+    assert not grid.better_than(-50, 0.02)
     assert grid.better_than(-51, None)  # it may lie so far below
     assert not grid.better_than(-49, None)  # a bound lies below log p(x), in expectation: this grid is wrong
+
+
+def test_a_grid_too_coarse_is_told_without_its_error_and_the_bound_stands(
+    digits: tuple[dict[str, Any], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vae.exact_evidence.GRID", {2: (17, 33)})
+    run, (sampled, _) = load_run(DEMOS / "demo-digits-2d"), digits
+    told = sampled | evaluate_exactly(run.model, run.dataset(), sampled)
+    assert not told["converged"]
+    assert told["ways_differ"] > 0.1
+    assert told["elbo"] == sampled["elbo"]
+    text = "\n".join(lines(told))
+    line = next(line for line in text.splitlines() if line.startswith("log p(x) ≈"))
+    assert "±" not in line
+    assert f"the gap in two ways differs by {told['ways_differ']:.3f} nats" in text
+    assert re.search(r"gap ≥ +(-?[\d.]+)", text)[1] == f"{round(told['iw_bound'], 3) - round(told['elbo'], 3):.3f}"  # type: ignore[index]
 
 
 def test_printed_numbers_add_up_to_the_last_digit(digits: tuple[dict[str, Any], dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from vae import Config
 from vae.batches import rows_at_once
+from vae.codebook import all_codes
 from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.evaluation import evaluate
@@ -19,6 +20,7 @@ from vae.exact_evidence import exact_evidence
 from vae.likelihoods import LIKELIHOODS
 from vae.model import Model, build_model
 from vae.objectives import log_weights
+from vae.proposals import PROPOSALS, may_miss
 
 
 def normal(seed: int, *shape: int) -> Tensor:
@@ -150,9 +152,53 @@ def test_what_is_flagged_and_what_a_flag_does_to_the_mean() -> None:
     def told(effective: list[float], k: list[float]) -> Evidence:
         n = len(k)
         one = torch.ones(n, dtype=torch.float64)
-        return Evidence(-90 * one, 0.3 * one, torch.tensor(effective).double(), torch.tensor(k).double())
+        unseen = torch.arange(n) == 5
+        return Evidence(-90 * one, 0.3 * one, torch.tensor(effective).double(), torch.tensor(k).double(), unseen)
 
-    evidence = told([100, 100, 29, 31, 29], [0.69, 0.71, 0.1, math.nan, math.nan])
-    assert evidence.flagged.tolist() == [False, True, True, False, True]
+    evidence = told([100, 100, 29, 31, 29, 100], [0.69, 0.71, 0.1, math.nan, math.nan, math.nan])
+    assert evidence.flagged.tolist() == [False, True, True, False, True, True]
     assert evidence.mean_error is None
     assert told([100, 31], [0.6, math.nan]).mean_error == pytest.approx(0.3 / 2**0.5)
+
+
+def test_bits_that_are_sure_of_a_wrong_code_are_flagged_and_bits_that_see_every_code_are_not() -> None:
+    """One code drawn 500 times: equal weights, no spread, 500 effective samples, and nats too low."""
+    config = Config(likelihood="gaussian", latent="bernoulli", latent_dim=6, hidden=(8,), C=20.0)
+    model = build_model(config, (1, 3, 3))
+    x = torch.rand(5, 1, 3, 3, generator=Generator().manual_seed(0))
+    exact = exact_evidence(model, x).log_px
+    with torch.no_grad():
+        model.encoder[-1].weight.zero_()
+        model.encoder[-1].bias.fill_(30.0)
+    sure = importance_evidence(model, x, 500, Generator().manual_seed(0), proposal="q")
+    assert (sure.standard_error < 1e-6).all()
+    assert (sure.effective_samples > 499).all()
+    assert (sure.iw_bound < exact - 0.5).any()
+    assert sure.flagged.all()
+    assert sure.mean_error is None
+    with torch.no_grad():
+        model.encoder[-1].bias.fill_(1.0)
+        for parameter in model.decoder.parameters():
+            parameter.zero_()  # p(x|z) is the same for every code, and so is p(x, z)
+    collapsed = importance_evidence(model, x, 500, Generator().manual_seed(0))
+    assert not collapsed.unseen.any()
+    off = collapsed.iw_bound - exact_evidence(model, x).log_px
+    assert (off.abs() < 4 * collapsed.standard_error).all()
+
+
+def test_a_code_counts_as_unseen_where_it_is_more_likely_never_drawn() -> None:
+    """Against every code's chance: the least likely one of a mixture whose parts are likeliest at one code."""
+    config = Config(likelihood="gaussian", latent="bernoulli", latent_dim=5, hidden=(8,), C=20.0)
+    model = build_model(config, (1, 3, 3)).double()
+    x = torch.rand(50, 1, 3, 3, generator=Generator().manual_seed(0), dtype=torch.float64)
+    with torch.no_grad():
+        model.encoder[-1].weight *= 8
+    z = all_codes(5, x.device, x.dtype).unsqueeze(1)
+    seen = set()
+    for K in (60, 120, 240, 480):
+        for name in ("q", "mixture"):
+            r = PROPOSALS[name](model, x, K, None)
+            rarest = K * r.log_prob(z).exp().amin(0)  # tempered parts agree on which code is least likely
+            assert torch.equal(may_miss(r), (-rarest).exp() > 0.5)  # type: ignore[arg-type]
+            seen |= set(may_miss(r).tolist())  # type: ignore[union-attr]
+    assert seen == {True, False}

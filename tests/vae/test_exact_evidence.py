@@ -46,6 +46,22 @@ def test_a_linear_decoder_in_closed_form(latent: str) -> None:
     torch.testing.assert_close(evidence.distortion, terms.distortion.detach(), rtol=5e-3, atol=0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_closed_form_keeps_the_digits_of_a_wide_full_covariance(seed: int) -> None:
+    """In float32 a product L Lᵀ of this condition is no covariance any more, or one with another determinant."""
+    model = build_model(
+        Config(
+            network="linear", hidden=(), likelihood="gaussian", latent="full-normal", latent_dim=20, C=0.5, seed=seed
+        ),
+        (1, 8, 8),
+    )
+    with torch.no_grad():
+        model.encoder[1].weight *= 3
+    x = torch.rand(20, 1, 8, 8, generator=Generator().manual_seed(0))
+    evidence = exact_evidence(model, x)
+    torch.testing.assert_close(evidence.log_px - evidence.elbo, evidence.kl_to_posterior, rtol=1e-6, atol=1e-4)
+
+
 def test_the_closed_forms_posterior_is_bayes() -> None:
     model, x = built(network="linear", likelihood="gaussian", latent_dim=3, C=3.0)
     exact = linear_gaussian_of(model)
@@ -223,3 +239,34 @@ def test_the_kinks_of_a_relu_decoder_are_no_lack_of_convergence(seed: int, k: in
     model = build_model(config, SHAPE)
     x = torch.rand(4, *SHAPE, generator=Generator().manual_seed(seed))
     assert exact_evidence(model, x).converged
+
+
+def test_a_far_too_coarse_grid_is_never_believed_however_poor_the_bound() -> None:
+    """The two ways to the gap part by tens of nats; a flagged bound far below says nothing for the grid."""
+    model = build_model(Config(hidden=(16,), likelihood="gaussian", latent_dim=2, C=2000.0), (1, 8, 8))
+    with torch.no_grad():
+        for parameter in model.decoder.parameters():
+            parameter *= 3
+    x = torch.rand(8, 1, 8, 8, generator=Generator().manual_seed(0))
+    grid = exact_evidence(model, x)
+    assert grid.ways_differ > 10
+    bound = importance_evidence(model, x, 200, Generator().manual_seed(0), proposal="q")
+    assert bound.mean_error is None
+    for value in (float(bound.iw_bound.mean()), -1e6):
+        assert not grid.better_than(value, None)
+    assert not grid.better_than(-1e6, 1e6)
+
+
+def test_a_grid_is_weighed_against_a_bound_only_where_both_ways_agree_and_it_moved_little() -> None:
+    zeros = torch.zeros(2, dtype=torch.float64)
+
+    def grid(moved: float, ways: float) -> ExactEvidence:
+        apart = torch.tensor([ways, -ways]).double()  # of two images: their mean would hide it
+        return ExactEvidence(zeros - 50, zeros + 60, zeros, 10 + apart, "quadrature", zeros + moved)
+
+    assert grid(0.05, 0.02).better_than(-50, 0.06)
+    assert not grid(0.05, 0.02).better_than(-50, 0.04)
+    assert not grid(0.05, 0.5).better_than(-60, None)
+    assert not grid(83.0, 0.02).better_than(-500, None)
+    assert grid(0.005, 0.02).converged
+    assert not grid(0.005, 0.5).converged

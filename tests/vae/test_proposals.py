@@ -150,6 +150,26 @@ def test_a_refinement_that_ends_in_no_numbers_leaves_q(monkeypatch: pytest.Monke
     torch.testing.assert_close(left.variance, model.encode(x).variance)  # type: ignore[attr-defined]
 
 
+def test_a_refinement_finds_a_mode_far_from_q_and_from_everything_around_it() -> None:
+    """Against the grid: q is sure of a place where p(x, z) is nats lower; the mixture around it never gets there."""
+    model, x = built(C=60.0)
+    with torch.no_grad():
+        model.decoder[0].weight *= 3
+        model.encoder[-1].weight.zero_()
+        model.encoder[-1].bias.copy_(torch.tensor([-1.5, -1.5, -9.0, -9.0]))
+    exact = exact_evidence(model, x)
+    told = {name: importance_evidence(model, x, 200, Generator().manual_seed(0), proposal=name) for name in PROPOSALS}
+    assert ((told["mixture"].iw_bound < exact.log_px - 1) | told["mixture"].flagged).any()
+    axis = torch.linspace(-4, 4, 321, dtype=torch.float64)
+    z = torch.cartesian_prod(axis, axis)
+    joint = model.decode(z).log_prob_table(x) + model.prior().log_prob(z).unsqueeze(1)
+    mode = z[joint.argmax(0)]
+    better = refine(model, x, Generator().manual_seed(0))
+    here = model.decode(better.mean).log_prob(x) + model.prior().log_prob(better.mean)
+    assert (here > joint.amax(0) - 1).all()
+    assert ((mode - model.encode(x).mean).norm(dim=1) > 1).any()
+
+
 def test_what_cannot_be_is_said_in_a_sentence() -> None:
     model, x = built("bernoulli", 3)
     with pytest.raises(ConfigError, match="refined needs real codes"):
