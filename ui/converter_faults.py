@@ -112,8 +112,8 @@ SENTENCES = {
         "{beta}."
     ),
     "no-elbo": (
-        "**This is not −ELBO.** The KL weighs $\\beta$ = {beta} instead of 1, as in a β-VAE: its values do not compare "
-        "with those of an ELBO. "
+        "**This is not −ELBO.** The KL weighs $\\beta$ = {beta} instead of 1, as in a β-VAE, and the loss’s values do "
+        "not compare with those of an ELBO. "
     ),
     "both-means": (
         "Mean over pixels and mean over latents: $\\beta$ is $D/k$ = {D} / {k} = {factor} times what the sums give."
@@ -150,8 +150,8 @@ BOUNDS = {
         "looser bound than −ELBO, by {rate_more} times the rate."
     ),
     "by-distortion": (
-        "The loss{by_rate} is distortion / $\\beta$ + rate: still never below $-\\log p(x)$, since no "
-        "distortion of 0/1 pixels is negative, but a looser bound than −ELBO, by {distortion_more} times the distortion."
+        "The loss{by_rate} is distortion / $\\beta$ + rate: still never below $-\\log p(x)$, since no distortion of "
+        "0/1 pixels is negative, but a looser bound than −ELBO, by {distortion_more} times the distortion."
     ),
     "none": (
         "It bounds no $\\log p(x)$: distortion + $\\beta$ · rate lies below −ELBO, and so does distortion / $\\beta$ + "

@@ -76,13 +76,13 @@ def test_what_is_said_of_log_p_is_so(error: str, beta: float, weight: float) -> 
 
 
 def test_no_command_is_offered_where_adam_cannot_step() -> None:
-    """Adam moves the bias of all pixels, missed by 1, by its learning rate, unless the gradient's square is infinite."""
+    """Adam moves the bias of all pixels, missed by 1, by its learning rate; not where its gradient's square is inf."""
     offered = []
     for power in range(8, 21):
         bias, half = torch.zeros(1, requires_grad=True), 10.0 ** ((power - 2) / 2)
         loss = WrittenLoss("squared", "sum", weight=half, kl_weight=1 / half, range="standardised", data_sd=0.1)
-        C = meaning(loss).unit_C
-        assert C == pytest.approx(10.0**power)
+        C = meaning(loss).unit_C or 0.0
+        assert math.isclose(C, 10.0**power, rel_tol=1e-9)
         (C * loss.D * (1 - bias).square().sum()).backward()
         torch.optim.Adam([bias], lr=0.1).step()
         command, why_not = our_command(loss, (1, 28, 28))
