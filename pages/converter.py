@@ -33,7 +33,8 @@ def results(loss: WrittenLoss) -> None:
     with st.container(key=f"er-fault-{'grave' if any(one.name in GRAVE for one in found) else 'fine'}-verdict"):
         st.markdown(verdict(loss, found))
     look.label("What it means")
-    st.markdown(f"$$\\large {summary(meaning(loss))}$$")
+    with st.container(key="er-summary"):
+        st.markdown(summary(meaning(loss)))
     with st.container(key="er-faults", gap="small"):
         for index, one in enumerate(one for one in found if one.name not in GRAVE):
             with st.container(key=f"er-fault-light-{index}"):

@@ -9,6 +9,7 @@ from vae.reductions import WrittenLoss, meaning
 Shape = tuple[int, int, int]  # channels, height, width
 DATASETS: dict[Shape, str] = {(1, 8, 8): "digits", (1, 28, 28): "mnist", (1, 64, 64): "dsprites"}
 OWN_DATA = "images.npz"
+MOST_GRADIENT = 2.0**64  # float32 knows its square, and that of all above, as infinity; C weighs up to 2 C D of it
 NONE = 'reduction="none"'
 CALLS = {
     "squared": "F.mse_loss(x_hat, x, {})",
@@ -76,11 +77,13 @@ def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
         if not m.is_elbo:
             return "", "There is none: a Gaussian whose noise is learned is trained at weight 1 here, as the ELBO."
         return _command(loss, shape, "gaussian", "fit"), ""
-    likelihood = "bernoulli" if loss.error == "cross-entropy" else "gaussian"
+    likelihood, C = "bernoulli" if loss.error == "cross-entropy" else "gaussian", m.unit_C or 0.0
+    if C * loss.D > MOST_GRADIENT / 2:
+        return "", f"There is none: at C = {C:.3g} the squares of the gradients, which Adam keeps, exceed float32."
     try:
-        return _command(loss, shape, likelihood, m.unit_C or 0.0), ""
+        return _command(loss, shape, likelihood, C), ""
     except ConfigError:
-        return "", f"There is none: C = {m.unit_C:.3g} is beyond what float32 can train."
+        return "", f"There is none: C = {C:.3g} is beyond what float32 can train."
 
 
 def _command(loss: WrittenLoss, shape: Shape, likelihood: str, C: float | str) -> str:

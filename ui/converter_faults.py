@@ -11,7 +11,24 @@ GRAVE = ("no-range", "no-likelihood", "no-elbo")  # the loss is no ELBO at all: 
 
 
 def sentence(found: Fault, loss: WrittenLoss) -> str:
-    return SENTENCES[found.name].format(**_numbers(found, loss))
+    bound = _bound(loss) if found.name == "no-elbo" else ""
+    return (SENTENCES[found.name] + bound).format(**_numbers(found, loss))
+
+
+def _bound(loss: WrittenLoss) -> str:
+    """What the loss says of log p(x) where β is not 1: with β above 1, distortion + β rate lies above −ELBO; below 1,
+    distortion / β + rate does where no distortion is negative, as of bits. A density may have any distortion."""
+    m = meaning(loss)
+    if m.beta > 1:
+        return BOUNDS["by-rate"]
+    return BOUNDS["by-distortion" if loss.error == "cross-entropy" else "none"]
+
+
+def missing_constant(loss: WrittenLoss) -> float:
+    """What the error of a density whose noise is learned leaves out of −log p(x|z), nats per image."""
+    if loss.error == "absolute":
+        return loss.D * math.log(2)
+    return 0.0 if loss.error == "cross-entropy" or loss.full else 0.5 * loss.D * math.log(2 * math.pi)
 
 
 def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
@@ -22,6 +39,8 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
         "B": loss.batch_size,
         "beta": m.beta,
         "factor": found.factor,
+        "rate_more": m.beta - 1,
+        "distortion_more": 1 / m.beta - 1,
         "c": m.c or 0.0,
         "most": loss.D * m.width**2 / 4,
         "sd": m.sd or 0.0,
@@ -30,7 +49,15 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
         "missing": math.log(2),
         "all_missing": loss.D * math.log(2),
     }
-    said = {"batch": _said(loss.batch), "kl_batch": _said(loss.kl_batch), "constant": number(m.constant or 0.0, 6)}
+    missing = missing_constant(loss)
+    said = {
+        "batch": _said(loss.batch),
+        "kl_batch": _said(loss.kl_batch),
+        "constant": number(m.constant or 0.0, 6),
+        "by_error": _times(m.beta / m.scale),
+        "by_rate": _times(1 / m.scale),
+        "and_constant": f", with the missing ${number(missing, 6)}$ nats," if missing else "",
+    }
     return {name: f"${number(value)}$" for name, value in values.items()} | said
 
 
@@ -65,6 +92,10 @@ def _density(loss: WrittenLoss, m: Meaning) -> str:
     return f"of a {'Laplace' if loss.error == 'absolute' else 'Gaussian'} likelihood whose noise is learned"
 
 
+def _times(factor: float) -> str:
+    return "" if math.isclose(factor, 1.0, rel_tol=1e-9) else f" times ${number(factor)}$"
+
+
 def _said(reduction: str) -> str:
     return "summed" if reduction == "sum" else "averaged"
 
@@ -81,8 +112,8 @@ SENTENCES = {
         "{beta}."
     ),
     "no-elbo": (
-        "**This is not −ELBO.** The KL weighs $\\beta$ = {beta} instead of 1, as in a β-VAE: the loss bounds no "
-        "$\\log p(x)$, and its values do not compare with those of an ELBO."
+        "**This is not −ELBO.** The KL weighs $\\beta$ = {beta} instead of 1, as in a β-VAE, and the loss’s values do "
+        "not compare with those of an ELBO. "
     ),
     "both-means": (
         "Mean over pixels and mean over latents: $\\beta$ is $D/k$ = {D} / {k} = {factor} times what the sums give."
@@ -110,5 +141,20 @@ SENTENCES = {
     "constant": (
         "**A constant is missing.** That is right while the noise stays fixed. To compare runs of other noise, or to "
         "learn it, add ${constant}$ nats per image."
+    ),
+}
+
+BOUNDS = {
+    "by-rate": (
+        "The loss{by_error}{and_constant} is distortion + $\\beta$ · rate: still never below $-\\log p(x)$, but a "
+        "looser bound than −ELBO, by {rate_more} times the rate."
+    ),
+    "by-distortion": (
+        "The loss{by_rate} is distortion / $\\beta$ + rate: still never below $-\\log p(x)$, since no distortion of "
+        "0/1 pixels is negative, but a looser bound than −ELBO, by {distortion_more} times the distortion."
+    ),
+    "none": (
+        "It bounds no $\\log p(x)$: distortion + $\\beta$ · rate lies below −ELBO, and so does distortion / $\\beta$ + "
+        "rate where the distortion, of a density, is negative."
     ),
 }

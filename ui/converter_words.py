@@ -171,11 +171,12 @@ def _constant(loss: WrittenLoss, m: Meaning) -> str:
 
 
 def summary(m: Meaning) -> str:
-    """C, c, the standard deviation and beta, those that there are, in one formula."""
+    """C, c, the standard deviation and beta, those that there are: Markdown, a formula each, which may stand below each
+    other."""
     parts = [(r"C", m.C), ("c", m.c), (r"\text{sd}", m.sd), (r"\beta", m.beta)]
     if m.width != 1 and m.c is not None:
         parts.insert(1, (r"C_{[0,1]}", m.unit_C))
-    return r" \qquad ".join(f"{{{letter} = {number(value)}}}" for letter, value in parts if value is not None)
+    return " ".join(rf"$\large {{{letter} = {number(value)}}}$" for letter, value in parts if value is not None)
 
 
 def wanted(loss: WrittenLoss) -> str:

@@ -265,6 +265,20 @@ def test_noise_gives_the_weight_and_its_optimum(D: int, C: float, truth: float) 
     assert abs(float(at.grad)) < 1e-9 * D
 
 
+@pytest.mark.parametrize("D", [1, 784, 3072])
+@pytest.mark.parametrize("truth", [0.001, 1.0])
+def test_the_smallest_loss_is_found_wherever_the_sliders_go(D: int, truth: float) -> None:
+    """Two samples in a hundred of one pixel have their best C beyond any range that was chosen beforehand."""
+    for images in (1, 500):
+        for seed in range(100):
+            best = gaussian_noise.measure(D, 50.0, truth, images, generator(seed)).best
+            assert best.agrees
+            assert best.error < 1e-5 * best.formula
+    for power in (-12, 0, 12):
+        found, step = gaussian_noise._smallest(D, 10.0**power)
+        assert found == pytest.approx(gaussian_noise.optimum(D, 10.0**power), abs=step)
+
+
 @pytest.mark.parametrize(("D", "images"), [(1, 1), (1, 5), (16, 1), (64, 20)])
 def test_the_noise_is_recovered_within_three_errors_as_often_as_stated(D: int, images: int) -> None:
     truth, n = 0.3, D * images

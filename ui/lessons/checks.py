@@ -13,7 +13,7 @@ from ui import look
 from vae.derivation.check import BEYOND, STANDARD_ERRORS, Check
 
 MOST_DIGITS = 8
-ONE_IN = round(1 / BEYOND)  # samples of a right formula, one lies beyond three standard errors: 370
+ONE_IN = round(1 / BEYOND)  # samples of a right formula, if its estimate is normal, one lies beyond three errors: 370
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def verdict(check: Check, road: str) -> str:
             return f"✓ They agree: {apart} standard errors apart."
         if check.possible:
             return (
-                f"? {apart} standard errors apart: chance does that in 1 of {ONE_IN} samples or fewer. Draw a new one."
+                f"? {apart} standard errors apart: chance goes beyond {STANDARD_ERRORS:g} in about 1 of {ONE_IN} "
+                "samples where the draws are normal, more often where they are skewed. Draw a new one."
             )
         return f"✗ They do not agree: {apart} standard errors apart."
     if check.agrees:

@@ -52,7 +52,8 @@ def reparameterise() -> None:
 def one_way(way: str, found: Draw, samples: int) -> None:
     title, rule = WAYS[way]
     st.markdown(f"**{title}**: {rule}")
-    drawn, numbers = st.columns([1.5, 1], vertical_alignment="center")
+    with st.container(key=f"learn-way-{way}"):
+        drawn, numbers = st.columns([1.5, 1], vertical_alignment="center")
     with drawn:
         figure.show(cloud(found), f"cloud-{way}")
     with numbers, st.container(horizontal=True):

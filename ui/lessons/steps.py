@@ -126,7 +126,7 @@ STEPS = (
     Step(
         "collapse",
         "Why dimensions collapse",
-        r"\text{linear decoder: dimension } j \text{ is used} \iff \lambda_j > c, \qquad "
+        r"\text{linear decoder: }\allowbreak \text{dimension } j \text{ is used} \iff \lambda_j > c, \qquad "
         r"\mathrm{Var}_x\big(\POST{\mathbb E_q[z_j]}\big) = \max\Big(0, \frac{\lambda_j - c}{\lambda_j}\Big)",
         "Saying something about $x$ costs rate. It pays only along directions in which the data vary by more than "
         "the noise $c$: $\\lambda_j$ are the variances of the data along their principal axes. Every other dimension "

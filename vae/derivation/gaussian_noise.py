@@ -73,13 +73,18 @@ def variance_error(truth: float, estimate: float, count: int) -> float:
 
 
 def _smallest(D: int, squared_error: float) -> tuple[float, float]:
-    """The C of smallest loss on a fine grid (no derivative used), and the grid's step."""
-    low, high = -8.0, 12.0  # log C
+    """The C of smallest loss on a fine grid (no derivative used), and the grid's step. The loss is convex in log C, so
+    a grid whose best place is no end of it holds the smallest; else the grid moves on to that end."""
+    low, high, passes = -8.0, 12.0, 0  # log C
     best, step = 0.0, 0.0
-    for _ in range(3):  # each pass looks between the neighbours of the last one's best place
+    while passes < 3:  # each pass looks between the neighbours of the last one's best place
         grid = torch.linspace(low, high, 401, dtype=torch.float64)
-        best, step = float(grid[loss(grid.exp(), D, squared_error).argmin()]), (high - low) / 400
-        low, high = best - step, best + step
+        at = int(loss(grid.exp(), D, squared_error).argmin())
+        best, step = float(grid[at]), (high - low) / 400
+        if at in (0, 400):
+            low, high = best - (high - low) / 2, best + (high - low) / 2
+        else:
+            low, high, passes = best - step, best + step, passes + 1
     return math.exp(best), math.exp(best) * step
 
 
