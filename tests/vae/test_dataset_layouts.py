@@ -214,7 +214,7 @@ def test_rounding_beyond_0_and_1_is_put_on_the_end(tmp_path: Path, dtype: type) 
         ),
         (
             {"train_images": PICTURES, "test_images": PICTURES, "y": LABELS},
-            "save the labels as train_labels and test_l",
+            "save the labels as train_labels and",
         ),
         ({"x_train": PICTURES, "x_test": PICTURES, "images": GREY}, "got images beside .* leave it out, or rename it"),
         ({"x_train": PICTURES, "x_test": PICTURES, "split": LABELS}, "got split beside .* leave it out, or rename it"),
