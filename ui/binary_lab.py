@@ -115,9 +115,8 @@ def measure(
     from vae.model import build_model
 
     run = runs.Run(path)
-    if weights == "now":
-        model = model_of(path, sha)
-    else:
+    model = model_of(path, sha)  # the file's size bounds that of the network: a config alone can ask for any
+    if weights != "now":
         model = build_model(run.config, tuple(run.data["shape"])).eval().requires_grad_(False)
     held_out = images_of(run, "test")
     x = held_out.to_float(held_out.stored[:images], Generator().manual_seed(0))

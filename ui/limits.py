@@ -22,7 +22,7 @@ def limits_note(path: Path) -> None:
     except ElboRoomError:
         return  # the page itself says what is wrong
     look.note(
-        f"Shown: {shown(low, high)}, from black to white, the smallest and the largest value of the training images. "
+        f"Shown: {shown(low, high)}, from black to white, the smallest and the largest value of its images. "
         "What is computed starts from the values themselves."
     )
 

@@ -6,6 +6,7 @@ held-out images that came along with the run (see `vae.pack`) stand in, and `sou
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from torch import Generator, Tensor
 from vae.batches import rows_at_once
 from vae.datasets import DATASETS, is_here
 from vae.datasets.dataset import limits_of
-from vae.datasets.scale import to_bytes
+from vae.datasets.scale import display_limits, to_bytes
 from vae.errors import ConfigError, DataChanged, DataError, RunDamaged
 from vae.model import Model
 from vae.pack import HELD_OUT, held_out
@@ -105,9 +106,15 @@ def parts_here(run: Run) -> tuple[Part, ...]:
 
 def display_limits_of(run: Run) -> tuple[float, float]:
     """The values that are black and white in pictures of this run. One of real-valued images that was made before runs
-    kept them takes those of its data, where they are here."""
-    if "limits" not in run.data and run.data.get("support") == "real" and is_here(run.config.dataset):
-        return run.dataset().info.limits
+    kept them takes those of its data, where they are here and its own, else of the images that came along with it."""
+    if "limits" in run.data or run.data.get("support") != "real":
+        return limits_of(run.data)
+    with contextlib.suppress(DataError):
+        if is_here(run.config.dataset):
+            return run.dataset().info.limits
+    if (run.path / HELD_OUT).is_file():
+        pack = held_out(run.path)
+        return display_limits(torch.from_numpy(pack.images) / pack.scale)
     return limits_of(run.data)
 
 

@@ -98,5 +98,6 @@ def what_helps(error: OSError) -> str:
     if error.errno in READ_ONLY:
         return "make the folder writable, or copy it to one that is"
     if error.errno in NO_FILE:
-        return f"move {Path(str(error.filename)).name if error.filename else 'the folder'} away, which is no file"
+        name = error.filename2 or error.filename  # the second is what a rename was to replace; the first is gone again
+        return f"move {Path(str(name)).name if name else 'the folder'} away, which is no file"
     return "see to its folder"

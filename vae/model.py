@@ -134,6 +134,17 @@ def build_model(config: Config, shape: Shape) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = Model(config, shape)
+    return _with_C(model, config)
+
+
+def lay_out(config: Config, shape: Shape) -> Model:
+    """The same without numbers, on torch's meta device: its shapes are known before any memory is taken for them."""
+    with torch.device("meta"):
+        model = Model(config, shape)
+    return _with_C(model, config)
+
+
+def _with_C(model: Model, config: Config) -> Model:
     if isinstance(model.likelihood, Gaussian):
         model.likelihood.set_C(config.C if config.C is not None else "fit")
     return model

@@ -17,7 +17,7 @@ from vae.config import Config
 from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.machine import memory
-from vae.model import Model
+from vae.model import lay_out
 from vae.networks import Shape
 
 NUMBER = 4  # bytes of a float32
@@ -73,8 +73,7 @@ def _size(
     config = Config(
         network=network, hidden=hidden, activation=activation, latent=latent, latent_dim=k, likelihood=likelihood
     )
-    with torch.device("meta"):
-        model = Model(config, shape)
+    model = lay_out(config, shape)
     return Size(
         sum(parameter.numel() for parameter in model.parameters()),
         *count(model.encoder, shape),

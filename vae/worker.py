@@ -101,11 +101,12 @@ class Worker:
         return load_data(self.path.name, self.config, data, self._progress)
 
     def _held_to(self, dataset: Dataset, data: dict[str, Any]) -> dict[str, Any]:
-        """The description of the run's data; from its first step on the run belongs to these, by their digest."""
+        """The description of the run's data; from the next step on the run belongs to these, by their digest. A shipped
+        one was trained on others' copy, and is held to what it knows."""
         from vae.run_data import hold_to
 
         hold_to(self.path.name, self.config, data, dataset.info)
-        known = data.get("digest") is not None or (self.path / WEIGHTS).is_file()
+        known = data.get("digest") is not None or runs.is_shipped(self.path)
         return data if known else {**data, "digest": dataset.info.digest}
 
     def _progress(self, fraction: float, text: str) -> None:

@@ -97,7 +97,7 @@ def test_the_first_of_a_sorted_file_are_a_fair_sample(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "axis"),
-    [((N, 1, 5, 6), 1), ((N, 3, 5, 6), 1), ((N, 5, 6, 1), 3), ((N, 5, 6, 3), 3), ((N, 3, 3, 3), 3), ((N, 1, 5, 1), 3)],
+    [((N, 1, 5, 6), 1), ((N, 3, 5, 6), 1), ((N, 5, 6, 1), 3), ((N, 5, 6, 3), 3), ((N, 1, 5, 1), 3)],
 )
 def test_channels_come_first_or_last(tmp_path: Path, shape: tuple[int, ...], axis: int) -> None:
     images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
@@ -105,7 +105,10 @@ def test_channels_come_first_or_last(tmp_path: Path, shape: tuple[int, ...], axi
     np.testing.assert_array_equal(data.test.numpy(), np.moveaxis(images, axis, 1)[data.test_rows.numpy()])
 
 
-@pytest.mark.parametrize("shape", [(N, 3, 7, 3), (N, 1, 7, 3), (N, 3, 7, 1)])
+@pytest.mark.parametrize(
+    "shape",
+    [(N, 3, 7, 3), (N, 1, 7, 3), (N, 3, 7, 1), (N, 1, 3, 3), (N, 3, 3, 1), (N, 3, 3, 3), (N, 1, 1, 3), (N, 3, 1, 1)],
+)
 @pytest.mark.parametrize("meant", [1, 3])
 def test_where_both_could_be_the_channels_either_way_out_works(
     tmp_path: Path, shape: tuple[int, ...], meant: int
@@ -113,10 +116,15 @@ def test_where_both_could_be_the_channels_either_way_out_works(
     images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     with pytest.raises(DataError, match="channels could be the second axis or the last") as error:
         load(tmp_path, images=images)
-    lines = re.findall(r"np\.moveaxis\(images, \d, \d\)", str(error.value))
-    line = next(one for one in lines if f"images, {meant}," in one)
-    data = load(tmp_path, images=eval(line, {"np": np, "images": images}))
-    np.testing.assert_array_equal(data.train.numpy(), np.moveaxis(images, meant, 1)[data.train_rows.numpy()])
+    found = re.search("save (.*) if they are the second, (.*) if they are the last", str(error.value))
+    assert found
+    data = load(tmp_path, images=eval(found[1 if meant == 1 else 2], {"np": np, "images": images}))
+    right = np.moveaxis(images, meant, 1)[data.train_rows.numpy()]
+    _, channels, height, width = right.shape
+    got = data.train.numpy()
+    np.testing.assert_array_equal(got[:, :, :height, :width], right)
+    assert got.shape[1] == channels
+    assert got.sum() == right.sum()  # zeros, where one more row and column are what makes the shape plain
 
 
 GREY = np.random.default_rng(2).random((N, 5, 6)).astype(np.float32)
@@ -195,6 +203,24 @@ def test_rounding_beyond_0_and_1_is_put_on_the_end(tmp_path: Path, dtype: type) 
     ("arrays", "message"),
     [
         ({"x_train": PICTURES}, r"got only x_train; with x_train alone, save it as images"),
+        (
+            {"x_train": PICTURES, "x_test": PICTURES, "y_train": LABELS},
+            "got y_train beside x_train and x_test; add y_test, for both parts have labels or none, or leave it out",
+        ),
+        ({"train_images": PICTURES, "test_images": PICTURES, "test_labels": LABELS}, "add train_labels, for both"),
+        (
+            {"x_train": PICTURES, "x_test": PICTURES, "labels": np.tile(LABELS, 2)},
+            "got labels beside x_train and x_test; save the labels as y_train and y_test, or leave it out",
+        ),
+        (
+            {"train_images": PICTURES, "test_images": PICTURES, "y": LABELS},
+            "save the labels as train_labels and",
+        ),
+        ({"x_train": PICTURES, "x_test": PICTURES, "images": GREY}, "got images beside .* leave it out, or rename it"),
+        ({"x_train": PICTURES, "x_test": PICTURES, "split": LABELS}, "got split beside .* leave it out, or rename it"),
+        ({"images": PICTURES, "x": PICTURES, "x_test": PICTURES}, "got x and x_test beside images; leave them out"),
+        ({"images": PICTURES, "labels": LABELS, "y": LABELS}, "got y beside images; leave it out"),
+        ({"images": PICTURES, "y_train": LABELS}, "got y_train beside images; leave it out"),
         ({"x_train": PICTURES, "x_test": PICTURES[:, :4]}, "expected images of one size and type"),
         ({"x_train": PICTURES, "x_test": GREY}, "expected images of one size and type"),
         ({"x_train": PICTURES, "x_test": PICTURES[:0]}, "at least 10 images, got 30 and 0"),

@@ -115,3 +115,14 @@ def test_every_text_has_its_encoding() -> None:
     sources = [ROOT / "app.py", *(f for folder in ("vae", "ui", "pages") for f in (ROOT / folder).rglob("*.py"))]
     wrong = [f"{f.relative_to(ROOT)}:{n}" for f in sources for n in opened_as_text(f.read_text(encoding="utf-8"))]
     assert wrong == []
+
+
+def test_what_is_in_the_way_of_a_replacement_is_named(tmp_path: Path) -> None:
+    (tmp_path / "live.bin").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        files.write_atomically(tmp_path / "live.bin", b"x")
+    assert files.what_helps(error.value) == "move live.bin away, which is no file"
+    assert [path.name for path in tmp_path.iterdir()] == ["live.bin"]
+    with pytest.raises(IsADirectoryError) as error:
+        (tmp_path / "live.bin").write_bytes(b"x")
+    assert files.what_helps(error.value) == "move live.bin away, which is no file"

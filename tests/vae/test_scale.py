@@ -22,9 +22,10 @@ from vae.datasets.scale import DEVIATIONS, display_limits, location_and_spread, 
 from vae.errors import DataError, TrainingDiverged
 from vae.exact_evidence import exact_evidence, linear_gaussian_of
 from vae.model import Model, build_model
+from vae.pack import held_out, pack_run
 from vae.preview import render, unpack
 from vae.records import Record
-from vae.runs import load_run
+from vae.runs import Run, load_run
 from vae.together import StackedModel
 from vae.training import Trainer
 
@@ -257,3 +258,26 @@ def test_the_description_tells_limits_and_spread(tmp_path: Path) -> None:
     unit: Dataset = load_dataset(saved(tmp_path, 0.05 * spots()))
     assert unit.info.limits == (0.0, 1.0)
     assert dataclasses.replace(unit.info, limits=(0.0, 2.0)) == unit.info  # what is shown is not what the data are
+
+
+@pytest.mark.parametrize("fate", ["changed", "gone", "damaged"])
+def test_an_old_packed_run_is_shown_between_the_limits_of_the_images_that_it_carries(real_run: Path, fate: str) -> None:
+    runs.write_status(real_run, runs.Status("finished"))
+    pack_run(real_run, images=20)
+    config, data = runs.read_config(real_run)
+    old = {name: value for name, value in data.items() if name not in ("limits", "spread", "digest", "path")}
+    runs.replace_config(real_run, config, old)
+    whole, file = codes_of(Run(real_run)), Path(config.dataset)
+    if fate == "changed":
+        np.savez(file, images=np.ones((12, 3, 3), np.float32), support="real")
+    elif fate == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"no archive")
+    codes = codes_of(Run(real_run))
+    carried = held_out(real_run).images
+    assert codes.limits == display_limits_of(Run(real_run)) == (float(carried.min()), float(carried.max()))
+    np.testing.assert_array_equal(codes.loc, whole.loc[:20])
+    expected = to_bytes(torch.from_numpy(carried), codes.limits).numpy()
+    np.testing.assert_array_equal(codes.images, expected)
+    assert len(np.unique(codes.images)) > 50  # not saturated

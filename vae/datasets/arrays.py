@@ -105,6 +105,31 @@ def _require_file(path: Path) -> None:
 
 
 def _layout(path: Path, headers: dict[str, Header]) -> Layout:
+    layout = _found(path, headers)
+    used = (*layout.images, *layout.labels, layout.split, "support")
+    unused = [name for name in NAMES if name in headers and name not in used]
+    if unused:
+        raise DataError(
+            f"{path}: expected one set of images with its labels, got {' and '.join(unused)} beside "
+            f"{' and '.join(layout.images)}; {_what_it_lacks(unused, layout, headers)}"
+        )
+    return layout
+
+
+def _what_it_lacks(unused: list[str], layout: Layout, headers: dict[str, Header]) -> str:
+    """What to do with arrays that would be dropped."""
+    out = f"leave {'it' if len(unused) == 1 else 'them'} out, or rename {'it' if len(unused) == 1 else 'them'}"
+    if len(layout.images) == 1 or layout.labels:
+        return out
+    half = next((pair for pair in LABEL_PAIRS if any(name in headers for name in pair)), None)
+    if half is not None:
+        return f"add {next(name for name in half if name not in headers)}, for both parts have labels or none, or {out}"
+    if any(name in headers for name in LABELS):
+        return f"save the labels as {' and '.join(LABEL_PAIRS[PAIRS.index(layout.images)])}, or {out}"
+    return out
+
+
+def _found(path: Path, headers: dict[str, Header]) -> Layout:
     pair = next((pair for pair in PAIRS if all(name in headers for name in pair)), None)
     if pair is not None:
         return Layout(pair, next((two for two in LABEL_PAIRS if all(name in headers for name in two)), ()), None)
@@ -159,12 +184,23 @@ def _channel_axis(where: str, shape: tuple[int, ...]) -> int | None:
             f"{where}: expected shape (N, height, width), (N, height, width, 3) or (N, 3, height, width), "
             f"got {shape}{_shape_advice(shape)}"
         )
-    if shape[1] in CHANNELS and shape[3] in CHANNELS and shape[2] not in CHANNELS and shape[1:4:2] != (1, 1):
+    if shape[1] in CHANNELS and shape[3] in CHANNELS and shape[1:4:2] != (1, 1):
         raise DataError(
             f"{where}: in shape {shape} the channels could be the second axis or the last; save "
-            "np.moveaxis(images, 1, 3) if they are the second, np.moveaxis(images, 3, 1) if they are the last"
+            f"{_made_plain(shape, 1)} if they are the second, {_made_plain(shape, 3)} if they are the last"
         )
     return 3 if shape[3] in CHANNELS else 1
+
+
+def _made_plain(shape: tuple[int, ...], axis: int) -> str:
+    """Code that makes a shape plain whose channels are this axis, the other one that could be channels being a side."""
+    moved = f"np.moveaxis(images, {axis}, {4 - axis})"
+    if shape[2] not in CHANNELS:
+        return moved
+    if shape[axis] == 1:
+        return "images[:, 0]" if axis == 1 else "images[..., 0]"
+    larger = "[(0, 0), (0, 1), (0, 1), (0, 0)]" if axis == 1 else "[(0, 0), (0, 0), (0, 1), (0, 1)]"
+    return f"np.pad({moved}, {larger})"  # either side could still be channels: a row and a column more cannot
 
 
 def _shape_advice(shape: tuple[int, ...]) -> str:

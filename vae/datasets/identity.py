@@ -58,7 +58,8 @@ def differences(was: DataInfo, now: DataInfo) -> str:
     if was.classes != now.classes and (was.classes is not None or was.digest is not None):
         told.append(f"{_classes(was)} then, {_classes(now)} now")
     if not told and was.digest is not None and now.digest is not None and was.digest != now.digest:
-        told.append("as many images of the same size, but other pixels or labels")
+        parts = "pixels or another split" if now.classes is None else "pixels, labels or another split"
+        told.append(f"as many images of the same size, but other {parts}")
     return "; ".join(told)
 
 

@@ -177,7 +177,7 @@ class Run:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        from vae.model import IDENTITY, build_model
+        from vae.model import IDENTITY, lay_out
 
         try:
             weights = IDENTITY | load(read_checked(self.path, WEIGHTS))
@@ -185,7 +185,7 @@ class Run:
             raise RunDamaged(f"run {self.name!r}: {WEIGHTS} is no safetensors file ({error})") from None
         check_known(self.path, self.config)
         try:
-            model = build_model(self.config, tuple(self.data["shape"]))
+            model = lay_out(self.config, tuple(self.data["shape"]))  # of any size: the file's own bounds the memory
         except ConfigError as error:
             raise RunDamaged(f"run {self.name!r}: its model cannot be built by this version ({error})") from None
         expected = model.state_dict()
@@ -205,7 +205,7 @@ class Run:
         log_C = weights.get("likelihood.log_C")
         if log_C is not None and not (log_C.exp() > 0 and log_C.exp().isfinite()):
             raise RunDamaged(f"run {self.name!r}: {WEIGHTS} 'likelihood.log_C' is {log_C:.3g}: its C is no number")
-        model.load_state_dict(weights)
+        model.to_empty(device="cpu").load_state_dict(weights)
         return model.eval().requires_grad_(False)
 
     def dataset(self) -> Dataset:
