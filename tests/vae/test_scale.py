@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +159,13 @@ def test_models_of_different_scales_share_a_step() -> None:
 
 
 def test_weights_of_before_open_as_they_were(tmp_path: Path) -> None:
-    run = load_run("demo-digits-2d")
-    stored = load(runs.read_checked(run.path, runs.WEIGHTS))
-    assert "spread" not in stored
+    path = tmp_path / "old"
+    shutil.copytree(load_run("demo-digits-2d").path, path)
+    stored = load(runs.read_checked(path, runs.WEIGHTS))
+    assert float(stored["spread"]) != 1
+    old = {name: value for name, value in stored.items() if name not in ("location", "spread")}
+    runs.save_checked(path, {runs.WEIGHTS: save(old)})
+    run = load_run(path)
     z = torch.randn(3, 2)
     torch.testing.assert_close(run.model.decode(z).mean, run.model.decoder(z), rtol=0, atol=0)
 
