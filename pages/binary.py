@@ -40,7 +40,7 @@ def bits(path: Path, k: int) -> None:
         look.notice(f"The z of the address could not be used: {fault} Shown instead is the code of zeros.")
     binary_lab.bit_laboratory(path.name, dict(st.query_params.items()))
     here = {name: st.query_params[name] for name in ("run", "z") if name in st.query_params}
-    st.page_link(EXPLORE, label="Explore this run", icon=":material/tune:", query_params=here)
+    st.page_link(EXPLORE, label="Open this code in Explore", icon=":material/tune:", query_params=here)
 
 
 def of_run(path: Path) -> None:

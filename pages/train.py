@@ -112,7 +112,7 @@ def watch(path: Path) -> None:
         if C is not None and mine:
             change(path, C=C)
             st.rerun()
-        live_trail(path.name, likelihood, key="trail")
+        live_trail(path.name, likelihood, config.C, key="trail")
         live_preview(path.name, key="preview")
         limits_note(path)
         rate_bars(path.name, key="rates")

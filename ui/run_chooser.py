@@ -97,7 +97,7 @@ def _select(
     if names:
         st.session_state[key] = current  # the address decides, also after the browser's Back
         st.selectbox(
-            "Run", names, index=None, key=key, width=280, placeholder="Choose a run", required=current is not None,
+            "Run", names, index=None, key=key, width=230, placeholder="Choose a run", required=current is not None,
             format_func=lambda name: f"{name} (cannot be opened)" if name in damaged else name,
             label_visibility="collapsed", on_change=_chosen, args=(key, keep),
         )  # fmt: skip

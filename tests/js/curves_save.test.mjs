@@ -29,7 +29,7 @@ test("the SVG holds every panel's curve, text as text, and balanced groups", () 
   panel.glide({ low: 0, high: 10 }, true);
   const series = { xs: [0, 50, 100], ys: [9, 5, 2], n: 3 };
   panel.draw({ colour: "#d55e00", palette, axis: true, end: 100, train: series, test: series, markers: [{ step: 50, label: "C 1 → <2>" }], hover: { step: 50, train: 5, test: 5 } });
-  const view = { run: "a & b", panels: [{ panel, title: "Rate" }], palette, note: "n" };
+  const view = { title: "a & b", panels: [{ panel, title: "Rate" }], palette, note: "n" };
   drawCurves(svg, view, 400, 300);
   const text = svg.text();
   assert.equal((text.match(/<g /g) ?? []).length, (text.match(/<\/g>/g) ?? []).length);
@@ -39,11 +39,27 @@ test("the SVG holds every panel's curve, text as text, and balanced groups", () 
   const curve = [[0, 9], [50, 5], [100, 2]].map(([a, b], i) => `${i ? "L" : "M"}${+x(a).toFixed(2)} ${+y(b).toFixed(2)}`).join("");
   assert.ok(text.includes(`<path d="${curve}" fill="none" stroke="#d55e00" stroke-width="1.9"`), text);
   assert.ok(!text.includes("held-out 5.00"), "the pointer's crosshair is no part of the picture");
-  assert.deepEqual(size(view.panels), { width: 332, height: 186 });
+  assert.deepEqual(size(view.panels), { width: 332, height: 228 });
 });
 
 test("mixed colours are written so that every program reads them", () => {
   assert.equal(plain("color(srgb 0.5 0 1)"), "rgb(128, 0, 255)");
   assert.equal(plain("color(srgb 0.5 0 1 / 0.11)"), "rgba(128, 0, 255, 0.11)");
   assert.equal(plain("rgb(1, 2, 3)"), "rgb(1, 2, 3)");
+});
+
+test("a long note is wrapped into lines that fit, not squeezed", () => {
+  const svg = new SvgContext(332, 300, (text) => 6 * text.length);
+  drawCurves(svg, { title: "t", panels: [], palette, note: "word ".repeat(100).trim() }, 332, 300);
+  const lines = [...svg.text().matchAll(/>([^<]*word[^<]*)<\/text>/g)].map(([, line]) => line);
+  assert.ok(lines.length >= 10);
+  assert.ok(lines.every((line) => 6 * line.length <= 300), lines.join("|"));
+  assert.equal(lines.join(" ").split(" ").length, 100);
+  assert.ok(!svg.text().includes("textLength"));
+});
+
+test("a C that float32 gave back is written as it was set", () => {
+  const history = new History();
+  history.append([{ step: 1, C: 100.00000639508755, train: means(1), test: null }]);
+  assert.match(curvesCsv(history), /^1,100,/m);
 });

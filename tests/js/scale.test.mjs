@@ -122,3 +122,8 @@ test("a rate that fell to nothing is still drawn from zero", () => {
   const rate = curve((i) => (i < 200 ? 5 : 9 + 0.1 * Math.sin(i)));
   assert.equal(readableRange(rate, 199.5, [9], 0).low, 0);
 });
+
+test("the past whole is whole: nothing is left out of the range", () => {
+  const range = robustRange(curve((i) => (i < 3 ? 5000 : 94)), [94], -Infinity, false);
+  assert.ok(range.high >= 5000 && range.low <= 94);
+});

@@ -14,6 +14,7 @@ test("a stretch ends where C was turned, and the next begins with the step after
   assert.deepEqual(found.map(({ C, fitted }) => [C, fitted]), [[20, false], [0.3, false], [22, true]]);
   assert.deepEqual(found.map(({ points }) => points.map(({ step, x, y }) => [step, x, y])),
     [[[10, 5, 2], [20, 6, 1]], [[30, 1, 5], [40, 0.5, 6]], [[50, 2, 4]]]);
+  assert.equal(trail(history, "error", "fit")[0].fitted, true); // as the config has it
   assert.deepEqual(trail(history, "distortion")[0].points.map(({ y }) => y), [6, 3]);
   assert.equal(summary("r", found, "gaussian"), "Rate and error of r: rate 2.00 nats, squared error 4.00 pixel² at C 22.0. C was turned 2 times.");
   assert.match(summary("r", found, "bernoulli"), /distortion 4.00 nats/);

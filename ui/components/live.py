@@ -87,10 +87,10 @@ def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:
         return None
 
 
-def live_trail(run: str, likelihood: str, key: str = "live_trail") -> None:
+def live_trail(run: str, likelihood: str, C: float | Literal["fit"] | None = None, *, key: str = "live_trail") -> None:
     """A run's trail as C is turned, in the plane of rate (nats) and squared error (pixel²; distortion in nats where C
-    weights that), with the line of slope −1/C at its present point."""
-    _trail(key=key, data={"run": run, "likelihood": likelihood})
+    weights that), with the line of slope −1/C at its present point. `C` is the config's."""
+    _trail(key=key, data={"run": run, "likelihood": likelihood, "C": C})
 
 
 def live_preview(run: str, key: str = "live_preview") -> None:

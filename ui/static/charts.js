@@ -7,7 +7,7 @@ import { addends, nats, significant, terse, whole } from "./format.js";
 import { element, renderer } from "./mount.js";
 import { colours } from "./palette.js";
 import { GUTTER, Panel } from "./panel.js";
-import { columns, frameEnd, nearest, readableRange } from "./scale.js";
+import { columns, frameEnd, nearest, readableRange, robustRange } from "./scale.js";
 import { follow } from "./store.js";
 
 const QUANTITIES = [
@@ -106,10 +106,11 @@ class Charts {
   _save(kind) {
     const { history } = this.source.store;
     if (!history.latest) return;
-    const panels = this.panels.map(({ panel, heading, now }) => ({
-      panel, title: `${heading.name.textContent}  ${heading.formula.textContent}  ${now.textContent}`,
+    const panels = this.panels.map(({ panel, heading, now, held }) => ({
+      panel, title: [heading.name, heading.formula, now, held].map(({ textContent }) => textContent).filter(Boolean).join("  "),
     }));
-    saveCurves(kind, { run: this.data.run, history, panels, palette: this.palette, note: this.note.textContent });
+    const title = `${this.data.run}: ${this.data.likelihood} likelihood, C = ${significant(history.latest.C)} at step ${whole(history.latest.step)}`;
+    saveCurves(kind, { run: this.data.run, title, history, panels, palette: this.palette, note: this.note.textContent });
   }
 
   _panel(quantity, axis) {
@@ -223,7 +224,7 @@ class Charts {
       const all = readableRange(shown, null, latest, entry.floor);
       const recent = readableRange(shown, turned, latest, entry.floor);
       flattened ||= recent.low !== all.low || recent.high !== all.high;
-      const range = { ...(this.all ? all : recent) };
+      const range = { ...(this.all ? robustRange(shown, latest, entry.floor, false) : recent) };
       if (markers.length) range.high += 0.14 * (range.high - range.low); // room for their labels
       moving = entry.panel.glide(range, jump) || moving;
       entry.panel.draw({

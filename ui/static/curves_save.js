@@ -4,7 +4,8 @@ import { download } from "./download.js";
 import { nearest } from "./scale.js";
 import { SvgContext } from "./svg_context.js";
 
-const [MARGIN, HEAD, GAP] = [16, 24, 10]; // pixels around the picture, above each panel and between two
+const [MARGIN, HEAD, GAP, LINE] = [16, 24, 10, 14]; // pixels around the picture, above each panel, between two, a line of the note
+const NOTE = 4; // lines
 const ENLARGED = 2; // pixels of the PNG for one of the screen
 const TERMS = ["squared_error", "distortion", "rate", "elbo", "loss"];
 
@@ -17,20 +18,31 @@ export function curvesCsv({ train, test, C }) {
   for (let i = 0; i < train.length; i++) {
     const near = nearest(test.step.values, test.length, train.step.values[i]);
     const same = near >= 0 && test.step.values[near] === train.step.values[i];
-    lines.push([train.step.values[i], C.values[i], ...cells(trained, i), ...cells(held, same ? near : -1)]);
+    lines.push([train.step.values[i], Number(C.values[i].toPrecision(6)), ...cells(trained, i), ...cells(held, same ? near : -1)]);
   }
   return lines.map((line) => `${line.join(",")}\r\n`).join("");
 }
 
+/** Words in lines of at most `widest` pixels. */
+function wrapped(context, words, widest) {
+  const lines = [""];
+  for (const word of words.split(" ")) {
+    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+    if (context.measureText(longer).width > widest && lines.at(-1)) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
+}
+
 /** Draw the panels below each other: `panels` are { panel, title }. Returns nothing; the context holds the picture. */
-export function drawCurves(context, { run, panels, palette, note }, width, height) {
+export function drawCurves(context, { title: head, panels, palette, note }, width, height) {
   const text = (words, y, font, colour, widest = width - 2 * MARGIN) => {
     Object.assign(context, { font: `${font} ${palette.font}`, fillStyle: colour, textAlign: "left", textBaseline: "middle" });
     context.fillText(words, MARGIN, y, widest);
   };
   context.fillStyle = palette.ground;
   context.fillRect(0, 0, width, height);
-  text(run, MARGIN + 6, "600 14px", palette.text);
+  text(head, MARGIN + 6, "600 14px", palette.text);
   let y = MARGIN + HEAD;
   for (const { panel, title } of panels) {
     text(title, y + HEAD / 2, "600 12px", palette.text);
@@ -40,12 +52,16 @@ export function drawCurves(context, { run, panels, palette, note }, width, heigh
     context.restore();
     y += HEAD + panel.height + GAP;
   }
-  text(note, y + 4, "10px", palette.faint);
+  context.font = `10px ${palette.font}`;
+  for (const line of wrapped(context, note, width - 2 * MARGIN)) {
+    text(line, y + 4, "10px", palette.faint);
+    y += LINE;
+  }
 }
 
 /** The size of the picture, in pixels of the screen. */
 export function size(panels) {
-  const height = panels.reduce((sum, { panel }) => sum + HEAD + panel.height + GAP, 2 * MARGIN + HEAD);
+  const height = panels.reduce((sum, { panel }) => sum + HEAD + panel.height + GAP, 2 * MARGIN + HEAD + (NOTE - 1) * LINE);
   return { width: Math.max(...panels.map(({ panel }) => panel.width)) + 2 * MARGIN, height };
 }
 

@@ -65,11 +65,12 @@ export class Panel {
     c.beginPath();
     c.rect(this.plot.left, this.plot.top, this.plot.right - this.plot.left + 6, this.plot.bottom - this.plot.top);
     c.clip();
-    this._markers();
+    this._markerLines();
     this._band(train);
     this._line(test, [4, 3.5], 0.75, 1.5);
     this._line(train, [], 1, 1.9);
     this._tip(train);
+    this._markerLabels();
     c.restore();
     if (scene.hover !== null) this._crosshair();
   }
@@ -94,7 +95,7 @@ export class Panel {
   _grid() {
     const { context: c, plot, scene } = this;
     const { low, high } = this.view;
-    const { values, step } = ticks(low, high, (plot.bottom - plot.top) / 24);
+    const { values, step } = ticks(low, high, (plot.bottom - plot.top) / 18);
     const largest = Math.max(...values.map(Math.abs));
     c.lineWidth = 1;
     c.strokeStyle = scene.palette.hair;
@@ -127,31 +128,38 @@ export class Panel {
     }
   }
 
-  /** Vertical dotted lines; of labels that would overlap the newer one is kept. */
-  _markers() {
+  /** Vertical dotted lines where something was changed. */
+  _markerLines() {
     const { context: c, plot, scene } = this;
     c.save();
     c.setLineDash([1.5, 3]);
     c.lineWidth = 1.25;
     c.strokeStyle = scene.palette.faint;
-    c.fillStyle = scene.palette.faint;
-    c.textBaseline = "top";
-    let free = Infinity;
-    for (const { step, label } of [...scene.markers].reverse()) {
+    for (const { step } of scene.markers) {
       const x = Math.round(this.x(step)) + 0.5;
       c.beginPath();
       c.moveTo(x, plot.top);
       c.lineTo(x, plot.bottom);
       c.stroke();
+    }
+    c.restore();
+  }
+
+  /** Their names on a ground of their own, over lines and curves; of those that would overlap the newer one is kept. */
+  _markerLabels() {
+    const { context: c, plot, scene } = this;
+    c.textBaseline = "top";
+    let free = Infinity;
+    for (const { step, label } of [...scene.markers].reverse()) {
+      const x = Math.round(this.x(step)) + 0.5;
       const wide = c.measureText(label).width;
       const left = x + 6 + wide > plot.right + 4;
       const [from, to] = left ? [x - 6 - wide, x] : [x, x + 6 + wide];
       if (to > free || from < plot.left) continue;
       c.textAlign = left ? "right" : "left";
-      c.fillText(label, left ? x - 6 : x + 6, plot.top + 7);
+      this._paper(label, left ? x - 6 : x + 6, plot.top + 7, c.textAlign, scene.palette.faint);
       free = from - 8;
     }
-    c.restore();
   }
 
   /** Between the lowest and the highest record of each pixel, where there is more than one. */

@@ -58,15 +58,16 @@ export function quantile(sorted, q) {
 
 /**
  * The range of an axis: all values, unless a few (the first steps, as a rule) lie so far out that they would
- * flatten the rest. The newest values are always inside. `floor` is a bound the quantity has, such as 0 for a rate.
+ * flatten the rest. The newest values are always inside. `floor` is a bound the quantity has, such as 0 for a rate;
+ * `trim` false leaves nothing out.
  */
-export function robustRange(cols, latest = [], floor = -Infinity) {
+export function robustRange(cols, latest = [], floor = -Infinity, trim = true) {
   const known = latest.filter(Number.isFinite);
   const means = cols.map((c) => c.mean).concat(known).sort((a, b) => a - b);
   if (!means.length) return { low: 0, high: 1 };
   let low = Math.min(...known, ...cols.map((c) => c.low));
   let high = Math.max(...known, ...cols.map((c) => c.high));
-  if (means.length >= 12) {
+  if (trim && means.length >= 12) {
     const [q0, q1] = [quantile(means, 0.05), quantile(means, 0.95)];
     const span = q1 - q0 || Math.abs(q1) * 0.02 || 1;
     if (low < q0 - 0.8 * span) low = Math.min(q0 - 0.2 * span, ...known);

@@ -20,9 +20,9 @@ export function vertical(likelihood) {
 
 /**
  * The trail as stretches of one C each: [{ C, fitted, points: [{ step, x: rate, y }] }], the newest last. A stretch ends
- * where C was turned; long histories are thinned to means over equally many records.
+ * where C was turned; long histories are thinned to means over equally many records. `start`: C as the config has it.
  */
-export function trail({ train, markers, C }, name) {
+export function trail({ train, markers, C }, name, start = null) {
   const turns = markers.filter(({ knob }) => knob === "C");
   const every = Math.max(1, Math.ceil(train.length / POINTS));
   const stretches = [];
@@ -37,7 +37,7 @@ export function trail({ train, markers, C }, name) {
     while (turn < turns.length && turns[turn].step < step) turn += 1;
     if (!stretch || turn !== before) {
       if (stretch) close();
-      stretch = { C: NaN, fitted: (turns[turn - 1]?.value ?? null) === "fit", points: [] };
+      stretch = { C: NaN, fitted: (turns[turn - 1]?.value ?? start) === "fit", points: [] };
       stretches.push(stretch);
     }
     stretch.C = C.values[i];
@@ -107,7 +107,7 @@ class Trail {
 
   _draw() {
     const { history } = this.source.store;
-    const stretches = trail(history, this.axis.name);
+    const stretches = trail(history, this.axis.name, this.data.C);
     this.canvas.setAttribute("aria-label", summary(this.data.run, stretches, this.data.likelihood));
     this.note.textContent = this._words(stretches);
     if (!this._fit() || !stretches.length) return;
