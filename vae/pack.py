@@ -49,8 +49,12 @@ def pack_run(path: Path, images: int = 2000) -> int:
         arrays["labels"] = dataset.test_labels[:images].numpy()
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
-    runs.save_checked(path, {HELD_OUT: packed.getvalue()})
-    shutil.rmtree(path / "resume", ignore_errors=True)
+    lock = runs.acquire(path)
+    try:
+        runs.save_checked(path, {HELD_OUT: packed.getvalue()})
+        shutil.rmtree(path / "resume", ignore_errors=True)
+    finally:
+        lock.release()
     try:
         for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
             insist((path / name).unlink, missing_ok=True)
