@@ -17,6 +17,7 @@ from vae.checked_arrays import read_arrays
 from vae.checked_json import Misfit
 from vae.errors import RunBusy, RunError
 from vae.files import insist
+from vae.start import check_places
 
 HELD_OUT = "preview/heldout.npz"
 
@@ -37,6 +38,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     """Pack an ended run in place; its size in bytes. `images` held-out images are taken at most."""
     if runs.read_status(path).state in runs.ACTIVE:
         raise RunBusy(f"run {path.name!r} is still training; stop it first")
+    check_places(path)
     run = runs.load_run(path)
     dataset = run.dataset()
     stored = dataset.test[:images]

@@ -127,7 +127,10 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
     except (ValueError, TypeError, SafetensorError) as error:
         raise RunDamaged(f"run {name!r}: {runs.STATE} cannot be read ({error})") from None
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+        if not tensor.is_floating_point():
+            continue
+        moment = key.startswith("optimiser.")  # infinite after a gradient with too large a square
+        if (tensor.float().isnan() if moment else ~tensor.float().isfinite()).any():
             raise RunDamaged(f"run {name!r}: {runs.STATE} {key!r} holds values that are not finite numbers")
     return tensors, values
 

@@ -25,6 +25,7 @@ from vae.datasets import load_dataset
 from vae.engines.local import NO_ROOM_LEFT, LocalEngine
 from vae.errors import ElboRoomError, RunError, RunUnwritable
 from vae.files import DISK_FULL
+from vae.pack import pack_run
 from vae.runs import Status
 from vae.start import REQUEST, Request, clear_leftovers, give_up, mark_waiting, plan, request_of, write_request
 from vae.training import Trainer
@@ -206,6 +207,15 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_first_change(
     monkeypatch.setattr("os.access", lambda folder, mode: Path(folder).name != "resume")
     before = everything(ended)
     assert "cannot be written (resume: Permission denied)" in worker.train_run(ended, request=MORE).refused
+    assert everything(ended) == before
+
+
+@pytest.mark.parametrize("name", ["preview", "resume"])
+def test_a_run_is_packed_only_where_it_can_be_written(name: str, ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file_for_folder(name)(ended, monkeypatch)
+    before = everything(ended)
+    with pytest.raises(RunError, match=f"{name}: expected a folder, got a file"):
+        pack_run(ended)
     assert everything(ended) == before
 
 
