@@ -93,8 +93,6 @@ def resume_command(options: argparse.Namespace) -> int:
             print(note, file=sys.stderr)
     for path in left:
         runs.load_run(path).check_data()
-    for path in left:
-        runs.change_knobs(path, stop=False, paused=False)
     if left:
         _train_here(left, options.json, request)
     return _report(paths, options.json)

@@ -7,9 +7,10 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +18,7 @@ from vae.errors import ConfigError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 PATIENCE = 1.0  # seconds that a denied change of a file is tried again
 DISK_FULL = 28  # exit status of a process that could not write why it ended
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -76,6 +78,16 @@ def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def leftovers(folder: Path, names: Collection[str]) -> list[Path]:
+    """Temporary files of `write_atomically` for files of these names in a folder: of a write under way, or left by a
+    kill, which only who holds the lock of these files can tell."""
+    try:
+        found = [(name, TEMPORARY.fullmatch(name)) for name in os.listdir(folder)]
+    except OSError:
+        return []
+    return [folder / name for name, match in found if match and match[1] in names]
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:

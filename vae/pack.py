@@ -17,6 +17,7 @@ from vae.checked_arrays import read_arrays
 from vae.checked_json import Misfit
 from vae.errors import RunBusy, RunError
 from vae.files import insist
+from vae.start import check_places
 
 HELD_OUT = "preview/heldout.npz"
 
@@ -37,6 +38,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     """Pack an ended run in place; its size in bytes. `images` held-out images are taken at most."""
     if runs.read_status(path).state in runs.ACTIVE:
         raise RunBusy(f"run {path.name!r} is still training; stop it first")
+    check_places(path)
     run = runs.load_run(path)
     dataset = run.dataset()
     stored = dataset.test[:images]
@@ -49,8 +51,12 @@ def pack_run(path: Path, images: int = 2000) -> int:
         arrays["labels"] = dataset.test_labels[:images].numpy()
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
-    runs.save_checked(path, {HELD_OUT: packed.getvalue()})
-    shutil.rmtree(path / "resume", ignore_errors=True)
+    lock = runs.acquire(path)
+    try:
+        runs.save_checked(path, {HELD_OUT: packed.getvalue()})
+        shutil.rmtree(path / "resume", ignore_errors=True)
+    finally:
+        lock.release()
     try:
         for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
             insist((path / name).unlink, missing_ok=True)

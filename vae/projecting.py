@@ -60,6 +60,7 @@ from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import insist, write_atomically, write_json
 from vae.preview_file import split_frame
 from vae.projections import PROJECTIONS, Frame, Projection, make_projection
+from vae.start import clear_fit
 from vae.streams import read_line, watch_input, write_plainly, write_to_log
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def request_fit(
         folder.mkdir(parents=True, exist_ok=True)
         lock = runs.acquire(folder)
         try:
+            clear_fit(folder)
             for name in ("stop", "frame.bin", "final.npz"):
                 insist((folder / name).unlink, missing_ok=True)
             write_json(folder / "request.json", {"method": method, "part": part, "weights": sha, "settings": settings})
@@ -286,6 +288,7 @@ class Fit:
 def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
     """Do the work that `request_fit` prepared; expected failures become a final status with a sentence."""
     lock = runs.acquire(folder)
+    clear_fit(folder)
     try:
         work = Fit(folder, gone or threading.Event())
         try:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from vae import runs
 from vae.checked_json import fields, optional, parse, text, whole
 from vae.config import MOST, Config
-from vae.errors import ConfigError, RunDamaged, RunUnwritable
-from vae.files import write_json
+from vae.errors import ConfigError, RunDamaged, RunError, RunUnwritable
+from vae.files import leftovers, write_json
 
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
@@ -29,11 +28,16 @@ if TYPE_CHECKING:
 REQUEST = "request.json"
 MOST_HEADER = 1 << 24  # bytes of the header of a saved state
 ASKED = fields(epochs=optional(whole(1, MOST)), device=optional(text(80)))
-# Only who holds the run's lock writes these, so what is left of them was left by a kill.
-LEFTOVER = re.compile(
-    r"\.(weights\.safetensors|state\.safetensors|replay\.json|live\.bin|manifest\.json|status\.json|history\.jsonl|"
-    r"config\.json|request\.json)\.[0-9a-f]{8}\.tmp"
-)
+FOLDERS = ("resume", "preview")
+# What a training writes. Only who holds the run's lock writes these, but for the knobs, which have a lock of their own.
+FILES = (
+    "config.json", "manifest.json", "status.json", "history.jsonl", runs.WEIGHTS, REQUEST, runs.STATE,
+    "resume/replay.json", "preview/live.bin",
+)  # fmt: skip
+KNOBS = ("knobs.json", "knobs.json.lock")
+# The same before there is anything to train (`ui.owners`), and while a run is packed (`vae.pack`).
+BESIDE = ("owner.json", "preview/heldout.npz")
+FIT = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.projecting`
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def plan(path: Path, request: Request | None = None) -> Start:
 
     request = request or Request()
     config, data = runs.read_config(path)
+    check_places(path)
     runs.check_known(path, config)
     if request.epochs is not None:
         if config.epochs is not None and request.epochs <= config.epochs:
@@ -82,6 +87,25 @@ def plan(path: Path, request: Request | None = None) -> Start:
     return Start(config, here, note)
 
 
+def check_places(path: Path) -> None:
+    """Raise a RunError unless every file that a training writes can be written, and the knobs can be read."""
+    for name in (*FILES, *KNOBS, *FOLDERS):
+        place, kind = path / name, "folder" if name in FOLDERS else "file"
+        if os.path.exists(place) and not (place.is_dir() if kind == "folder" else place.is_file()):
+            got = "folder" if place.is_dir() else "file" if place.is_file() else "device"
+            raise RunError(
+                f"run {path.name!r}: {name}: expected a {kind}, got a {got}; move it out of the run's folder, then "
+                "continue"
+            )
+    for folder in (path, *(path / name for name in FOLDERS)):
+        if os.path.exists(folder) and not os.access(folder, os.W_OK | os.X_OK):
+            raise RunError(
+                f"run {path.name!r} cannot be written ({folder.name}: Permission denied): make the folder writable, or "
+                "copy it to one that is, then continue"
+            )
+    runs.read_knobs(path)
+
+
 def check_room(config: Config, info: DataInfo, root: Path | None = None) -> None:
     """Raise a RunError where the disk has no room for a new run of this completed config."""
     from vae.completion import needs_of
@@ -98,9 +122,17 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
         (length,) = (int.from_bytes(data[:8], "little"),)
         header = fields(("__metadata__",), __metadata__=fields(("values",), values=text(1 << 20)))
         written = header(parse(data[8 : 8 + length], MOST_HEADER))["__metadata__"]["values"]
-        return load(data), fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
+        tensors = load(data)
+        values = fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
     except (ValueError, TypeError, SafetensorError) as error:
         raise RunDamaged(f"run {name!r}: {runs.STATE} cannot be read ({error})") from None
+    for key, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            continue
+        moment = key.startswith("optimiser.")  # infinite after a gradient with too large a square
+        if (tensor.float().isnan() if moment else ~tensor.float().isfinite()).any():
+            raise RunDamaged(f"run {name!r}: {runs.STATE} {key!r} holds values that are not finite numbers")
+    return tensors, values
 
 
 def request_of(path: Path) -> Request:
@@ -128,8 +160,33 @@ def mark_waiting(path: Path, before: runs.Status, state: str, pid: int | None = 
     )
     if before.state in runs.ENDED:
         status.ended_as, status.ended_message = before.state, before.message
-    runs.write_status(path, status)
+        status.ended_knobs = runs.free_knobs(path)
+    try:
+        runs.write_status(path, status)
+    except BaseException:
+        _put_knobs_back(path, status)
+        raise
     return status
+
+
+def ask(path: Path, before: runs.Status, request: Request | None) -> None:
+    """Leave a run whose lock we hold, and what is asked of it, to the process that will train it. Raises RunError or
+    OSError where its files cannot be written, and nothing has changed then."""
+    check_places(path)
+    try:
+        write_request(path, request)
+        mark_waiting(path, before, "queued")
+    except BaseException:
+        with contextlib.suppress(OSError):
+            write_request(path, None)
+        raise
+
+
+def _put_knobs_back(path: Path, status: runs.Status) -> None:
+    if status.ended_knobs is not None:
+        with contextlib.suppress(OSError, RunError):
+            runs.put_back_knobs(path, **status.ended_knobs)
+    status.ended_knobs = None
 
 
 def give_up(path: Path, state: str, message: str) -> None:
@@ -138,9 +195,12 @@ def give_up(path: Path, state: str, message: str) -> None:
     status = dataclasses.replace(runs.read_status(path), pid=None, images_per_second=None, seconds_left=None)
     if status.ended_as:
         status.state, status.message, status.refused = status.ended_as, status.ended_message, message
+    elif status.state in runs.ENDED:  # it did not come so far as to wait
+        status.refused = message
     else:
         status.state, status.message = state, message
     status.ended_as = status.ended_message = ""
+    _put_knobs_back(path, status)
     write_end(path, status)
     with contextlib.suppress(OSError):
         write_request(path, None)
@@ -155,9 +215,21 @@ def write_end(path: Path, status: runs.Status) -> None:
 
 
 def clear_leftovers(path: Path) -> None:
-    """Delete what killed saves left of this run, whose lock we hold."""
-    for folder in (path, path / "resume", path / "preview"):
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                if LEFTOVER.fullmatch(name):
-                    (folder / name).unlink()
+    """Delete what killed saves left of this run, whose lock we hold, and of its maps, which nobody fits just now."""
+    found = [path / name for name in (*FILES, *BESIDE)]
+    left = [file for folder in {file.parent for file in found} for file in leftovers(folder, [f.name for f in found])]
+    with contextlib.suppress(OSError):
+        for file in left:
+            file.unlink()
+    runs.clear_knobs_leftovers(path)
+    for folder in (path / "projections").glob("*"):
+        if leftovers(folder, FIT):
+            with contextlib.suppress(OSError), runs.run_lock(folder).acquire(timeout=0):
+                clear_fit(folder)
+
+
+def clear_fit(folder: Path) -> None:
+    """Delete what killed fits left of a map, whose lock we hold."""
+    with contextlib.suppress(OSError):
+        for file in leftovers(folder, FIT):
+            file.unlink()

@@ -42,6 +42,7 @@ SAVE_EVERY = 5.0
 STATE = runs.STATE
 REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
+LEFT = "The server ended while it waited; continue resumes it from step"
 Planned = tuple[Path, Start, runs.Status]
 
 
@@ -83,6 +84,7 @@ class Worker:
             runs.replace_config(self.path, self.start.config, self.data)
         write_request(self.path, None)
         self.begun, self.status.ended_as, self.status.ended_message = True, "", ""
+        self.status.ended_knobs = None
         self.status.total_steps = self.trainer.total_steps
         self._write_status()
 
@@ -269,11 +271,15 @@ def train_runs(
             before = runs.read_status(path)
             locks.callback(runs.acquire(path).release)
             waiting.append((path, before))
-        planned = []
+        marked, planned = [], []
         for path, before in waiting:
             clear_leftovers(path)
+            if request is not None and before.state in runs.WAITING:  # a killed server left it so: nobody waits for us
+                before = dataclasses.replace(before, state="interrupted", message=f"{LEFT} {before.step:,}.")
             with refused(path):
-                status = mark_waiting(path, before, "starting", os.getpid())
+                marked.append((path, mark_waiting(path, before, "starting", os.getpid())))
+        for path, status in marked:
+            with refused(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
         for group in _groups(planned):
             _train_group(group, server_gone)

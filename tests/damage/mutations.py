@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,16 @@ def folder(name: str) -> Mutation:
     return change
 
 
+def in_a_file(name: str) -> Mutation:
+    """A file lies where the run has a folder."""
+
+    def change(path: Path) -> None:
+        shutil.rmtree(path / name)
+        (path / name).write_bytes(b"x")
+
+    return change
+
+
 def pipe(name: str) -> Mutation:
     """Reading it would wait for ever."""
 
@@ -210,6 +221,13 @@ def weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Mutation:
         return save(tensors, metadata={"step": "1"})
 
     return signed(runs.WEIGHTS, made)
+
+
+def _state_of_nan(path: Path) -> bytes:
+    data = (path / runs.STATE).read_bytes()
+    written = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    tensors = load(data)
+    return save({name: t * float("nan") if t.is_floating_point() else t for name, t in tensors.items()}, written)
 
 
 def scaled(value: float) -> Callable[[dict[str, torch.Tensor]], Any]:
@@ -300,6 +318,9 @@ def _binaries() -> dict[str, Mutation]:
             "resume/replay.json",
             b'{"lines": [{"step": 1, "knob": "__dict__", "value": 1}], "until": 9, "after": 0}'
         ),
+        "state-in-a-file": in_a_file("resume"), "live-in-a-file": in_a_file("preview"),
+        "replay-folder": folder("resume/replay.json"), "status-request-folder": folder("request.json"),
+        "state-nan": signed(runs.STATE, _state_of_nan),
         "replay-types": whole("resume/replay.json", b'{"lines": {}, "until": "x", "after": []}'),
     }  # fmt: skip
     for number, share in enumerate((0.02, 0.3, 0.6, 0.9, 0.999)):

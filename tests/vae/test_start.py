@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import resource
 import shutil
 import subprocess
@@ -13,15 +15,19 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
+from safetensors.torch import save
 
 from tests.vae.scripted_runs import REPOSITORY, assert_same_run, make_quick, new_run, saved_state, weights
 from vae import files, machine, runs, size, worker
+from vae.__main__ import main
 from vae.datasets import load_dataset
 from vae.engines.local import NO_ROOM_LEFT, LocalEngine
-from vae.errors import ElboRoomError, RunUnwritable
+from vae.errors import ElboRoomError, RunError, RunUnwritable
 from vae.files import DISK_FULL
+from vae.pack import pack_run
 from vae.runs import Status
-from vae.start import REQUEST, Request, clear_leftovers, plan, request_of, write_request
+from vae.start import REQUEST, Request, clear_leftovers, give_up, mark_waiting, plan, request_of, write_request
 from vae.training import Trainer
 
 WATCHED = ("config.json", "history.jsonl", runs.WEIGHTS, runs.STATE, "preview/live.bin")
@@ -97,6 +103,17 @@ def unreadable_data(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("vae.run_data.load_dataset", fail)
 
 
+def signed_state(key: str, value: float) -> Refuse:
+    """A state that is the one that was signed, and holds a value that no training leaves."""
+
+    def written(path: Path, _: pytest.MonkeyPatch) -> None:
+        tensors, values = worker.unpack_state(runs.read_checked(path, runs.STATE), "run")
+        tensors[key].reshape(-1)[0] = value
+        runs.save_checked(path, {runs.STATE: save(tensors, {"values": json.dumps(values)})})
+
+    return written
+
+
 def history_is_a_folder(path: Path, _: pytest.MonkeyPatch) -> None:
     (path / "history.jsonl").unlink()
     (path / "history.jsonl").mkdir()
@@ -114,10 +131,156 @@ IN_THE_WAY: dict[str, tuple[Refuse, Request, str]] = {
     "memory": (little_memory, MORE, "memory: training needs about"),
     "memory while loading": (no_memory, MORE, "not enough memory here"),
     "state": (cut(runs.STATE), MORE, "is damaged"),
+    "NaN in the state's weights": (signed_state("model.encoder.1.weight", math.nan), MORE, "weight' holds values that"),
+    "infinite weights": (signed_state("model.decoder.0.bias", math.inf), MORE, "'model.decoder.0.bias' holds values"),
+    "NaN in its sums": (signed_state("sums", math.nan), MORE, "'sums' holds values that are not finite numbers"),
     "history": (cut("history.jsonl"), MORE, "is cut off"),
     "history is a folder": (history_is_a_folder, MORE, "got a folder"),
     "unreadable data": (unreadable_data, MORE, "Input/output error"),
 }
+
+
+def folder(name: str) -> Refuse:
+    def made(path: Path, _: pytest.MonkeyPatch) -> None:
+        (path / name).unlink(missing_ok=True)
+        (path / name).mkdir()
+
+    return made
+
+
+def file_for_folder(name: str) -> Refuse:
+    def made(path: Path, _: pytest.MonkeyPatch) -> None:
+        shutil.rmtree(path / name)
+        (path / name).write_bytes(b"x")
+
+    return made
+
+
+PLACES: dict[str, tuple[Refuse, str]] = {
+    **{
+        name: (folder(name), f"{name}: expected a file, got a folder; move it out of the run's folder, then continue")
+        for name in (REQUEST, "manifest.json", runs.WEIGHTS, runs.STATE, "resume/replay.json", "preview/live.bin",
+                     "history.jsonl", "knobs.json", "knobs.json.lock")
+    },
+    **{name: (file_for_folder(name), f"{name}: expected a folder, got a file") for name in ("resume", "preview")},
+}  # fmt: skip
+
+
+def everything(path: Path) -> dict[str, bytes | None]:
+    return {
+        str(one.relative_to(path)): one.read_bytes() if one.is_file() else None
+        for one in sorted(path.rglob("*"))
+        if one.name not in ("lock", "knobs.json.lock", "status.json", "log.txt")
+    }
+
+
+@pytest.mark.parametrize("how", ["command", "worker", "engine"])
+@pytest.mark.parametrize("case", PLACES)
+def test_what_lies_where_a_file_is_to_be_written_is_told_before_the_first_change(
+    case: str, how: str, ended: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuse, sentence = PLACES[case]
+    if case == "manifest.json":
+        sentence = "expected a file, got a folder"
+    if "knobs" not in case:
+        runs.change_knobs(ended, stop=True)
+    refuse(ended, monkeypatch)
+    status, before = (ended / "status.json").read_bytes(), everything(ended)
+    if how == "command":
+        assert main(["resume", str(ended), "--epochs", "5"]) == 2
+        told = capsys.readouterr().err
+    elif how == "engine":
+        with engine() as local, pytest.raises(RunError) as error:
+            local.submit(ended, request=MORE)
+        told = str(error.value)
+    else:
+        told = worker.train_run(ended, request=MORE).refused
+        assert (runs.read_status(ended).state, runs.read_status(ended).message) == ("finished", "as it was")
+        status = (ended / "status.json").read_bytes()
+    assert sentence in told or (how == "worker" and f"{case} cannot be" in told)
+    assert (everything(ended), (ended / "status.json").read_bytes()) == (before, status)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_change(
+    ended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda folder, mode: Path(folder).name != "resume")
+    before = everything(ended)
+    assert "cannot be written (resume: Permission denied)" in worker.train_run(ended, request=MORE).refused
+    assert everything(ended) == before
+
+
+@pytest.mark.parametrize("name", ["preview", "resume"])
+def test_a_run_is_packed_only_where_it_can_be_written(name: str, ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file_for_folder(name)(ended, monkeypatch)
+    before = everything(ended)
+    with pytest.raises(RunError, match=f"{name}: expected a folder, got a file"):
+        pack_run(ended)
+    assert everything(ended) == before
+
+
+# ---- knobs
+
+
+@pytest.mark.parametrize("how", ["command", "worker", "engine"])
+def test_a_refusal_by_the_process_that_trains_leaves_the_knobs(
+    how: str, ended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.change_knobs(ended, C=3.0, stop=True, paused=True)
+    (ended / runs.STATE).write_bytes(b"damaged")
+    before = everything(ended)
+    if how == "command":
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        assert main(["resume", str(ended), "--epochs", "5"]) == 2
+    elif how == "worker":
+        worker.train_run(ended, request=MORE)
+    else:
+        with engine() as local:
+            local.submit(ended, request=MORE)
+            assert not runs.read_knobs(ended).stop  # from now on a stop is one of the training to come
+            assert local.wait(60)
+    assert "is damaged" in runs.read_status(ended).refused
+    assert everything(ended) == before
+    assert runs.read_status(ended).ended_knobs is None
+
+
+def test_knobs_that_somebody_turned_while_it_waited_stay(ended: Path) -> None:
+    runs.change_knobs(ended, stop=True)
+    status = mark_waiting(ended, runs.read_status(ended), "queued")
+    assert status.ended_knobs == {"revision": 2, "stop": True, "paused": False}
+    runs.change_knobs(ended, C=3.0)
+    give_up(ended, "failed", "why")
+    assert (runs.read_knobs(ended).C, runs.read_knobs(ended).revision) == (3.0, 3)
+
+
+def test_a_run_that_was_stopped_and_paused_goes_on(ended: Path) -> None:
+    runs.change_knobs(ended, stop=True, paused=True)
+    assert worker.train_run(ended, request=Request(epochs=2)).state == "finished"
+    knobs = runs.read_knobs(ended)
+    assert (knobs.stop, knobs.paused, runs.read_status(ended).ended_knobs) == (False, False, None)
+
+
+@pytest.mark.parametrize("waits", ["queued", "resting"])
+def test_what_a_killed_server_left_waiting_goes_on_or_is_as_it_was_interrupted(waits: str, ended: Path) -> None:
+    runs.change_knobs(ended, paused=True)
+    runs.write_status(ended, dataclasses.replace(runs.read_status(ended), state=waits))
+    refused = worker.train_run(ended, request=Request(epochs=1))
+    assert (refused.state, refused.step) == ("interrupted", 23)
+    assert "give more" in refused.refused
+    assert runs.read_knobs(ended).paused
+    assert worker.train_run(ended, request=Request(epochs=2)).state == "finished"
+
+
+def test_an_asking_that_cannot_be_written_leaves_nothing(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    runs.change_knobs(ended, stop=True)
+    before = everything(ended)
+    monkeypatch.setattr(runs, "write_status", full)
+    with engine() as local, pytest.raises(RunError, match="make room, then continue"):
+        local.submit(ended, request=MORE)
+    assert everything(ended) == before
 
 
 @pytest.mark.parametrize("case", IN_THE_WAY)
@@ -308,19 +471,37 @@ def test_what_helps_depends_on_what_is_wrong(
 
 def test_what_killed_saves_left_goes_and_nothing_else(ended: Path) -> None:
     left = [".status.json.0123abcd.tmp", "resume/.state.safetensors.00000000.tmp", "preview/.live.bin.ffffffff.tmp"]
-    kept = [".knobs.json.0123abcd.tmp", "mine.tmp", ".status.json.tmp", ".notes.0123abcd.tmp"]
+    left += [".knobs.json.0123abcd.tmp", ".owner.json.0123abcd.tmp", "preview/.heldout.npz.0123abcd.tmp"]
+    left += [f"projections/pca-1/.{name}.0123abcd.tmp" for name in ("final.npz", "frame.bin", "codes.npy")]
+    kept = [
+        "projections/pca-2/.final.npz.0123abcd.tmp",
+        "projections/pca-1/.mine.0123abcd.tmp",
+        "mine.tmp",
+        ".status.json.tmp",
+        ".notes.0123abcd.tmp",
+    ]
     for name in left + kept:
+        (ended / name).parent.mkdir(parents=True, exist_ok=True)
         (ended / name).write_bytes(b"x")
     lock = runs.acquire(ended)
     with pytest.raises(ElboRoomError):
         worker.train_run(ended)  # another process's run
     lock.release()
     assert all((ended / name).exists() for name in left)
+    fitting = runs.acquire(ended / "projections/pca-2")
     worker.train_run(ended, request=Request(epochs=2))
+    fitting.release()
     assert not any((ended / name).exists() for name in left)
     assert all((ended / name).exists() for name in kept)
     shutil.rmtree(ended / "preview")
     clear_leftovers(ended)
+    changing, left_now = FileLock(str(ended / "knobs.json.lock")), ended / ".knobs.json.0123abcd.tmp"
+    left_now.write_bytes(b"x")
+    with changing:  # it may be the file of this change
+        clear_leftovers(ended)
+        assert left_now.exists()
+    clear_leftovers(ended)
+    assert {path.name for path in ended.rglob("*.tmp")} == {Path(name).name for name in kept if "pca-2" not in name}
 
 
 def test_the_history_says_on_what_it_was_made(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:

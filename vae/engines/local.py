@@ -36,7 +36,7 @@ from vae.engines.states import CLAIMED, NO_TURN, RESTED, end_unheld, failure, st
 from vae.engines.turns import Job, at_least_one, default_slots, fair_order, paused_longest
 from vae.errors import RunBusy, RunError
 from vae.files import DISK_FULL, what_helps
-from vae.start import Request, give_up, mark_waiting, write_request
+from vae.start import Request, ask, give_up
 
 COMMAND = (sys.executable, "-m", "vae.worker")
 TICK = 0.2  # seconds between two looks at the workers
@@ -121,9 +121,7 @@ class LocalEngine:
             with self._changed:
                 try:
                     self._refuse_if_closed()
-                    runs.change_knobs(path, stop=False, paused=False)
-                    write_request(path, request)
-                    mark_waiting(path, before, "queued")
+                    ask(path, before, request)
                 except OSError as error:
                     lock.release()
                     raise RunError(

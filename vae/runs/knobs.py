@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from filelock import FileLock
 from vae.checked_json import either, fields, flag, number, one_of, optional, whole
 from vae.config import C_LIMITS, PARTS, Knobs
 from vae.errors import ConfigError, RunError
-from vae.files import write_json
+from vae.files import leftovers, write_json
 from vae.runs.checkpoints import damaged, read_file
 
+LOCK = "knobs.json.lock"
 KNOBS = fields(
     C=optional(either(one_of("fit"), number(*C_LIMITS))),
     lr_factor=number(0),
@@ -36,10 +38,37 @@ def read_knobs(path: Path) -> Knobs:
         raise damaged(path, "knobs.json", error) from None
 
 
+def free_knobs(path: Path) -> dict[str, Any] | None:
+    """Take back a stop and a pause of a training that has ended, so that it can go on. What `put_back_knobs` needs to
+    undo that; None where there was neither."""
+    before = read_knobs(path)
+    if not (before.stop or before.paused):
+        return None
+    after = change_knobs(path, stop=False, paused=False)
+    return {"revision": after.revision, "stop": before.stop, "paused": before.paused}
+
+
+def put_back_knobs(path: Path, revision: int, stop: bool, paused: bool) -> None:
+    """Undo the change that made this revision; where somebody has changed the knobs since, that stays."""
+    with FileLock(str(path / LOCK), timeout=5):
+        knobs = read_knobs(path)
+        if knobs.revision == revision:
+            knobs = dataclasses.replace(knobs, stop=stop, paused=paused, revision=revision - 1)
+            write_json(path / "knobs.json", dataclasses.asdict(knobs), durable=False)
+
+
+def clear_knobs_leftovers(path: Path) -> None:
+    """Delete what killed changes of the knobs left."""
+    if leftovers(path, ["knobs.json"]):
+        with contextlib.suppress(OSError), FileLock(str(path / LOCK), timeout=1):
+            for file in leftovers(path, ["knobs.json"]):
+                file.unlink()
+
+
 def change_knobs(path: Path, **changes: Any) -> Knobs:
     """Change some knobs and raise the revision. `single_step=True` asks for one more step."""
     try:
-        with FileLock(str(path / "knobs.json.lock"), timeout=5):
+        with FileLock(str(path / LOCK), timeout=5):
             knobs = read_knobs(path)
             if changes.pop("single_step", False):
                 changes["steps_requested"] = knobs.steps_requested + 1

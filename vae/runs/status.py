@@ -6,10 +6,11 @@ import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from vae.checked_json import fields, number, one_of, optional, text, whole
+from vae.checked_json import fields, flag, number, one_of, optional, text, whole
 from vae.errors import RunBusy, RunDamaged, RunError
 from vae.files import write_json
 from vae.runs.checkpoints import read_file
@@ -32,6 +33,7 @@ STATUS = fields(
     refused=text(100_000),
     ended_as=one_of("", *ENDED),
     ended_message=text(100_000),
+    ended_knobs=optional(fields(("revision", "stop", "paused"), revision=whole(1), stop=flag, paused=flag)),
 )
 
 
@@ -52,6 +54,7 @@ class Status:
     refused: str = ""  # why it did not go on when it was asked to; the rest is then as it ended
     ended_as: str = ""  # how it had ended, while it waits or starts: that comes back if it is refused (`vae.start`)
     ended_message: str = ""
+    ended_knobs: dict[str, Any] | None = None  # what `vae.runs.knobs.put_back_knobs` takes
 
 
 def read_status(path: Path) -> Status:
