@@ -218,6 +218,10 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: elbo_terms(demo().model, torch.zeros(1, 1, 8, 8), 1, 0), "generator: expected a torch.Gen"),
         (lambda: load_dataset("digits", binarize=np.zeros(2)), "binarize: expected one of none, threshold"),
         (lambda: demo().dataset().to_float(np.zeros((1, 1, 8, 8))), "x: expected a torch tensor of images, got nd"),
+        (lambda: Knobs(stop="no"), "stop: expected True or False, got 'no'"),
+        (lambda: Knobs(paused=np.datetime64("2020")), "paused: expected True or False, got datetime.date(2020, 1, 1)"),
+        (lambda: Knobs(steps_requested=2.5), "steps_requested: expected a whole number from 0 to 2^63 - 1, got 2.5"),
+        (lambda: Knobs(revision=True), "revision: expected a whole number from 0 to 2^63 - 1, got True"),
         (lambda: Knobs(C=np.ones(3)), "C: expected one value, got an array of shape (3,)"),
         (lambda: load_dataset(np.zeros(3)), "dataset: expected a name or the path of an .npz or .npy file, got nd"),
         (lambda: load_run(3), "run: expected a name or a directory, got int"),
@@ -259,14 +263,19 @@ def test_numbers_of_numpy_and_torch_are_numbers(tmp_path: Path) -> None:
 
 def test_a_knob_is_refused_where_it_is_turned() -> None:
     knobs = Knobs(C=2.0)
-    for name, value in (("C", -1), ("lr_factor", 0), ("part", "both halves"), ("pace", -2.0)):
+    for name, value in (
+        ("C", -1), ("lr_factor", 0), ("part", "both halves"), ("pace", -2.0), ("paused", "False"),
+        ("paused", object()), ("stop", 1), ("stop", None), ("steps_requested", "x"), ("steps_requested", -1),
+        ("revision", 2.0),
+    ):  # fmt: skip
         before = getattr(knobs, name)
         with pytest.raises(ConfigError, match=name):
             setattr(knobs, name, value)
         assert getattr(knobs, name) == before
     knobs.C = np.float32(0.25)  # type: ignore[assignment]
-    knobs.stop = True
-    assert (knobs.C, type(knobs.C), knobs.stop) == (0.25, float, True)
+    knobs.stop, knobs.steps_requested = np.True_, np.int64(3)  # type: ignore[assignment]
+    assert (knobs.C, type(knobs.C), knobs.stop, knobs.steps_requested) == (0.25, float, True, 3)
+    assert [type(knobs.stop), type(knobs.steps_requested)] == [bool, int]
 
 
 def test_everything_says_what_it_is() -> None:
