@@ -15,7 +15,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from vae.errors import ConfigError
+from vae.config import check_count
 from vae.latents import LatentDistribution
 from vae.model import Model
 from vae.noise import Noise
@@ -123,9 +123,8 @@ def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, square
 
 
 def check_samples(samples: int) -> None:
-    """Raise ConfigError unless `samples` is a whole number of 1 or more."""
-    if not isinstance(plain("samples", samples), int) or samples < 1:
-        raise ConfigError(f"samples: expected a whole number of 1 or more, got {samples!r}")
+    """Raise ConfigError unless `samples` is a whole number as `Config.samples` may be."""
+    check_count("samples", plain("samples", samples))
 
 
 OBJECTIVES: dict[str, type[Elbo] | type[ImportanceWeighted]] = {
