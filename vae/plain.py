@@ -10,7 +10,7 @@ from vae.errors import ConfigError
 
 def plain(name: str, value: Any) -> Any:
     """One value: a number or text of NumPy, or a torch tensor of one number, as Python's own; a path as its text.
-    ConfigError for an array."""
+    ConfigError for an array, and for what only looks like one."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, int) and abs(value) >= 2**1023:
@@ -20,7 +20,10 @@ def plain(name: str, value: Any) -> Any:
         return value
     if len(shape):
         raise ConfigError(f"{name}: expected one value, got an array of shape {tuple(shape)}")
-    return value.tolist()
+    try:
+        return value.tolist()
+    except (AttributeError, RuntimeError):  # torch's meta tensors have no number
+        raise ConfigError(f"{name}: expected one value, got a {type(value).__name__} without a number in it") from None
 
 
 def plain_row(name: str, value: Any) -> Any:

@@ -16,6 +16,7 @@ from vae.config import Config, Knobs
 from vae.datasets import DATASETS, Dataset, describe, load_dataset
 from vae.errors import ConfigError
 from vae.model import Model, build_model
+from vae.plain import check_text, plain
 from vae.records import KnobChange, Record
 from vae.runs import Run
 from vae.saving import ended, save_preview, save_state, started, to_line
@@ -121,8 +122,10 @@ class Training(Iterator[Record]):
         opened. Where there is a run of that name already, a number is added. dataset: the name or file of its images,
         where the config does not say it.
 
-        Raises ConfigError where those are other images, RunError where nothing can be written.
+        Raises ConfigError where those are other images or the name is no text, RunError where nothing can be written.
         """
+        check_text("name", name, open_choice=True)
+        check_text("folder", None if folder is None else plain("folder", folder), open_choice=True)
         self._begun()
         trainer, info = self._trainer, self._trainer.dataset.info
         config = self.config if dataset is None else dataclasses.replace(self.config, dataset=str(dataset))

@@ -216,12 +216,19 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: Config.from_json({"dataset": 5}), "dataset: expected a text, got 5"),
         (lambda: Config(lr=10**400), "lr: expected a number below 2^1023, got one of 1,329 bits"),
         (lambda: elbo_terms(demo().model, torch.zeros(1, 1, 8, 8), 1, 0), "generator: expected a torch.Gen"),
+        (lambda: drawn([]), "generator: expected a torch.Generator, or a list of them, got an empty list; torch.Gen"),
+        (lambda: drawn([1]), "generator: expected a torch.Generator, or a list of them, got a list with int; torch."),
+        (lambda: drawn("ab"), "generator: expected a torch.Generator, or a list of them, got str; torch.Generator()"),
+        (lambda: drawn([torch.Generator()] * 4), "generator: expected as many as share the 6 rows evenly, got 4"),
         (lambda: load_dataset("digits", binarize=np.zeros(2)), "binarize: expected one of none, threshold"),
         (lambda: demo().dataset().to_float(np.zeros((1, 1, 8, 8))), "x: expected a torch tensor of images, got nd"),
         (lambda: Knobs(stop="no"), "stop: expected True or False, got 'no'"),
         (lambda: Knobs(paused=np.datetime64("2020")), "paused: expected True or False, got datetime.date(2020, 1, 1)"),
         (lambda: Knobs(steps_requested=2.5), "steps_requested: expected a whole number from 0 to 2^63 - 1, got 2.5"),
         (lambda: Knobs(revision=True), "revision: expected a whole number from 0 to 2^63 - 1, got True"),
+        (lambda: Knobs(C=torch.ones((), device="meta")), "C: expected one value, got a Tensor without a number in it"),
+        (lambda: Config(hidden=[torch.ones((), device="meta")]), "hidden: expected one value, got a Tensor without"),
+        (lambda: Config(hidden=torch.ones(2, device="meta")), "hidden: expected one value, got a Tensor without"),
         (lambda: Knobs(C=np.ones(3)), "C: expected one value, got an array of shape (3,)"),
         (lambda: load_dataset(np.zeros(3)), "dataset: expected a name or the path of an .npz or .npy file, got nd"),
         (lambda: load_run(3), "run: expected a name or a directory, got int"),
@@ -229,6 +236,10 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: elbo_terms(demo().model, demo().dataset().test[:2]), "x: expected floats, got torch.uint8; the"),
         (lambda: demo().model.decode(np.zeros(2)), "z: expected a torch tensor of floats, got ndarray"),
         (lambda: demo().model.decode(torch.zeros(3)), "z: expected codes of shape (..., 2), got (3,)"),
+        (lambda: train(SMALL).save(3), "name: expected a text, or None for the default, got 3"),
+        (lambda: train(SMALL).save(np.array([1])), "name: expected a text, or None for the default, got array([1])"),
+        (lambda: train(SMALL).save(b"x"), "name: expected a text, or None for the default, got b'x'"),
+        (lambda: train(SMALL).save("mine", 3), "folder: expected a text, or None for the default, got 3"),
         (lambda: kl_normal(*[np.ones(2)] * 4), "loc1: expected a torch tensor of floats, got ndarray"),
         (lambda: elbo_terms(demo().model, torch.zeros(1, 1, 8, 8), np.float32(2)), "samples: expected a whole number"),
     ],
@@ -237,6 +248,10 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(make: Any, sentence: str)
     with pytest.raises(ElboRoomError) as caught:
         make()
     assert str(caught.value).startswith(sentence)
+
+
+def drawn(generators: Any) -> Any:
+    return elbo_terms(demo().model, torch.zeros(6, 1, 8, 8), 1, generators)
 
 
 def demo() -> runs.Run:
