@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import vae
-from vae import Config, Knobs, elbo_terms, kl_normal, load_dataset, load_run, runs, scripting, train
+from vae import Config, Knobs, elbo_terms, iw_bound, kl_normal, load_dataset, load_run, runs, scripting, train
 from vae.errors import ConfigError, ElboRoomError
 from vae.preview import unpack
 from vae.records import Record
@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 SMALL = Config(
     dataset="digits", likelihood="gaussian", hidden=(8,), epochs=3, batch_size=64, record_every=10, threads=1
 )
+
+ZEROS = torch.zeros(1, 1, 8, 8)
+OTHER = "expected torch.float32 as the model's own numbers are, got torch."
 
 
 @pytest.fixture
@@ -234,7 +237,18 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: load_run(3), "run: expected a name or a directory, got int"),
         (lambda: demo().model.encode(np.zeros((1, 1, 8, 8))), "x: expected a torch tensor of floats, got ndarray"),
         (lambda: elbo_terms(demo().model, demo().dataset().test[:2]), "x: expected floats, got torch.uint8; the"),
-        (lambda: demo().model.decode(np.zeros(2)), "z: expected a torch tensor of floats, got ndarray"),
+        (lambda: demo().model.decode(np.zeros(2)), "z: expected a torch tensor of floats, got ndarray; torch.as_tensor("
+         "z, dtype=torch.float32) makes one"),
+        (lambda: demo().model.encode(ZEROS.double()), f"x: {OTHER}float64; x.to(torch.float32) makes them"),
+        (lambda: demo().model.decode(torch.zeros(1, 2).half()), f"z: {OTHER}float16; z.to(torch.float32) makes them"),
+        (lambda: elbo_terms(demo().model, ZEROS.bfloat16()), f"x: {OTHER}bfloat16; x.to(torch.float32) makes them"),
+        (lambda: iw_bound(demo().model, ZEROS.half(), 2), f"x: {OTHER}float16; x.to(torch.float32) makes them"),
+        (lambda: demo().model.double().encode(ZEROS), "x: expected torch.float64 as the model's own numbers are, got"),
+        (lambda: elbo_terms(demo(), ZEROS), "model: expected a Model, got Run; run.model is one"),
+        (lambda: iw_bound(train(SMALL), ZEROS, 2), "model: expected a Model, got Training; training.model is one"),
+        (lambda: elbo_terms(None, ZEROS), "model: expected a Model, got NoneType; load_run(name).model is one"),
+        (lambda: iw_bound("x", ZEROS, 2), "model: expected a Model, got str; load_run(name).model is one"),
+        (lambda: elbo_terms(np.zeros(2), ZEROS), "model: expected a Model, got ndarray; load_run(name).model is one"),
         (lambda: demo().model.decode(torch.zeros(3)), "z: expected codes of shape (..., 2), got (3,)"),
         (lambda: train(SMALL).save(3), "name: expected a text, or None for the default, got 3"),
         (lambda: train(SMALL).save(np.array([1])), "name: expected a text, or None for the default, got array([1])"),
