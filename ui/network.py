@@ -38,7 +38,7 @@ def refusal(headers: Mapping[str, str]) -> str:
         more = f"if it should be, add {name[:80] or 'it'} to server.allowedHosts."
         return f"Host {host[:80]!r} is not one of this server's names; {more}"
     origin = headers.get("origin", "")
-    if _split(origin) is None:
+    if origin not in ("", "null") and _site(origin) is None:
         return f"Origin {origin[:80]!r} is not the address of a site."
     if not origin_allowed(headers):
         return (
@@ -69,7 +69,7 @@ def origin_allowed(headers: Mapping[str, str]) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
-    parts = _split(origin)
+    parts = _site(origin)
     if parts is None:
         return False
     return parts.netloc.lower() == headers.get("host", "").lower() != "" or _plain(origin) in own_origins()
@@ -192,6 +192,14 @@ def _split(address: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def _site(origin: str) -> SplitResult | None:
+    """An Origin in its parts: `http` or `https`, a name, perhaps a port; None where it is anything else, or "null"."""
+    parts = _split(origin)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    return None if parts.path.strip("/") or parts.query or parts.fragment else parts
 
 
 def _plain(origin: str) -> str:

@@ -60,10 +60,9 @@ class Config:
         _choice("binarize", self.binarize, (None, *BINARIZE))
         _choice("precision", self.precision, (None, *PRECISIONS))
         for name in ("latent_dim", "samples", "epochs", "batch_size", "threads", "record_every"):
-            value, most = getattr(self, name), MOST_OF.get(name, MOST)
-            open_choice = value is None and name not in ("latent_dim", "samples")
-            if not (open_choice or _whole(value, 1, most)):
-                raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {_short(value)}")
+            value = getattr(self, name)
+            if value is not None or name in ("latent_dim", "samples"):
+                check_count(name, value)
         if not _whole(self.seed, 0, 2**63 - 1):
             raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {_short(self.seed)}")
         if self.lr is not None and not _positive(self.lr):
@@ -125,6 +124,14 @@ class Knobs:
                 raise
 
     def __post_init__(self) -> None:
+        for name in ("paused", "stop"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: expected True or False, got {_short(getattr(self, name))}")
+        for name in ("steps_requested", "revision"):
+            if not _whole(getattr(self, name), 0, 2**63 - 1):
+                raise ConfigError(
+                    f"{name}: expected a whole number from 0 to 2^63 - 1, got {_short(getattr(self, name))}"
+                )
         _choice("part", self.part, PARTS)
         if self.C is not None and self.C != "fit":
             check_C(self.C)
@@ -148,6 +155,13 @@ def check_C(value: object) -> float:
     if not C_LIMITS[0] <= value <= C_LIMITS[1]:
         raise ConfigError(f"C: expected a number from {C_LIMITS[0]:g} to {C_LIMITS[1]:g}, got {value!r}")
     return float(value)
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise a ConfigError unless it is a whole number of 1 or more, and no more than there may be of `name`."""
+    most = MOST_OF.get(name, MOST)
+    if not _whole(value, 1, most):
+        raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {_short(value)}")
 
 
 def check_hidden(widths: object) -> None:

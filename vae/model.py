@@ -54,7 +54,7 @@ class Model(nn.Module):
 
     def encode(self, x: Tensor) -> LatentDistribution:
         """q(z|x); x (B, channels, height, width), floats on the data's support."""
-        check_tensor("x", x, "the dataset's to_float makes them")
+        check_tensor("x", x, "the dataset's to_float makes them", self.location.dtype)
         if x.shape[1:] != self.shape:
             raise DataError(f"x: expected images of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
@@ -63,7 +63,7 @@ class Model(nn.Module):
 
     def decode(self, z: Tensor) -> PixelDistribution:
         """p(x|z); z (..., k), leading axes are kept."""
-        check_tensor("z", z, "z.float() makes them")
+        check_tensor("z", z, f"z.to({self.location.dtype}) makes them", self.location.dtype)
         if z.shape[-1:] != (self.k,):
             raise DataError(f"z: expected codes of shape (..., {self.k}), got {tuple(z.shape)}")
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.in_bfloat16):
@@ -116,6 +116,14 @@ class Model(nn.Module):
         if part == "encoder":
             return list(self.encoder.parameters())
         return [*self.decoder.parameters(), *self.likelihood.parameters()]
+
+
+def check_model(model: object) -> None:
+    """Raise ConfigError unless `model` answers as a Model does."""
+    if not all(callable(getattr(model, name, None)) for name in ("encode", "decode", "prior")):
+        kind = type(model).__name__
+        hint = f"{kind.lower()}.model" if hasattr(type(model), "model") else "load_run(name).model"
+        raise ConfigError(f"model: expected a Model, got {kind}; {hint} is one")
 
 
 def standardised(likelihood: Likelihood, x: Tensor, location: Tensor, spread: Tensor) -> Tensor:

@@ -32,10 +32,13 @@ class Request:
         own = {"device": self.device, "dtype": self.dtype}
         if noise is None or isinstance(noise, Generator):
             return self.kind(self.shape, generator=noise, **own)
-        if not isinstance(noise, Sequence):
+        if not (isinstance(noise, Sequence) and noise and all(isinstance(one, Generator) for one in noise)):
             made = "torch.Generator().manual_seed(0) makes one"
-            raise ConfigError(f"generator: expected a torch.Generator, got {type(noise).__name__}; {made}")
+            raise ConfigError(f"generator: expected a torch.Generator, or a list of them, got {_kind(noise)}; {made}")
         share = list(self.shape)
+        if share[self.axis] % len(noise):
+            rows = f"{share[self.axis]:,} rows"
+            raise ConfigError(f"generator: expected as many as share the {rows} evenly, got {len(noise):,}")
         share[self.axis] //= len(noise)
         return torch.cat([self.kind(share, generator=one, **own) for one in noise], self.axis)
 
@@ -75,3 +78,12 @@ def _draw(kind: Callable[..., Tensor], shape: Sequence[int], noise: Noise, like:
         noise.requests.append(request)
         noise = noise.noise
     return request.draw(noise)
+
+
+def _kind(noise: object) -> str:
+    """What was given for a generator, in words."""
+    kind = type(noise).__name__
+    if not isinstance(noise, (list, tuple)):
+        return kind
+    wrong = [type(one).__name__ for one in noise if not isinstance(one, Generator)]
+    return f"a {kind} with {wrong[0]}" if wrong else f"an empty {kind}"

@@ -15,9 +15,9 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from vae.errors import ConfigError
+from vae.config import check_count
 from vae.latents import LatentDistribution
-from vae.model import Model
+from vae.model import Model, check_model
 from vae.noise import Noise
 from vae.plain import plain
 
@@ -43,6 +43,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Noise = Non
 
     The standard error of the distortion falls as 1/√samples; one sample is what training uses.
     """
+    check_model(model)
     check_samples(samples)
     qz_x = model.encode(x)
     px_z = model.decode(draw(model, qz_x, samples, generator))  # z (S, B, k)
@@ -52,6 +53,7 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Noise = Non
 
 def iw_bound(model: Model, x: Tensor, samples: int, generator: Noise = None) -> Tensor:
     """F14 with K = `samples`: (B,) nats. K = 1 is a one-sample ELBO whose rate is sampled too."""
+    check_model(model)
     check_samples(samples)
     log_w, *_ = log_weights(model, x, samples, generator)
     return torch.logsumexp(log_w, 0) - math.log(samples)
@@ -123,9 +125,8 @@ def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, square
 
 
 def check_samples(samples: int) -> None:
-    """Raise ConfigError unless `samples` is a whole number of 1 or more."""
-    if not isinstance(plain("samples", samples), int) or samples < 1:
-        raise ConfigError(f"samples: expected a whole number of 1 or more, got {samples!r}")
+    """Raise ConfigError unless `samples` is a whole number as `Config.samples` may be."""
+    check_count("samples", plain("samples", samples))
 
 
 OBJECTIVES: dict[str, type[Elbo] | type[ImportanceWeighted]] = {

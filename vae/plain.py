@@ -10,7 +10,7 @@ from vae.errors import ConfigError
 
 def plain(name: str, value: Any) -> Any:
     """One value: a number or text of NumPy, or a torch tensor of one number, as Python's own; a path as its text.
-    ConfigError for an array."""
+    ConfigError for an array, and for what only looks like one."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, int) and abs(value) >= 2**1023:
@@ -20,7 +20,10 @@ def plain(name: str, value: Any) -> Any:
         return value
     if len(shape):
         raise ConfigError(f"{name}: expected one value, got an array of shape {tuple(shape)}")
-    return value.tolist()
+    try:
+        return value.tolist()
+    except (AttributeError, RuntimeError):  # torch's meta tensors have no number
+        raise ConfigError(f"{name}: expected one value, got a {type(value).__name__} without a number in it") from None
 
 
 def plain_row(name: str, value: Any) -> Any:
@@ -36,10 +39,16 @@ def check_text(name: str, value: Any, open_choice: bool) -> None:
         raise ConfigError(f"{name}: expected a text{', or None for the default' * open_choice}, got {value!r}")
 
 
-def check_tensor(name: str, value: Any, floats: str) -> None:
-    """Raise ConfigError unless `value` is a torch tensor of floats; `floats` says where such come from."""
+def check_tensor(name: str, value: Any, floats: str, dtype: Any = None) -> None:
+    """Raise ConfigError unless `value` is a torch tensor of floats; `floats` says where such come from. `dtype`: the
+    one that a model computes in, and takes; None takes any."""
     if not hasattr(value, "is_floating_point"):
         kind = type(value).__name__
-        raise ConfigError(f"{name}: expected a torch tensor of floats, got {kind}; torch.as_tensor makes one")
+        made = f"torch.as_tensor({name}, dtype={dtype or 'torch.float32'}) makes one"
+        raise ConfigError(f"{name}: expected a torch tensor of floats, got {kind}; {made}")
     if not value.is_floating_point():
         raise ConfigError(f"{name}: expected floats, got {value.dtype}; {floats}")
+    if dtype is not None and value.dtype != dtype:
+        raise ConfigError(
+            f"{name}: expected {dtype} as the model's own numbers are, got {value.dtype}; {name}.to({dtype}) makes them"
+        )

@@ -16,6 +16,7 @@ from vae.config import Config, Knobs
 from vae.datasets import DATASETS, Dataset, describe, load_dataset
 from vae.errors import ConfigError
 from vae.model import Model, build_model
+from vae.plain import check_text, plain
 from vae.records import KnobChange, Record
 from vae.runs import Run
 from vae.saving import ended, save_preview, save_state, started, to_line
@@ -121,8 +122,10 @@ class Training(Iterator[Record]):
         opened. Where there is a run of that name already, a number is added. dataset: the name or file of its images,
         where the config does not say it.
 
-        Raises ConfigError where those are other images, RunError where nothing can be written.
+        Raises ConfigError where those are other images or the name is no text, RunError where nothing can be written.
         """
+        check_text("name", name, open_choice=True)
+        check_text("folder", None if folder is None else plain("folder", folder), open_choice=True)
         self._begun()
         trainer, info = self._trainer, self._trainer.dataset.info
         config = self.config if dataset is None else dataclasses.replace(self.config, dataset=str(dataset))
@@ -166,13 +169,17 @@ class Progress:
         self.at, self.told, self.line = 0.0, "", ""
 
     def show(self, event: Any) -> None:
-        now, step, total = time.monotonic(), self.trainer.step, self.trainer.total_steps
+        """Tell of it in passing. The last step's line waits for `end`: its ELBO comes with a record after the step."""
+        now, step = time.monotonic(), self.trainer.step
         self.began = self.began or (now, step)
         if isinstance(event, Record) and event.test is not None:  # not at every record
             self.told = f", held-out ELBO {event.test.elbo:,.2f} nats"
-        if now - self.at < SHOWN_EVERY and step < total and self.line:
-            return
-        pace = (step - self.began[1]) / max(now - self.began[0], 1e-9)
+        if step < self.trainer.total_steps and (now - self.at >= SHOWN_EVERY or not self.line):
+            self._tell(now, self.began)
+
+    def _tell(self, now: float, began: tuple[float, int]) -> None:
+        step, total = self.trainer.step, self.trainer.total_steps
+        pace = (step - began[1]) / max(now - began[0], 1e-9)
         left = f", {(total - step) / pace:,.0f} s left" if pace and step < total else ""
         self._write(f"step {step:,} of {total:,}{self.told}{left}")
         self.at = now
@@ -188,8 +195,7 @@ class Progress:
     def end(self) -> None:
         """Leave the last line standing."""
         if self.began is not None:
-            self.at = 0.0
-            self.show(None)
+            self._tell(time.monotonic(), self.began)
             print(file=self.out, flush=True)
             self.began = None
 

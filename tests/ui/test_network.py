@@ -92,7 +92,14 @@ def test_a_page_that_could_not_connect_is_refused_with_the_setting(options: dict
     assert refusal({**HOST, "x-forwarded-host": "lab.example"}) == ""
 
 
-@pytest.mark.parametrize("origin", ["http://[", "http://localhost:x", "//[", "http://a:99999999"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://[", "http://localhost:x", "//[", "http://a:99999999", "//localhost:8501", "x://localhost:8501",
+        "ws://localhost:8501", "x://localhost:8501/x", "http://localhost:8501/x", "http://localhost:8501?x",
+        "localhost:8501", "http:",
+    ],
+)  # fmt: skip
 def test_an_origin_that_cannot_be_read_is_refused_in_a_sentence(origin: str) -> None:
     assert refusal({**HOST, "origin": origin}) == f"Origin {origin!r} is not the address of a site."
     assert not origin_allowed({**HOST, "origin": origin})

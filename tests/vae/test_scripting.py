@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import vae
-from vae import Config, Knobs, elbo_terms, kl_normal, load_dataset, load_run, runs, scripting, train
+from vae import Config, Knobs, elbo_terms, iw_bound, kl_normal, load_dataset, load_run, runs, scripting, train
 from vae.errors import ConfigError, ElboRoomError
 from vae.preview import unpack
 from vae.records import Record
@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 SMALL = Config(
     dataset="digits", likelihood="gaussian", hidden=(8,), epochs=3, batch_size=64, record_every=10, threads=1
 )
+
+ZEROS = torch.zeros(1, 1, 8, 8)
+OTHER = "expected torch.float32 as the model's own numbers are, got torch."
 
 
 @pytest.fixture
@@ -177,7 +180,7 @@ def test_progress_is_one_line_in_a_terminal_and_nothing_elsewhere(monkeypatch: p
             assert last.test is not None
             lines = out.getvalue().split("\r")
             told = f"step 68 of 68, held-out ELBO {last.test.elbo:,.2f} nats"
-            assert lines[-1].rstrip(" \n") == told
+            assert [line.rstrip(" \n") for line in lines if "step 68" in line] == [told]
             assert out.getvalue().count("\n") == 1
             assert out.getvalue().isascii()
 
@@ -216,15 +219,41 @@ def test_a_notebook_gets_its_line_on_standard_output(monkeypatch: pytest.MonkeyP
         (lambda: Config.from_json({"dataset": 5}), "dataset: expected a text, got 5"),
         (lambda: Config(lr=10**400), "lr: expected a number below 2^1023, got one of 1,329 bits"),
         (lambda: elbo_terms(demo().model, torch.zeros(1, 1, 8, 8), 1, 0), "generator: expected a torch.Gen"),
+        (lambda: drawn([]), "generator: expected a torch.Generator, or a list of them, got an empty list; torch.Gen"),
+        (lambda: drawn([1]), "generator: expected a torch.Generator, or a list of them, got a list with int; torch."),
+        (lambda: drawn("ab"), "generator: expected a torch.Generator, or a list of them, got str; torch.Generator()"),
+        (lambda: drawn([torch.Generator()] * 4), "generator: expected as many as share the 6 rows evenly, got 4"),
         (lambda: load_dataset("digits", binarize=np.zeros(2)), "binarize: expected one of none, threshold"),
         (lambda: demo().dataset().to_float(np.zeros((1, 1, 8, 8))), "x: expected a torch tensor of images, got nd"),
+        (lambda: Knobs(stop="no"), "stop: expected True or False, got 'no'"),
+        (lambda: Knobs(paused=np.datetime64("2020")), "paused: expected True or False, got datetime.date(2020, 1, 1)"),
+        (lambda: Knobs(steps_requested=2.5), "steps_requested: expected a whole number from 0 to 2^63 - 1, got 2.5"),
+        (lambda: Knobs(revision=True), "revision: expected a whole number from 0 to 2^63 - 1, got True"),
+        (lambda: Knobs(C=torch.ones((), device="meta")), "C: expected one value, got a Tensor without a number in it"),
+        (lambda: Config(hidden=[torch.ones((), device="meta")]), "hidden: expected one value, got a Tensor without"),
+        (lambda: Config(hidden=torch.ones(2, device="meta")), "hidden: expected one value, got a Tensor without"),
         (lambda: Knobs(C=np.ones(3)), "C: expected one value, got an array of shape (3,)"),
         (lambda: load_dataset(np.zeros(3)), "dataset: expected a name or the path of an .npz or .npy file, got nd"),
         (lambda: load_run(3), "run: expected a name or a directory, got int"),
         (lambda: demo().model.encode(np.zeros((1, 1, 8, 8))), "x: expected a torch tensor of floats, got ndarray"),
         (lambda: elbo_terms(demo().model, demo().dataset().test[:2]), "x: expected floats, got torch.uint8; the"),
-        (lambda: demo().model.decode(np.zeros(2)), "z: expected a torch tensor of floats, got ndarray"),
+        (lambda: demo().model.decode(np.zeros(2)), "z: expected a torch tensor of floats, got ndarray; torch.as_tensor("
+         "z, dtype=torch.float32) makes one"),
+        (lambda: demo().model.encode(ZEROS.double()), f"x: {OTHER}float64; x.to(torch.float32) makes them"),
+        (lambda: demo().model.decode(torch.zeros(1, 2).half()), f"z: {OTHER}float16; z.to(torch.float32) makes them"),
+        (lambda: elbo_terms(demo().model, ZEROS.bfloat16()), f"x: {OTHER}bfloat16; x.to(torch.float32) makes them"),
+        (lambda: iw_bound(demo().model, ZEROS.half(), 2), f"x: {OTHER}float16; x.to(torch.float32) makes them"),
+        (lambda: demo().model.double().encode(ZEROS), "x: expected torch.float64 as the model's own numbers are, got"),
+        (lambda: elbo_terms(demo(), ZEROS), "model: expected a Model, got Run; run.model is one"),
+        (lambda: iw_bound(train(SMALL), ZEROS, 2), "model: expected a Model, got Training; training.model is one"),
+        (lambda: elbo_terms(None, ZEROS), "model: expected a Model, got NoneType; load_run(name).model is one"),
+        (lambda: iw_bound("x", ZEROS, 2), "model: expected a Model, got str; load_run(name).model is one"),
+        (lambda: elbo_terms(np.zeros(2), ZEROS), "model: expected a Model, got ndarray; load_run(name).model is one"),
         (lambda: demo().model.decode(torch.zeros(3)), "z: expected codes of shape (..., 2), got (3,)"),
+        (lambda: train(SMALL).save(3), "name: expected a text, or None for the default, got 3"),
+        (lambda: train(SMALL).save(np.array([1])), "name: expected a text, or None for the default, got array([1])"),
+        (lambda: train(SMALL).save(b"x"), "name: expected a text, or None for the default, got b'x'"),
+        (lambda: train(SMALL).save("mine", 3), "folder: expected a text, or None for the default, got 3"),
         (lambda: kl_normal(*[np.ones(2)] * 4), "loc1: expected a torch tensor of floats, got ndarray"),
         (lambda: elbo_terms(demo().model, torch.zeros(1, 1, 8, 8), np.float32(2)), "samples: expected a whole number"),
     ],
@@ -233,6 +262,10 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(make: Any, sentence: str)
     with pytest.raises(ElboRoomError) as caught:
         make()
     assert str(caught.value).startswith(sentence)
+
+
+def drawn(generators: Any) -> Any:
+    return elbo_terms(demo().model, torch.zeros(6, 1, 8, 8), 1, generators)
 
 
 def demo() -> runs.Run:
@@ -259,14 +292,19 @@ def test_numbers_of_numpy_and_torch_are_numbers(tmp_path: Path) -> None:
 
 def test_a_knob_is_refused_where_it_is_turned() -> None:
     knobs = Knobs(C=2.0)
-    for name, value in (("C", -1), ("lr_factor", 0), ("part", "both halves"), ("pace", -2.0)):
+    for name, value in (
+        ("C", -1), ("lr_factor", 0), ("part", "both halves"), ("pace", -2.0), ("paused", "False"),
+        ("paused", object()), ("stop", 1), ("stop", None), ("steps_requested", "x"), ("steps_requested", -1),
+        ("revision", 2.0),
+    ):  # fmt: skip
         before = getattr(knobs, name)
         with pytest.raises(ConfigError, match=name):
             setattr(knobs, name, value)
         assert getattr(knobs, name) == before
     knobs.C = np.float32(0.25)  # type: ignore[assignment]
-    knobs.stop = True
-    assert (knobs.C, type(knobs.C), knobs.stop) == (0.25, float, True)
+    knobs.stop, knobs.steps_requested = np.True_, np.int64(3)  # type: ignore[assignment]
+    assert (knobs.C, type(knobs.C), knobs.stop, knobs.steps_requested) == (0.25, float, True, 3)
+    assert [type(knobs.stop), type(knobs.steps_requested)] == [bool, int]
 
 
 def test_everything_says_what_it_is() -> None:
