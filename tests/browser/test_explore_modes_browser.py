@@ -124,19 +124,19 @@ def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
     open_mode(server, page, "traversal", "&z=0.6_-1.2&columns=7")
     cells = page.get_by_role("gridcell")
     expect(cells).to_have_count(14)
-    expect(page.get_by_role("rowheader")).to_have_text([re.compile(r"^z1 = −1.20.*nats$"), re.compile(r"^z0 = \+0.60")])
+    expect(page.get_by_role("rowheader")).to_have_text([re.compile(r"^z0 = \+0.60.*nats$"), re.compile(r"^z1 = −1.20")])
     marked = page.locator('[role="gridcell"][aria-selected="true"]')
     expect(marked).to_have_count(2)
     for place, label in enumerate(
         (
-            "z1 = −0.83, the others as they are",  # nearest of −2.5, −1.67, −0.83, 0 ...
             "z0 = +0.83, the others as they are",
+            "z1 = −0.83, the others as they are",  # nearest of −2.5, −1.67, −0.83, 0 ...
         )
     ):
         expect(marked.nth(place)).to_have_attribute("aria-label", label)
     decode = load_run(DEMO).model.decode
     with torch.no_grad():
-        mean = decode(torch.tensor([[0.6, -2.5], [2.5, -1.2]])).mean.clamp(0, 1).numpy() * 255
+        mean = decode(torch.tensor([[-2.5, -1.2], [0.6, 2.5]])).mean.clamp(0, 1).numpy() * 255
     for cell, expected in ((0, mean[0, 0]), (13, mean[1, 0])):
 
         def shown(cell: int = cell, expected: np.ndarray = expected) -> bool:
@@ -149,14 +149,14 @@ def test_a_traversal_goes_by_keys_and_shows_the_model_s_own_pictures(
     for key in ("ArrowDown", "End", "ArrowLeft"):
         page.keyboard.press(key)
     eventually(lambda: cells.nth(12).evaluate("cell => cell.getRootNode().activeElement === cell"))
-    expect(cells.nth(12)).to_have_attribute("aria-label", "z0 = +1.67, the others as they are")
+    expect(cells.nth(12)).to_have_attribute("aria-label", "z1 = +1.67, the others as they are")
     entries = page.evaluate("history.length")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"z=1\.667_-1\.2"))
-    expect(page.get_by_role("rowheader").nth(1)).to_contain_text("z0 = +1.67")
+    page.wait_for_url(re.compile(r"z=0\.6_1\.667"))
+    expect(page.get_by_role("rowheader").nth(1)).to_contain_text("z1 = +1.67")
     cells.nth(6).click()
-    page.wait_for_url(re.compile(r"z=1\.667_2\.5(&|$)"))
-    expect(page.get_by_role("rowheader").first).to_contain_text("z1 = +2.50")
+    page.wait_for_url(re.compile(r"z=2\.5_1\.667(&|$)"))
+    expect(page.get_by_role("rowheader").first).to_contain_text("z0 = +2.50")
     assert page.evaluate("history.length") == entries
 
 
