@@ -153,14 +153,17 @@ def write_request(path: Path, request: Request | None) -> None:
         write_json(path / REQUEST, dataclasses.asdict(request))
 
 
-def mark_waiting(path: Path, before: runs.Status, state: str, pid: int | None = None) -> runs.Status:
-    """Write that a run whose lock we hold waits or starts. `before`: its status before the lock was taken."""
+def mark_waiting(
+    path: Path, before: runs.Status, state: str, pid: int | None = None, asked: bool = True
+) -> runs.Status:
+    """Write that a run whose lock we hold waits or starts. `before`: its status before the lock was taken. `asked`:
+    somebody wants it to go on, which takes a stop and a pause back; a process started anew leaves them."""
     status = dataclasses.replace(
         before, state=state, message="", refused="", pid=pid, images_per_second=None, seconds_left=None
     )
     if before.state in runs.ENDED:
         status.ended_as, status.ended_message = before.state, before.message
-        status.ended_knobs = runs.free_knobs(path)
+        status.ended_knobs = runs.free_knobs(path) if asked else None
     try:
         runs.write_status(path, status)
     except BaseException:

@@ -277,7 +277,7 @@ def train_runs(
             if request is not None and before.state in runs.WAITING:  # a killed server left it so: nobody waits for us
                 before = dataclasses.replace(before, state="interrupted", message=f"{LEFT} {before.step:,}.")
             with refused(path):
-                marked.append((path, mark_waiting(path, before, "starting", os.getpid())))
+                marked.append((path, mark_waiting(path, before, "starting", os.getpid(), request is not None)))
         for path, status in marked:
             with refused(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
