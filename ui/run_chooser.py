@@ -54,7 +54,7 @@ def choose_run(
         names.insert(0, path.name)
     about = describe_run(path) if path is not None else ""
     damaged = {one.name for one in found if states[one] == DAMAGED}
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="run-chooser"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-chooser"):
         _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
         if path is not None and about and has_weights(path) and not damage(path):
             ways(path.name, here)

@@ -225,7 +225,7 @@ class Charts {
       const recent = readableRange(shown, turned, latest, entry.floor);
       flattened ||= recent.low !== all.low || recent.high !== all.high;
       const range = { ...(this.all ? robustRange(shown, latest, entry.floor, false) : recent) };
-      if (markers.length) range.high += 0.14 * (range.high - range.low); // room for their labels
+      if (markers.length) range.high += 0.3 * (range.high - range.low); // room for their labels
       moving = entry.panel.glide(range, jump) || moving;
       entry.panel.draw({
         colour: this.palette[entry.colour ?? entry.name],
