@@ -64,10 +64,10 @@ def parse(data: bytes, most: int = MOST_BYTES) -> Any:
     if len(data) > most:
         raise Misfit(f"expected at most {most:,} bytes, got {len(data):,}")
     try:
-        data = data.decode(json.detect_encoding(data)).encode()  # an editor's UTF-16 too
-        if data.count(b"[") + data.count(b"{") > DEPTH and _depth(data) > DEPTH:
+        written = data.decode(json.detect_encoding(data))  # an editor's UTF-16 too
+        if written.count("[") + written.count("{") > DEPTH and _depth(written.encode()) > DEPTH:
             raise Misfit(f"expected at most {DEPTH} lists and objects inside one another, got more")
-        return json.loads(data.decode(), parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+        return json.loads(written, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
     except Misfit:
         raise
     except (ValueError, RecursionError) as error:
