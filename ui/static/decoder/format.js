@@ -1,4 +1,4 @@
-// The bytes of a packed decoder (written by vae/decoder_export.py), read and checked:
+// The bytes of a packed decoder (written by vae/browser/decoder_export.py), read and checked:
 //
 //   "ELBD" | uint32 (little endian) L | L bytes of JSON | weights, float16 or float32, in the kernel's order
 

@@ -1,4 +1,4 @@
-// What the decoder's output means: one entry per likelihood of vae/likelihoods.py, in the same letters. Each turns one
+// What the decoder's output means: one entry per likelihood of vae/model/likelihoods.py, in the same letters. Each turns one
 // output into the mean of p(x|z), and draws from p(x|z). JavaScript computes in double precision, so that every float32
 // that leaves here is right to its last digit.
 
