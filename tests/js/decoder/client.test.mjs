@@ -6,15 +6,31 @@ import { decoderFile, kernel } from "./decoder_file.mjs";
 
 globalThis.ImageData = class {
   constructor(width, height) {
-    Object.assign(this, { width, height, data: new Uint8ClampedArray(4 * width * height) });
+    Object.assign(this, {
+      width,
+      height,
+      data: new Uint8ClampedArray(4 * width * height),
+    });
   }
 };
 
 /** A decoder of 2 dimensions and 1 x 2 pixels: pixel j is scale · z_j. */
-const model = (scale) => decoderFile({
-  k: 2, height: 1, width: 2, channels: 1,
-  layers: [{ kind: "dense", inputs: 2, outputs: 2, matrix: [scale, 0, 0, scale], offsets: [0, 0] }],
-});
+const model = (scale) =>
+  decoderFile({
+    k: 2,
+    height: 1,
+    width: 2,
+    channels: 1,
+    layers: [
+      {
+        kind: "dense",
+        inputs: 2,
+        outputs: 2,
+        matrix: [scale, 0, 0, scale],
+        offsets: [0, 0],
+      },
+    ],
+  });
 const red = (image) => [image.data[0], image.data[4]];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -27,37 +43,66 @@ async function settle({ decoder }) {
 
 /** A server with published weights, all requests in the test's hand. */
 function world({ hold = false } = {}) {
-  const server = { sha: "a", step: 10, files: { a: model(1) }, down: false, asked: [], held: [], decode: () => ({ status: 500 }) };
+  const server = {
+    sha: "a",
+    step: 10,
+    files: { a: model(1) },
+    down: false,
+    asked: [],
+    held: [],
+    decode: () => ({ status: 500 }),
+  };
   const store = { weights: null, error: "" };
   let listener = null;
   const answer = (status, body, headers = {}) => ({
-    status, ok: status === 200, headers: { get: (name) => headers[name] ?? null },
-    text: async () => String(body), json: async () => body, arrayBuffer: async () => body.slice().buffer,
+    status,
+    ok: status === 200,
+    headers: { get: (name) => headers[name] ?? null },
+    text: async () => String(body),
+    json: async () => body,
+    arrayBuffer: async () => body.slice().buffer,
   });
   const respond = (path) => {
     if (server.down) throw new TypeError("no network");
     if (path === "decoder") {
       if (!server.sha) return answer(404, "run has no weights yet");
-      return answer(200, { sha: server.sha, step: server.step, k: 2, height: 1, width: 2, channels: 1 });
+      return answer(200, {
+        sha: server.sha,
+        step: server.step,
+        k: 2,
+        height: 1,
+        width: 2,
+        channels: 1,
+      });
     }
-    if (path.startsWith("decode?")) return server.decode(new URLSearchParams(path.slice(7)), answer);
+    if (path.startsWith("decode?"))
+      return server.decode(new URLSearchParams(path.slice(7)), answer);
     const file = server.files[path.slice(8)];
-    if (path.slice(8) !== server.sha) return answer(404, "other weights by now");
+    if (path.slice(8) !== server.sha)
+      return answer(404, "other weights by now");
     return typeof file === "string" ? answer(409, file) : answer(200, file);
   };
   const fetch = async (url) => {
     const path = decodeURIComponent(new URL(url).href.split("/runs/one/")[1]);
     server.asked.push(path);
-    if (hold && path.startsWith("decode?")) await new Promise((go) => server.held.push(go));
+    if (hold && path.startsWith("decode?"))
+      await new Promise((go) => server.held.push(go));
     return respond(path);
   };
   const follow = (run, heard) => {
     listener = heard;
     return { store, close: () => (listener = null) };
   };
-  const decoder = new SharedDecoder("one", { fetch, follow, kernel: async () => kernel, base: new URL("http://here/") });
+  const decoder = new SharedDecoder("one", {
+    fetch,
+    follow,
+    kernel: async () => kernel,
+    base: new URL("http://here/"),
+  });
   return {
-    server, decoder, store,
+    server,
+    decoder,
+    store,
     publish(sha, file, step) {
       Object.assign(server, { sha, step });
       server.files[sha] = file;
@@ -78,13 +123,25 @@ test("one decoder is fetched once for all components, and decodes without a prom
   await settle(w);
   assert.equal(told, 1);
   assert.deepEqual(w.server.asked, ["decoder", "decoder/a"]);
-  assert.deepEqual([one.place, one.sha, one.step, one.word], ["page", "a", 10, "decoded in this page"]);
+  assert.deepEqual(
+    [one.place, one.sha, one.step, one.word],
+    ["page", "a", 10, "decoded in this page"],
+  );
   assert.deepEqual(one.shape, { k: 2, height: 1, width: 2, channels: 1 });
   assert.deepEqual(red(one.mean([1, 0.2])), [255, 51]);
   assert.deepEqual(red(two.mean([0, 1])), [0, 255]);
-  assert.deepEqual(two.sheet(Float32Array.of(1, 0, 0, 0.2)).map(red), [[255, 0], [0, 51]]);
-  assert.deepEqual(red(one.sample([0.5, 0.5], 3)), red(two.sample([0.5, 0.5], 3)));
-  assert.notDeepEqual(red(one.sample([0.5, 0.5], 3)).slice(), red(one.sample([0.5, 0.5], 4)));
+  assert.deepEqual(two.sheet(Float32Array.of(1, 0, 0, 0.2)).map(red), [
+    [255, 0],
+    [0, 51],
+  ]);
+  assert.deepEqual(
+    red(one.sample([0.5, 0.5], 3)),
+    red(two.sample([0.5, 0.5], 3)),
+  );
+  assert.notDeepEqual(
+    red(one.sample([0.5, 0.5], 3)).slice(),
+    red(one.sample([0.5, 0.5], 4)),
+  );
 });
 
 test("a published snapshot replaces the model everywhere at once; its news is asked for once", async () => {
@@ -141,7 +198,14 @@ test("damaged weights are a sentence and are not asked for again and again", asy
   const respond = w.decoder.world.fetch;
   w.decoder.world.fetch = async (url) => {
     const answer = await respond(url);
-    return url.endsWith("decoder/a") ? { ...answer, ok: false, status: 404, text: async () => "weights are damaged" } : answer;
+    return url.endsWith("decoder/a")
+      ? {
+          ...answer,
+          ok: false,
+          status: 404,
+          text: async () => "weights are damaged",
+        }
+      : answer;
   };
   const handle = handleOn(w.decoder);
   await settle(w);
@@ -162,7 +226,10 @@ test("what the page cannot run is decoded by the server: newest wins, one reques
   };
   const handle = handleOn(w.decoder);
   await settle(w);
-  assert.deepEqual([handle.place, handle.word, handle.reason], ["server", "decoded by the server", "the page has no form of this layer"]);
+  assert.deepEqual(
+    [handle.place, handle.word, handle.reason],
+    ["server", "decoded by the server", "the page has no form of this layer"],
+  );
   const answers = [1, 2, 3].map((x) => handle.mean([x, 0]));
   await settle(w);
   assert.equal(w.server.held.length, 1);
@@ -173,13 +240,17 @@ test("what the page cannot run is decoded by the server: newest wins, one reques
   assert.deepEqual(red(first), [1, 0]);
   assert.equal(second, null); // overtaken
   assert.deepEqual(red(third), [3, 0]);
-  assert.equal(w.server.asked.filter((path) => path.startsWith("decode?")).length, 2);
+  assert.equal(
+    w.server.asked.filter((path) => path.startsWith("decode?")).length,
+    2,
+  );
 });
 
 test("an image that the server made with other weights than the page knows is not handed out", async () => {
   const w = world();
   w.server.files.a = w.server.files.b = "unsupported";
-  w.server.decode = (query, answer) => answer(200, Uint8Array.of(7, 7), { "X-Weights": w.server.sha });
+  w.server.decode = (query, answer) =>
+    answer(200, Uint8Array.of(7, 7), { "X-Weights": w.server.sha });
   const seen = [];
   const handle = handleOn(w.decoder, (h) => seen.push(h.sha));
   await settle(w);

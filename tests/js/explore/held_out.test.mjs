@@ -8,14 +8,30 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 /** Codes that are handed out by the test, and a clock in its hand. */
 function world() {
   const w = { time: 0, loads: [], timers: [], came: [], sentences: [] };
-  const load = (run, sha) => new Promise((resolve, reject) => w.loads.push({ run, sha, resolve, reject }));
-  const on = { codes: (codes) => w.came.push(codes), failed: (sentence) => w.sentences.push(sentence) };
-  w.kept = new HeldOut(on, { load, now: () => w.time, later: (f, ms) => w.timers.push({ f, ms }), forget: () => {} });
+  const load = (run, sha) =>
+    new Promise((resolve, reject) =>
+      w.loads.push({ run, sha, resolve, reject }),
+    );
+  const on = {
+    codes: (codes) => w.came.push(codes),
+    failed: (sentence) => w.sentences.push(sentence),
+  };
+  w.kept = new HeldOut(on, {
+    load,
+    now: () => w.time,
+    later: (f, ms) => w.timers.push({ f, ms }),
+    forget: () => {},
+  });
   return w;
 }
 const codes = (source = "noise", n = 2, height = 1) => ({
-  size: height, header: { source, n, height, width: 1, channels: 1 }, asked: 0,
-  async images() { this.asked++; return Uint8Array.from({ length: n * height }, (_, i) => i); },
+  size: height,
+  header: { source, n, height, width: 1, channels: 1 },
+  asked: 0,
+  async images() {
+    this.asked++;
+    return Uint8Array.from({ length: n * height }, (_, i) => i);
+  },
 });
 
 test("the codes of a model that trains are not asked for with every snapshot", async () => {

@@ -8,20 +8,40 @@ import { View } from "../../../ui/static/map/view.js";
 
 globalThis.ImageData ??= class {
   constructor(width, height) {
-    Object.assign(this, { width, height, data: new Uint8ClampedArray(4 * width * height) });
+    Object.assign(this, {
+      width,
+      height,
+      data: new Uint8ClampedArray(4 * width * height),
+    });
   }
 };
 
-const view = (x = 0, scale = 40) => Object.assign(new View(), { width: 560, height: 400, scale, whole: scale, x, y: 0 });
+const view = (x = 0, scale = 40) =>
+  Object.assign(new View(), {
+    width: 560,
+    height: 400,
+    scale,
+    whole: scale,
+    x,
+    y: 0,
+  });
 const context = { drawImage() {} };
 
 /** A shade on a canvas that keeps what was put on it; `slow`: one row of cells in each call. */
 function shadeOn({ slow = false } = {}) {
-  const canvas = { getContext: () => ({ putImageData: (image) => (canvas.shown = image) }) };
+  const canvas = {
+    getContext: () => ({ putImageData: (image) => (canvas.shown = image) }),
+  };
   let woken = 0;
   const shade = new Shade(() => (woken += 1), canvas);
   shade.budget = slow ? -1 : 1e9;
-  return { shade, canvas, draw: (at = view(), moving = false) => shade.draw(context, at, "light", moving), woken: () => woken };
+  return {
+    shade,
+    canvas,
+    draw: (at = view(), moving = false) =>
+      shade.draw(context, at, "light", moving),
+    woken: () => woken,
+  };
 }
 
 /** Draw until nothing is left to compute. */
@@ -34,15 +54,40 @@ function settle({ shade, draw, canvas }, at) {
   return canvas.shown;
 }
 
-const square = Float32Array.of(-1, -1, 1, -1, -1, 1, 1, 1, 0, 0, -1, 0, 1, 0, 0, 1, 0, -1);
+const square = Float32Array.of(
+  -1,
+  -1,
+  1,
+  -1,
+  -1,
+  1,
+  1,
+  1,
+  0,
+  0,
+  -1,
+  0,
+  1,
+  0,
+  0,
+  1,
+  0,
+  -1,
+);
 const away = square.map((value, i) => (i % 2 ? value : value + 4));
 const itself = (x, y) => [x, y];
 
 test("shade begins beyond the usual gap and is full at twice that", () => {
-  assert.deepEqual([0.9, 1, 1.5, 2, 9].map((distance) => shadeOf(distance, 1)), [0, 0, 0.5, 1, 1]);
+  assert.deepEqual(
+    [0.9, 1, 1.5, 2, 9].map((distance) => shadeOf(distance, 1)),
+    [0, 0, 0.5, 1, 1],
+  );
   const loc = Float32Array.from({ length: 30 }, (_, i) => i);
   assert.equal(thinned(loc, 3, 10), loc);
-  assert.deepEqual([...thinned(loc, 3, 4)], [0, 1, 2, 9, 10, 11, 18, 19, 20, 27, 28, 29]);
+  assert.deepEqual(
+    [...thinned(loc, 3, 4)],
+    [0, 1, 2, 9, 10, 11, 18, 19, 20, 27, 28, 29],
+  );
 });
 
 test("the nearest code is found whatever the guess", () => {
@@ -71,7 +116,8 @@ test("newer codes midway: nothing of the older ones is left, and the same window
   const wanted = shadeOn();
   wanted.shade.start(away, 2, itself);
   const expected = settle(wanted);
-  for (const rows of [1, 12, 30, 300]) { // before, within and after each pass
+  for (const rows of [1, 12, 30, 300]) {
+    // before, within and after each pass
     const one = shadeOn({ slow: true });
     one.shade.start(square, 2, itself);
     for (let i = 0; i < rows; i++) one.draw();

@@ -11,21 +11,56 @@ function world() {
   const page = new EventTarget();
   page.hidden = false;
   const open = (url) => {
-    const socket = { url, readyState: 0, sent: [], send: (text) => socket.sent.push(JSON.parse(text)), close: () => (socket.readyState = 3) };
+    const socket = {
+      url,
+      readyState: 0,
+      sent: [],
+      send: (text) => socket.sent.push(JSON.parse(text)),
+      close: () => (socket.readyState = 3),
+    };
     sockets.push(socket);
     return socket;
   };
-  const live = new LiveConnection({ url: "ws://here/live", page, open, later: (f, ms) => timers.push({ f, ms }), forget: () => {} });
+  const live = new LiveConnection({
+    url: "ws://here/live",
+    page,
+    open,
+    later: (f, ms) => timers.push({ f, ms }),
+    forget: () => {},
+  });
   return {
-    live, sockets, timers, page,
+    live,
+    sockets,
+    timers,
+    page,
     socket: () => sockets.at(-1),
-    accept() { sockets.at(-1).readyState = 1; sockets.at(-1).onopen(); },
-    say(message) { sockets.at(-1).onmessage({ data: JSON.stringify(message) }); },
-    drop() { sockets.at(-1).readyState = 3; sockets.at(-1).onclose(); },
-    show(visible) { page.hidden = !visible; page.dispatchEvent(new Event("visibilitychange")); },
+    accept() {
+      sockets.at(-1).readyState = 1;
+      sockets.at(-1).onopen();
+    },
+    say(message) {
+      sockets.at(-1).onmessage({ data: JSON.stringify(message) });
+    },
+    drop() {
+      sockets.at(-1).readyState = 3;
+      sockets.at(-1).onclose();
+    },
+    show(visible) {
+      page.hidden = !visible;
+      page.dispatchEvent(new Event("visibilitychange"));
+    },
   };
 }
-const lines = (steps, offset, file = "f") => ({ run: "a", file, from: 0, offset, lines: steps.map((step) => ({ step, train: { distortion: 1, rate: 1, elbo: -2 } })) });
+const lines = (steps, offset, file = "f") => ({
+  run: "a",
+  file,
+  from: 0,
+  offset,
+  lines: steps.map((step) => ({
+    step,
+    train: { distortion: 1, rate: 1, elbo: -2 },
+  })),
+});
 
 test("two runs share one socket, and it closes with the last", () => {
   const w = world();
@@ -33,7 +68,10 @@ test("two runs share one socket, and it closes with the last", () => {
   const leave = [w.live.watch("a", a), w.live.watch("b", b)];
   w.accept();
   assert.equal(w.sockets.length, 1);
-  assert.deepEqual(w.socket().sent, [{ watch: "a", offset: 0, file: null }, { watch: "b", offset: 0, file: null }]);
+  assert.deepEqual(w.socket().sent, [
+    { watch: "a", offset: 0, file: null },
+    { watch: "b", offset: 0, file: null },
+  ]);
   leave[0]();
   assert.deepEqual(w.socket().sent.at(-1), { unwatch: "a" });
   leave[1]();
@@ -97,8 +135,16 @@ test("status, viewers and errors reach the run they name, and broken messages ha
   const store = new RunStore("a", w.live);
   w.live.watch("a", store);
   w.accept();
-  w.say({ run: "a", status: { state: "finished" }, knobs: { C: 2 }, viewers: 3 });
-  assert.deepEqual([store.status.state, store.knobs.C, store.viewers, store.ended], ["finished", 2, 3, true]);
+  w.say({
+    run: "a",
+    status: { state: "finished" },
+    knobs: { C: 2 },
+    viewers: 3,
+  });
+  assert.deepEqual(
+    [store.status.state, store.knobs.C, store.viewers, store.ended],
+    ["finished", 2, 3, true],
+  );
   w.say({ run: "b", error: "no" });
   assert.equal(store.error, "");
   const { warn } = console;

@@ -32,10 +32,20 @@ class Attributes extends Mode {
   constructor(root) {
     super({ fields: FIELDS, pictures: "Along the direction" });
     this.random = [];
-    this.cards = Object.fromEntries(["a", "b"].map((name) => [name, new SetCard(name, this.model, {
-      onSet: (set) => this._setTo(name, set), onPicking: () => this._pickInto(name),
-    })]));
-    this.picker = new Picker(this.model, { title: "", onPick: (index) => this._picked(index), mark: (index) => this._markOf(index) });
+    this.cards = Object.fromEntries(
+      ["a", "b"].map((name) => [
+        name,
+        new SetCard(name, this.model, {
+          onSet: (set) => this._setTo(name, set),
+          onPicking: () => this._pickInto(name),
+        }),
+      ]),
+    );
+    this.picker = new Picker(this.model, {
+      title: "",
+      onPick: (index) => this._picked(index),
+      mark: (index) => this._markOf(index),
+    });
     this.picker.root.hidden = true;
     this._controls();
     this._build(root);
@@ -43,10 +53,16 @@ class Attributes extends Mode {
 
   _controls() {
     this.origin = segmented("Where the slider starts", { z: "this page's z", image: "an image" }, (kind) =>
-      (kind === "z" ? this.change({ origin: "z" }) : this._startFrom()));
+      kind === "z" ? this.change({ origin: "z" }) : this._startFrom(),
+    );
     this.another = button("Choose image", () => this._pickInto("origin"));
     this.slider = slider("Along the direction", {
-      low: -END, high: END, step: 0.05, rest: 0, onInput: (t) => this._move(t), onRelease: (t) => this.view.change({ t }),
+      low: -END,
+      high: END,
+      step: 0.05,
+      rest: 0,
+      onInput: (t) => this._move(t),
+      onRelease: (t) => this.view.change({ t }),
     });
   }
 
@@ -63,16 +79,42 @@ class Attributes extends Mode {
       element("div", { className: "end-image" }, canvas, element("p", { className: "er-note", text: signed(t) }));
     const middle = element("div", { className: "middle" }, this.large, this.where);
     const arrow = element("span", { className: "arrow", "aria-hidden": "true", text: "→" });
-    const track = element("div", { className: "along" }, this.slider.root,
-      element("div", { className: "ticks", "aria-hidden": "true" }, ...[-END, -USUAL, -1, 0, 1, USUAL, END].map((t) =>
-        element("span", { text: signed(t), style: `left: ${(100 * (t + END)) / (2 * END)}%` }))));
-    this.trying = element("div", { className: "trying" },
-      element("div", { className: "bar" }, this.origin.root, this.another, element("span", { className: "push" }), this.toSliders, this.save),
+    const track = element(
+      "div",
+      { className: "along" },
+      this.slider.root,
+      element(
+        "div",
+        { className: "ticks", "aria-hidden": "true" },
+        ...[-END, -USUAL, -1, 0, 1, USUAL, END].map((t) =>
+          element("span", { text: signed(t), style: `left: ${(100 * (t + END)) / (2 * END)}%` }),
+        ),
+      ),
+    );
+    this.trying = element(
+      "div",
+      { className: "trying" },
+      element(
+        "div",
+        { className: "bar" },
+        this.origin.root,
+        this.another,
+        element("span", { className: "push" }),
+        this.toSliders,
+        this.save,
+      ),
       element("div", { className: "stage" }, end(this.ends[0]), middle, end(this.ends[1])),
-      track, this.grid.root);
-    this.body = element("div", { className: "body of-sets" },
+      track,
+      this.grid.root,
+    );
+    this.body = element(
+      "div",
+      { className: "body of-sets" },
       element("div", { className: "sets" }, this.cards.a.root, arrow, this.cards.b.root),
-      this.picker.root, this.trying, element("div", { className: "why" }, this.evidence, this.charts));
+      this.picker.root,
+      this.trying,
+      element("div", { className: "why" }, this.evidence, this.charts),
+    );
     this.assemble(root, "A direction from A to B", this.body, this.body);
   }
 
@@ -98,7 +140,8 @@ class Attributes extends Mode {
   _pickInto(name) {
     this.picking = name;
     this.picker.root.hidden = false;
-    this.picker.heading.textContent = name === "origin" ? "Start from" : `Click to add to ${name.toUpperCase()}, again to take out`;
+    this.picker.heading.textContent =
+      name === "origin" ? "Start from" : `Click to add to ${name.toUpperCase()}, again to take out`;
     this.picker.draw();
   }
 
@@ -114,7 +157,10 @@ class Attributes extends Mode {
   _markOf(index) {
     const { values } = this.view;
     if (this.picking === "origin") return values.origin === String(index) ? "chosen" : "";
-    return ["a", "b"].filter((name) => readSet(values[name]).rows?.includes(index)).map((name) => `in-${name}`).join(" ");
+    return ["a", "b"]
+      .filter((name) => readSet(values[name]).rows?.includes(index))
+      .map((name) => `in-${name}`)
+      .join(" ");
   }
 
   _startFrom() {
@@ -174,8 +220,15 @@ class Attributes extends Mode {
     if (label === null) return;
     values[name] = label === "" ? "picked" : `class:${label}`;
     const seen = codes.labels ? [...new Set(codes.labels)].sort((x, y) => x - y) : [];
-    const expected = seen.length ? `a label that is there, class:${seen[0]} to class:${seen.at(-1)}` : "image numbers, as these data have no labels";
-    this.view.refuse(name, given, expected, label === "" ? "a set to pick by hand" : `label ${codes.header.classes?.[label] ?? label}`);
+    const expected = seen.length
+      ? `a label that is there, class:${seen[0]} to class:${seen.at(-1)}`
+      : "image numbers, as these data have no labels";
+    this.view.refuse(
+      name,
+      given,
+      expected,
+      label === "" ? "a set to pick by hand" : `label ${codes.header.classes?.[label] ?? label}`,
+    );
   }
 
   /** The direction and its evidence; only when the sets or the codes have changed. */
@@ -210,7 +263,8 @@ class Attributes extends Mode {
       ? verdict({ effect: found.effect, sizes: [this.sets.a.length, this.sets.b.length], random, pairs: PAIRS })
       : this.sets.problem;
     if (found?.effect == null) return;
-    const caption = (chart, text) => element("figure", {}, chart, element("figcaption", { className: "er-note", text }));
+    const caption = (chart, text) =>
+      element("figure", {}, chart, element("figcaption", { className: "er-note", text }));
     this.charts.append(caption(setsChart(found), "Images of both sets along the direction: A's mean at 0, B's at 1."));
     if (random.length < PAIRS) return;
     const words = `The same for ${PAIRS} random pairs of sets of these sizes (seed ${SEED}).`;
@@ -226,11 +280,20 @@ class Attributes extends Mode {
     this.another.hidden = origin === "z";
     if (origin !== "z") {
       this.another.textContent = this.model.nameOf(Number(origin));
-      this.another.setAttribute("aria-label", `Starting from ${this.model.nameOf(Number(origin))}; choose another image`);
+      this.another.setAttribute(
+        "aria-label",
+        `Starting from ${this.model.nameOf(Number(origin))}; choose another image`,
+      );
     }
     const overshoot = (t) => (Math.abs(t) > USUAL ? ", overshoot" : "");
     const describe = (_, i) => `Decoded at ${signed(STRIP[i])} along the direction${overshoot(STRIP[i])}`;
-    this.grid.layout({ rows: [{ count: STRIP.length }], columns: STRIP.map(signed), image: shape, describe, largest: 62 });
+    this.grid.layout({
+      rows: [{ count: STRIP.length }],
+      columns: STRIP.map(signed),
+      image: shape,
+      describe,
+      largest: 62,
+    });
     this.grid.heads.forEach((head, i) => head.classList.toggle("overshoot", Math.abs(STRIP[i]) > USUAL));
     const all = [...STRIP, ...this.ends.map((end) => end.t)].flatMap((at) => this._at(at));
     this.painter.paint(Float32Array.from(all), [...this.grid.canvases, ...this.ends.map((end) => end.canvas)]);
@@ -261,11 +324,18 @@ class Attributes extends Mode {
     const { a, b, origin } = this.view.values;
     const words = ["a", "b"].map((name) => this.cards[name].words);
     const from = origin === "z" ? "the page's z" : this.model.nameOf(Number(origin));
-    const lines = [`${this.data.run}: from A (${words[0]}) to B (${words[1]})`, `${this.evidence.textContent}`, `starting from ${from}`];
+    const lines = [
+      `${this.data.run}: from A (${words[0]}) to B (${words[1]})`,
+      `${this.evidence.textContent}`,
+      `starting from ${from}`,
+    ];
     const rows = [{ pictures: this.grid.canvases }];
     const name = `${this.data.run}-direction-${a}-${b}`.replace(/[^\w.-]+/g, "-").slice(0, 80);
     saveSheet({ lines, columns: STRIP.map(signed), rows, image: this.model.shape }, name);
   }
 }
 
-export default renderer((root) => new Attributes(root), ["sheets/sheet.css", "interpolation/interpolation.css", "attributes/attributes.css"]);
+export default renderer(
+  (root) => new Attributes(root),
+  ["sheets/sheet.css", "interpolation/interpolation.css", "attributes/attributes.css"],
+);

@@ -18,10 +18,21 @@ export class SetCard {
     this.clear = button("Clear", () => onSet({ kind: PICKED, rows: [] }), { quiet: true });
     this.size = element("span", { className: "er-note" });
     this.images = element("div", { className: "members", role: "img" });
-    this.root = element("div", { className: `set set-${name}` },
-      element("div", { className: "bar" }, element("b", { className: "letter", text: name.toUpperCase() }), this.choice.root, this.size,
-        element("span", { className: "push" }), this.pick, this.clear),
-      this.images);
+    this.root = element(
+      "div",
+      { className: `set set-${name}` },
+      element(
+        "div",
+        { className: "bar" },
+        element("b", { className: "letter", text: name.toUpperCase() }),
+        this.choice.root,
+        this.size,
+        element("span", { className: "push" }),
+        this.pick,
+        this.clear,
+      ),
+      this.images,
+    );
     this.name = name;
   }
 
@@ -61,6 +72,11 @@ export class SetCard {
     const { rows } = this;
     const canvases = rows.slice(0, SHOWN).map(() => element("canvas", { className: "member" }));
     this.images.replaceChildren(...canvases);
-    canvases.forEach((canvas, i) => this.model.image(rows[i]).then((image) => put(canvas, image)).catch(() => (this.drawn = "")));
+    canvases.forEach((canvas, i) =>
+      this.model
+        .image(rows[i])
+        .then((image) => put(canvas, image))
+        .catch(() => (this.drawn = "")),
+    );
   }
 }

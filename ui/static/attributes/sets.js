@@ -51,7 +51,9 @@ function problemOf(a, b) {
   }
   const inA = new Set(a);
   const common = b.filter((row) => inA.has(row)).length;
-  return common ? `The sets share ${common.toLocaleString("en-US")} ${common === 1 ? "image" : "images"}: choose two that share none.` : "";
+  return common
+    ? `The sets share ${common.toLocaleString("en-US")} ${common === 1 ? "image" : "images"}: choose two that share none.`
+    : "";
 }
 
 function rows(codes, wanted) {

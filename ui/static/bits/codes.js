@@ -14,10 +14,13 @@ const bitsOf = (n, k) => Array.from({ length: k }, (_, i) => (n >> (k - 1 - i)) 
 export function allCodes(k, columns, order) {
   const across = Math.log2(columns);
   const place = (n) => (order === "gray" ? (gray(n >> across) << across) | gray(n & (columns - 1)) : n);
-  return Float32Array.from({ length: 2 ** k }, (_, n) => place(n)).reduce((codes, n, row) => {
-    codes.set(bitsOf(n, k), row * k);
-    return codes;
-  }, new Float32Array(2 ** k * k));
+  return Float32Array.from({ length: 2 ** k }, (_, n) => place(n)).reduce(
+    (codes, n, row) => {
+      codes.set(bitsOf(n, k), row * k);
+      return codes;
+    },
+    new Float32Array(2 ** k * k),
+  );
 }
 
 /** Of each code (m, k) under the mean over n images of Π Ber(q): (m,). `loc` (n, k): the probabilities of a 1. */

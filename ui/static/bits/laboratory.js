@@ -30,10 +30,31 @@ class BitLab extends Mode {
     this._switches();
     this._sources();
     this._sheet();
-    const top = element("div", { className: "bits-top" },
-      element("div", { className: "bits-left" }, this.switches.box, this.string, this.tools, this.seed.problem, this.own.problem, this.ownWords),
-      element("div", { className: "bits-pictures" }, this._titled("Mean of p(x|z)", this.picture), this.ownBox));
-    this.assemble(root, "A code and its image", this.grid.root, top, this.sheetTitle, this.bar, this.grid.root, this.note);
+    const top = element(
+      "div",
+      { className: "bits-top" },
+      element(
+        "div",
+        { className: "bits-left" },
+        this.switches.box,
+        this.string,
+        this.tools,
+        this.seed.problem,
+        this.own.problem,
+        this.ownWords,
+      ),
+      element("div", { className: "bits-pictures" }, this._titled("Mean of p(x|z)", this.picture), this.ownBox),
+    );
+    this.assemble(
+      root,
+      "A code and its image",
+      this.grid.root,
+      top,
+      this.sheetTitle,
+      this.bar,
+      this.grid.root,
+      this.note,
+    );
   }
 
   _titled(text, canvas) {
@@ -42,7 +63,13 @@ class BitLab extends Mode {
 
   _switches() {
     const idle = () => {};
-    this.switches = new Switches({ move: (bit, value) => this._flip(bit, value), value: (bit) => this.z[bit], release: idle, touch: idle, reset: idle });
+    this.switches = new Switches({
+      move: (bit, value) => this._flip(bit, value),
+      value: (bit) => this.z[bit],
+      release: idle,
+      touch: idle,
+      reset: idle,
+    });
     this.string = element("output", { className: "bit-string" });
     this.picture = element("canvas", { className: "large", role: "img" });
   }
@@ -50,7 +77,10 @@ class BitLab extends Mode {
   _sources() {
     this.seed = wholeField("seed", (seed) => this._random(seed), { most: SEEDS, name: "Seed of the random code" });
     const random = button("Random code", () => this._random((this.view.values.seed + 1) % SEEDS));
-    this.own = wholeField("image", (image) => this._take(image), { most: 9_999_999, name: "Number of the held-out image" });
+    this.own = wholeField("image", (image) => this._take(image), {
+      most: 9_999_999,
+      name: "Number of the held-out image",
+    });
     const next = button("Next held-out image", () => this._take(this.view.values.image + 1));
     this.sample = button("Draw from its q", () => this._drawFromQ());
     this.tools = element("div", { className: "bar" }, random, this.seed.root, next, this.own.root, this.sample);
@@ -60,11 +90,22 @@ class BitLab extends Mode {
   }
 
   _sheet() {
-    this.order = segmented("Order of the codes", { gray: "neighbours differ in one bit", plain: "as numbers" }, (order) => this.change({ order }));
+    this.order = segmented(
+      "Order of the codes",
+      { gray: "neighbours differ in one bit", plain: "as numbers" },
+      (order) => this.change({ order }),
+    );
     const told = { no: "pictures", yes: "and how probable" };
     this.heat = segmented("Probability under the aggregate posterior", told, (heat) => this.change({ heat }));
     this.sheetTitle = element("h3", { className: "er-title" });
-    this.bar = element("div", { className: "bar" }, this.order.root, this.heat.root, element("span", { className: "push" }), this.save);
+    this.bar = element(
+      "div",
+      { className: "bar" },
+      this.order.root,
+      this.heat.root,
+      element("span", { className: "push" }),
+      this.save,
+    );
     this.note = element("p", { className: "er-note" });
   }
 
@@ -149,13 +190,17 @@ class BitLab extends Mode {
     if (!chosen) return;
     this.own.set(image);
     this.ownPicture.setAttribute("aria-label", `The ${this.model.nameOf(image)}`);
-    this.model.image(image).then((pixels) => image === this.view.values.image && put(this.ownPicture, pixels), () => {});
+    this.model.image(image).then(
+      (pixels) => image === this.view.values.image && put(this.ownPicture, pixels),
+      () => {},
+    );
   }
 
   _ownText(chosen, q) {
     const { codes } = this.model;
     const { image } = this.view.values;
-    if (codes && image !== NONE && !chosen) return `There are ${codes.header.n.toLocaleString("en-US")} held-out images: 0 to ${codes.header.n - 1}.`;
+    if (codes && image !== NONE && !chosen)
+      return `There are ${codes.header.n.toLocaleString("en-US")} held-out images: 0 to ${codes.header.n - 1}.`;
     if (!chosen) return "";
     let p = 1;
     this.z.forEach((bit, i) => (p *= bit ? q[i] : 1 - q[i]));
@@ -171,9 +216,18 @@ class BitLab extends Mode {
     const total = this.codes.length / k;
     this.chances = heat === "yes" && this.model.codes ? this._aggregate() : null;
     this.order.root.hidden = !this.whole;
-    this.sheetTitle.textContent = this.whole ? `All ${total} codes` : `${SHOWN} of ${(2 ** k).toLocaleString("en-US")} codes, drawn from the prior, seed ${seed}`;
-    const rows = Array.from({ length: Math.ceil(total / this.drawn) }, (_, i) => ({ count: Math.min(this.drawn, total - i * this.drawn) }));
-    this.grid.layout({ rows, image: shape, describe: (row, column) => this._describe(row * this.drawn + column), largest: 48 });
+    this.sheetTitle.textContent = this.whole
+      ? `All ${total} codes`
+      : `${SHOWN} of ${(2 ** k).toLocaleString("en-US")} codes, drawn from the prior, seed ${seed}`;
+    const rows = Array.from({ length: Math.ceil(total / this.drawn) }, (_, i) => ({
+      count: Math.min(this.drawn, total - i * this.drawn),
+    }));
+    this.grid.layout({
+      rows,
+      image: shape,
+      describe: (row, column) => this._describe(row * this.drawn + column),
+      largest: 48,
+    });
     this._heat();
     const present = bitString(this.z);
     this.grid.mark((row, column) => (bitString(this._code(row * this.drawn + column)) === present ? "present" : ""));
@@ -184,7 +238,8 @@ class BitLab extends Mode {
   _aggregate() {
     const { codes } = this.model;
     const key = `${this.drawn} ${this.view.values.order} ${this.view.values.seed}`;
-    if (this.known?.codes !== codes || this.known.key !== key) this.known = { codes, key, chances: aggregate(this.codes, codes.loc, codes.header.k) };
+    if (this.known?.codes !== codes || this.known.key !== key)
+      this.known = { codes, key, chances: aggregate(this.codes, codes.loc, codes.header.k) };
     return this.known.chances;
   }
 
@@ -193,8 +248,12 @@ class BitLab extends Mode {
     const { chances } = this;
     this.grid.root.classList.toggle("heated", Boolean(chances));
     const most = chances ? Math.max(...chances) : 1;
-    this.grid.cells.flat().forEach((cell, i) => cell.style.setProperty("--heat", chances ? Math.sqrt(chances[i] / most) : 0));
-    this.note.textContent = chances ? this._heatText(most) : "Click a picture, or press Enter on it: the switches take its code.";
+    this.grid.cells
+      .flat()
+      .forEach((cell, i) => cell.style.setProperty("--heat", chances ? Math.sqrt(chances[i] / most) : 0));
+    this.note.textContent = chances
+      ? this._heatText(most)
+      : "Click a picture, or press Enter on it: the switches take its code.";
   }
 
   _heatText(most) {
@@ -219,7 +278,10 @@ class BitLab extends Mode {
   sheet() {
     const { run } = this.data;
     const lines = [`${run}: ${this.sheetTitle.textContent.toLowerCase()}`, `mean of p(x|z)${this.atStep}`];
-    const rows = this.grid.cells.map((cells, i) => ({ head: bitString(this._code(i * this.drawn)), pictures: cells.map((cell) => cell.firstChild) }));
+    const rows = this.grid.cells.map((cells, i) => ({
+      head: bitString(this._code(i * this.drawn)),
+      pictures: cells.map((cell) => cell.firstChild),
+    }));
     saveSheet({ lines, columns: null, rows, image: this.model.shape }, `${run}-codes`);
   }
 }

@@ -50,7 +50,10 @@ function imagesOf(bytes, { height, width, channels }) {
 
 /** The newest decoder of one run, and how it is kept the newest. `world` is replaced in tests. */
 export class SharedDecoder {
-  constructor(run, world = { fetch: (url) => fetch(url), follow, kernel: readKernel, base: new URL("../../../", import.meta.url) }) {
+  constructor(
+    run,
+    world = { fetch: (url) => fetch(url), follow, kernel: readKernel, base: new URL("../../../", import.meta.url) },
+  ) {
     this.run = run;
     this.world = world;
     this.handles = new Set();
@@ -314,7 +317,10 @@ class Handle {
   _one(kind, z, decode, more) {
     const { decoder } = this;
     if (!this._model) return null;
-    if (!decoder) return this._lane(kind).ask(`z=${numbers(z)}${more}`).then((images) => images && images[0]);
+    if (!decoder)
+      return this._lane(kind)
+        .ask(`z=${numbers(z)}${more}`)
+        .then((images) => images && images[0]);
     let image = this.canvases[kind];
     if (image?.width !== decoder.width || image.height !== decoder.height) {
       image = this.canvases[kind] = new ImageData(decoder.width, decoder.height);

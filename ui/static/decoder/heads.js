@@ -34,7 +34,10 @@ export const HEADS = {
     },
   },
   gaussian: {
-    mean: ({ location = 0, spread = 1 }) => (output) => location + spread * output, // clamped for display only
+    mean:
+      ({ location = 0, spread = 1 }) =>
+      (output) =>
+        location + spread * output, // clamped for display only
     sampler(seed, { C, location = 0, spread = 1 }) {
       const normal = seededNormal(seed);
       const scale = Math.sqrt(0.5 / C); // c = 1/(2C)

@@ -20,10 +20,13 @@ export class Controls {
     this.undo.addEventListener("click", () => on.undo());
     this.reset.addEventListener("click", () => on.reset());
     this.head = element("span", { className: "head" }, this.undo, this.reset);
-    this.box = element("div", { className: "controls" },
+    this.box = element(
+      "div",
+      { className: "controls" },
       element("div", { className: "row" }, this.priorMean, this.priorDraw, this.seedField.root, this.classes),
       this.seedField.problem,
-      element("div", { className: "row" }, this.play, this.dimension));
+      element("div", { className: "row" }, this.play, this.dimension),
+    );
   }
 
   _starts() {
@@ -51,7 +54,10 @@ export class Controls {
     this.postMean = button(this.words.mean);
     this.postSample = button("Posterior sample");
     this.range = element("div", { className: "switch", role: "group", "aria-label": "Range of the sliders" });
-    for (const [kind, text] of [["prior", "Range: prior"], ["posterior", "posterior"]]) {
+    for (const [kind, text] of [
+      ["prior", "Range: prior"],
+      ["posterior", "posterior"],
+    ]) {
       const choice = element("button", { type: "button", text, "aria-pressed": String(kind === "prior") });
       choice.dataset.kind = kind;
       choice.addEventListener("click", () => this.on.range(kind));
@@ -59,7 +65,14 @@ export class Controls {
     }
     this.postMean.addEventListener("click", () => this.on.postMean());
     this.postSample.addEventListener("click", () => this.on.postSample());
-    this.imageRow = element("div", { className: "row", hidden: "" }, this.chosen, this.postMean, this.postSample, this.range);
+    this.imageRow = element(
+      "div",
+      { className: "row", hidden: "" },
+      this.chosen,
+      this.postMean,
+      this.postSample,
+      this.range,
+    );
   }
 
   _play() {
@@ -71,7 +84,8 @@ export class Controls {
 
   /** The dimensions that can be played, in the sliders' order. */
   dimensions(order, chosen) {
-    if (order !== this.order) this.dimension.replaceChildren(...order.map((d) => element("option", { value: d, text: `z${d}` })));
+    if (order !== this.order)
+      this.dimension.replaceChildren(...order.map((d) => element("option", { value: d, text: `z${d}` })));
     this.order = order;
     this.dimension.value = String(chosen);
   }
@@ -83,7 +97,9 @@ export class Controls {
 
   /** Labels whose mean code can be started from, by name. */
   labels(names) {
-    const options = names.map((text, place) => element("option", { value: place, text: `${this.words.label} of ${text}` }));
+    const options = names.map((text, place) =>
+      element("option", { value: place, text: `${this.words.label} of ${text}` }),
+    );
     this.classes.replaceChildren(element("option", { value: "", text: `${this.words.label} of a label…` }), ...options);
     this.classes.hidden = !names.length;
   }

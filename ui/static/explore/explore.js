@@ -43,25 +43,39 @@ class Explore {
       touch: (dimension) => this._touch(dimension),
       value: (dimension) => this.z[dimension],
     });
-    this.controls = new Controls({
-      priorMean: () => this._start(new Float64Array(this.k)),
-      priorDraw: (seed) => this._start(this.kind.priorDraw(this.k, seed)),
-      classMean: (place) => this._start(this.means[place].z),
-      postMean: () => this._start(this.posterior.code),
-      postSample: () => this._start(this.kind.posteriorDraw(this.posterior, ++this.draws)),
-      range: (kind) => this._range(kind),
-      play: () => this._play(this.dimension),
-      choose: (dimension) => this._touch(dimension),
-      undo: () => this._undo(),
-      reset: () => this._start(this.base),
-    }, this.kind.words);
+    this.controls = new Controls(
+      {
+        priorMean: () => this._start(new Float64Array(this.k)),
+        priorDraw: (seed) => this._start(this.kind.priorDraw(this.k, seed)),
+        classMean: (place) => this._start(this.means[place].z),
+        postMean: () => this._start(this.posterior.code),
+        postSample: () => this._start(this.kind.posteriorDraw(this.posterior, ++this.draws)),
+        range: (kind) => this._range(kind),
+        play: () => this._play(this.dimension),
+        choose: (dimension) => this._touch(dimension),
+        undo: () => this._undo(),
+        reset: () => this._start(this.base),
+      },
+      this.kind.words,
+    );
     this.place = new this.kind.Place();
-    this.picture = new Picture({ another: () => this._another(), take: (index) => this._take(index), run: () => this.data.run }, this.place);
-    this.heldOut = new HeldOut({ codes: (codes) => this._useCodes(codes), failed: (sentence) => this.images.clear(sentence) });
+    this.picture = new Picture(
+      { another: () => this._another(), take: (index) => this._take(index), run: () => this.data.run },
+      this.place,
+    );
+    this.heldOut = new HeldOut({
+      codes: (codes) => this._useCodes(codes),
+      failed: (sentence) => this.images.clear(sentence),
+    });
     this.images = new Images({ take: (index) => this._take(index) }, this.controls.imageRow);
     this.title = element("h3", { className: "er-title" });
-    const left = element("section", { className: "left" }, element("header", {}, this.title, this.controls.head),
-      this.sliders.box, this.controls.box);
+    const left = element(
+      "section",
+      { className: "left" },
+      element("header", {}, this.title, this.controls.head),
+      this.sliders.box,
+      this.controls.box,
+    );
     root.append(element("div", { className: "explore" }, this.picture.large, left, this.picture.side, this.images.box));
   }
 
@@ -89,7 +103,10 @@ class Explore {
     this.rangeKind = "prior";
     this.sliders.start(this.k, data.rates, this.z, data.factorises);
     this._entitle();
-    this.sliders.range(Array.from(this.z, () => rangeOf()), this.z);
+    this.sliders.range(
+      Array.from(this.z, () => rangeOf()),
+      this.z,
+    );
     this.controls.image(null);
     this.controls.ranged("prior");
     this.controls.labels([]);
@@ -126,7 +143,9 @@ class Explore {
   _troubles() {
     const { decoder, live } = this;
     const away = awayWord(live.store.linked, decoder.place);
-    this.picture.problem.textContent = decoder.sha ? [decoder.reason, away || decoder.problem].filter(Boolean).join(" ") : "";
+    this.picture.problem.textContent = decoder.sha
+      ? [decoder.reason, away || decoder.problem].filter(Boolean).join(" ")
+      : "";
   }
 
   _useCodes(codes) {
@@ -222,7 +241,10 @@ class Explore {
     this.controls.ranged(kind);
     const { posterior } = this;
     const own = kind === "posterior" && posterior?.scale;
-    this.sliders.range(Array.from(this.z, (_, i) => (own ? rangeOf(posterior.loc[i], posterior.scale[i]) : rangeOf())), this.z);
+    this.sliders.range(
+      Array.from(this.z, (_, i) => (own ? rangeOf(posterior.loc[i], posterior.scale[i]) : rangeOf())),
+      this.z,
+    );
     this._soon();
   }
 
@@ -239,7 +261,11 @@ class Explore {
     const row = (values) => Float64Array.from(values.subarray(index * k, (index + 1) * k));
     const loc = row(codes.loc);
     this.index = index;
-    this.posterior = { loc, code: this.kind.codeOf(loc), scale: codes.logVariance && row(codes.logVariance).map((v) => Math.exp(0.5 * v)) };
+    this.posterior = {
+      loc,
+      code: this.kind.codeOf(loc),
+      scale: codes.logVariance && row(codes.logVariance).map((v) => Math.exp(0.5 * v)),
+    };
     this.images.press(index);
     this._usePosterior();
     if (!this.data.factorises) this._fetchCovariance(index);

@@ -8,7 +8,15 @@ const AHEAD = 48e6; // bytes of images that are fetched ahead at most
 
 export class HeldOut {
   /** `on`: codes(codes) when they have come, failed(sentence) when there are none. `world` is replaced in tests. */
-  constructor(on, world = { load: loadCodes, now: () => performance.now(), later: (f, ms) => setTimeout(f, ms), forget: (id) => clearTimeout(id) }) {
+  constructor(
+    on,
+    world = {
+      load: loadCodes,
+      now: () => performance.now(),
+      later: (f, ms) => setTimeout(f, ms),
+      forget: (id) => clearTimeout(id),
+    },
+  ) {
     this.on = on;
     this.world = world;
     this.open(null);

@@ -20,7 +20,10 @@ export function leaf(pool, offset, count = TILES) {
 /** `count` of `pool` at random, none of them twice. */
 export function some(pool, count = TILES, random = Math.random) {
   const rest = [...pool];
-  return Array.from({ length: Math.min(count, rest.length) }, () => rest.splice(Math.floor(random() * rest.length), 1)[0]);
+  return Array.from(
+    { length: Math.min(count, rest.length) },
+    () => rest.splice(Math.floor(random() * rest.length), 1)[0],
+  );
 }
 
 export class Images {
@@ -33,9 +36,14 @@ export class Images {
     this.strip = element("div", { className: "strip", role: "group", "aria-label": "Images to start from" });
     this.note = element("p", { className: "er-note", role: "status" });
     this.tools = element("div", { className: "tools" }, this.label, this.random, this.next);
-    this.box = element("section", { className: "images" },
+    this.box = element(
+      "section",
+      { className: "images" },
       element("header", {}, element("h3", { className: "er-title", text: "Start from a held-out image" }), this.tools),
-      this.strip, chosen, this.note);
+      this.strip,
+      chosen,
+      this.note,
+    );
     this.label.addEventListener("change", () => this._filter());
     this.next.addEventListener("click", () => this._show(leaf(this.pool, (this.offset += TILES) % this.pool.length)));
     this.random.addEventListener("click", () => this._show(some(this.pool)));
@@ -56,7 +64,10 @@ export class Images {
     const { classes, source } = codes.header;
     const seen = codes.labels ? [...new Set(codes.labels)].sort((a, b) => a - b) : [];
     const option = (value, text) => element("option", { value, text });
-    this.label.replaceChildren(option("", "any label"), ...seen.map((label) => option(label, this.nameOf(label, classes))));
+    this.label.replaceChildren(
+      option("", "any label"),
+      ...seen.map((label) => option(label, this.nameOf(label, classes))),
+    );
     this.label.hidden = !seen.length;
     this.tools.hidden = false;
     this.note.textContent = source;
@@ -78,7 +89,8 @@ export class Images {
   /** The image that is in use, or null. */
   press(index) {
     this.pressed = index;
-    for (const tile of this.strip.children) tile.setAttribute("aria-pressed", String(Number(tile.dataset.index) === index));
+    for (const tile of this.strip.children)
+      tile.setAttribute("aria-pressed", String(Number(tile.dataset.index) === index));
   }
 
   _filter() {
@@ -92,7 +104,11 @@ export class Images {
     const { codes } = this;
     const tiles = indices.map((index) => {
       const canvas = element("canvas", { "aria-hidden": "true" });
-      const tile = element("button", { className: "tile", type: "button", "aria-label": this.title(index), title: this.title(index) }, canvas);
+      const tile = element(
+        "button",
+        { className: "tile", type: "button", "aria-label": this.title(index), title: this.title(index) },
+        canvas,
+      );
       tile.dataset.index = index;
       tile.addEventListener("click", () => this.on.take(index));
       return { index, tile, canvas };

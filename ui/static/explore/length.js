@@ -10,7 +10,11 @@ const known = new Map(); // dimensions -> lengths
 
 /** The lengths below which 2.5, 50 and 97.5 % of draws from N(0, I_k) lie: ‖z‖ is chi-distributed. Found by halving. */
 export function usualLengths(k) {
-  if (!known.has(k)) known.set(k, USUAL.map((share) => lengthBelow(k, share)));
+  if (!known.has(k))
+    known.set(
+      k,
+      USUAL.map((share) => lengthBelow(k, share)),
+    );
   return known.get(k);
 }
 
@@ -70,7 +74,9 @@ export class Bits {
   show(z, base) {
     const distance = z.reduce((sum, bit, i) => sum + Math.abs(bit - base[i]), 0);
     this.code.textContent = bitString(z);
-    const far = distance ? `${distance} ${distance === 1 ? "bit" : "bits"} flipped from the start` : "the code it started from";
+    const far = distance
+      ? `${distance} ${distance === 1 ? "bit" : "bits"} flipped from the start`
+      : "the code it started from";
     this.text.textContent = `${far}\nz0 is the first bit`;
   }
 }

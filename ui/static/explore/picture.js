@@ -41,21 +41,39 @@ export class Picture {
   }
 
   _arrange(place) {
-    const title = (text, formula = "") => element("h3", { className: "er-title" }, text, element("i", { text: formula }));
-    this.large = element("section", { className: "large" }, 
-      element("header", {}, title(place.caption), this.save), element("div", { className: "stage" }, this.mean, this.absent), this.place, this.problem);
-    this.side = element("section", { className: "side" },
-      element("div", { className: "beside" }, title("A sample of ", "p(x|z)"), this.sample,
-        element("p", { className: "er-note" }, (this.seedText = element("span")), " · ", this.another)),
+    const title = (text, formula = "") =>
+      element("h3", { className: "er-title" }, text, element("i", { text: formula }));
+    this.large = element(
+      "section",
+      { className: "large" },
+      element("header", {}, title(place.caption), this.save),
+      element("div", { className: "stage" }, this.mean, this.absent),
+      this.place,
+      this.problem,
+    );
+    this.side = element(
+      "section",
+      { className: "side" },
+      element(
+        "div",
+        { className: "beside" },
+        title("A sample of ", "p(x|z)"),
+        this.sample,
+        element("p", { className: "er-note" }, (this.seedText = element("span")), " · ", this.another),
+      ),
       element("div", { className: "beside" }, title("Nearest real image"), this.realButton, this.realText),
-      element("div", { className: "beside length" }, title(place.title), ...place.parts));
+      element("div", { className: "beside length" }, title(place.title), ...place.parts),
+    );
   }
 
   /** As on screen, enlarged, with its z beneath the run's name. */
   _save(run) {
     const { width, height } = this.mean;
     const rows = [{ pictures: [this.mean] }];
-    saveSheet({ lines: [run, this.mean.getAttribute("aria-label")], columns: null, rows, image: { width, height } }, `${run}-z`);
+    saveSheet(
+      { lines: [run, this.mean.getAttribute("aria-label")], columns: null, rows, image: { width, height } },
+      `${run}-z`,
+    );
   }
 
   /** Nothing to show, and why. */

@@ -45,12 +45,29 @@ export class Sliders extends Dimensions {
   }
 
   add(dimension) {
-    const parts = Object.fromEntries(["track", "fill", "band", "thumb"].map((name) => [name, element("span", { className: name })]));
+    const parts = Object.fromEntries(
+      ["track", "fill", "band", "thumb"].map((name) => [name, element("span", { className: name })]),
+    );
     const ends = ["low", "high"].map((end) => element("span", { className: `end ${end}`, "aria-hidden": "true" }));
-    const control = element("div", { className: "slider", role: "slider", tabindex: "0" }, parts.track, parts.band, parts.fill, ...ends, parts.thumb);
+    const control = element(
+      "div",
+      { className: "slider", role: "slider", tabindex: "0" },
+      parts.track,
+      parts.band,
+      parts.fill,
+      ...ends,
+      parts.thumb,
+    );
     const valueText = element("output", { className: "value" });
     const rateText = element("span", { className: "rate" });
-    const item = element("li", {}, element("span", { className: "name", text: `z${dimension}` }), control, valueText, rateText);
+    const item = element(
+      "li",
+      {},
+      element("span", { className: "name", text: `z${dimension}` }),
+      control,
+      valueText,
+      rateText,
+    );
     return { item, control, ...parts, ends, valueText, rateText };
   }
 
@@ -97,7 +114,12 @@ export class Sliders extends Dimensions {
       const range = this.ranges[dimension];
       let value = { Home: range.low, End: range.high }[event.key];
       if (event.key in MOVES) {
-        value = stepped(this.on.value(dimension), MOVES[event.key], event.shiftKey || event.key.startsWith("Page"), range);
+        value = stepped(
+          this.on.value(dimension),
+          MOVES[event.key],
+          event.shiftKey || event.key.startsWith("Page"),
+          range,
+        );
       }
       if (value !== undefined) this.on.move(dimension, value, "key");
       else if (event.key === "Backspace" || event.key === "Delete") this.on.reset(dimension);

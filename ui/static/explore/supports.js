@@ -21,7 +21,9 @@ export const SUPPORTS = {
     cycle: (dimension, z, range, now) => cycling(dimension, z[dimension], range, now),
     nearest,
     distance: (value) => `distance ${value.toFixed(2)} in z`,
-    describe: (z) => Array.from(z.slice(0, 12), (value, i) => `z${i} ${coordinate(value)}`).join(", ") + (z.length > 12 ? " and so on" : ""),
+    describe: (z) =>
+      Array.from(z.slice(0, 12), (value, i) => `z${i} ${coordinate(value)}`).join(", ") +
+      (z.length > 12 ? " and so on" : ""),
   },
   binary: {
     Controls: Switches,

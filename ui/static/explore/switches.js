@@ -24,8 +24,14 @@ export class Switches extends Dimensions {
     const chance = element("span", { className: "chance", hidden: "" }, fill);
     const chanceText = element("span", { className: "q" });
     const rateText = element("span", { className: "rate" });
-    const control = element("button", { className: "switch-bit", type: "button", role: "switch" },
-      element("span", { className: "name", text: `z${dimension}` }), bit, chanceText, chance);
+    const control = element(
+      "button",
+      { className: "switch-bit", type: "button", role: "switch" },
+      element("span", { className: "name", text: `z${dimension}` }),
+      bit,
+      chanceText,
+      chance,
+    );
     return { item: element("li", {}, control, rateText), control, bit, fill, chance, chanceText, rateText };
   }
 

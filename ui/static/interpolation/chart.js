@@ -10,8 +10,12 @@ const POINTS = 41;
 
 /** ‖z‖ of both paths at POINTS places. */
 export const lengths = (a, b) =>
-  Object.fromEntries(Object.entries(PATHS).map(([name, path]) =>
-    [name, Array.from({ length: POINTS }, (_, i) => norm(path(a, b, i / (POINTS - 1))))]));
+  Object.fromEntries(
+    Object.entries(PATHS).map(([name, path]) => [
+      name,
+      Array.from({ length: POINTS }, (_, i) => norm(path(a, b, i / (POINTS - 1)))),
+    ]),
+  );
 
 /** Why spherical, with this pair's own numbers. */
 export function reading(a, b) {
@@ -28,10 +32,13 @@ export function reading(a, b) {
     return `${said} With ${dimensions} the prior is densest at the centre, so a straight path through it is as good as a curved one.`;
   }
   if (least < low && ends >= low) {
-    return `${said} The straight path falls to ${least.toFixed(2)}, where the decoder has hardly been trained; `
-      + "the spherical one keeps the length of the codes.";
+    return (
+      `${said} The straight path falls to ${least.toFixed(2)}, where the decoder has hardly been trained; ` +
+      "the spherical one keeps the length of the codes."
+    );
   }
-  if (least > 0.97 * ends) return `${said} These two codes point in similar directions (${apart}): the two paths differ little.`;
+  if (least > 0.97 * ends)
+    return `${said} These two codes point in similar directions (${apart}): the two paths differ little.`;
   return `${said} The straight path cuts the corner, down to ${least.toFixed(2)}; the spherical one keeps the length of the codes (${apart}).`;
 }
 
@@ -49,10 +56,11 @@ export class LengthChart {
     this.y = (value) => HIGH - BOTTOM - (value / most) * (HIGH - TOP - BOTTOM);
     const { x, y } = this;
     const root = Math.sqrt(a.length);
-    const line = (name) => svg("polyline", {
-      points: along[name].map((value, i) => `${x(i / (POINTS - 1)).toFixed(1)},${y(value).toFixed(1)}`).join(" "),
-      class: `path ${name === path ? "own" : "other"}`,
-    });
+    const line = (name) =>
+      svg("polyline", {
+        points: along[name].map((value, i) => `${x(i / (POINTS - 1)).toFixed(1)},${y(value).toFixed(1)}`).join(" "),
+        class: `path ${name === path ? "own" : "other"}`,
+      });
     const end = WIDE - RIGHT;
     this.root.replaceChildren(
       svg("rect", { x: LEFT, width: end - LEFT, y: y(high), height: y(low) - y(high), class: "prior-range" }),
@@ -64,12 +72,17 @@ export class LengthChart {
       svg("text", { x: LEFT - 6, y: TOP + 4, class: "tick" }, "‖z‖"),
       svg("text", { x: LEFT, y: HIGH - 5, class: "end" }, "A"),
       svg("text", { x: end, y: HIGH - 5, class: "end" }, "B"),
-      ...Object.keys(PATHS).sort((name) => (name === path ? 1 : -1)).map(line),
+      ...Object.keys(PATHS)
+        .sort((name) => (name === path ? 1 : -1))
+        .map(line),
       this.now,
     );
-    this.root.setAttribute("aria-label", `Length of z from A to B: straight path ${along.straight[0].toFixed(2)}, halfway `
-      + `${along.straight[(POINTS - 1) / 2].toFixed(2)}, at B ${along.straight[POINTS - 1].toFixed(2)}; spherical path halfway `
-      + `${along.spherical[(POINTS - 1) / 2].toFixed(2)}; nine of ten prior draws between ${low.toFixed(2)} and ${high.toFixed(2)}.`);
+    this.root.setAttribute(
+      "aria-label",
+      `Length of z from A to B: straight path ${along.straight[0].toFixed(2)}, halfway ` +
+        `${along.straight[(POINTS - 1) / 2].toFixed(2)}, at B ${along.straight[POINTS - 1].toFixed(2)}; spherical path halfway ` +
+        `${along.spherical[(POINTS - 1) / 2].toFixed(2)}; nine of ten prior draws between ${low.toFixed(2)} and ${high.toFixed(2)}.`,
+    );
   }
 
   /** Where the scrubber stands. */

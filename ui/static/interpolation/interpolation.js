@@ -42,7 +42,8 @@ class Interpolation extends Mode {
     super({ fields: FIELDS, pictures: "Steps from A to B" });
     this.ends = Object.fromEntries(ENDS.map((end) => [end, this._end(end)]));
     this.picker = new Picker(this.model, {
-      title: "", onPick: (index) => this._choose({ [this.picking]: index }),
+      title: "",
+      onPick: (index) => this._choose({ [this.picking]: index }),
       mark: (index) => (index === this.view.values[this.picking] ? "chosen" : ""),
     });
     this.picker.root.hidden = true;
@@ -56,20 +57,40 @@ class Interpolation extends Mode {
     const name = element("p", { className: "er-note" });
     const open = button("Choose", () => this._open(end), { title: `Choose image ${end.toUpperCase()}` });
     open.setAttribute("aria-expanded", "false");
-    const random = button("Random", () => this._choose({ [end]: Math.floor(Math.random() * this.model.codes.header.n) }),
-      { title: `Another image ${end.toUpperCase()}` });
-    const root = element("div", { className: "end-image" }, element("p", { className: "er-title", text: end.toUpperCase() }), image, name,
-      element("div", { className: "bar" }, open, random));
+    const random = button(
+      "Random",
+      () => this._choose({ [end]: Math.floor(Math.random() * this.model.codes.header.n) }),
+      { title: `Another image ${end.toUpperCase()}` },
+    );
+    const root = element(
+      "div",
+      { className: "end-image" },
+      element("p", { className: "er-title", text: end.toUpperCase() }),
+      image,
+      name,
+      element("div", { className: "bar" }, open, random),
+    );
     return { root, image, name, open, random };
   }
 
   _controls() {
     this.play = button("Play", () => this._toggle());
     this.slider = slider("From A to B", {
-      low: 0, high: 1, step: 0.01, rest: 0.5, onInput: (t) => this._move(t), onRelease: (t) => this._rest(t),
+      low: 0,
+      high: 1,
+      step: 0.01,
+      rest: 0.5,
+      onInput: (t) => this._move(t),
+      onRelease: (t) => this._rest(t),
     });
-    this.path = segmented("Path between the codes", { straight: "straight", spherical: "spherical" }, (path) => this.change({ path }));
-    this.steps = choice("steps", STEPS.map((n) => [n, String(n)]), (steps) => this.change({ steps: Number(steps) }));
+    this.path = segmented("Path between the codes", { straight: "straight", spherical: "spherical" }, (path) =>
+      this.change({ path }),
+    );
+    this.steps = choice(
+      "steps",
+      STEPS.map((n) => [n, String(n)]),
+      (steps) => this.change({ steps: Number(steps) }),
+    );
   }
 
   _build(root) {
@@ -79,12 +100,29 @@ class Interpolation extends Mode {
     this.note = element("p", { className: "er-note" });
     const { a, b } = this.ends;
     const middle = element("div", { className: "middle" }, this.large, this.where);
-    const left = element("div", { className: "main" },
-      element("div", { className: "stage" }, a.root, middle, b.root), this.picker.root,
+    const left = element(
+      "div",
+      { className: "main" },
+      element("div", { className: "stage" }, a.root, middle, b.root),
+      this.picker.root,
       element("div", { className: "scrub" }, this.play, this.slider.root),
-      element("div", { className: "bar" }, this.path.root, this.steps.root, element("span", { className: "push" }), this.toSliders, this.save),
-      this.grid.root);
-    this.body = element("div", { className: "body" }, left, element("div", { className: "why" }, this.chart.root, this.note));
+      element(
+        "div",
+        { className: "bar" },
+        this.path.root,
+        this.steps.root,
+        element("span", { className: "push" }),
+        this.toSliders,
+        this.save,
+      ),
+      this.grid.root,
+    );
+    this.body = element(
+      "div",
+      { className: "body" },
+      left,
+      element("div", { className: "why" }, this.chart.root, this.note),
+    );
     this.assemble(root, "Between two images", this.body, this.body);
   }
 
@@ -175,7 +213,8 @@ class Interpolation extends Mode {
     const { n } = codes.header;
     const pair = firstPair(codes);
     for (const end of ENDS) {
-      if (values[end] >= n) this.view.refuse(end, values[end], `${AN_IMAGE}, 0 to ${(n - 1).toLocaleString("en-US")}`, pair[end]);
+      if (values[end] >= n)
+        this.view.refuse(end, values[end], `${AN_IMAGE}, 0 to ${(n - 1).toLocaleString("en-US")}`, pair[end]);
       if (!(values[end] >= 0 && values[end] < n)) values[end] = pair[end];
     }
     this.sayRefused();
@@ -199,10 +238,13 @@ class Interpolation extends Mode {
     const { drawn: steps } = this;
     const { paths } = this;
     const rows = Object.keys(paths).map((name) => ({ count: steps, head: name, faint: name !== this.pathName }));
-    const describe = (row, column) => `${rows[row].head} path, ${Math.round((100 * column) / (steps - 1))} % of the way from A to B`;
+    const describe = (row, column) =>
+      `${rows[row].head} path, ${Math.round((100 * column) / (steps - 1))} % of the way from A to B`;
     this.grid.layout({ rows, image: shape, describe, largest: 92 });
     const { a, b } = this.codes;
-    const all = Object.values(paths).flatMap((path) => Array.from({ length: steps }, (_, i) => path(a, b, i / (steps - 1))));
+    const all = Object.values(paths).flatMap((path) =>
+      Array.from({ length: steps }, (_, i) => path(a, b, i / (steps - 1))),
+    );
     this.painter.paint(Float32Array.from(all.flat()), this.grid.canvases);
   }
 
@@ -217,11 +259,15 @@ class Interpolation extends Mode {
     this.slider.set(t, `${Math.round(100 * t)} % of the way from A to B`);
     if (!this.binary) this.chart.at(t, z);
     this.where.textContent = this.binary
-      ? `${Math.round(t * flips.length)} of ${flips.length} bits flipped, code ${bitString(z)}` : `t = ${t.toFixed(2)}, ‖z‖ = ${norm(z).toFixed(2)}`;
+      ? `${Math.round(t * flips.length)} of ${flips.length} bits flipped, code ${bitString(z)}`
+      : `t = ${t.toFixed(2)}, ‖z‖ = ${norm(z).toFixed(2)}`;
     const own = Object.keys(paths).indexOf(pathName);
     const nearest = Math.round(t * (this.drawn - 1));
     this.grid.mark((row, column) => (row === own && column === nearest ? "present" : ""));
-    this.large.setAttribute("aria-label", `Decoded ${Math.round(100 * t)} % of the way from A to B on the ${pathName} path`);
+    this.large.setAttribute(
+      "aria-label",
+      `Decoded ${Math.round(100 * t)} % of the way from A to B on the ${pathName} path`,
+    );
     this.model.show(z, this.large);
   }
 
@@ -256,7 +302,10 @@ class Interpolation extends Mode {
   sheet() {
     const { a, b } = this.view.values;
     const columns = Array.from({ length: this.drawn }, (_, i) => (i / (this.drawn - 1)).toFixed(2));
-    const rows = this.grid.cells.map((cells, i) => ({ head: Object.keys(this.paths)[i], pictures: cells.map((cell) => cell.firstChild) }));
+    const rows = this.grid.cells.map((cells, i) => ({
+      head: Object.keys(this.paths)[i],
+      pictures: cells.map((cell) => cell.firstChild),
+    }));
     const lines = [`${this.data.run}: between two images`, `A ${this.model.nameOf(a)}; B ${this.model.nameOf(b)}`];
     saveSheet({ lines, columns, rows, image: this.model.shape }, `${this.data.run}-interpolation-${a}-${b}`);
   }

@@ -27,7 +27,8 @@ export function slerp(a, b, t) {
 function arc(u, v) {
   const angle = 2 * Math.atan2(norm(u.map((value, i) => value - v[i])), norm(u.map((value, i) => value + v[i])));
   let across = v.map((value, i) => value - dot(u, v) * u[i]);
-  if (Math.PI - angle < PARALLEL) { // opposite: through the axis that is most across u
+  if (Math.PI - angle < PARALLEL) {
+    // opposite: through the axis that is most across u
     let axis = 0;
     u.forEach((value, i) => Math.abs(value) < Math.abs(u[axis]) && (axis = i));
     across = u.map((value, i) => (i === axis ? 1 : 0) - u[axis] * value);
@@ -42,6 +43,9 @@ export const PATHS = { straight: lerp, spherical: slerp };
 /** The angle between two codes in degrees; NaN where one of them is 0. */
 export function degrees(a, b) {
   const [lengthA, lengthB] = [norm(a), norm(b)];
-  const { angle } = arc(Array.from(a, (value) => value / lengthA), Array.from(b, (value) => value / lengthB));
+  const { angle } = arc(
+    Array.from(a, (value) => value / lengthA),
+    Array.from(b, (value) => value / lengthB),
+  );
   return (angle * 180) / Math.PI;
 }

@@ -12,7 +12,8 @@ const MARGINALS = "q(z|x) does not factorise: these are the KL of its marginals,
 /** What is wrong or right with a dimension, for those who point at it. */
 export function meaning(dimension, rate) {
   if (rate === undefined || rate === null) return `z${dimension}`;
-  if (rate < ALIVE) return `z${dimension} carries ${nats(rate)} nats: the model does not use it, so changing it changes little`;
+  if (rate < ALIVE)
+    return `z${dimension} carries ${nats(rate)} nats: the model does not use it, so changing it changes little`;
   return `z${dimension} carries ${nats(rate)} nats on average`;
 }
 

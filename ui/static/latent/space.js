@@ -35,7 +35,8 @@ export function including(range, value) {
 export const coordinate = (value) => (Math.abs(value) < 0.005 ? "0.00" : value.toFixed(2).replace("-", "−"));
 
 /** The ends of a range, with digits that tell them apart: [−3.09, 3.09]. */
-export const endsOf = ({ low, high }) => [low, high].map((end) => (high - low < 0.5 ? end.toFixed(3).replace("-", "−") : coordinate(end)));
+export const endsOf = ({ low, high }) =>
+  [low, high].map((end) => (high - low < 0.5 ? end.toFixed(3).replace("-", "−") : coordinate(end)));
 
 /** Place of a value on its slider, 0 to 1. */
 export const place = (value, { low, high }) => Math.min(1, Math.max(0, (value - low) / (high - low)));

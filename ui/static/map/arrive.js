@@ -39,17 +39,52 @@ export class Arrive {
   constructor(on) {
     this.on = on;
     this.dark = true; // most data are bright on dark
-    this.canvas = element("canvas", { className: "pad", width: 2 * SIDE, height: 2 * SIDE, tabindex: "0", role: "img", "aria-label": "Drawing: draw with the pointer, or choose a file beside" });
-    this.file = element("input", { type: "file", accept: "image/png,image/jpeg", "aria-label": "A PNG or JPEG from your computer" });
+    this.canvas = element("canvas", {
+      className: "pad",
+      width: 2 * SIDE,
+      height: 2 * SIDE,
+      tabindex: "0",
+      role: "img",
+      "aria-label": "Drawing: draw with the pointer, or choose a file beside",
+    });
+    this.file = element("input", {
+      type: "file",
+      accept: "image/png,image/jpeg",
+      "aria-label": "A PNG or JPEG from your computer",
+    });
     this.note = element("p", { className: "er-note", role: "status" });
-    this.seen = element("canvas", { className: "thumb", role: "img", "aria-label": "As the model sees it", width: 1, height: 1 });
-    this.seenBox = element("figure", { hidden: "" }, this.seen, element("figcaption", { text: "as the model sees it" }));
+    this.seen = element("canvas", {
+      className: "thumb",
+      role: "img",
+      "aria-label": "As the model sees it",
+      width: 1,
+      height: 1,
+    });
+    this.seenBox = element(
+      "figure",
+      { hidden: "" },
+      this.seen,
+      element("figcaption", { text: "as the model sees it" }),
+    );
     this.clear = element("button", { className: "button", type: "button", text: "Clear" });
     const choose = element("label", { className: "button file" }, "Choose a file", this.file);
-    this.box = element("section", { className: "arrive" },
+    this.box = element(
+      "section",
+      { className: "arrive" },
       element("h3", { className: "er-title", text: "An image of your own" }),
-      element("div", { className: "pair" }, this.canvas,
-        element("div", { className: "words" }, this.note, this.seenBox, element("div", { className: "row" }, choose, this.clear))));
+      element(
+        "div",
+        { className: "pair" },
+        this.canvas,
+        element(
+          "div",
+          { className: "words" },
+          this.note,
+          this.seenBox,
+          element("div", { className: "row" }, choose, this.clear),
+        ),
+      ),
+    );
     this.clear.addEventListener("click", () => this.reset());
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
     this._listen();
@@ -69,7 +104,8 @@ export class Arrive {
     const context = this.canvas.getContext("2d");
     context.fillStyle = this.dark ? "#000" : "#fff";
     context.fillRect(0, 0, 2 * SIDE, 2 * SIDE);
-    this.note.textContent = "Draw here, or drop a picture on the map: the model encodes it, and it lands where its code is.";
+    this.note.textContent =
+      "Draw here, or drop a picture on the map: the model encodes it, and it lands where its code is.";
     this.seenBox.hidden = true;
     this.file.value = "";
     this.on.landed(null);

@@ -25,8 +25,14 @@ export class MapCanvas {
     this.tiles = new Tiles(() => this.wake("under"));
     this.shade = new Shade(() => this.wake("under"));
     this.stats = { redraws: 0, first: 0 };
-    this.layers = ["under", "points", "over"].map((name) => element("canvas", { className: name, "aria-hidden": "true" }));
-    this.stage = element("div", { className: "stage", tabindex: "0", role: "application", "aria-roledescription": "map" }, ...this.layers);
+    this.layers = ["under", "points", "over"].map((name) =>
+      element("canvas", { className: name, "aria-hidden": "true" }),
+    );
+    this.stage = element(
+      "div",
+      { className: "stage", tabindex: "0", role: "application", "aria-roledescription": "map" },
+      ...this.layers,
+    );
     this.stage.stats = this.stats;
     this.input = new Input(this.stage, {
       hover: (px, py) => this._hover(px, py),
@@ -105,7 +111,12 @@ export class MapCanvas {
     if (!this.to) return;
     const box = boundsOf(this.to, this.to.length > 400 ? 0.001 : 0);
     const centre = this.layout?.priorCentre;
-    const prior = centre && { left: centre[0] - PRIOR, right: centre[0] + PRIOR, bottom: centre[1] - PRIOR, top: centre[1] + PRIOR };
+    const prior = centre && {
+      left: centre[0] - PRIOR,
+      right: centre[0] + PRIOR,
+      bottom: centre[1] - PRIOR,
+      top: centre[1] + PRIOR,
+    };
     this._moved(() => this.view.fit(prior ? joined(box, prior) : box));
     this.touched = false; // it goes on to fit by itself
   }
@@ -174,7 +185,8 @@ export class MapCanvas {
   }
 
   _shape(points, done) {
-    this.shape = points && points.map(([px, py]) => [this.view.fromX(px * this.ratio), this.view.fromY(py * this.ratio)]);
+    this.shape =
+      points && points.map(([px, py]) => [this.view.fromX(px * this.ratio), this.view.fromY(py * this.ratio)]);
     this.wake("over");
     if (!done) return;
     this.on.select(this.shape && inside(this.to, this.shape));
@@ -205,7 +217,14 @@ export class MapCanvas {
     if (this.telling) {
       this.telling = false;
       const { view, pointer } = this;
-      this.on.hover(pointer && { x: view.fromX(pointer[0]), y: view.fromY(pointer[1]), digits: view.digits, near: this._near(pointer) });
+      this.on.hover(
+        pointer && {
+          x: view.fromX(pointer[0]),
+          y: view.fromY(pointer[1]),
+          digits: view.digits,
+          near: this._near(pointer),
+        },
+      );
     }
     if (dirty.has("under")) this._drawUnder();
     if (dirty.has("points")) this._drawPoints();
@@ -238,7 +257,16 @@ export class MapCanvas {
     if (n) {
       const radius = radiusFor(n / view.zoom ** 2, ratio);
       const draw = (colours, options) =>
-        drawPoints(pixels, view.width, view.height, view, xy, n === kinds.length ? kinds : kinds.subarray(0, n), colours, { radius, ...options });
+        drawPoints(
+          pixels,
+          view.width,
+          view.height,
+          view,
+          xy,
+          n === kinds.length ? kinds : kinds.subarray(0, n),
+          colours,
+          { radius, ...options },
+        );
       if (focus) {
         draw(new Uint32Array(256).fill(packed(FAINT[this.tone])), { focus, want: 0 });
         draw(palette, { focus, want: 1 });
@@ -251,7 +279,14 @@ export class MapCanvas {
 
   _drawOver() {
     const context = this._clean(2);
-    const { view, inks, ratio, xy, layout: { priorCentre }, _chosen: chosen } = this;
+    const {
+      view,
+      inks,
+      ratio,
+      xy,
+      layout: { priorCentre },
+      _chosen: chosen,
+    } = this;
     if (priorCentre) ink.rings(context, view, priorCentre, inks, ratio);
     if (this.classes && this.classes.length <= 12 && !this.from && view.zoom < 6) {
       this.labels ??= ink.namePlaces(xy, this.kinds, this.classes);
@@ -260,17 +295,20 @@ export class MapCanvas {
     ink.outline(context, view, this.shape, inks.text, ratio);
     if (chosen >= 0 && 2 * chosen < xy.length) {
       const place = [xy[2 * chosen], xy[2 * chosen + 1]];
-      if (this._spread && this.layout.linear) ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);
+      if (this._spread && this.layout.linear)
+        ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);
       else ink.mark(context, view, place, inks.posterior, inks.card, 7, ratio);
     }
     for (const { place, spread } of this.arrivals) {
       if (!place) continue;
-      if (spread && this.layout.linear) ink.ellipse(context, view, place, this.layout.ellipse(spread), inks.sample, ratio);
+      if (spread && this.layout.linear)
+        ink.ellipse(context, view, place, this.layout.ellipse(spread), inks.sample, ratio);
       ink.dot(context, view, place, inks.sample, inks.card, ratio);
     }
     if (!this.pointer) return;
     const near = this._near(this.pointer);
-    if (near) ink.mark(context, view, [this.to[2 * near.index], this.to[2 * near.index + 1]], inks.text, inks.card, 6, ratio);
+    if (near)
+      ink.mark(context, view, [this.to[2 * near.index], this.to[2 * near.index + 1]], inks.text, inks.card, 6, ratio);
     ink.crosshair(context, ...this.pointer, inks.text, inks.card, ratio);
   }
 

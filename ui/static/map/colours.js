@@ -6,7 +6,18 @@ const CLASSES = {
   dark: ["#655be8", "#e89e8f", "#2a9ad2", "#d2638c", "#b4c5ff", "#9e9c1e", "#993f9c", "#a1eecb", "#9a5d27", "#dde22b"],
 };
 /** viridis without its palest end, which the light ground would swallow; on a dark ground without its darkest. */
-const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
+const VIRIDIS = [
+  "#440154",
+  "#482878",
+  "#3e4989",
+  "#31688e",
+  "#26828e",
+  "#1f9e89",
+  "#35b779",
+  "#6ece58",
+  "#b5de2b",
+  "#fde725",
+];
 const ENDS = { light: [0, 0.88], dark: [0.18, 1] };
 export const FAINT = { light: "#d3cec3", dark: "#3a3e47" };
 export const STEPS = 256;
@@ -73,11 +84,28 @@ export function colouring(codes, by, tone, bits = false) {
     };
   }
   const { values, title, unit } = quantity(codes, by, bits);
-  if (!values) return { kinds: new Uint8Array(header.n), palette: [tone === "dark" ? "#8ab8dd" : "#2c5f8a"], classes: null, range: null, title: "", unit: "" };
+  if (!values)
+    return {
+      kinds: new Uint8Array(header.n),
+      palette: [tone === "dark" ? "#8ab8dd" : "#2c5f8a"],
+      classes: null,
+      range: null,
+      title: "",
+      unit: "",
+    };
   const range = rampRange(values);
   const scale = (STEPS - 1) / (range.high - range.low);
-  const kinds = Uint8Array.from(values, (v) => Math.min(STEPS - 1, Math.max(0, Math.round((v - range.low) * scale) || 0)));
-  return { kinds, palette: Array.from({ length: STEPS }, (_, i) => rampColour(i / (STEPS - 1), tone)), classes: null, range, title, unit };
+  const kinds = Uint8Array.from(values, (v) =>
+    Math.min(STEPS - 1, Math.max(0, Math.round((v - range.low) * scale) || 0)),
+  );
+  return {
+    kinds,
+    palette: Array.from({ length: STEPS }, (_, i) => rampColour(i / (STEPS - 1), tone)),
+    classes: null,
+    range,
+    title,
+    unit,
+  };
 }
 
 /** The numbers behind a ramp; values null for what the codes do not have. */

@@ -14,8 +14,22 @@ export function assemble(map, root) {
     event.preventDefault();
     map.arrive.take(event.dataTransfer.files[0]);
   });
-  const keys = element("p", { className: "er-note keys", text: "Keys on the map: arrows move the pointer, Shift and arrows the map, + and − zoom, 0 shows all, Enter chooses, space sets the corners of a box, Escape clears." });
-  const left = element("div", { className: "left" }, map.controls.bar, map.fitLine.box, stage, map.legend.box, map.controls.below, map.problem, map.note, keys);
+  const keys = element("p", {
+    className: "er-note keys",
+    text: "Keys on the map: arrows move the pointer, Shift and arrows the map, + and − zoom, 0 shows all, Enter chooses, space sets the corners of a box, Escape clears.",
+  });
+  const left = element(
+    "div",
+    { className: "left" },
+    map.controls.bar,
+    map.fitLine.box,
+    stage,
+    map.legend.box,
+    map.controls.below,
+    map.problem,
+    map.note,
+    keys,
+  );
   const right = element("div", { className: "right" }, map.side.box, map.sheet.box, map.selection.box, map.arrive.box);
   root.append(element("div", { className: "map" }, left, right));
 }

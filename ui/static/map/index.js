@@ -8,7 +8,12 @@ export class PlaceIndex {
     this.n = n;
     this.bounds = bounds;
     const { left, right, bottom, top } = bounds;
-    this.cell = Math.max((right - left) / 512, (top - bottom) / 512, Math.sqrt(((right - left) * (top - bottom) * 3) / Math.max(1, n))) || 1;
+    this.cell =
+      Math.max(
+        (right - left) / 512,
+        (top - bottom) / 512,
+        Math.sqrt(((right - left) * (top - bottom) * 3) / Math.max(1, n)),
+      ) || 1;
     this.columns = Math.max(1, Math.ceil((right - left) / this.cell));
     this.rows = Math.max(1, Math.ceil((top - bottom) / this.cell));
     const cells = new Uint32Array(n);

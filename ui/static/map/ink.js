@@ -93,7 +93,15 @@ export function ellipse(context, view, [x, y], { major, minor, angle }, colour, 
   for (const sigma of [1, 2]) {
     context.globalAlpha = sigma === 1 ? 1 : 0.45;
     context.beginPath();
-    context.ellipse(view.toX(x), view.toY(y), sigma * major * view.scale, sigma * minor * view.scale, -angle, 0, 2 * Math.PI);
+    context.ellipse(
+      view.toX(x),
+      view.toY(y),
+      sigma * major * view.scale,
+      sigma * minor * view.scale,
+      -angle,
+      0,
+      2 * Math.PI,
+    );
     context.stroke();
   }
   context.globalAlpha = 1;
@@ -113,7 +121,10 @@ function cross(context, px, py, arm) {
 /** A ring around a place; `ground` keeps it apart from the points beneath. */
 export function mark(context, view, [x, y], colour, ground, radius, ratio) {
   context.save();
-  for (const [width, stroke] of [[4.5, ground], [2, colour]]) {
+  for (const [width, stroke] of [
+    [4.5, ground],
+    [2, colour],
+  ]) {
     context.lineWidth = width * ratio;
     context.strokeStyle = stroke;
     context.beginPath();
@@ -137,7 +148,10 @@ export function dot(context, view, place, colour, ground, ratio) {
 /** Where the pointer is. */
 export function crosshair(context, px, py, colour, ground, ratio) {
   context.save();
-  for (const [width, stroke] of [[3.5, ground], [1.5, colour]]) {
+  for (const [width, stroke] of [
+    [3.5, ground],
+    [1.5, colour],
+  ]) {
     context.lineWidth = width * ratio;
     context.strokeStyle = stroke;
     cross(context, px, py, 7 * ratio);
@@ -150,7 +164,9 @@ export function outline(context, view, shape, colour, ratio) {
   if (!shape || shape.length < 2) return;
   context.save();
   context.beginPath();
-  shape.forEach(([x, y], i) => (i ? context.lineTo(view.toX(x), view.toY(y)) : context.moveTo(view.toX(x), view.toY(y))));
+  shape.forEach(([x, y], i) =>
+    i ? context.lineTo(view.toX(x), view.toY(y)) : context.moveTo(view.toX(x), view.toY(y)),
+  );
   context.closePath();
   context.fillStyle = context.strokeStyle = colour;
   context.globalAlpha = 0.08;
@@ -169,7 +185,10 @@ export function names(context, view, labels, { text, card, font }, ratio) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
-  for (const { name, place: [x, y] } of labels) {
+  for (const {
+    name,
+    place: [x, y],
+  } of labels) {
     const [px, py] = [view.toX(x), view.toY(y)];
     if (px < 0 || py < 0 || px > view.width || py > view.height) continue;
     context.strokeStyle = card;

@@ -7,7 +7,12 @@ const ZOOM = 1.35;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** The corners of a box from one corner to the other. */
-export const corners = ([ax, ay], [bx, by]) => [[ax, ay], [bx, ay], [bx, by], [ax, by]];
+export const corners = ([ax, ay], [bx, by]) => [
+  [ax, ay],
+  [bx, ay],
+  [bx, by],
+  [ax, by],
+];
 
 /**
  * `on`: hover(px, py) or hover(null), pan(dx, dy), zoom(px, py, factor), choose(px, py), shape(points or null, done),
@@ -16,7 +21,8 @@ export const corners = ([ax, ay], [bx, by]) => [[ax, ay], [bx, ay], [bx, by], [a
 export class Input {
   constructor(stage, on) {
     Object.assign(this, { stage, on, mode: "pan", pointers: new Map(), shape: null, cursor: null, anchor: null });
-    const listen = (name, handle, options) => stage.addEventListener(name, (event) => handle.call(this, event), options);
+    const listen = (name, handle, options) =>
+      stage.addEventListener(name, (event) => handle.call(this, event), options);
     listen("pointerdown", this._down);
     listen("pointermove", this._move);
     listen("pointerup", this._up);
@@ -100,7 +106,10 @@ export class Input {
   _wheel(event) {
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 32 : 1;
-    this.on.zoom(...this._at(event), Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * (event.ctrlKey ? 0.008 : 0.0018)));
+    this.on.zoom(
+      ...this._at(event),
+      Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * (event.ctrlKey ? 0.008 : 0.0018)),
+    );
   }
 
   _key(event) {

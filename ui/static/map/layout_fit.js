@@ -13,8 +13,12 @@ export function readLayout(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const status = JSON.parse(text.decode(bytes.subarray(4, 4 + length)));
   const at = 4 + length;
-  if (at > bytes.length || (bytes.length - at) % 8) throw new RangeError("the layout does not hold what its header says");
-  return { status, places: status.places ? new Float32Array(bytes.buffer, bytes.byteOffset + at, (bytes.length - at) / 4) : null };
+  if (at > bytes.length || (bytes.length - at) % 8)
+    throw new RangeError("the layout does not hold what its header says");
+  return {
+    status,
+    places: status.places ? new Float32Array(bytes.buffer, bytes.byteOffset + at, (bytes.length - at) / 4) : null,
+  };
 }
 
 /** Follows one fit. `heard(status, places)`: places null where they are the same as before; `failed(sentence)`. */

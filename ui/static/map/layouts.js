@@ -33,7 +33,13 @@ export class LinearLayout {
   /** From the server's PCA. */
   static pca({ mean, components }, bits = false) {
     const offset = components.map((row) => -row.reduce((sum, value, d) => sum + value * mean[d], 0));
-    return new LinearLayout({ rows: components, offset, base: Float64Array.from(mean), axes: ["first component", "second component"], bits });
+    return new LinearLayout({
+      rows: components,
+      offset,
+      base: Float64Array.from(mean),
+      axes: ["first component", "second component"],
+      bits,
+    });
   }
 
   place(z) {
@@ -45,7 +51,11 @@ export class LinearLayout {
   }
 
   places(loc) {
-    const { k, rows: [first, second], offset } = this;
+    const {
+      k,
+      rows: [first, second],
+      offset,
+    } = this;
     const n = loc.length / k;
     const xy = new Float32Array(2 * n);
     for (let i = 0, at = 0; i < n; i++, at += k) {
@@ -85,7 +95,10 @@ export class LinearLayout {
    * diagonal's logarithms (log_variance) or in whole (covariance, k·k numbers).
    */
   ellipse({ log_variance: logVariance, covariance }) {
-    const { k, rows: [first, second] } = this;
+    const {
+      k,
+      rows: [first, second],
+    } = this;
     let [xx, xy, yy] = [0, 0, 0];
     for (let d = 0; d < k; d++) {
       for (let e = covariance ? 0 : d; e < (covariance ? k : d + 1); e++) {

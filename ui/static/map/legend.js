@@ -33,11 +33,19 @@ export class Legend {
 
   _classes(classes, palette) {
     this.box.setAttribute("role", "group");
-    this.box.setAttribute("aria-label", "Labels; a press shows one alone, with others pressed too they are shown together");
+    this.box.setAttribute(
+      "aria-label",
+      "Labels; a press shows one alone, with others pressed too they are shown together",
+    );
     this.buttons = classes.map(({ index, name, count }) => {
       const dot = element("span", { className: "dot" });
       dot.style.background = palette[index];
-      const made = element("button", { type: "button", className: "class", "aria-pressed": "false", title: `${whole(count)} images` }, dot, name);
+      const made = element(
+        "button",
+        { type: "button", className: "class", "aria-pressed": "false", title: `${whole(count)} images` },
+        dot,
+        name,
+      );
       made.addEventListener("click", () => this._toggle(index));
       return made;
     });
@@ -67,6 +75,10 @@ export class Legend {
     bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
     this.box.setAttribute("role", "img");
     this.box.setAttribute("aria-label", `Colour: ${title} from ${nats(low)} to ${nats(high)} ${unit}`);
-    this.box.append(element("span", { text: `≤ ${nats(low)}` }), bar, element("span", { text: `≥ ${nats(high)} ${unit}` }));
+    this.box.append(
+      element("span", { text: `≤ ${nats(low)}` }),
+      bar,
+      element("span", { text: `≥ ${nats(high)} ${unit}` }),
+    );
   }
 }

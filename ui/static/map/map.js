@@ -53,13 +53,19 @@ class LatentMap {
       problem: (sentence) => (this.problem.textContent = sentence),
     });
     this.fitLine = new FitLine({ start: () => this._again(), stop: () => this._ask("stop") });
-    this.legend = new Legend({ isolate: (classes) => this._isolate(classes), pick: () => this._select(allowedOf(Uint32Array.from(this.isolated.keys()), this.isolated)) });
+    this.legend = new Legend({
+      isolate: (classes) => this._isolate(classes),
+      pick: () => this._select(allowedOf(Uint32Array.from(this.isolated.keys()), this.isolated)),
+    });
     this.side = new Side();
     this.side.stats = this.canvas.stats;
     this.canvas.stats.decodes = 0;
     this.selection = new Selection({ clear: () => this._select(null), choose: (index) => this._choose(index) });
     this.own = new OwnPicture({ encode: (blob, drawn) => this._send(blob, drawn), changed: () => this._rearrive() });
-    this.arrive = new Arrive({ send: (blob, drawn) => this._send(blob, drawn), landed: (answer) => this._landed(answer) });
+    this.arrive = new Arrive({
+      send: (blob, drawn) => this._send(blob, drawn),
+      landed: (answer) => this._landed(answer),
+    });
     this.sheet = new PlaneSheet({ point: (x, y) => this.canvas.point(x, y) });
     assemble(this, root);
   }
@@ -73,7 +79,8 @@ class LatentMap {
 
   update(data, component) {
     this.component = component;
-    const moved = this.data && !sameView(data.view, this.data.view) && !this.told.some((view) => sameView(view, data.view));
+    const moved =
+      this.data && !sameView(data.view, this.data.view) && !this.told.some((view) => sameView(view, data.view));
     const other = data.run !== this.data?.run || data.k !== this.data?.k;
     this.data = data;
     this.problem.textContent = data.problem ?? "";
@@ -88,7 +95,16 @@ class LatentMap {
     this.source.close();
     this.decoder?.close();
     this.bits = this.data.support === "binary";
-    Object.assign(this, { codes: null, layout: null, shown: null, chosen: null, inside: null, indices: null, sha: null, others: "0" });
+    Object.assign(this, {
+      codes: null,
+      layout: null,
+      shown: null,
+      chosen: null,
+      inside: null,
+      indices: null,
+      sha: null,
+      others: "0",
+    });
     this.view = { ...this.data.view };
     this.told = [this.view];
     this.waiting.hidden = false;
@@ -104,7 +120,14 @@ class LatentMap {
   _controls() {
     const { methods, k } = this.data;
     const parts = this.codes?.header.parts ?? [this.view.part];
-    this.controls.show({ methods, parts, k, bits: this.bits, view: { ...this.view, others: this.others }, codes: this.codes });
+    this.controls.show({
+      methods,
+      parts,
+      k,
+      bits: this.bits,
+      view: { ...this.view, others: this.others },
+      codes: this.codes,
+    });
   }
 
   /** A decoder, a newer one, or a problem. */
@@ -140,7 +163,10 @@ class LatentMap {
   }
 
   async _load() {
-    const { sha, view: { part } } = this;
+    const {
+      sha,
+      view: { part },
+    } = this;
     const call = (this.call = (this.call ?? 0) + 1);
     try {
       const codes = await loadCodes(this.data.run, sha, part);
@@ -203,8 +229,13 @@ class LatentMap {
   }
 
   _base() {
-    const { loc, header: { k } } = this.codes;
-    return this.others === "chosen" && this.chosen !== null ? Float64Array.from(loc.subarray(this.chosen * k, this.chosen * k + k)) : new Float64Array(k);
+    const {
+      loc,
+      header: { k },
+    } = this.codes;
+    return this.others === "chosen" && this.chosen !== null
+      ? Float64Array.from(loc.subarray(this.chosen * k, this.chosen * k + k))
+      : new Float64Array(k);
   }
 
   _place(layout, { fit, glide = true, method = this.view.method }) {
@@ -235,7 +266,10 @@ class LatentMap {
   /** Before the pointer has been anywhere: what the prior's mean decodes to. */
   _begin() {
     const z = new Float64Array(this.codes.header.k);
-    this._decode(z, this.bits ? `The code ${writeBits(z)}. Move over the map.` : "z = 0, the prior’s mean. Move over the map.");
+    this._decode(
+      z,
+      this.bits ? `The code ${writeBits(z)}. Move over the map.` : "z = 0, the prior’s mean. Move over the map.",
+    );
   }
 
   /** How far a fit is; null: this map needs none. */
@@ -243,7 +277,8 @@ class LatentMap {
     if (status && this.layout) this._rearrive();
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
-    else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, TITLES[this.view.method], outdated);
+    else if (status.state !== "absent" || this.data.problem)
+      this.fitLine.show(status, TITLES[this.view.method], outdated);
   }
 
   /** Compute it once more: of the newest weights, where those of the map are older. */
@@ -267,7 +302,10 @@ class LatentMap {
     this.side.nearest(at.near?.index);
     const z = this.layout.code(at.x, at.y);
     if (!z) return;
-    const place = this.layout.exact && this.view.method !== "pca" ? "" : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
+    const place =
+      this.layout.exact && this.view.method !== "pca"
+        ? ""
+        : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
     this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
     this.pointed = true;
   }
@@ -281,7 +319,13 @@ class LatentMap {
 
   /** The spread of the chosen's posterior: it came with the codes, or the server tells it, or there is none. */
   async _spread() {
-    const { codes, codesSha, chosen, canvas, view: { part } } = this;
+    const {
+      codes,
+      codesSha,
+      chosen,
+      canvas,
+      view: { part },
+    } = this;
     canvas.spread = null;
     if (chosen === null || this.bits || !codes) return;
     const spread = await spreadOf(this.data.run, codesSha, part, codes, chosen);
@@ -293,11 +337,21 @@ class LatentMap {
     this.canvas.chosen = index ?? -1;
     this._spread();
     if (index === null || !this.codes) return;
-    const { loc, header: { k } } = this.codes;
+    const {
+      loc,
+      header: { k },
+    } = this.codes;
     const z = loc.subarray(index * k, index * k + k);
     this.side.nearest(index);
-    this._decode(z, `z = ${this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`} of ${imageName(this.codes, index)}`, false);
-    this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to ${imageName(this.codes, index)} in latent space`);
+    this._decode(
+      z,
+      `z = ${this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`} of ${imageName(this.codes, index)}`,
+      false,
+    );
+    this.side.neighbours(
+      latentNearest(loc, k, z, NEIGHBOURS, index),
+      `Nearest to ${imageName(this.codes, index)} in latent space`,
+    );
     if (this.view.method === "dims" && this.others === "chosen") this._layout(false);
   }
 
@@ -336,7 +390,12 @@ class LatentMap {
     const { inside, legend } = this;
     this.indices = allowedOf(inside, this.isolated);
     if (!inside) this.selection.clear();
-    else this.selection.show(this.indices, (name) => legend.colourOf(name), aboutIsolated(legend.names(), this.indices.length, inside.length));
+    else
+      this.selection.show(
+        this.indices,
+        (name) => legend.colourOf(name),
+        aboutIsolated(legend.names(), this.indices.length, inside.length),
+      );
     this._focus();
   }
 
@@ -355,14 +414,27 @@ class LatentMap {
   async _send(blob, drawn) {
     if (!this.codes || !this.layout) throw new Error("The codes are not there yet.");
     const of = this._map();
-    return { ...await encode(encodeAddress(this.data.run, of, drawn), blob), of, blob, drawn };
+    return { ...(await encode(encodeAddress(this.data.run, of, drawn), blob)), of, blob, drawn };
   }
 
   /** The map that is shown, as map_own.js takes it. */
   _map() {
-    const { layout, layoutOf, sha, source: { asked, status }, view: { part } } = this;
+    const {
+      layout,
+      layoutOf,
+      sha,
+      source: { asked, status },
+      view: { part },
+    } = this;
     if (!FITTED.has(layoutOf)) return { layout, sha, part, method: null };
-    return { layout, sha, part: asked.part, method: asked.method, finished: status?.state === "finished", fitSha: asked.sha };
+    return {
+      layout,
+      sha,
+      part: asked.part,
+      method: asked.method,
+      finished: status?.state === "finished",
+      fitSha: asked.sha,
+    };
   }
 
   _landed(answer) {
@@ -389,10 +461,28 @@ class LatentMap {
   }
 
   _words() {
-    const { view, codes, chosen, others, source: { plane } } = this;
+    const {
+      view,
+      codes,
+      chosen,
+      others,
+      source: { plane },
+    } = this;
     const { shade, tiles } = this.canvas;
-    this.note.textContent = aboutLayout({ view, source: codes.header.source, k: codes.header.k, plane, bits: this.bits, base: others === "chosen" && chosen !== null ? imageName(codes, chosen) : null, shaded: shade.on, beneath: tiles.kind });
-    this.canvas.stage.setAttribute("aria-label", `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`);
+    this.note.textContent = aboutLayout({
+      view,
+      source: codes.header.source,
+      k: codes.header.k,
+      plane,
+      bits: this.bits,
+      base: others === "chosen" && chosen !== null ? imageName(codes, chosen) : null,
+      shaded: shade.on,
+      beneath: tiles.kind,
+    });
+    this.canvas.stage.setAttribute(
+      "aria-label",
+      `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`,
+    );
   }
 }
 

@@ -19,7 +19,12 @@ export function placeOn({ z, rate, place, of, stale }, { layout, part, method, f
 /** Whether the server could say more for this map than it was asked. */
 export function outOfDate({ of }, { sha, part, method, finished, fitSha }) {
   if (of.sha !== sha) return true;
-  return Boolean(method) && finished && fitSha === sha && !(of.method === method && of.part === part && of.finished && of.fitSha === fitSha);
+  return (
+    Boolean(method) &&
+    finished &&
+    fitSha === sha &&
+    !(of.method === method && of.part === part && of.finished && of.fitSha === fitSha)
+  );
 }
 
 /** Why it has no place on this map, a sentence. */
@@ -27,7 +32,9 @@ export function whyNowhere({ lost }, { sha, finished, fitSha }, asking = false) 
   if (asking) return "Its place on this map is being looked up.";
   if (lost) return `It has no mark on this map: ${lost}`;
   if (!finished) return "This map is not finished yet, so it has no mark on it.";
-  return fitSha === sha ? "This map cannot place it, so it has no mark." : "This map is of older weights, so it has no mark on it.";
+  return fitSha === sha
+    ? "This map cannot place it, so it has no mark."
+    : "This map is of older weights, so it has no mark on it.";
 }
 
 export class OwnPicture {
@@ -61,7 +68,13 @@ export class OwnPicture {
     try {
       newer = await this.on.encode(picture.blob, picture.drawn);
     } catch (error) {
-      newer = { ...picture, of: map, place: null, lost: error.message, stale: picture.stale || picture.of.sha !== map.sha };
+      newer = {
+        ...picture,
+        of: map,
+        place: null,
+        lost: error.message,
+        stale: picture.stale || picture.of.sha !== map.sha,
+      };
     }
     if (call !== this.calls) return;
     this.asking = null;

@@ -1,7 +1,8 @@
 // Many points into the bytes of an image. One pass over typed arrays; no canvas calls per point.
 
 /** Radius in screen pixels for points of which about `seen` are in the frame. */
-export const radiusFor = (seen, ratio = 1) => ratio * Math.min(4.5, Math.max(0.5, 2.1 * (10_000 / Math.max(1, seen)) ** 0.26));
+export const radiusFor = (seen, ratio = 1) =>
+  ratio * Math.min(4.5, Math.max(0.5, 2.1 * (10_000 / Math.max(1, seen)) ** 0.26));
 
 /** The disc of a point: offsets to its pixel and how much of each the disc covers, 0..256. */
 export function stamp(radius, stride) {
@@ -24,7 +25,9 @@ function over(under, colour, cover) {
   if (under === 0) return (colour | (Math.min(255, cover) << 24)) >>> 0;
   const rest = 256 - cover;
   const even = ((Math.imul(colour & 0xff00ff, cover) + Math.imul(under & 0xff00ff, rest)) >>> 8) & 0xff00ff;
-  const odd = ((Math.imul(((colour >>> 8) & 0xff) | 0xff0000, cover) + Math.imul((under >>> 8) & 0xff00ff, rest)) >>> 8) & 0xff00ff;
+  const odd =
+    ((Math.imul(((colour >>> 8) & 0xff) | 0xff0000, cover) + Math.imul((under >>> 8) & 0xff00ff, rest)) >>> 8) &
+    0xff00ff;
   return (even | (odd << 8)) >>> 0;
 }
 
@@ -33,7 +36,16 @@ function over(under, colour, cover) {
  * colour's index for each point; palette: 0xBBGGRR for each index; view: { scale, x, y } of the middle. `strength` of
  * 256: how opaque a point is. With `focus` (0 or 1 for each point) only the points of which it is `want` are drawn.
  */
-export function drawPoints(pixels, width, height, view, xy, kinds, palette, { radius, strength = 225, focus = null, want = 1 }) {
+export function drawPoints(
+  pixels,
+  width,
+  height,
+  view,
+  xy,
+  kinds,
+  palette,
+  { radius, strength = 225, focus = null, want = 1 },
+) {
   const ox = width / 2 - view.x * view.scale;
   const oy = height / 2 + view.y * view.scale;
   const { scale } = view;

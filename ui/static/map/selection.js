@@ -12,11 +12,14 @@ const MEANT = 4000; // images that the mean is taken over
 export function countLabels(indices, labels) {
   const counts = new Map();
   for (const index of indices) counts.set(labels[index], (counts.get(labels[index]) ?? 0) + 1);
-  return [...counts].map(([label, count]) => ({ label, count, share: count / indices.length })).sort((a, b) => b.count - a.count || a.label - b.label);
+  return [...counts]
+    .map(([label, count]) => ({ label, count, share: count / indices.length }))
+    .sort((a, b) => b.count - a.count || a.label - b.label);
 }
 
 /** Those of the indices whose point is allowed, 1 for each; all of them where nothing is said. */
-export const allowedOf = (indices, allowed) => (indices && allowed ? indices.filter((index) => allowed[index]) : indices);
+export const allowedOf = (indices, allowed) =>
+  indices && allowed ? indices.filter((index) => allowed[index]) : indices;
 
 /** About `most` of the indices, evenly spread over them. */
 export function spread(indices, most) {
@@ -37,7 +40,8 @@ export function placeNames(method, axes) {
 export function exportFile(kind, run, indices, codes, { xy, method, names }) {
   const { labels, header, rate, distortion, loc, rows: own } = codes;
   const number = (value) => Number(value.toPrecision(6));
-  const code = (i) => Object.fromEntries(Array.from({ length: header.k }, (_, d) => [`z${d}`, number(loc[i * header.k + d])]));
+  const code = (i) =>
+    Object.fromEntries(Array.from({ length: header.k }, (_, d) => [`z${d}`, number(loc[i * header.k + d])]));
   const rows = Array.from(indices, (i) => ({
     index: i,
     ...(own ? { row: own[i], row_of: header.rows_of } : {}),
@@ -50,11 +54,23 @@ export function exportFile(kind, run, indices, codes, { xy, method, names }) {
   }));
   const name = `${run}-${method}-${rows.length}-images.${kind}`;
   if (kind === "json") {
-    const about = { run, source: header.source, ...(own ? { rows_of: header.rows_of } : {}), map: { method, places: names } };
-    return { name, type: "application/json", text: JSON.stringify({ ...about, indices: Array.from(indices), images: rows }, null, 1) };
+    const about = {
+      run,
+      source: header.source,
+      ...(own ? { rows_of: header.rows_of } : {}),
+      map: { method, places: names },
+    };
+    return {
+      name,
+      type: "application/json",
+      text: JSON.stringify({ ...about, indices: Array.from(indices), images: rows }, null, 1),
+    };
   }
   const cell = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);
-  const lines = [["run", ...Object.keys(rows[0] ?? { index: 0 })], ...rows.map((row) => [run, ...Object.values(row)].map(cell))];
+  const lines = [
+    ["run", ...Object.keys(rows[0] ?? { index: 0 })],
+    ...rows.map((row) => [run, ...Object.values(row)].map(cell)),
+  ];
   return { name, type: "text/csv", text: `${lines.map((line) => line.join(",")).join("\n")}\n` };
 }
 
@@ -63,8 +79,17 @@ export class Selection {
   constructor(on) {
     this.on = on;
     this.title = element("h3", { className: "er-title", text: "Selection" });
-    this.hint = element("p", { className: "er-note", text: "Draw a lasso or a box on the map, or hold Shift and drag: its images, label counts and mean appear here." });
-    this.mean = element("canvas", { className: "mean", role: "img", width: 1, height: 1, "aria-label": "Mean image of the selection" });
+    this.hint = element("p", {
+      className: "er-note",
+      text: "Draw a lasso or a box on the map, or hold Shift and drag: its images, label counts and mean appear here.",
+    });
+    this.mean = element("canvas", {
+      className: "mean",
+      role: "img",
+      width: 1,
+      height: 1,
+      "aria-label": "Mean image of the selection",
+    });
     this.meanNote = element("figcaption", { text: "mean image" });
     this.counts = element("ul", { className: "counts" });
     this.sheet = element("div", { className: "images" });
@@ -73,14 +98,29 @@ export class Selection {
       made.addEventListener("click", act);
       return made;
     };
-    this.tools = element("div", { className: "row" },
+    this.tools = element(
+      "div",
+      { className: "row" },
       button("CSV", () => this._save("csv"), "Download the selection as CSV"),
       button("JSON", () => this._save("json"), "Download the selection as JSON"),
-      button("Clear", () => this.on.clear(), "Clear the selection"));
+      button("Clear", () => this.on.clear(), "Clear the selection"),
+    );
     this.only = element("p", { className: "er-note only", hidden: "" });
-    this.body = element("div", { className: "chosen", hidden: "" },
-      element("div", { className: "pair" }, element("figure", {}, this.mean, this.meanNote), this.counts), this.sheet, this.tools);
-    this.box = element("section", { className: "selection", "aria-live": "polite" }, this.title, this.only, this.hint, this.body);
+    this.body = element(
+      "div",
+      { className: "chosen", hidden: "" },
+      element("div", { className: "pair" }, element("figure", {}, this.mean, this.meanNote), this.counts),
+      this.sheet,
+      this.tools,
+    );
+    this.box = element(
+      "section",
+      { className: "selection", "aria-live": "polite" },
+      this.title,
+      this.only,
+      this.hint,
+      this.body,
+    );
   }
 
   start(run, codes, describe) {
@@ -113,25 +153,47 @@ export class Selection {
     const { labels, header } = this.codes;
     this.counts.hidden = !labels;
     if (!labels) return;
-    this.counts.replaceChildren(...countLabels(this.indices, labels).slice(0, 12).map(({ label, count, share }) => {
-      const bar = element("span", { className: "bar" });
-      bar.style.width = `${Math.max(1, 100 * share)}%`;
-      bar.style.background = colourOf(header.classes?.[label] ?? String(label));
-      return element("li", {}, element("span", { className: "name", text: header.classes?.[label] ?? String(label) }),
-        element("span", { className: "room" }, bar), element("span", { className: "value", text: `${whole(count)} · ${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %` }));
-    }));
+    this.counts.replaceChildren(
+      ...countLabels(this.indices, labels)
+        .slice(0, 12)
+        .map(({ label, count, share }) => {
+          const bar = element("span", { className: "bar" });
+          bar.style.width = `${Math.max(1, 100 * share)}%`;
+          bar.style.background = colourOf(header.classes?.[label] ?? String(label));
+          return element(
+            "li",
+            {},
+            element("span", { className: "name", text: header.classes?.[label] ?? String(label) }),
+            element("span", { className: "room" }, bar),
+            element("span", {
+              className: "value",
+              text: `${whole(count)} · ${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`,
+            }),
+          );
+        }),
+    );
   }
 
   _fill() {
     const some = spread(this.indices, SHOWN);
-    this.sheet.replaceChildren(...some.map((index) => {
-      const canvas = element("canvas", { width: 1, height: 1, "aria-hidden": "true" });
-      const tile = element("button", { type: "button", className: "tile", title: this.describe(index), "aria-label": this.describe(index) }, canvas);
-      tile.addEventListener("click", () => this.on.choose(index));
-      this.codes.image(index).then((bytes) => paint(canvas, bytes, this.codes.header)).catch(() => {});
-      return tile;
-    }));
-    this.sheet.dataset.more = this.indices.length > some.length ? `${some.length} of ${whole(this.indices.length)} shown` : "";
+    this.sheet.replaceChildren(
+      ...some.map((index) => {
+        const canvas = element("canvas", { width: 1, height: 1, "aria-hidden": "true" });
+        const tile = element(
+          "button",
+          { type: "button", className: "tile", title: this.describe(index), "aria-label": this.describe(index) },
+          canvas,
+        );
+        tile.addEventListener("click", () => this.on.choose(index));
+        this.codes
+          .image(index)
+          .then((bytes) => paint(canvas, bytes, this.codes.header))
+          .catch(() => {});
+        return tile;
+      }),
+    );
+    this.sheet.dataset.more =
+      this.indices.length > some.length ? `${some.length} of ${whole(this.indices.length)} shown` : "";
   }
 
   async _average() {
@@ -147,7 +209,11 @@ export class Selection {
       return;
     }
     if (indices !== this.indices) return;
-    paint(this.mean, Uint8Array.from(sum, (value) => Math.round(value / some.length)), codes.header);
+    paint(
+      this.mean,
+      Uint8Array.from(sum, (value) => Math.round(value / some.length)),
+      codes.header,
+    );
     this.meanNote.textContent = some.length < indices.length ? `mean of ${whole(some.length)} of them` : "mean image";
   }
 

@@ -53,7 +53,13 @@ export class Shade {
     if (this.bounds) {
       const { left, right, bottom, top } = this.bounds;
       context.imageSmoothingEnabled = true;
-      context.drawImage(this.canvas, view.toX(left), view.toY(top), (right - left) * view.scale, (top - bottom) * view.scale);
+      context.drawImage(
+        this.canvas,
+        view.toX(left),
+        view.toY(top),
+        (right - left) * view.scale,
+        (top - bottom) * view.scale,
+      );
     }
     if (this.next && !moving) this._compute();
   }
@@ -64,7 +70,10 @@ export class Shade {
     this.gap ??= typicalGap(this.loc, this.k, 120);
     if (!next.data) {
       const cell = Math.max(next.width, next.height) / PASSES[next.pass];
-      next.data = new ImageData(Math.max(1, Math.round(next.width / cell)), Math.max(1, Math.round(next.height / cell)));
+      next.data = new ImageData(
+        Math.max(1, Math.round(next.width / cell)),
+        Math.max(1, Math.round(next.height / cell)),
+      );
     }
     while (next.row < next.data.height) {
       this._row(next);
@@ -78,7 +87,11 @@ export class Shade {
   }
 
   _row(next) {
-    const { bounds: { left, right, bottom, top }, data: { data, width, height }, row } = next;
+    const {
+      bounds: { left, right, bottom, top },
+      data: { data, width, height },
+      row,
+    } = next;
     const ink = next.tone === "dark" ? [0, 0, 0, 105] : [128, 120, 104, 44];
     const y = top - ((row + 0.5) / height) * (top - bottom);
     let near = { index: 0 };

@@ -20,15 +20,31 @@ export class PlaneSheet {
   constructor(on) {
     this.on = on;
     this.at = [COUNT >> 1, COUNT >> 1];
-    this.canvas = element("canvas", { tabindex: "0", role: "img", width: 1, height: 1, "aria-label": "The decoded plane at the prior's quantiles; arrows move over it" });
-    this.box = element("section", { className: "plane-sheet" },
-      element("h3", { className: "er-title", text: "The decoded plane" }), this.canvas,
-      element("p", { className: "er-note", text: "Means of p(x|z) at the prior’s quantiles: every picture stands for the same share of its mass." }));
+    this.canvas = element("canvas", {
+      tabindex: "0",
+      role: "img",
+      width: 1,
+      height: 1,
+      "aria-label": "The decoded plane at the prior's quantiles; arrows move over it",
+    });
+    this.box = element(
+      "section",
+      { className: "plane-sheet" },
+      element("h3", { className: "er-title", text: "The decoded plane" }),
+      this.canvas,
+      element("p", {
+        className: "er-note",
+        text: "Means of p(x|z) at the prior’s quantiles: every picture stands for the same share of its mass.",
+      }),
+    );
     this.canvas.addEventListener("pointermove", (event) => {
       const { left, top, width, height } = this.canvas.getBoundingClientRect();
       if (!this.shape) return;
       const { shape, gap } = this;
-      this._point(pictureAt((event.clientX - left) / width, shape.width, gap), pictureAt((event.clientY - top) / height, shape.height, gap));
+      this._point(
+        pictureAt((event.clientX - left) / width, shape.width, gap),
+        pictureAt((event.clientY - top) / height, shape.height, gap),
+      );
     });
     this.canvas.addEventListener("keydown", (event) => {
       const [dx, dy] = MOVES[event.key] ?? [];
@@ -50,15 +66,22 @@ export class PlaneSheet {
     const { shape } = decoder;
     if (!shape) return; // drawn when the model is there
     const xs = new Map();
-    this.tiles = quantileTiles(layout.priorCentre, COUNT).map((tile) => ({ ...tile, z: Float64Array.from(layout.code(tile.x, tile.y)) }));
+    this.tiles = quantileTiles(layout.priorCentre, COUNT).map((tile) => ({
+      ...tile,
+      z: Float64Array.from(layout.code(tile.x, tile.y)),
+    }));
     for (const x of [...new Set(this.tiles.map((tile) => tile.x))].sort((a, b) => a - b)) xs.set(x, xs.size);
     const ys = [...new Set(this.tiles.map((tile) => tile.y))].sort((a, b) => b - a);
     for (const tile of this.tiles) Object.assign(tile, { column: xs.get(tile.x), row: ys.indexOf(tile.y) });
     const gap = gapFor(shape.width);
     Object.assign(this, { shape, gap });
-    Object.assign(this.canvas, { width: COUNT * (shape.width + gap) - gap, height: COUNT * (shape.height + gap) - gap });
+    Object.assign(this.canvas, {
+      width: COUNT * (shape.width + gap) - gap,
+      height: COUNT * (shape.height + gap) - gap,
+    });
     const context = this.canvas.getContext("2d");
-    const put = (image, { column, row }) => context.putImageData(image, column * (shape.width + gap), row * (shape.height + gap));
+    const put = (image, { column, row }) =>
+      context.putImageData(image, column * (shape.width + gap), row * (shape.height + gap));
     let until = performance.now() + BUDGET;
     for (let i = 0; i < this.tiles.length; i++) {
       if (performance.now() > until) {

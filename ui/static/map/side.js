@@ -40,10 +40,16 @@ export class Side {
     this.problem = element("p", { className: "er-note problem", role: "status" });
     this.realBox = element("div", { className: "real", hidden: "" }, this.real, this.realNote);
     const words = element("div", { className: "words" }, this.where, this.realBox);
-    this.box = element("section", { className: "under-pointer" },
+    this.box = element(
+      "section",
+      { className: "under-pointer" },
       element("h3", { className: "er-title", text: "Under the pointer" }),
       element("div", { className: "pair" }, element("div", { className: "screen" }, this.image), words),
-      this.problem, this.stripTitle, this.strip, this.how);
+      this.problem,
+      this.stripTitle,
+      this.strip,
+      this.how,
+    );
     this.stats = { decodes: 0 };
   }
 
@@ -61,7 +67,8 @@ export class Side {
     if (image instanceof Promise) image = await image;
     if (!image) return;
     const { canvas } = this.image.getContext("2d");
-    if (canvas.width !== image.width || canvas.height !== image.height) Object.assign(canvas, { width: image.width, height: image.height });
+    if (canvas.width !== image.width || canvas.height !== image.height)
+      Object.assign(canvas, { width: image.width, height: image.height });
     canvas.getContext("2d").putImageData(image, 0, 0);
     this.stats.decodes += 1;
     this.image.setAttribute("aria-label", `Decoded image at ${words}`);
@@ -105,16 +112,20 @@ export class Side {
     const { classes } = codes.header;
     while (this.strip.children.length > found.length) this.strip.lastChild.remove();
     while (this.strip.children.length < found.length) {
-      this.strip.append(element("figure", {}, element("canvas", { role: "img", width: 1, height: 1 }), element("figcaption")));
+      this.strip.append(
+        element("figure", {}, element("canvas", { role: "img", width: 1, height: 1 }), element("figcaption")),
+      );
     }
     found.forEach(({ index, distance }, i) => {
       const figure = this.strip.children[i];
-      const label = codes.labels ? classes?.[codes.labels[index]] ?? String(codes.labels[index]) : "";
+      const label = codes.labels ? (classes?.[codes.labels[index]] ?? String(codes.labels[index])) : "";
       figure.title = `${this.describe(index)} · ${distance.toFixed(2)} away in latent space`;
       figure.lastChild.textContent = label;
       this._show(figure.firstChild, index);
     });
-    const reach = found.length ? `, ${found[0].distance.toFixed(2)} to ${found[found.length - 1].distance.toFixed(2)} away` : "";
+    const reach = found.length
+      ? `, ${found[0].distance.toFixed(2)} to ${found[found.length - 1].distance.toFixed(2)} away`
+      : "";
     this.stripTitle.textContent = `${title}${reach}`;
   }
 }

@@ -11,7 +11,9 @@ const text = new TextDecoder();
 export async function spreadOf(run, sha, part, { logVariance, header: { k } }, index) {
   if (logVariance) return { log_variance: logVariance.subarray(index * k, index * k + k) };
   try {
-    const spread = JSON.parse(text.decode(await fetchBytes(`runs/${encodeURIComponent(run)}/posterior/${sha}?part=${part}&index=${index}`)));
+    const spread = JSON.parse(
+      text.decode(await fetchBytes(`runs/${encodeURIComponent(run)}/posterior/${sha}?part=${part}&index=${index}`)),
+    );
     return spread.covariance ? spread : null;
   } catch {
     return null;
@@ -89,19 +91,23 @@ export class LayoutSource {
     Object.assign(this, { codes, places: null, status: null, outdated: false });
     this.followed = [asked.run, asked.part, asked.method].join();
     this.asked = asked;
-    this.fit = new Fit(asked, {
-      heard: (status, places) => {
-        if (places?.length === 2 * codes.header.n && (status.iteration > 0 || status.state === "finished")) {
-          this._put(places, { fit: shown === 0 || !this.on.touched() });
-          shown += 1;
-        }
-        this.status = status;
-        this.on.status(status, this.outdated);
-        if (status.state !== "absent" || started) return;
-        started = true;
-        this.on.start();
+    this.fit = new Fit(
+      asked,
+      {
+        heard: (status, places) => {
+          if (places?.length === 2 * codes.header.n && (status.iteration > 0 || status.state === "finished")) {
+            this._put(places, { fit: shown === 0 || !this.on.touched() });
+            shown += 1;
+          }
+          this.status = status;
+          this.on.status(status, this.outdated);
+          if (status.state !== "absent" || started) return;
+          started = true;
+          this.on.start();
+        },
+        failed: (sentence) => this.on.problem(sentence),
       },
-      failed: (sentence) => this.on.problem(sentence),
-    }, this.fetch);
+      this.fetch,
+    );
   }
 }

@@ -30,7 +30,9 @@ export async function fetchBytes(address) {
   }
   if (!answer.ok) {
     const sentence = await answer.text().catch(() => "");
-    throw Object.assign(new CodesError(sentence.slice(0, 400) || `The server answered ${answer.status}.`), { status: answer.status });
+    throw Object.assign(new CodesError(sentence.slice(0, 400) || `The server answered ${answer.status}.`), {
+      status: answer.status,
+    });
   }
   return new Uint8Array(await answer.arrayBuffer());
 }

@@ -115,7 +115,7 @@ export class History {
     }
     this.latest = record;
     this.marginal = !Array.isArray(train.rate_per_dim) && Array.isArray(train.marginal_rate_per_dim);
-    this.ratePerDim = this.marginal ? train.marginal_rate_per_dim : train.rate_per_dim ?? null;
+    this.ratePerDim = this.marginal ? train.marginal_rate_per_dim : (train.rate_per_dim ?? null);
     if (this.ratePerDim) this.highestRate = Math.max(this.highestRate, ...this.ratePerDim);
     if (Number.isFinite(train.squared_error)) this._appendError(train.images ?? ENOUGH, train.squared_error);
   }

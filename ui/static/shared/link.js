@@ -21,7 +21,9 @@ export function paintCode(canvas, code) {
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.fillStyle = "#000";
-  code.forEach((row, y) => row.forEach((dark, x) => dark && context.fillRect((x + QUIET) * module, (y + QUIET) * module, module, module)));
+  code.forEach((row, y) =>
+    row.forEach((dark, x) => dark && context.fillRect((x + QUIET) * module, (y + QUIET) * module, module, module)),
+  );
 }
 
 class Link {
@@ -57,7 +59,8 @@ class Link {
     try {
       await navigator.clipboard.writeText(this.text.textContent);
       this.copy.textContent = "Copied";
-    } catch { // no clipboard over plain http: select it for the hand
+    } catch {
+      // no clipboard over plain http: select it for the hand
       getSelection().selectAllChildren(this.text);
       this.copy.textContent = "Selected";
     }

@@ -8,7 +8,13 @@ const LONGEST_WAIT = 10_000;
 
 export class LiveConnection {
   /** `page` is the document; the others are replaced in tests. */
-  constructor({ url, page, open = (address) => new WebSocket(address), later = (f, ms) => setTimeout(f, ms), forget = (id) => clearTimeout(id) }) {
+  constructor({
+    url,
+    page,
+    open = (address) => new WebSocket(address),
+    later = (f, ms) => setTimeout(f, ms),
+    forget = (id) => clearTimeout(id),
+  }) {
     Object.assign(this, { url, page, open, later, forget });
     this.followers = new Map(); // run -> follower
     this.socket = null;

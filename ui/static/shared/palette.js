@@ -11,7 +11,10 @@ export function luminance(colour) {
   } else {
     const numbers = /^rgba?\(([^)]*)\)/i.exec(text);
     if (!numbers) return null;
-    parts = numbers[1].split(/[\s,/]+/).slice(0, 3).map(Number);
+    parts = numbers[1]
+      .split(/[\s,/]+/)
+      .slice(0, 3)
+      .map(Number);
   }
   if (parts.length < 3 || !parts.every(Number.isFinite)) return null;
   const [r, g, b] = parts.map((p) => (p / 255 <= 0.04045 ? p / 255 / 12.92 : ((p / 255 + 0.055) / 1.055) ** 2.4));
@@ -36,7 +39,20 @@ export function followTheme(root) {
 
 /** The computed colours by idea, for canvases. */
 export function colours(root) {
-  const names = ["distortion", "rate", "elbo", "prior", "posterior", "sample", "text", "ground", "card", "faint", "hair", "track"];
+  const names = [
+    "distortion",
+    "rate",
+    "elbo",
+    "prior",
+    "posterior",
+    "sample",
+    "text",
+    "ground",
+    "card",
+    "faint",
+    "hair",
+    "track",
+  ];
   const found = Object.fromEntries(names.map((name) => [name, computed(root, `--er-${name}`)]));
   return { ...found, font: getComputedStyle(root).fontFamily };
 }

@@ -8,7 +8,7 @@ const MASKS = [
   (x, y) => y % 2,
   (x) => x % 3,
   (x, y) => (x + y) % 3,
-  (x, y) => ((x / 3 | 0) + (y / 2 | 0)) % 2,
+  (x, y) => (((x / 3) | 0) + ((y / 2) | 0)) % 2,
   (x, y) => ((x * y) % 2) + ((x * y) % 3),
   (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2,
   (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
@@ -39,12 +39,16 @@ const dataBytes = (version) => allBytes(version) - CHECKS[version - 1] * BLOCKS[
 /** Mode 4 (bytes), their number, they themselves, four zeros, and fillers up to the version's size. */
 function filled(bytes, version) {
   const bits = [];
-  const put = (value, count) => { for (let i = count - 1; i >= 0; i--) bits.push((value >> i) & 1); };
+  const put = (value, count) => {
+    for (let i = count - 1; i >= 0; i--) bits.push((value >> i) & 1);
+  };
   put(4, 4);
   put(bytes.length, version < 10 ? 8 : 16);
   bytes.forEach((byte) => put(byte, 8));
   put(0, 4);
-  const made = Array.from({ length: bits.length / 8 }, (_, i) => bits.slice(8 * i, 8 * i + 8).reduce((sum, bit) => 2 * sum + bit, 0));
+  const made = Array.from({ length: bits.length / 8 }, (_, i) =>
+    bits.slice(8 * i, 8 * i + 8).reduce((sum, bit) => 2 * sum + bit, 0),
+  );
   for (let filler = 0xec; made.length < dataBytes(version); filler ^= 0xec ^ 0x11) made.push(filler);
   return made;
 }
@@ -97,22 +101,37 @@ function patterns(version) {
   const side = sideOf(version);
   const dark = Array.from({ length: side }, () => new Uint8Array(side));
   const taken = Array.from({ length: side }, () => new Uint8Array(side));
-  const set = (x, y, value) => { if (dark[y]?.[x] !== undefined) [dark[y][x], taken[y][x]] = [+value, 1]; };
-  const rings = (cx, cy, radius) => {
-    for (let y = -radius; y <= radius; y++) for (let x = -radius; x <= radius; x++) {
-      const ring = Math.max(Math.abs(x), Math.abs(y));
-      set(cx + x, cy + y, radius === 4 ? ring !== 2 && ring !== 4 : ring !== 1);
-    }
+  const set = (x, y, value) => {
+    if (dark[y]?.[x] !== undefined) [dark[y][x], taken[y][x]] = [+value, 1];
   };
-  for (let i = 0; i < side; i++) { set(6, i, i % 2 === 0); set(i, 6, i % 2 === 0); }
-  for (const [x, y] of [[3, 3], [side - 4, 3], [3, side - 4]]) rings(x, y, 4);
+  const rings = (cx, cy, radius) => {
+    for (let y = -radius; y <= radius; y++)
+      for (let x = -radius; x <= radius; x++) {
+        const ring = Math.max(Math.abs(x), Math.abs(y));
+        set(cx + x, cy + y, radius === 4 ? ring !== 2 && ring !== 4 : ring !== 1);
+      }
+  };
+  for (let i = 0; i < side; i++) {
+    set(6, i, i % 2 === 0);
+    set(i, 6, i % 2 === 0);
+  }
+  for (const [x, y] of [
+    [3, 3],
+    [side - 4, 3],
+    [3, side - 4],
+  ])
+    rings(x, y, 4);
   const places = alignments(version);
   const last = places.at(-1);
-  for (const x of places) for (const y of places) {
-    const finder = (x === 6 && (y === 6 || y === last)) || (x === last && y === 6);
-    if (!finder) rings(x, y, 2);
+  for (const x of places)
+    for (const y of places) {
+      const finder = (x === 6 && (y === 6 || y === last)) || (x === last && y === 6);
+      if (!finder) rings(x, y, 2);
+    }
+  for (let i = 0; i < 9; i++) {
+    taken[8][i] = taken[i][8] = 1;
+    if (i < 8) taken[8][side - 1 - i] = taken[side - 1 - i][8] = 1;
   }
-  for (let i = 0; i < 9; i++) { taken[8][i] = taken[i][8] = 1; if (i < 8) taken[8][side - 1 - i] = taken[side - 1 - i][8] = 1; }
   set(8, side - 8, true);
   if (version > 6) {
     const bits = (version << 12) | rest(version, 12, 0x1f25);
@@ -145,14 +164,16 @@ function drawn(words, version, mask) {
   const { dark, taken } = patterns(version);
   const side = sideOf(version);
   let at = 0;
-  for (let right = side - 1; right > 0; right -= right === 8 ? 3 : 2) { // no pair stands astride column 6, the timing
+  for (let right = side - 1; right > 0; right -= right === 8 ? 3 : 2) {
+    // no pair stands astride column 6, the timing
     const up = ((right + 1) & 2) === 0;
-    for (let i = 0; i < side; i++) for (const x of [right, right - 1]) {
-      const y = up ? side - 1 - i : i;
-      if (taken[y][x]) continue;
-      dark[y][x] = ((words[at >> 3] >> (7 - (at & 7))) & 1) ^ +(MASKS[mask](x, y) === 0);
-      at++;
-    }
+    for (let i = 0; i < side; i++)
+      for (const x of [right, right - 1]) {
+        const y = up ? side - 1 - i : i;
+        if (taken[y][x]) continue;
+        dark[y][x] = ((words[at >> 3] >> (7 - (at & 7))) & 1) ^ +(MASKS[mask](x, y) === 0);
+        at++;
+      }
   }
   const format = ((mask << 10) | rest(mask, 10, 0x537)) ^ 0x5412; // M is written 00
   const bit = (i) => (format >> i) & 1;
@@ -175,9 +196,11 @@ function penalty(code) {
       points += 40 * (`0000${text}0000`.match(/(?=10111010000)|(?=00001011101)/g) ?? []).length;
     }
   }
-  code.forEach((row, y) => row.forEach((value, x) => {
-    dark += value;
-    if (x && y) points += 3 * (row[x - 1] === value && code[y - 1][x] === value && code[y - 1][x - 1] === value);
-  }));
-  return points + 10 * Math.floor(Math.abs(20 * dark / side ** 2 - 10));
+  code.forEach((row, y) =>
+    row.forEach((value, x) => {
+      dark += value;
+      if (x && y) points += 3 * (row[x - 1] === value && code[y - 1][x] === value && code[y - 1][x - 1] === value);
+    }),
+  );
+  return points + 10 * Math.floor(Math.abs((20 * dark) / side ** 2 - 10));
 }

@@ -15,7 +15,10 @@ export function ticks(low, high, count) {
 export function tickLabel(value, step, largest = Math.abs(value)) {
   if (value !== 0 && largest >= 1e9) {
     const digits = Math.floor(Math.log10(Math.abs(value)) + 1e-9) - Math.floor(Math.log10(step) + 1e-9);
-    return value.toExponential(Math.min(4, Math.max(0, digits))).replace("e+", "e").replaceAll("-", "−");
+    return value
+      .toExponential(Math.min(4, Math.max(0, digits)))
+      .replace("e+", "e")
+      .replaceAll("-", "−");
   }
   if (value !== 0 && largest >= 1e6) return `${tickLabel(value / 1e6, step / 1e6, 0)}M`;
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -63,7 +66,10 @@ export function quantile(sorted, q) {
  */
 export function robustRange(cols, latest = [], floor = -Infinity, trim = true) {
   const known = latest.filter(Number.isFinite);
-  const means = cols.map((c) => c.mean).concat(known).sort((a, b) => a - b);
+  const means = cols
+    .map((c) => c.mean)
+    .concat(known)
+    .sort((a, b) => a - b);
   if (!means.length) return { low: 0, high: 1 };
   let low = Math.min(...known, ...cols.map((c) => c.low));
   let high = Math.max(...known, ...cols.map((c) => c.high));

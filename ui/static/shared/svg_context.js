@@ -1,10 +1,21 @@
 // What the charts use of a canvas's context, written down as SVG: one drawing code for the screen and for the file.
 
-const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+const escape = (text) =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 const short = (number) => String(Math.round(number * 100) / 100);
 const ANCHORS = { left: "start", center: "middle", right: "end" };
 const BASELINES = { top: "0.8em", middle: "0.35em", alphabetic: "0" };
-const STATE = ["fillStyle", "strokeStyle", "lineWidth", "globalAlpha", "font", "textAlign", "textBaseline", "dash", "open"];
+const STATE = [
+  "fillStyle",
+  "strokeStyle",
+  "lineWidth",
+  "globalAlpha",
+  "font",
+  "textAlign",
+  "textBaseline",
+  "dash",
+  "open",
+];
 
 /** A colour as every program reads it: browsers compute mixed colours as color(srgb …). */
 export function plain(colour) {
@@ -18,7 +29,13 @@ export class SvgContext {
   /** `measure(text, font)` gives a text's width in pixels. */
   constructor(width, height, measure) {
     Object.assign(this, { width, height, measure, parts: [], path: [], stack: [], clips: 0, open: 0 });
-    Object.assign(this, { fillStyle: "#000", strokeStyle: "#000", lineWidth: 1, globalAlpha: 1, font: "11px sans-serif" });
+    Object.assign(this, {
+      fillStyle: "#000",
+      strokeStyle: "#000",
+      lineWidth: 1,
+      globalAlpha: 1,
+      font: "11px sans-serif",
+    });
     Object.assign(this, { textAlign: "left", textBaseline: "alphabetic", dash: [] });
   }
 
@@ -37,7 +54,9 @@ export class SvgContext {
   /** A whole circle, whatever the angles. */
   arc(x, y, radius) {
     const r = short(radius);
-    this.path.push(`M${short(x - radius)} ${short(y)}a${r} ${r} 0 1 0 ${short(2 * radius)} 0a${r} ${r} 0 1 0 ${short(-2 * radius)} 0`);
+    this.path.push(
+      `M${short(x - radius)} ${short(y)}a${r} ${r} 0 1 0 ${short(2 * radius)} 0a${r} ${r} 0 1 0 ${short(-2 * radius)} 0`,
+    );
   }
 
   rect(x, y, width, height) {
@@ -54,7 +73,9 @@ export class SvgContext {
 
   stroke() {
     const dash = this.dash.length ? ` stroke-dasharray="${this.dash.join(" ")}"` : "";
-    this._put(`<path d="${this.path.join("")}" fill="none" stroke="${plain(this.strokeStyle)}" stroke-width="${this.lineWidth}" stroke-linejoin="round"${dash}`);
+    this._put(
+      `<path d="${this.path.join("")}" fill="none" stroke="${plain(this.strokeStyle)}" stroke-width="${this.lineWidth}" stroke-linejoin="round"${dash}`,
+    );
   }
 
   fill() {
@@ -62,7 +83,9 @@ export class SvgContext {
   }
 
   fillRect(x, y, width, height) {
-    this._put(`<rect x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}" fill="${plain(this.fillStyle)}"`);
+    this._put(
+      `<rect x="${short(x)}" y="${short(y)}" width="${short(width)}" height="${short(height)}" fill="${plain(this.fillStyle)}"`,
+    );
   }
 
   _put(start) {
@@ -75,7 +98,8 @@ export class SvgContext {
 
   fillText(text, x, y, widest = Infinity) {
     const [, weight = "400", size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font);
-    const narrow = this.measureText(text).width > widest ? ` textLength="${widest}" lengthAdjust="spacingAndGlyphs"` : "";
+    const narrow =
+      this.measureText(text).width > widest ? ` textLength="${widest}" lengthAdjust="spacingAndGlyphs"` : "";
     this.parts.push(
       `<text x="${short(x)}" y="${short(y)}" dy="${BASELINES[this.textBaseline]}" text-anchor="${ANCHORS[this.textAlign]}" ` +
         `fill="${plain(this.fillStyle)}" font-weight="${weight}" font-size="${size}" font-family="${escape(family)}"${narrow}>${escape(text)}</text>`,

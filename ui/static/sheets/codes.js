@@ -11,25 +11,36 @@ export function priorDraws(k, count, seed) {
 
 /** The priors by the support of z: draws, what they are called, a coordinate as text. */
 export const PRIORS = {
-  real: { draws: priorDraws, words: (k) => `N(0, I) in ${k} dimensions`, number: (value) => value.toFixed(2).replace("-", "−") },
-  binary: { draws: (k, count, seed) => Float32Array.from(fairBits(k * count, seed)), words: (k) => `${k} fair coin flips`, number: String },
+  real: {
+    draws: priorDraws,
+    words: (k) => `N(0, I) in ${k} dimensions`,
+    number: (value) => value.toFixed(2).replace("-", "−"),
+  },
+  binary: {
+    draws: (k, count, seed) => Float32Array.from(fairBits(k * count, seed)),
+    words: (k) => `${k} fair coin flips`,
+    number: String,
+  },
 };
 
 /** Values of one dimension, ascending and symmetric about 0: evenly within ±bound, or the prior's quantiles at (i + ½)/count. */
 export function traversalValues(count, spacing = "even", bound = 2.5) {
   return Array.from({ length: count }, (_, i) =>
-    (spacing === "even" ? (bound * (2 * i - (count - 1))) / (count - 1) : normalQuantile((i + 0.5) / count)));
+    spacing === "even" ? (bound * (2 * i - (count - 1))) / (count - 1) : normalQuantile((i + 0.5) / count),
+  );
 }
 
 /** Codes of a traversal sheet, (dimensions, values, k): z with one coordinate replaced. */
 export function traversalCodes(z, values, dimensions) {
   const k = z.length;
   const codes = new Float32Array(dimensions.length * values.length * k);
-  dimensions.forEach((dimension, row) => values.forEach((value, column) => {
-    const at = (row * values.length + column) * k;
-    codes.set(z, at);
-    codes[at + dimension] = value;
-  }));
+  dimensions.forEach((dimension, row) =>
+    values.forEach((value, column) => {
+      const at = (row * values.length + column) * k;
+      codes.set(z, at);
+      codes[at + dimension] = value;
+    }),
+  );
   return codes;
 }
 
@@ -77,17 +88,26 @@ export function lengthWords(k, length) {
   return `${word} than ${share > 0.999 ? "over 99.9" : (100 * share).toFixed(1)} of 100 draws from the prior`;
 }
 
-const AROUND = [ // coefficients of Wichura (1988), algorithm AS 241: numerator and denominator, constants first
-  [3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,
-    4.5921953931549871457e4, 6.7265770927008700853e4, 3.3430575583588128105e4, 2.5090809287301226727e3],
-  [1, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3, 2.1213794301586595867e4,
-    3.9307895800092710610e4, 2.8729085735721942674e4, 5.2264952788528545610e3],
+const AROUND = [
+  // coefficients of Wichura (1988), algorithm AS 241: numerator and denominator, constants first
+  [
+    3.387132872796366608, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,
+    4.5921953931549871457e4, 6.7265770927008700853e4, 3.3430575583588128105e4, 2.5090809287301226727e3,
+  ],
+  [
+    1, 4.2313330701600911252e1, 6.871870074920579083e2, 5.3941960214247511077e3, 2.1213794301586595867e4,
+    3.930789580009271061e4, 2.8729085735721942674e4, 5.226495278852854561e3,
+  ],
 ];
 const BESIDE = [
-  [1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0, 3.64784832476320460504e0,
-    1.27045825245236838258e0, 2.41780725177450611770e-1, 2.27238449892691845833e-2, 7.74545014278341407640e-4],
-  [1, 2.05319162663775882187e0, 1.67638483018380384940e0, 6.89767334985100004550e-1, 1.48103976427480074590e-1,
-    1.51986665636164571966e-2, 5.47593808499534494600e-4, 1.05075007164441684324e-9],
+  [
+    1.42343711074968357734, 4.6303378461565452959, 5.7694972214606914055, 3.64784832476320460504,
+    1.27045825245236838258, 2.4178072517745061177e-1, 2.27238449892691845833e-2, 7.7454501427834140764e-4,
+  ],
+  [
+    1, 2.05319162663775882187, 1.6763848301838038494, 6.8976733498510000455e-1, 1.4810397642748007459e-1,
+    1.51986665636164571966e-2, 5.475938084995344946e-4, 1.05075007164441684324e-9,
+  ],
 ];
 const polynomial = (coefficients, x) => coefficients.reduceRight((sum, value) => sum * x + value, 0);
 const ratio = ([above, below], x) => polynomial(above, x) / polynomial(below, x);

@@ -12,7 +12,11 @@ export function segmented(label, options, onChange) {
     input.addEventListener("change", () => onChange(value));
     return { input, item: element("label", {}, input, element("span", { text })) };
   });
-  const root = element("div", { className: "segmented", role: "radiogroup", "aria-label": label }, ...inputs.map(({ item }) => item));
+  const root = element(
+    "div",
+    { className: "segmented", role: "radiogroup", "aria-label": label },
+    ...inputs.map(({ item }) => item),
+  );
   return { root, set: (value) => inputs.forEach(({ input }) => (input.checked = input.value === String(value))) };
 }
 
@@ -42,7 +46,14 @@ export function parseWhole(typed, most) {
  * one, with Enter also for the same one again. What is none stays to be mended, and `problem` says what was expected.
  */
 export function wholeField(label, onChange, { most = 999_999, name = label } = {}) {
-  const input = element("input", { inputmode: "numeric", autocomplete: "off", spellcheck: "false", maxlength: "24", placeholder: "–", "aria-label": name });
+  const input = element("input", {
+    inputmode: "numeric",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: "24",
+    placeholder: "–",
+    "aria-label": name,
+  });
   const problem = element("p", { className: "er-note problem", role: "status" });
   let shown;
   const complain = (wrong) => {
@@ -66,11 +77,21 @@ export function wholeField(label, onChange, { most = 999_999, name = label } = {
     shown = input.value = String(value);
     complain(false);
   };
-  return { root: element("label", { className: "field" }, element("span", { text: label }), input), input, problem, set };
+  return {
+    root: element("label", { className: "field" }, element("span", { text: label }), input),
+    input,
+    problem,
+    set,
+  };
 }
 
 export function button(text, onClick, { quiet = false, title = "" } = {}) {
-  const root = element("button", { type: "button", className: quiet ? "button quiet" : "button", text, ...(title && { title }) });
+  const root = element("button", {
+    type: "button",
+    className: quiet ? "button quiet" : "button",
+    text,
+    ...(title && { title }),
+  });
   root.addEventListener("click", onClick);
   return root;
 }

@@ -21,8 +21,23 @@ export class FlipSheet extends Mode {
     this.more = button("", () => this.change({ rows: this.view.values.rows + MORE }), { quiet: true });
     this.note = element("p", { className: "er-note" });
     this.around = element("span", { className: "er-note bits" });
-    const bar = element("div", { className: "bar" }, this.around, element("span", { className: "push" }), this.toSliders, this.save);
-    this.assemble(root, "Each bit flipped, around this code", this.grid.root, bar, this.grid.root, element("div", {}, this.more), this.note);
+    const bar = element(
+      "div",
+      { className: "bar" },
+      this.around,
+      element("span", { className: "push" }),
+      this.toSliders,
+      this.save,
+    );
+    this.assemble(
+      root,
+      "Each bit flipped, around this code",
+      this.grid.root,
+      bar,
+      this.grid.root,
+      element("div", {}, this.more),
+      this.note,
+    );
   }
 
   wantsCodes(data) {
@@ -64,7 +79,9 @@ export class FlipSheet extends Mode {
     this.grid.layout({ rows, columns: this.heads, image, describe, largest: 84 });
     this.grid.mark((value, column) => (this.z[bits[column]] === value ? "present" : ""));
     const grey = rates?.some((rate) => rate < ALIVE) ? `, those below ${ALIVE} carry none` : "";
-    const order = rates ? `Columns: bits, most nats first${grey}.` : "Columns: bits in the model's own order (their nats are not known).";
+    const order = rates
+      ? `Columns: bits, most nats first${grey}.`
+      : "Columns: bits in the model's own order (their nats are not known).";
     this.note.textContent = `${order} Framed: the code as it is. Click a picture to take its code.`;
   }
 
@@ -74,7 +91,13 @@ export class FlipSheet extends Mode {
 
   sheet() {
     const lines = [`${this.data.run}: each bit flipped`, `around ${bitString(this.z)}${this.atStep}`];
-    const rows = this.grid.cells.map((cells, value) => ({ head: String(value), pictures: cells.map((cell) => cell.firstChild) }));
-    saveSheet({ lines, columns: this.bits.map((bit) => `z${bit}`), rows, image: this.model.shape }, `${this.data.run}-flips`);
+    const rows = this.grid.cells.map((cells, value) => ({
+      head: String(value),
+      pictures: cells.map((cell) => cell.firstChild),
+    }));
+    saveSheet(
+      { lines, columns: this.bits.map((bit) => `z${bit}`), rows, image: this.model.shape },
+      `${this.data.run}-flips`,
+    );
   }
 }

@@ -3,7 +3,14 @@
 import { element } from "../shared/mount.js";
 
 const GAP = 3; // pixels between pictures
-const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -Infinity], End: [0, Infinity] };
+const MOVES = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  Home: [0, -Infinity],
+  End: [0, Infinity],
+};
 
 /** Size of a picture on a width of `wide`: whole screen pixels for each of the image's, unless much room is lost. */
 export function cellSize(wide, columns, side, ratio = 1, largest = 84) {
@@ -39,7 +46,12 @@ export class Grid {
    * describe(row, column): what a picture shows, in words.
    */
   layout({ rows, columns = null, image, describe, largest = 84 }) {
-    const form = JSON.stringify([rows.map(({ count, head }) => [count, Boolean(head)]), columns?.length, image.height, image.width]);
+    const form = JSON.stringify([
+      rows.map(({ count, head }) => [count, Boolean(head)]),
+      columns?.length,
+      image.height,
+      image.width,
+    ]);
     Object.assign(this, { rows, columns, image, largest });
     if (form !== this.form) this._build();
     this.form = form;
@@ -61,20 +73,32 @@ export class Grid {
     this.wide = Math.max(...rows.map((row) => row.count), 1);
     this.heads = columns?.map(() => element("span", { className: "head", role: "columnheader" })) ?? [];
     this.sides = rows.map(() => element("span", { className: "side", role: "rowheader" }));
-    this.cells = rows.map(({ count }, i) => Array.from({ length: count }, (_, j) => {
-      const canvas = element("canvas", { width: image.width, height: image.height, "aria-hidden": "true" });
-      const cell = element("button", { type: "button", role: "gridcell", className: "picture", tabindex: "-1" }, canvas);
-      Object.assign(cell.dataset, { row: i, column: j });
-      return cell;
-    }));
+    this.cells = rows.map(({ count }, i) =>
+      Array.from({ length: count }, (_, j) => {
+        const canvas = element("canvas", { width: image.width, height: image.height, "aria-hidden": "true" });
+        const cell = element(
+          "button",
+          { type: "button", role: "gridcell", className: "picture", tabindex: "-1" },
+          canvas,
+        );
+        Object.assign(cell.dataset, { row: i, column: j });
+        return cell;
+      }),
+    );
     const line = (...children) => element("div", { role: "row", className: "line" }, ...children);
     const fill = (count) => Array.from({ length: this.wide - count }, () => element("span", { "aria-hidden": "true" }));
     this.root.replaceChildren(
-      ...(columns ? [line(...(headed ? [element("span", { className: "corner", role: "presentation" })] : []), ...this.heads)] : []),
+      ...(columns
+        ? [line(...(headed ? [element("span", { className: "corner", role: "presentation" })] : []), ...this.heads)]
+        : []),
       ...this.cells.map((cells, i) => line(...(headed ? [this.sides[i]] : []), ...cells, ...fill(cells.length))),
     );
     this.root.classList.toggle("headed", headed);
-    this.at = moved(this.at, "Home", rows.map((row) => row.count || 1));
+    this.at = moved(
+      this.at,
+      "Home",
+      rows.map((row) => row.count || 1),
+    );
     this._roam(this.at, focused);
   }
 
@@ -83,7 +107,13 @@ export class Grid {
     if (!this.image || !this.root.clientWidth) return;
     const side = this.root.classList.contains("headed") ? this.sides[0].offsetWidth + 8 : 0;
     const { width, height } = this.image;
-    const size = cellSize(this.root.clientWidth - side, this.wide, Math.max(width, height), devicePixelRatio || 1, this.largest);
+    const size = cellSize(
+      this.root.clientWidth - side,
+      this.wide,
+      Math.max(width, height),
+      devicePixelRatio || 1,
+      this.largest,
+    );
     this.root.style.setProperty("--columns", this.wide);
     this.root.style.setProperty("--cell", `${(size * width) / Math.max(width, height)}px`);
     this.root.classList.toggle("smooth", size * (devicePixelRatio || 1) < Math.max(width, height));
@@ -96,11 +126,13 @@ export class Grid {
 
   /** Mark pictures: `kind(row, column)` gives a class such as "present", or "". */
   mark(kind) {
-    this.cells.forEach((row, i) => row.forEach((cell, j) => {
-      const name = kind(i, j);
-      cell.className = name ? `picture ${name}` : "picture";
-      cell.setAttribute("aria-selected", String(Boolean(name)));
-    }));
+    this.cells.forEach((row, i) =>
+      row.forEach((cell, j) => {
+        const name = kind(i, j);
+        cell.className = name ? `picture ${name}` : "picture";
+        cell.setAttribute("aria-selected", String(Boolean(name)));
+      }),
+    );
   }
 
   _click(event) {
@@ -114,7 +146,14 @@ export class Grid {
   _key(event) {
     if (!(event.key in MOVES) || event.ctrlKey || event.metaKey || event.altKey || !this.cells.length) return;
     event.preventDefault();
-    this._roam(moved(this.at, event.key, this.cells.map((row) => row.length)), true);
+    this._roam(
+      moved(
+        this.at,
+        event.key,
+        this.cells.map((row) => row.length),
+      ),
+      true,
+    );
   }
 
   /** The one picture that the tab key reaches. */

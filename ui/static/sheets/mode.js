@@ -21,15 +21,25 @@ export class Mode {
     this.painter = new Painter(this.model);
     this.grid = new Grid({ label: pictures, onPick: (row, column) => this.pick(row, column) });
     this.save = button("Save PNG", () => this.sheet());
-    this.toSliders = button("", () => this.view.change({}, { z: packZ(this.z), open: true }),
-      { title: "Make this the z of the page, and go there" });
+    this.toSliders = button("", () => this.view.change({}, { z: packZ(this.z), open: true }), {
+      title: "Make this the z of the page, and go there",
+    });
     this.refusal = element("p", { className: "er-note refusal", role: "status" });
     this.words = element("p", { className: "er-note words", role: "status" });
   }
 
   /** Everything below the mode's title; drawn anew whenever the width of `watched` makes `count()` another. */
   assemble(root, title, watched, ...parts) {
-    root.append(element("section", { className: "mode" }, element("h3", { className: "er-title", text: title }), this.refusal, ...parts, this.words));
+    root.append(
+      element(
+        "section",
+        { className: "mode" },
+        element("h3", { className: "er-title", text: title }),
+        this.refusal,
+        ...parts,
+        this.words,
+      ),
+    );
     this.observer = new ResizeObserver(() => this.drawn && this.drawn !== this.count() && this.draw());
     this.observer.observe(watched);
   }

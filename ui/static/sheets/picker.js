@@ -35,10 +35,21 @@ export class Picker {
     this.random = button("Random", () => this._turn({ random: true }), { title: "Images from another place" });
     this.grid = new Grid({ label: "Held-out images to choose from", onPick: (row, column) => this._pick(row, column) });
     this.problem = element("p", { className: "er-note" });
-    this.root = element("div", { className: "picker" },
-      element("div", { className: "bar" }, this.heading, element("span", { className: "push" }), this.filter.root, this.random,
-        element("span", { className: "pair" }, this.before, this.after)),
-      this.grid.root, this.problem);
+    this.root = element(
+      "div",
+      { className: "picker" },
+      element(
+        "div",
+        { className: "bar" },
+        this.heading,
+        element("span", { className: "push" }),
+        this.filter.root,
+        this.random,
+        element("span", { className: "pair" }, this.before, this.after),
+      ),
+      this.grid.root,
+      this.problem,
+    );
     this.observer = new ResizeObserver(() => this.columns !== this._columns() && this.draw());
     this.observer.observe(this.root);
   }
@@ -67,8 +78,14 @@ export class Picker {
     Object.assign(this, { codes, of: this.label, columns: this._columns() });
     this.shown = this.rows.slice(this.first, this.first + ROWS * this.columns);
     const rows = [];
-    for (let i = 0; i < this.shown.length; i += this.columns) rows.push({ count: Math.min(this.columns, this.shown.length - i) });
-    this.grid.layout({ rows, image: codes.header, largest: 52, describe: (row, column) => this.model.nameOf(this._index(row, column)) });
+    for (let i = 0; i < this.shown.length; i += this.columns)
+      rows.push({ count: Math.min(this.columns, this.shown.length - i) });
+    this.grid.layout({
+      rows,
+      image: codes.header,
+      largest: 52,
+      describe: (row, column) => this.model.nameOf(this._index(row, column)),
+    });
     this.before.disabled = this.first === 0;
     this.after.disabled = this.first + this.shown.length >= this.rows.length;
     this.mark();

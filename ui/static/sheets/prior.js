@@ -21,13 +21,26 @@ class PriorSheet extends Mode {
     super({ fields: FIELDS, pictures: "Samples from the prior" });
     this.chosen = null; // index of the picture whose z was taken last, in the present sheet
     this.seed = wholeField("seed", (seed) => this.change({ seed }));
-    this.pictures = choice("pictures", COUNTS.map((n) => [n, String(n)]), (count) => this.change({ count: Number(count) }));
+    this.pictures = choice(
+      "pictures",
+      COUNTS.map((n) => [n, String(n)]),
+      (count) => this.change({ count: Number(count) }),
+    );
     const shown = { mean: "mean of p(x|z)", sample: "sample of p(x|z)" };
     this.show = segmented("What is shown of p(x|z)", shown, (show) => this.change({ show }));
     this.note = element("p", { className: "er-note" });
     const fresh = button("New seed", () => this.change({ seed: Math.floor(Math.random() * 1e6) }));
-    const bar = element("div", { className: "bar" }, this.seed.root, fresh, this.pictures.root, this.show.root,
-      element("span", { className: "push" }), this.toSliders, this.save);
+    const bar = element(
+      "div",
+      { className: "bar" },
+      this.seed.root,
+      fresh,
+      this.pictures.root,
+      this.show.root,
+      element("span", { className: "push" }),
+      this.toSliders,
+      this.save,
+    );
     this.assemble(root, "Samples from the prior", this.grid.root, bar, this.seed.problem, this.grid.root, this.note);
   }
 
@@ -61,9 +74,17 @@ class PriorSheet extends Mode {
     const prior = PRIORS[this.data.support];
     this.codes = prior.draws(shape.k, count, seed);
     const rows = Array.from({ length: count / this.drawn }, () => ({ count: this.drawn }));
-    this.grid.layout({ rows, image: shape, largest: 124, describe: (row, column) => this._describe(row * this.drawn + column) });
+    this.grid.layout({
+      rows,
+      image: shape,
+      largest: 124,
+      describe: (row, column) => this._describe(row * this.drawn + column),
+    });
     this._mark();
-    const of = show === "mean" ? "each picture is the mean of p(x|z)." : "then every pixel drawn from p(x|z) by itself: what the model calls an image.";
+    const of =
+      show === "mean"
+        ? "each picture is the mean of p(x|z)."
+        : "then every pixel drawn from p(x|z) by itself: what the model calls an image.";
     this.note.textContent = `z drawn from p(z) = ${prior.words(shape.k)}, seed ${seed}; ${of} Click one to take its z.`;
     this.painter.paint(this.codes, this.grid.canvases, show === "sample" ? seed : null);
   }

@@ -13,12 +13,18 @@ export function plan({ lines, columns, rows, image }, measure) {
   const scale = Math.max(1, Math.round(64 / Math.max(image.width, image.height)));
   const [width, height] = [image.width * scale, image.height * scale];
   const count = Math.max(...rows.map((row) => row.pictures.length));
-  const side = Math.ceil(Math.max(0, ...rows.map((row) => measure(row.head ?? "")))) + (rows.some((row) => row.head) ? 12 : 0);
+  const side =
+    Math.ceil(Math.max(0, ...rows.map((row) => measure(row.head ?? "")))) + (rows.some((row) => row.head) ? 12 : 0);
   const top = MARGIN + lines.length * LINE + 10 + (columns ? LINE : 0);
   return {
-    scale, width, height, left: MARGIN + side, top,
+    scale,
+    width,
+    height,
+    left: MARGIN + side,
+    top,
     total: {
-      width: Math.max(MARGIN + side + count * (width + GAP) - GAP, ...lines.map((line) => MARGIN + measure(line))) + MARGIN,
+      width:
+        Math.max(MARGIN + side + count * (width + GAP) - GAP, ...lines.map((line) => MARGIN + measure(line))) + MARGIN,
       height: top + rows.length * (height + GAP) - GAP + MARGIN,
     },
   };

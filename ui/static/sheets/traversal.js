@@ -25,13 +25,33 @@ const signed = (value) => (Math.abs(value) < 0.005 ? "0" : `${value > 0 ? "+" : 
 class TraversalSheet extends Mode {
   constructor(root) {
     super({ fields: FIELDS, pictures: "Traversal sheet" });
-    this.columns = choice("columns", COLUMNS.map((n) => [n, String(n)]), (columns) => this.change({ columns: Number(columns) }));
+    this.columns = choice(
+      "columns",
+      COLUMNS.map((n) => [n, String(n)]),
+      (columns) => this.change({ columns: Number(columns) }),
+    );
     const spacings = { even: "−2.5 … 2.5", quantiles: "prior quantiles" };
     this.values = segmented("Values of a dimension", spacings, (values) => this.change({ values }));
     this.more = button("", () => this.change({ rows: this.view.values.rows + MORE }), { quiet: true });
     this.note = element("p", { className: "er-note" });
-    const bar = element("div", { className: "bar" }, this.columns.root, this.values.root, element("span", { className: "push" }), this.toSliders, this.save);
-    this.assemble(root, "Traversal around this z", this.grid.root, bar, this.grid.root, element("div", {}, this.more), this.note);
+    const bar = element(
+      "div",
+      { className: "bar" },
+      this.columns.root,
+      this.values.root,
+      element("span", { className: "push" }),
+      this.toSliders,
+      this.save,
+    );
+    this.assemble(
+      root,
+      "Traversal around this z",
+      this.grid.root,
+      bar,
+      this.grid.root,
+      element("div", {}, this.more),
+      this.note,
+    );
   }
 
   wantsCodes(data) {
@@ -72,7 +92,9 @@ class TraversalSheet extends Mode {
   _layout(shape) {
     const { rates, dimensions, steps } = this;
     const rows = dimensions.map((dimension) => ({
-      head: `z${dimension} = ${signed(this.z[dimension])}`, note: rates ? `${nats(rates[dimension])} nats` : "", count: steps.length,
+      head: `z${dimension} = ${signed(this.z[dimension])}`,
+      note: rates ? `${nats(rates[dimension])} nats` : "",
+      count: steps.length,
       faint: rates && !(rates[dimension] >= ALIVE),
     }));
     const describe = (row, column) => `z${dimensions[row]} = ${signed(steps[column])}, the others as they are`;
@@ -101,4 +123,7 @@ class TraversalSheet extends Mode {
   }
 }
 
-export default renderer((root, { data }) => (data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root)), ["sheets/sheet.css"]);
+export default renderer(
+  (root, { data }) => (data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root)),
+  ["sheets/sheet.css"],
+);

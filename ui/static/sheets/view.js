@@ -12,27 +12,40 @@ const reader = (read, expected) => Object.assign(read, { expected });
 const listed = (words) => [words.slice(0, -1).join(", "), ...words.slice(-1)].filter(Boolean).join(" or ");
 const grouped = (number) => number.toLocaleString("en-US").replace("-", "−");
 
-export const oneOf = (...allowed) => reader((value) => allowed.find((one) => String(one) === String(value)), listed(allowed));
-export const wholeIn = (low, high, expected = `a whole number from ${grouped(low)} to ${grouped(high)}`) => reader((value) => {
-  const number = Number(value);
-  return value !== "" && value !== null && Number.isInteger(number) && number >= low && number <= high ? number : undefined;
-}, expected);
-export const numberIn = (low, high) => reader((value) => {
-  const number = Number(value);
-  return value !== "" && value !== null && Number.isFinite(number) && number >= low && number <= high ? number : undefined;
-}, `a number from ${grouped(low)} to ${grouped(high)}`);
-export const text = (pattern, expected) => reader((value) => (typeof value === "string" && pattern.test(value) ? value : undefined), expected);
+export const oneOf = (...allowed) =>
+  reader((value) => allowed.find((one) => String(one) === String(value)), listed(allowed));
+export const wholeIn = (low, high, expected = `a whole number from ${grouped(low)} to ${grouped(high)}`) =>
+  reader((value) => {
+    const number = Number(value);
+    return value !== "" && value !== null && Number.isInteger(number) && number >= low && number <= high
+      ? number
+      : undefined;
+  }, expected);
+export const numberIn = (low, high) =>
+  reader(
+    (value) => {
+      const number = Number(value);
+      return value !== "" && value !== null && Number.isFinite(number) && number >= low && number <= high
+        ? number
+        : undefined;
+    },
+    `a number from ${grouped(low)} to ${grouped(high)}`,
+  );
+export const text = (pattern, expected) =>
+  reader((value) => (typeof value === "string" && pattern.test(value) ? value : undefined), expected);
 
 /** z in the address, checked by the page's script, which knows how many dimensions there are. */
 export const codeField = { read: text(/^[-\d._,]*$/, "numbers"), fallback: "" };
 
 /** Write what has come to rest into the address, and tell Python; `mode` has a component. */
-export const teller = (mode) => (values, extra = {}) => {
-  const { component } = mode;
-  intoAddress(values);
-  const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
-  component.setStateValue("view", { ...given, ...extra, run: component.data.run, moment: Date.now() });
-};
+export const teller =
+  (mode) =>
+  (values, extra = {}) => {
+    const { component } = mode;
+    intoAddress(values);
+    const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+    component.setStateValue("view", { ...given, ...extra, run: component.data.run, moment: Date.now() });
+  };
 
 export class View {
   /**
@@ -50,7 +63,12 @@ export class View {
 
   /** All values from what may hold some, wrong ones, or none. */
   read(given) {
-    return Object.fromEntries(Object.entries(this.fields).map(([name, { read, fallback }]) => [name, this._asked(given, name, read) ?? fallback]));
+    return Object.fromEntries(
+      Object.entries(this.fields).map(([name, { read, fallback }]) => [
+        name,
+        this._asked(given, name, read) ?? fallback,
+      ]),
+    );
   }
 
   _asked(given, name, read) {
@@ -72,7 +90,8 @@ export class View {
     this.sent = []; // the address has gone its own way
     this.refused.clear();
     for (const [name, { read, fallback, usual }] of Object.entries(this.fields)) {
-      if (Object.hasOwn(start ?? {}, name) && read(start[name]) === undefined) this.refuse(name, start[name], read.expected, usual ?? fallback);
+      if (Object.hasOwn(start ?? {}, name) && read(start[name]) === undefined)
+        this.refuse(name, start[name], read.expected, usual ?? fallback);
     }
     if (said === JSON.stringify(this.values)) return false;
     this.values = values;
@@ -110,7 +129,10 @@ export class View {
 
   _tell(extra) {
     this.sent = [...this.sent, JSON.stringify(this.values)].slice(-8);
-    const told = Object.entries(this.values).map(([name, value]) => [name, value === this.fields[name].fallback ? null : value]);
+    const told = Object.entries(this.values).map(([name, value]) => [
+      name,
+      value === this.fields[name].fallback ? null : value,
+    ]);
     this.send(Object.fromEntries(told), extra);
   }
 

@@ -24,22 +24,45 @@ class Slider {
 
   _build(root) {
     const title = element("h3", { className: "er-title", text: "Reconstruction weight C" });
-    this.fit = element("button", { className: "fit", type: "button", role: "switch", text: "fit",
-      title: "Let training choose C: c is learned with the decoder" });
-    this.field = element("input", { className: "value", inputmode: "text", autocomplete: "off", spellcheck: "false", "aria-label": "Value of C", "aria-describedby": "problem" });
+    this.fit = element("button", {
+      className: "fit",
+      type: "button",
+      role: "switch",
+      text: "fit",
+      title: "Let training choose C: c is learned with the decoder",
+    });
+    this.field = element("input", {
+      className: "value",
+      inputmode: "text",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-label": "Value of C",
+      "aria-describedby": "problem",
+    });
     this.problem = element("p", { className: "er-note problem", id: "problem", "aria-live": "polite" });
     this.label = element("span", { className: "label" });
     this.mark = element("span", { className: "mark" });
     this.thumb = element("span", { className: "thumb" });
-    this.slider = element("div", { className: "slider", role: "slider", tabindex: "0", "aria-label": "Reconstruction weight C" },
-      element("span", { className: "track" }), this.mark, this.thumb);
+    this.slider = element(
+      "div",
+      { className: "slider", role: "slider", tabindex: "0", "aria-label": "Reconstruction weight C" },
+      element("span", { className: "track" }),
+      this.mark,
+      this.thumb,
+    );
     this.low = element("span");
     this.high = element("span");
     this.note = element("p", { className: "er-note meaning" });
-    this.card = element("section", { className: "er-card slider-card" },
-      element("header", {}, title, this.fit, this.field), this.problem,
-      element("div", { className: "above" }, this.label), this.slider,
-      element("div", { className: "ends" }, this.low, this.high), this.note);
+    this.card = element(
+      "section",
+      { className: "er-card slider-card" },
+      element("header", {}, title, this.fit, this.field),
+      this.problem,
+      element("div", { className: "above" }, this.label),
+      this.slider,
+      element("div", { className: "ends" }, this.low, this.high),
+      this.note,
+    );
     root.append(this.card);
   }
 
@@ -233,7 +256,9 @@ class Slider {
   _meaning(value, off) {
     if (this.data.likelihood === "gaussian") {
       const noise = `C = 1/(2c): pixel noise of variance c = ${significant(1 / (2 * value))}`;
-      return this._fitted() && !off ? `${noise}, learned with the decoder.` : `${noise}${comparison(value, this._best())}.`;
+      return this._fitted() && !off
+        ? `${noise}, learned with the decoder.`
+        : `${noise}${comparison(value, this._best())}.`;
     }
     return `loss = C · distortion + rate, that is β = 1/C = ${significant(1 / value)}.`;
   }

@@ -11,7 +11,14 @@ import { columns, frameEnd, nearest, readableRange, robustRange } from "../share
 import { follow } from "../shared/store.js";
 
 const QUANTITIES = [
-  { name: "error", title: "Squared error", formula: "‖x − f(z)‖² per image", floor: 0, colour: "distortion", unit: "px²" },
+  {
+    name: "error",
+    title: "Squared error",
+    formula: "‖x − f(z)‖² per image",
+    floor: 0,
+    colour: "distortion",
+    unit: "px²",
+  },
   { name: "distortion", title: "Distortion", formula: "−E log p(x|z)" },
   { name: "rate", title: "Rate", formula: "KL(q‖p)", floor: 0 },
   { name: "sum", title: "−ELBO", formula: "= distortion + rate", colour: "elbo" },
@@ -52,7 +59,8 @@ export function summary(run, history) {
 /** What the lines are, with the numbers of held-out images as the records tell them. */
 export function legend({ testImages }) {
   const [few, all] = [testImages[0], testImages.at(-1)];
-  const images = all > few ? ` (first ${whole(few)} images, all ${whole(all)} at the end)` : few ? ` (${whole(few)} images)` : "";
+  const images =
+    all > few ? ` (first ${whole(few)} images, all ${whole(all)} at the end)` : few ? ` (${whole(few)} images)` : "";
   return (
     `Solid: training, averaged since the previous point. Dashed: held-out${images}. ` +
     "Dotted: a change of C, of the learning rate or of what trains."
@@ -77,8 +85,16 @@ class Charts {
     this.note = element("p", { className: "er-note note" });
     this.words = element("p", { className: "words", role: "img" });
     this.tools = this._tools();
-    root.append(element("section", { className: "charts", tabindex: "0", "aria-label": "Training curves" }, this.tools,
-      ...this.panels.map((panel) => panel.figure), this.note, this.words));
+    root.append(
+      element(
+        "section",
+        { className: "charts", tabindex: "0", "aria-label": "Training curves" },
+        this.tools,
+        ...this.panels.map((panel) => panel.figure),
+        this.note,
+        this.words,
+      ),
+    );
     this.section = root.firstElementChild;
     this.observer = new ResizeObserver(() => this.source?.soon());
     this.observer.observe(this.section);
@@ -87,8 +103,14 @@ class Charts {
 
   /** Which part of the history the axes show, and the curves as files. */
   _tools() {
-    this.past = element("button", { type: "button", className: "past", "aria-pressed": "false", text: "Show the past whole" });
-    this.past.title = "The axes follow what happened since C was turned last; this brings earlier values back onto them.";
+    this.past = element("button", {
+      type: "button",
+      className: "past",
+      "aria-pressed": "false",
+      text: "Show the past whole",
+    });
+    this.past.title =
+      "The axes follow what happened since C was turned last; this brings earlier values back onto them.";
     this.past.hidden = true;
     this.past.addEventListener("click", () => {
       this.all = !this.all;
@@ -100,17 +122,34 @@ class Charts {
       made.addEventListener("click", () => this._save(kind));
       return made;
     });
-    return element("div", { className: "tools" }, this.past, element("span", { className: "er-note", text: "Save curves:" }), ...save);
+    return element(
+      "div",
+      { className: "tools" },
+      this.past,
+      element("span", { className: "er-note", text: "Save curves:" }),
+      ...save,
+    );
   }
 
   _save(kind) {
     const { history } = this.source.store;
     if (!history.latest) return;
     const panels = this.panels.map(({ panel, heading, now, held }) => ({
-      panel, title: [heading.name, heading.formula, now, held].map(({ textContent }) => textContent).filter(Boolean).join("  "),
+      panel,
+      title: [heading.name, heading.formula, now, held]
+        .map(({ textContent }) => textContent)
+        .filter(Boolean)
+        .join("  "),
     }));
     const title = `${this.data.run}: ${this.data.likelihood} likelihood, C = ${significant(history.latest.C)} at step ${whole(history.latest.step)}`;
-    saveCurves(kind, { run: this.data.run, title, history, panels, palette: this.palette, note: this.note.textContent });
+    saveCurves(kind, {
+      run: this.data.run,
+      title,
+      history,
+      panels,
+      palette: this.palette,
+      note: this.note.textContent,
+    });
   }
 
   _panel(quantity, axis) {
@@ -123,7 +162,17 @@ class Charts {
     const head = element("figcaption", { className: "head" }, name, formula, now, held);
     const figure = element("figure", { className: `panel ${quantity.name}` }, head, parts, canvas);
     parts.hidden = true;
-    return { ...quantity, axis, heading: { name, formula }, now, held, parts, figure, panel: new Panel(canvas), canvas };
+    return {
+      ...quantity,
+      axis,
+      heading: { name, formula },
+      now,
+      held,
+      parts,
+      figure,
+      panel: new Panel(canvas),
+      canvas,
+    };
   }
 
   _listen() {
@@ -212,7 +261,10 @@ class Charts {
   _drawPanels(history, jump, ratio) {
     const { train, test } = history;
     const wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
-    const markers = mergeMarkers(history.markers, (3 * this.end) / wide).map((m) => ({ step: m.step, label: markerLabel(m) }));
+    const markers = mergeMarkers(history.markers, (3 * this.end) / wide).map((m) => ({
+      step: m.step,
+      label: markerLabel(m),
+    }));
     const turned = history.lastTurn === null ? null : (history.lastTurn * wide) / (this.end || 1);
     let [moving, flattened] = [false, false];
     for (const entry of this.panels) {
@@ -252,7 +304,13 @@ class Charts {
 
   _headings(store) {
     const { latest } = store.history;
-    const value = { error: (m) => m.squared_error, distortion: (m) => m.distortion, rate: (m) => m.rate, sum: (m) => -m.elbo, loss: (m) => m.loss };
+    const value = {
+      error: (m) => m.squared_error,
+      distortion: (m) => m.distortion,
+      rate: (m) => m.rate,
+      sum: (m) => -m.elbo,
+      loss: (m) => m.loss,
+    };
     for (const { name, now, held, unit = "nats" } of this.panels) {
       now.textContent = latest ? `${nats(value[name](latest.train))} ${unit}` : "–";
       const { text, title } = heldOut(store.history, value[name], store.ended);
@@ -268,7 +326,8 @@ class Charts {
         (latest ? ` −ELBO ${nats(-latest.train.elbo)}, ${text}.` : "");
     }
     this.section.classList.toggle("empty", !latest);
-    this.section.dataset.empty = store.error || (store.ended ? "This run has no records." : "Waiting for the first record …");
+    this.section.dataset.empty =
+      store.error || (store.ended ? "This run has no records." : "Waiting for the first record …");
   }
 
   _distortionParts(latest) {
@@ -287,10 +346,13 @@ class Charts {
 
   /** Keep the text for screen readers up to date, but not at every record. */
   _summarise() {
-    this.timer ??= setTimeout(() => {
-      this.timer = null;
-      this.words.setAttribute("aria-label", summary(this.data.run, this.source.store.history));
-    }, this.words.hasAttribute("aria-label") ? SUMMARY_EVERY : 0);
+    this.timer ??= setTimeout(
+      () => {
+        this.timer = null;
+        this.words.setAttribute("aria-label", summary(this.data.run, this.source.store.history));
+      },
+      this.words.hasAttribute("aria-label") ? SUMMARY_EVERY : 0,
+    );
   }
 }
 

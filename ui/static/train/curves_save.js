@@ -14,11 +14,17 @@ export function curvesCsv({ train, test, C }) {
   const columns = (of) => [of.error, of.distortion, of.rate, of.sum, of.loss].map((column) => column.values);
   const lines = [["step", "C", ...TERMS.map((name) => `train_${name}`), ...TERMS.map((name) => `heldout_${name}`)]];
   const [trained, held] = [columns(train), columns(test)];
-  const cells = (of, i) => of.map((values, j) => (i < 0 || !Number.isFinite(values[i]) ? "" : TERMS[j] === "elbo" ? -values[i] : values[i]));
+  const cells = (of, i) =>
+    of.map((values, j) => (i < 0 || !Number.isFinite(values[i]) ? "" : TERMS[j] === "elbo" ? -values[i] : values[i]));
   for (let i = 0; i < train.length; i++) {
     const near = nearest(test.step.values, test.length, train.step.values[i]);
     const same = near >= 0 && test.step.values[near] === train.step.values[i];
-    lines.push([train.step.values[i], Number(C.values[i].toPrecision(6)), ...cells(trained, i), ...cells(held, same ? near : -1)]);
+    lines.push([
+      train.step.values[i],
+      Number(C.values[i].toPrecision(6)),
+      ...cells(trained, i),
+      ...cells(held, same ? near : -1),
+    ]);
   }
   return lines.map((line) => `${line.join(",")}\r\n`).join("");
 }
@@ -37,7 +43,12 @@ function wrapped(context, words, widest) {
 /** Draw the panels below each other: `panels` are { panel, title }. Returns nothing; the context holds the picture. */
 export function drawCurves(context, { title: head, panels, palette, note }, width, height) {
   const text = (words, y, font, colour, widest = width - 2 * MARGIN) => {
-    Object.assign(context, { font: `${font} ${palette.font}`, fillStyle: colour, textAlign: "left", textBaseline: "middle" });
+    Object.assign(context, {
+      font: `${font} ${palette.font}`,
+      fillStyle: colour,
+      textAlign: "left",
+      textBaseline: "middle",
+    });
     context.fillText(words, MARGIN, y, widest);
   };
   context.fillStyle = palette.ground;
@@ -61,7 +72,10 @@ export function drawCurves(context, { title: head, panels, palette, note }, widt
 
 /** The size of the picture, in pixels of the screen. */
 export function size(panels) {
-  const height = panels.reduce((sum, { panel }) => sum + HEAD + panel.height + GAP, 2 * MARGIN + HEAD + (NOTE - 1) * LINE);
+  const height = panels.reduce(
+    (sum, { panel }) => sum + HEAD + panel.height + GAP,
+    2 * MARGIN + HEAD + (NOTE - 1) * LINE,
+  );
   return { width: Math.max(...panels.map(({ panel }) => panel.width)) + 2 * MARGIN, height };
 }
 
@@ -73,7 +87,11 @@ export async function saveCurves(kind, view) {
   let blob;
   if (kind === "CSV") blob = new Blob([curvesCsv(view.history)], { type: "text/csv" });
   else if (kind === "SVG") {
-    const svg = new SvgContext(width, height, (words, font) => Object.assign(context, { font }).measureText(words).width);
+    const svg = new SvgContext(
+      width,
+      height,
+      (words, font) => Object.assign(context, { font }).measureText(words).width,
+    );
     drawCurves(svg, view, width, height);
     blob = new Blob([svg.text()], { type: "image/svg+xml" });
   } else {

@@ -251,7 +251,14 @@ export class Panel {
     const half = c.measureText(label).width / 2;
     c.textBaseline = "middle";
     c.textAlign = "left";
-    this._paper(label, Math.min(plot.right - 2 * half, Math.max(plot.left, x - half)), plot.bottom + 10, "left", scene.palette.text, 1);
+    this._paper(
+      label,
+      Math.min(plot.right - 2 * half, Math.max(plot.left, x - half)),
+      plot.bottom + 10,
+      "left",
+      scene.palette.text,
+      1,
+    );
   }
 
   /** Text on a ground of its own, readable over curves. */

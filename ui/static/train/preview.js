@@ -59,14 +59,20 @@ class Preview {
     this.drawn = preview;
     this.canvas.hidden = !preview;
     if (!preview) {
-      this.note.textContent = error ? "Nothing to show." : (ended ? "This run has no preview." : "They appear with the first steps.");
+      this.note.textContent = error
+        ? "Nothing to show."
+        : ended
+          ? "This run has no preview."
+          : "They appear with the first steps.";
       this.drawn = undefined;
       return;
     }
     this._paint(preview);
     this.note.textContent = `Below each image its reconstruction, fixed noise · step ${whole(preview.step)}`;
-    this.canvas.setAttribute("aria-label",
-      `${preview.count} held-out images, below each its reconstruction with fixed noise, at step ${whole(preview.step)}`);
+    this.canvas.setAttribute(
+      "aria-label",
+      `${preview.count} held-out images, below each its reconstruction with fixed noise, at step ${whole(preview.step)}`,
+    );
   }
 
   _paint(preview) {
@@ -90,7 +96,10 @@ class Preview {
     for (let i = 0; i < count; i++) {
       const x = (i % columns) * (w + gap);
       const y = Math.floor(i / columns) * (pair + Math.round(1.5 * gap));
-      for (const [images, top] of [[preview.originals, y], [preview.reconstructions, y + pair - h]]) {
+      for (const [images, top] of [
+        [preview.originals, y],
+        [preview.reconstructions, y + pair - h],
+      ]) {
         tile.putImageData(new ImageData(rgba(images, i, preview), width, height), 0, 0);
         context.drawImage(this.tile, x, top, w, h);
       }

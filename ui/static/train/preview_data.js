@@ -28,7 +28,11 @@ export function readPreview(buffer, start = 0) {
     throw new RangeError("the preview does not hold what its header says");
   }
   return {
-    step, count, height, width, channels,
+    step,
+    count,
+    height,
+    width,
+    channels,
     originals: new Uint8Array(buffer, end, size),
     reconstructions: new Uint8Array(buffer, end + size, size),
   };

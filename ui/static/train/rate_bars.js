@@ -12,7 +12,10 @@ const ROW = 23; // pixels
 
 /** Indices of the `most` largest rates, largest first; equal ones in their order. */
 export function largest(rates, most = MOST) {
-  return rates.map((_, i) => i).sort((a, b) => rates[b] - rates[a] || a - b).slice(0, most);
+  return rates
+    .map((_, i) => i)
+    .sort((a, b) => rates[b] - rates[a] || a - b)
+    .slice(0, most);
 }
 
 /** What it means that so many of k dimensions lie at the prior; empty where none does. */
@@ -20,7 +23,8 @@ export function collapse(rates) {
   const k = rates.length;
   const dead = rates.filter((rate) => rate <= ALIVE).length;
   if (!dead) return "";
-  if (dead === k) return "Posterior collapse: q(z|x) is the prior p(z) for every image, so z says nothing about x. A larger C makes it pay to use z.";
+  if (dead === k)
+    return "Posterior collapse: q(z|x) is the prior p(z) for every image, so z says nothing about x. A larger C makes it pay to use z.";
   return `Posterior collapse in ${whole(dead)} of ${whole(k)} dimensions: there q(z|x) is the prior.`;
 }
 
@@ -29,8 +33,10 @@ export function caption(rates, marginal = false) {
   const alive = rates.filter((rate) => rate >= ALIVE).length;
   const more = rates.length - MOST;
   const hidden = more > 0 ? `; the ${MOST} largest are shown, ${whole(more)} more are not` : "";
-  return `${whole(alive)} of ${whole(rates.length)} dimension${rates.length === 1 ? " carries" : "s carry"} ${ALIVE} nats or more${hidden}.` +
-    (marginal ? " Each bar is KL(q(zᵢ|x)‖p(zᵢ)) of one dimension alone: the covariance comes on top in the rate." : "");
+  return (
+    `${whole(alive)} of ${whole(rates.length)} dimension${rates.length === 1 ? " carries" : "s carry"} ${ALIVE} nats or more${hidden}.` +
+    (marginal ? " Each bar is KL(q(zᵢ|x)‖p(zᵢ)) of one dimension alone: the covariance comes on top in the rate." : "")
+  );
 }
 
 /** The end of the axis, a round number that is above `value` and seldom changes. */
@@ -122,8 +128,12 @@ class Bars {
   _add(dimension) {
     const bar = element("span", { className: "bar" });
     const value = element("span", { className: "value" });
-    const row = element("li", {}, element("span", { className: "name", text: `z${dimension}` }),
-      element("span", { className: "room" }, bar, value));
+    const row = element(
+      "li",
+      {},
+      element("span", { className: "name", text: `z${dimension}` }),
+      element("span", { className: "room" }, bar, value),
+    );
     this.list.append(row);
     this.rows.set(dimension, { row, bar, value });
   }

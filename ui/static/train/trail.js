@@ -54,7 +54,10 @@ export function trail({ train, markers, C }, name, start = null) {
 export function ranges(points, name) {
   const along = (axis) => points.map((point) => ({ mean: point[axis], low: point[axis], high: point[axis] }));
   const now = points.at(-1);
-  return { x: robustRange(along("x"), [now.x], 0), y: robustRange(along("y"), [now.y], name === "error" ? 0 : undefined) };
+  return {
+    x: robustRange(along("x"), [now.x], 0),
+    y: robustRange(along("y"), [now.y], name === "error" ? 0 : undefined),
+  };
 }
 
 /** The trail's present point as a sentence. */
@@ -64,7 +67,10 @@ export function summary(run, stretches, likelihood) {
   const { x, y } = last.points.at(-1);
   const { name } = vertical(likelihood);
   const value = name === "error" ? `squared error ${nats(y)} pixel²` : `distortion ${nats(y)} nats`;
-  const turned = stretches.length > 1 ? ` C was turned ${stretches.length === 2 ? "once" : `${whole(stretches.length - 1)} times`}.` : "";
+  const turned =
+    stretches.length > 1
+      ? ` C was turned ${stretches.length === 2 ? "once" : `${whole(stretches.length - 1)} times`}.`
+      : "";
   return `Rate and error of ${run}: rate ${nats(x)} nats, ${value} at C ${significant(last.C)}.${turned}`;
 }
 
@@ -75,7 +81,9 @@ class Trail {
     this.slope = element("span", { className: "er-note" });
     this.note = element("p", { className: "er-note" });
     const title = element("h3", { className: "er-title", text: "The bargain: what a nat buys" });
-    root.append(element("section", { className: "er-card" }, element("header", {}, title, this.slope), this.canvas, this.note));
+    root.append(
+      element("section", { className: "er-card" }, element("header", {}, title, this.slope), this.canvas, this.note),
+    );
     this.observer = new ResizeObserver(() => this.source?.soon());
     this.observer.observe(this.canvas);
     this.canvas.addEventListener("pointermove", (event) => {
@@ -114,18 +122,22 @@ class Trail {
     const points = stretches.flatMap((stretch) => stretch.points);
     this.range = ranges(points, this.axis.name);
     const C = history.C.last();
-    this.slope.textContent = `slope −1/C = −${significant(1 / C)} ${this.axis.name === "error" ? "px² per nat" : ""}`.trim();
+    this.slope.textContent =
+      `slope −1/C = −${significant(1 / C)} ${this.axis.name === "error" ? "px² per nat" : ""}`.trim();
     this._grid();
     this._inside(() => {
       this._lineOfLoss(points.at(-1), C);
-      stretches.forEach((stretch, i) => this._stretch(stretch, stretches[i + 1]?.points[0], i === stretches.length - 1));
+      stretches.forEach((stretch, i) =>
+        this._stretch(stretch, stretches[i + 1]?.points[0], i === stretches.length - 1),
+      );
     });
     this._ends(stretches);
     this._hover(points);
   }
 
   _words(stretches) {
-    if (!stretches.length) return this.source.store.ended ? "This run has no records." : "The trail begins with the first record.";
+    if (!stretches.length)
+      return this.source.store.ended ? "This run has no records." : "The trail begins with the first record.";
     const { letter } = this.axis;
     return (
       `Each point is what the run pays (rate) and what it still gets wrong (${letter}). Along the line C·${letter} + rate stays the same; ` +
@@ -159,7 +171,13 @@ class Trail {
 
   _grid() {
     const { context: c, plot, palette } = this;
-    Object.assign(c, { strokeStyle: palette.hair, fillStyle: palette.faint, lineWidth: 1, textBaseline: "middle", textAlign: "right" });
+    Object.assign(c, {
+      strokeStyle: palette.hair,
+      fillStyle: palette.faint,
+      lineWidth: 1,
+      textBaseline: "middle",
+      textAlign: "right",
+    });
     const rows = ticks(this.range.y.low, this.range.y.high, (plot.bottom - plot.top) / 44);
     for (const value of rows.values) {
       const y = Math.round(this._y(value)) + 0.5;
@@ -217,8 +235,13 @@ class Trail {
     [...stretches].reverse().forEach(({ C, fitted, points }, age) => {
       const end = points.at(-1);
       const [x, y] = [this._x(end.x), this._y(end.y)].map((at, i) =>
-        i ? Math.min(plot.bottom, Math.max(plot.top, at)) : Math.min(plot.right, Math.max(plot.left, at)));
-      Object.assign(c, { fillStyle: age ? palette.text : palette.distortion, strokeStyle: palette.card, lineWidth: 1.5 });
+        i ? Math.min(plot.bottom, Math.max(plot.top, at)) : Math.min(plot.right, Math.max(plot.left, at)),
+      );
+      Object.assign(c, {
+        fillStyle: age ? palette.text : palette.distortion,
+        strokeStyle: palette.card,
+        lineWidth: 1.5,
+      });
       c.beginPath();
       c.arc(x, y, age ? 3.5 : 5, 0, 7);
       c.fill();
@@ -232,7 +255,12 @@ class Trail {
       taken.push(box);
       Object.assign(c, { fillStyle: palette.card, globalAlpha: 0.8 });
       c.fillRect(box.left - 2, box.top, wide + 4, 14);
-      Object.assign(c, { globalAlpha: 1, fillStyle: age ? palette.faint : palette.text, textAlign: "left", textBaseline: "middle" });
+      Object.assign(c, {
+        globalAlpha: 1,
+        fillStyle: age ? palette.faint : palette.text,
+        textAlign: "left",
+        textBaseline: "middle",
+      });
       c.fillText(label, left, top);
     });
   }
