@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("module", sorted(HERE.glob("*.test.mjs")), ids=lambda path: path.name.split(".")[0])
+@pytest.mark.parametrize("module", sorted(HERE.rglob("*.test.mjs")), ids=lambda path: path.name.split(".")[0])
 def test_module(module: Path) -> None:
     node = shutil.which("node")
     assert node, "the browser modules' tests need Node.js 20 or newer on the path"
