@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = [*sorted((ROOT / "vae").rglob("*.py")), *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
+CODE = [
+    *sorted((ROOT / "vae").rglob("*.py")),
+    *sorted((ROOT / "ui").rglob("*.py")),
+    *sorted((ROOT / "pages").glob("*.py")),
+]
 MODULES = sorted((ROOT / "ui/static").rglob("*.js"))
 MOST_LINES, MOST_LINES_OF_A_PAGE = 400, 150
 MOST_FOLDERS, MOST_FILES = 9, 8  # of vae/
@@ -33,7 +37,9 @@ def test_a_folder_of_the_core_says_its_question_first(folder: str) -> None:
 
 def test_the_readme_shows_the_tree_with_the_questions_that_stand_in_it() -> None:
     shown = dict(re.findall(r"^ {2}(\w+)/ +([A-Z][^.?\n]*\?)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    docs = {name: ast.get_docstring(ast.parse((ROOT / "vae" / name / "__init__.py").read_text())) or "" for name in shown}
+    docs = {
+        name: ast.get_docstring(ast.parse((ROOT / "vae" / name / "__init__.py").read_text())) or "" for name in shown
+    }
     assert set(shown) == folders(ROOT / "vae")
     assert {name: doc.split("?")[0] + "?" for name, doc in docs.items()} == shown
 
@@ -53,7 +59,11 @@ def test_no_file_is_too_long_to_be_read(file: Path) -> None:
 
 def forwards(text: str) -> bool:
     """Whether a module only imports: whoever wants the name can go where it is defined."""
-    body = [node for node in ast.parse(text).body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    body = [
+        node
+        for node in ast.parse(text).body
+        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
     passing = (ast.Import, ast.ImportFrom)
     names = [node for node in body if not isinstance(node, passing)]
     assigned = [isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute) for node in names]
@@ -66,6 +76,8 @@ def test_a_forwarding_file_is_noticed() -> None:
     assert not forwards('"""A folder."""\n')
 
 
-@pytest.mark.parametrize("file", [file for file in CODE if file.name != "__init__.py"], ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "file", [file for file in CODE if file.name != "__init__.py"], ids=lambda file: str(file.relative_to(ROOT))
+)
 def test_no_file_only_forwards(file: Path) -> None:
     assert not forwards(file.read_text())

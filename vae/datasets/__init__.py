@@ -1,4 +1,4 @@
-"""Where images come from: a registered name or a file of yours in, a `Dataset` with a declared support out.
+"""What is x? A registered name or a file of yours in, a `Dataset` with a declared support out.
 
     load_dataset("digits")                               offline, embedded in scikit-learn
     load_dataset("mnist", binarize="epoch")              downloaded once into the data root

@@ -1,4 +1,4 @@
-"""Where runs are trained. An engine takes run directories and sees to it that worker processes train them.
+"""Where does it run? An engine takes run directories and sees to it that worker processes train them.
 
 The run directory is the only interface to the training itself: pages read it and write its knobs, so engines are
 interchangeable. A new engine is one class in one file and one line in `ENGINES`.

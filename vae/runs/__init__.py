@@ -1,4 +1,4 @@
-"""A run is a directory; this package is the only place that knows its layout.
+"""What lies on disk, and who writes it? A run is a directory; this package is the only place that knows its layout.
 
     config.json           format, the completed Config, the data's description; written once
     status.json           what the worker is doing; a Status, replaced several times a second
