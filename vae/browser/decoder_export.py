@@ -11,7 +11,7 @@ matrices (K, M) in panels of 8 columns, (M/8, K, 8), with M padded by zeros; bia
     layers                          a list of `kind` dense, relu, tanh, conv_transpose with sizes and offsets of weights
     location, spread                a Gaussian's mean is location + spread · output; left out where that is the output
     low, high                       the values that are shown as black and white; left out where they are 0 and 1
-    likelihood                      its name, and C where it has one
+    likelihood                      its name; where C belongs to the model also owns_C, true, and C
     difference                      the largest difference to torch, as a fraction of the pixel range
     weights_sha256                  of the weights it came from
 
@@ -184,7 +184,7 @@ def _conv_transpose(module: nn.ConvTranspose2d, shape: tuple[int, ...]) -> Layer
 def _head(likelihood: Likelihood) -> dict[str, Any]:
     if type(likelihood) not in HEADS:
         raise DecoderUnsupported(f"likelihood {likelihood.name!r}: the page has no form of its mean and samples")
-    constants = {"C": likelihood.C} if isinstance(likelihood, Gaussian) else {}
+    constants = {"owns_C": True, "C": likelihood.C} if likelihood.owns_C else {}
     return {"name": likelihood.name, **constants}
 
 

@@ -37,7 +37,7 @@ def sent(app: AppTest) -> dict[str, list[dict[str, Any]]]:
         proto = getattr(element, "proto", None)
         if not hasattr(proto, "component_name"):
             continue
-        found.setdefault(proto.component_name.removeprefix("elbo_room_"), []).append(json.loads(proto.json))
+        found.setdefault(proto.component_name.removeprefix("elbo_room_train_"), []).append(json.loads(proto.json))
     return found
 
 
@@ -47,7 +47,10 @@ def test_every_component_is_mounted_with_its_run() -> None:
     data = sent(app)
     assert set(data) == {"charts", "c_slider", "preview", "rate_bars", "status_line"}
     assert all(given["run"] == "one" for several in data.values() for given in several)
-    assert data["charts"] == [{"run": "one", "likelihood": "gaussian", "pixels": 64, "objective": "iwae", "samples": 5}]
+    assert data["charts"] == [
+        {"run": "one", "likelihood": "gaussian", "owns_C": True, "pixels": 64, "objective": "iwae", "samples": 5}
+    ]
+    assert [given["owns_C"] for given in data["c_slider"]] == [False, True]
     assert data["status_line"] == [{"run": "one", "state": "running", "visible": True}]
 
 

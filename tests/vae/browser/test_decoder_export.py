@@ -30,7 +30,7 @@ SHA = "ab" * 32
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 28, 28), (1, 64, 64), (3, 64, 64)]
 HIDDEN: dict[str, list[tuple[int, ...]]] = {"linear": [()], "mlp": [(21,), (20, 12)], "conv": [(), (30,), (20, 12)]}
 SERVER_DECODED: dict[str, str] = {}  # network, latent or likelihood with no form in the page: its server route's test
-RUNNER = Path(__file__).resolve().parent.parent.parent / "js" / "decode_cases.mjs"
+RUNNER = Path(__file__).resolve().parent.parent.parent / "js" / "decoder" / "decode_cases.mjs"
 
 
 def random_model(
@@ -202,7 +202,7 @@ def test_the_header_tells_what_was_packed() -> None:
     assert (8 + length) % 8 == 0
     assert len(packed) == 8 + length + 2 * header["count"]
     assert (header["k"], header["height"], header["width"], header["channels"]) == (4, 28, 28, 3)
-    assert header["likelihood"] == {"name": "gaussian", "C": pytest.approx(7.5)}
+    assert header["likelihood"] == {"name": "gaussian", "owns_C": True, "C": pytest.approx(7.5)}
     assert header["weights_sha256"] == SHA
     assert header["precision"] == "float16"
     kinds = ["dense", "tanh", "dense", "tanh", "conv_transpose", "tanh", "conv_transpose"]
