@@ -31,21 +31,19 @@ from vae.datasets.pictures import MOST_BYTES, fit_frame, is_picture, layout_of, 
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
+from vae.space.parts import check_part
 from vae.space.projections import PROJECTIONS, Pca
 
 if TYPE_CHECKING:
     from vae.space.projections import Projection
 
-PARTS = ("test", "train")
 FRESH = {"Cache-Control": "no-store"}
 _placing = threading.Lock()  # a fitted projection is shared, and moves while it places
 
 
 def _asked(request: Request) -> tuple[Path, str, str]:
     """Run, weights and part of an address."""
-    part = request.query_params.get("part", "test")
-    if part not in PARTS:
-        raise ConfigError(f"part: expected {' or '.join(PARTS)}, got {part[:20]!r}")
+    part = check_part(request.query_params.get("part", "test"))
     return run_path(request.path_params["name"]), request.path_params["sha"], part
 
 

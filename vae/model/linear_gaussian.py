@@ -9,13 +9,12 @@ x is (n, D) here, W (D, k); densities in nats per row.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-LOG_2PI = math.log(2 * math.pi)
+from vae.model.normal_density import LOG_2PI
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ import dataclasses
 import importlib
 import io
 import json
-import os
 import shutil
 import struct
 import sys
@@ -33,10 +32,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # read when the libraries load; spinning threads double t-SNE's cost
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +53,11 @@ from vae.checked_json import (
 from vae.engines.streams import read_line, watch_input, write_plainly, write_to_log
 from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import insist, write_atomically, write_json
+from vae.machine import let_idle_threads_sleep
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.preview_file import split_frame
 from vae.runs.start import clear_fit
+from vae.space.parts import PARTS
 from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
 
 if TYPE_CHECKING:
@@ -94,7 +91,7 @@ class FitStatus:
 FIT_STATUS = fields(
     state=one_of("absent", *WORKING, "finished", "stopped", "failed"),
     method=text(40),
-    part=one_of("test", "train"),
+    part=one_of(*PARTS),
     weights=text(64),
     n=whole(),
     iteration=whole(),
@@ -106,7 +103,7 @@ FIT_STATUS = fields(
 REQUEST = fields(
     ("method", "part", "weights", "settings"),
     method=one_of(*PROJECTIONS),
-    part=one_of("test", "train"),
+    part=one_of(*PARTS),
     weights=text(64),
     settings=named(number()),
 )
@@ -333,7 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vae.space.fit_process", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR")
     parser.add_argument("--method", default="tsne")
-    parser.add_argument("--part", default="test", choices=("test", "train"))
+    parser.add_argument("--part", default="test", choices=PARTS)
     parser.add_argument("--weights", help="SHA-256 of the weights whose folder is prepared; else codes are computed")
     parser.add_argument(
         "--spare", action="store_true", help="import, then wait for a prepared folder on standard input"
@@ -342,6 +339,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    let_idle_threads_sleep()
     write_plainly()
     options = _parser().parse_args(arguments)
     if options.spare == (options.run is not None):
