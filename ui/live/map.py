@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import struct
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from starlette.routing import BaseRoute, Route
 from ui.live.codes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
 from ui.live.decoder import model_of
 from ui.network import base_path
+from vae.browser.framing import frame
 from vae.datasets.pictures import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
@@ -63,8 +62,7 @@ def plane(request: Request) -> Response:
 
 
 def layout(request: Request) -> Response:
-    """uint32 L | L bytes of JSON {...FitStatus, "tag": of the places, "places": whether they follow}, padded so that
-    4 + L is a multiple of 8 | float32 places (n, 2)."""
+    """A frame: {...FitStatus, "tag": of the places, "places": whether they follow} | float32 places (n, 2)."""
     path, sha, part = _asked(request)
     if len(sha) != 64 or not sha.isalnum():
         raise RunNotFound("these are no weights of this run")
@@ -81,10 +79,8 @@ def layout(request: Request) -> Response:
         status.state, status.message = "failed", str(error)
     if status.weights not in ("", sha):  # eight digits in common
         raise RunNotFound("these are no weights of this run")
-    header = json.dumps({**dataclasses.asdict(status), "tag": tag, "places": bool(places)}).encode()
-    header += b" " * (-(4 + len(header)) % 8)
-    data = struct.pack("<I", len(header)) + header + places
-    return Response(data, media_type="application/octet-stream", headers=FRESH)
+    header = {**dataclasses.asdict(status), "tag": tag, "places": bool(places)}
+    return Response(frame(header, places), media_type="application/octet-stream", headers=FRESH)
 
 
 def posterior(request: Request) -> Response:

@@ -23,9 +23,7 @@ import contextlib
 import dataclasses
 import importlib
 import io
-import json
 import shutil
-import struct
 import sys
 import threading
 import time
@@ -37,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae import runs
+from vae.browser import framing
 from vae.checked_json import (
     Misfit,
     fields,
@@ -44,7 +43,6 @@ from vae.checked_json import (
     number,
     one_of,
     optional,
-    parse,
     read_bytes,
     read_json,
     text,
@@ -55,7 +53,6 @@ from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import insist, write_atomically, write_json
 from vae.machine import let_idle_threads_sleep
 from vae.runs.checked_arrays import read_array, read_arrays
-from vae.runs.preview_file import split_frame
 from vae.runs.start import clear_fit
 from vae.space.parts import PARTS
 from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
@@ -186,20 +183,16 @@ def _forget_older(folder: Path) -> None:
 
 
 def pack_frame(frame: Frame) -> bytes:
-    """uint32 (little-endian) L | L bytes of JSON {iteration, total, kl, n}, padded so that 4 + L is a multiple of 8 |
-    float32 places (n, 2)."""
+    """A frame (`vae.browser.framing`): {iteration, total, kl, n} | float32 places (n, 2)."""
     kl = frame.kl if frame.kl is not None and np.isfinite(frame.kl) else None
     header = {"iteration": frame.iteration, "total": frame.total, "kl": kl, "n": len(frame.places)}
-    text = json.dumps(header).encode()
-    text += b" " * (-(4 + len(text)) % 8)
-    return struct.pack("<I", len(text)) + text + np.ascontiguousarray(frame.places, "<f4").tobytes()
+    return framing.frame(header, np.ascontiguousarray(frame.places, "<f4").tobytes())
 
 
 def unpack_frame(data: bytes) -> Frame:
     """RunDamaged where the bytes are no whole frame."""
     try:
-        written, at = split_frame(data)
-        header = FRAME(parse(written))
+        header, at = framing.unframe(data, FRAME)
         if len(data) != at + 8 * header["n"]:
             raise Misfit(f"expected {header['n']:,} places, got {len(data) - at:,} bytes")
         places = np.frombuffer(data, "<f4", offset=at).reshape(header["n"], 2)
