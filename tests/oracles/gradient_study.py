@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from vae.bound.estimators import Estimator, RunningMean
 from vae.lessons.gradient_study import enumerated_gradient, estimates, warm
-from vae.model.bit_codes import all_codes, check_bits, index_of
+from vae.model.bit_codes import all_codes, check_bits
 from vae.model.latents import IndependentBernoulli
 from vae.model.vae import Model
 
@@ -84,6 +84,12 @@ def study(
     of_the_bound = estimator.objectives == ("iwae",)
     exact = enumerated_bound_gradient(model, x, samples) if of_the_bound else enumerated_gradient(model, x, weight)
     return GradientStudy(exact, g.mean(0), g.var(0), draws)
+
+
+def index_of(codes: Tensor) -> Tensor:
+    """The row of `all_codes` for each code: (..., k) of 0 and 1 -> (...), int64."""
+    places = 2 ** torch.arange(codes.shape[-1] - 1, -1, -1, device=codes.device)
+    return (codes.long() * places).sum(-1)
 
 
 def log_probability(name: str, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:

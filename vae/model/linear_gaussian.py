@@ -68,14 +68,6 @@ def covariance_eigenvalues(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean, values.flip(0).clamp(min=0), vectors.flip(1)
 
 
-def ppca(x: Tensor, k: int) -> LinearGaussian:
-    """The maximum-likelihood solution for x (n, D): c is the mean of the eigenvalues left out,
-    W = U (Λ − c I)^½, up to a rotation of z."""
-    mean, values, vectors = covariance_eigenvalues(x)
-    c = values[k:].mean()
-    return LinearGaussian(vectors[:, :k] * (values[:k] - c).clamp(min=0).sqrt(), mean, c)
-
-
 def best_at(x: Tensor, k: int, c: float) -> LinearGaussian:
     """The best W and b at a given noise variance c: directions whose variance is not above c stay empty."""
     mean, values, vectors = covariance_eigenvalues(x)
