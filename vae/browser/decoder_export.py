@@ -53,6 +53,7 @@ def export_decoder(
     Raises DecoderUnsupported where a layer or the likelihood has no form in the page, and DecoderInexact where the
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.
     """
+    likelihood = _head(model.likelihood)  # says more than the shape of its parameters would
     decoder = _taking_z(model)
     _round(decoder, precision)
     layers = _walk(decoder, model)
@@ -68,7 +69,7 @@ def export_decoder(
         "channels": channels,
         "layers": layers,
         **_scale(model, limits),
-        "likelihood": _head(model.likelihood),
+        "likelihood": likelihood,
         "weights_sha256": weights_sha256,
         "difference": (difference := _difference(model, decoder, limits[1] - limits[0])),
     }
