@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -19,8 +18,9 @@ from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.map import fits
+from vae.machine import let_idle_threads_sleep
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads: training beside us has the cores
+let_idle_threads_sleep()  # training beside us has the cores
 
 WARM_AFTER = 2.5  # seconds: the first page, which needs no torch, comes in two thirds of the time without its import
 

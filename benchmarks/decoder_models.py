@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.oracles.decoder_numpy import read_header
 from vae.browser.decoder_export import export_decoder
-from vae.browser.decoder_numpy import read_header
 from vae.config import Config
 from vae.model.vae import build_model
 

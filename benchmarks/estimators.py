@@ -20,14 +20,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch
 from torch import Tensor
 
 from benchmarks.machine import machine
 from vae import Config, load_dataset
 from vae.bound.estimators import ESTIMATORS, choices
 from vae.bound.exact_evidence import exact_evidence
-from vae.lessons.gradient_study import make, study
+from vae.lessons import gradient_table
 from vae.training.defaults import complete
 from vae.training.trainer import Trainer
 
@@ -53,17 +52,18 @@ def trained(estimator: str, seed: int, epochs: int) -> dict[str, Any]:
         trainer.take_steps()
     seconds = time.process_time() - began
     trainer.check_finite()
-    generator = torch.Generator().manual_seed(0)
-    looked_at = study(make(estimator), trainer.model, dataset.to_float(dataset.train[:20]), 500, generator=generator)
+    (gradient,) = gradient_table.rows(
+        trainer.model, dataset.to_float(dataset.train[:20]), [estimator], draws=500, seed=0
+    )
     return {
         "estimator": estimator,
         "seed": seed,
         "train": minus_elbo(trainer, dataset.train),
         "test": minus_elbo(trainer, dataset.test),
         "cpu_seconds": seconds,
-        "gradient_variance": looked_at.total_variance,
-        "gradient_relative_bias": looked_at.relative_bias,
-        "gradient_relative_noise": looked_at.relative_noise,
+        "gradient_variance": gradient.variance,
+        "gradient_relative_bias": gradient.bias,
+        "gradient_relative_noise": gradient.noise,
     }
 
 

@@ -18,7 +18,6 @@ import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -28,9 +27,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import numpy as np
 from machine import machine
 from playwright.sync_api import Locator, Page, Route, sync_playwright
+
+from vae.browser.framing import frame
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results" / "map.json"
@@ -84,11 +87,9 @@ def synthetic(n: int, k: int = 10) -> bytes:
         "label_bytes": 1, "log_variance": False, "rate_per_dim": None, "parts": ["test"],
         "source": f"{n:,} synthetic codes",
     }  # fmt: skip
-    text = json.dumps(header).encode()
-    text += b" " * (-(4 + len(text)) % 8)
     nats = generator.normal(20, 4, n).astype("<f4").tobytes()
     labelled = labels.astype("u1").tobytes()
-    return struct.pack("<I", len(text)) + text + loc.astype("<f4").tobytes() + nats + nats + labelled + b"\0" * (-n % 4)
+    return frame(header, loc.astype("<f4").tobytes(), nats, nats, labelled, b"\0" * (-n % 4))
 
 
 def substitute(page: Page, n: int) -> None:

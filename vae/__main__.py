@@ -27,12 +27,12 @@ from vae.arguments import config_of, parse
 from vae.config import Config
 from vae.engines.streams import BROKEN_PIPE, drop_output, write_plainly
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunUnwritable, is_out_of_memory
+from vae.machine import let_idle_threads_sleep
 
 if TYPE_CHECKING:
     from vae.runs.start import Request
 
 STOPPED = 130  # exit status of a training that was stopped before its end, as shells have it for Ctrl-C
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
 
 
 def train_command(options: argparse.Namespace) -> int:
@@ -285,6 +285,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
+    let_idle_threads_sleep()
     write_plainly()
     try:
         try:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from vae.checked_json import Misfit, fields, read_json
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError
+from vae.space.parts import PARTS
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     project = commands.add_parser("project", help="lay the codes of a run's images out in two dimensions")
     project.add_argument("name", metavar="RUN")
     project.add_argument("--method", default="pca", help="pca, tsne, tsne-sklearn, or umap if installed (default pca)")
-    project.add_argument("--part", choices=("test", "train"), default="test", help="images (default test: held out)")
+    project.add_argument("--part", choices=PARTS, default="test", help="images (default test: held out)")
     project.add_argument("--neighbours", type=int, help="tsne, umap: nearest neighbours that stay close (default 15)")
     project.add_argument("--perplexity", type=float, help="tsne: instead of neighbours; 30 is usual, twice the time")
     project.add_argument(

@@ -98,7 +98,7 @@ def weight_of(path: Path) -> float:
     from vae.model.likelihoods import LIKELIHOODS
 
     config = runs.read_config(path)[0]
-    if LIKELIHOODS[str(config.likelihood)].learns_C:
+    if LIKELIHOODS[str(config.likelihood)].owns_C:
         return 1.0
     C = last_measured(path).get("C", config.C)
     return float(C) if isinstance(C, (int, float)) else 1.0

@@ -30,8 +30,8 @@ def live_charts(
     `pixels` is D, the number of values of an image (height x width x channels): a Gaussian distortion is shown with
     its two parts C·‖x − f(z)‖² and (D/2)·log(2πc).
     """
-    data = {"run": run, "likelihood": likelihood, "pixels": pixels, "objective": objective, "samples": samples}
-    _charts(key=key, data=data)
+    data = {"run": run, "likelihood": likelihood, "owns_C": owns_C(likelihood)}
+    _charts(key=key, data={**data, "pixels": pixels, "objective": objective, "samples": samples})
 
 
 def C_slider(
@@ -55,18 +55,25 @@ def C_slider(
     The range is that of the likelihood; a typed value may lie outside it. A Gaussian's C goes with the data's scale as
     1 / spread², `spread` being that of the data (`DataInfo.spread`): the range moves by whole decades with it.
     """
-    gaussian = likelihood == "gaussian"
-    low, high = gaussian_range(spread) if gaussian else C_WEIGHT_RANGE
+    owned = owns_C(likelihood)
+    low, high = gaussian_range(spread) if owned else C_WEIGHT_RANGE
     data = {
         "run": run,
-        "likelihood": likelihood,
+        "owns_C": owned,
         "pixels": pixels,
         "C": C,
         "low": low,
         "high": high,
         "disabled": disabled,
     }
-    return read_C(_slider(key=key, data=data, on_C_change=_nothing).get("C"), gaussian)
+    return read_C(_slider(key=key, data=data, on_C_change=_nothing).get("C"), owned)
+
+
+def owns_C(likelihood: str) -> bool:
+    """Whether C belongs to the model with this likelihood; False for one that this version does not know."""
+    from vae.model.likelihoods import LIKELIHOODS  # torch takes its time
+
+    return likelihood in LIKELIHOODS and LIKELIHOODS[likelihood].owns_C
 
 
 def gaussian_range(spread: float) -> tuple[float, float]:
@@ -77,10 +84,10 @@ def gaussian_range(spread: float) -> tuple[float, float]:
     return 10.0 ** round(low), 10.0 ** round(high)
 
 
-def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:
+def read_C(value: object, owned: bool) -> float | Literal["fit"] | None:
     """What a browser sent as C, checked; None for nothing and for what cannot be a C."""
     if value == "fit":
-        return "fit" if gaussian else None
+        return "fit" if owned else None
     try:
         return check_C(value)
     except ConfigError:
@@ -90,7 +97,7 @@ def read_C(value: object, gaussian: bool) -> float | Literal["fit"] | None:
 def live_trail(run: str, likelihood: str, C: float | Literal["fit"] | None = None, *, key: str = "live_trail") -> None:
     """A run's trail as C is turned, in the plane of rate (nats) and squared error (pixel²; distortion in nats where C
     weights that), with the line of slope −1/C at its present point. `C` is the config's."""
-    _trail(key=key, data={"run": run, "likelihood": likelihood, "C": C})
+    _trail(key=key, data={"run": run, "owns_C": owns_C(likelihood), "C": C})
 
 
 def live_preview(run: str, key: str = "live_preview") -> None:

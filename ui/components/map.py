@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.components.mounting import browser_component
-from ui.map.view import PARTS, MapView, methods_for, read_view
+from ui.map.view import MapView, methods_for, read_view
+from vae.space.parts import PARTS
 
 _map = browser_component("map/map")
 

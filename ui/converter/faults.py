@@ -6,6 +6,7 @@ import math
 
 from ui.converter.words import number
 from vae.lessons.reductions import Fault, Meaning, WrittenLoss, meaning
+from vae.model.normal_density import LOG_2PI
 
 GRAVE = ("no-range", "no-likelihood", "no-elbo")  # the loss is no ELBO at all: the verdict
 
@@ -28,7 +29,7 @@ def missing_constant(loss: WrittenLoss) -> float:
     """What the error of a density whose noise is learned leaves out of −log p(x|z), nats per image."""
     if loss.error == "absolute":
         return loss.D * math.log(2)
-    return 0.0 if loss.error == "cross-entropy" or loss.full else 0.5 * loss.D * math.log(2 * math.pi)
+    return 0.0 if loss.error == "cross-entropy" or loss.full else 0.5 * loss.D * LOG_2PI
 
 
 def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:

@@ -10,8 +10,6 @@ for ever; any other is answered with 404 and a sentence. torch is imported by th
 from __future__ import annotations
 
 import gzip
-import json
-import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -28,6 +26,7 @@ from starlette.routing import BaseRoute, Route
 from ui.live.decoder import model_of, weights_sha
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
+from vae.browser.framing import frame
 from vae.errors import ConfigError, ElboRoomError, RunNotFound
 from vae.runs import load_run, run_path, runs_root
 
@@ -87,9 +86,9 @@ def _compute(path: Path, sha: str, part: str) -> Kept:
 
 
 def pack_codes(codes: Codes) -> bytes:
-    """uint32 length L of a JSON header padded so that 4 + L is a multiple of 8, then little-endian float32 loc (n, k),
-    log-variance (n, k) if the header says so, rate (n,), distortion (n,), labels (n,) as uint8 (uint16 where
-    there are more than 256), padded to 4 bytes, and uint32 rows (n,) in what the header calls `rows_of`, if it does."""
+    """A frame (`vae.browser.framing`) of little-endian float32 loc (n, k), log-variance (n, k) if the header says so,
+    rate (n,), distortion (n,), labels (n,) as uint8 (uint16 where there are more than 256), padded to 4 bytes, and
+    uint32 rows (n,) in what the header calls `rows_of`, if it does."""
     n, k = codes.loc.shape
     channels, height, width = codes.images.shape[1:]
     per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
@@ -110,13 +109,11 @@ def pack_codes(codes: Codes) -> bytes:
         "rate_per_dim": None if per_dim is None else _finite(per_dim),
         "marginals": codes.rate_per_dim is None and per_dim is not None,  # whose rates they are: each z_i's alone
     }
-    text = json.dumps(header, allow_nan=False).encode()
-    text += b" " * (-(4 + len(text)) % 8)
     arrays = [codes.loc, codes.log_variance, codes.rate, codes.distortion]
     body = b"".join(array.astype("<f4").tobytes() for array in arrays if array is not None)
     labels = b"" if codes.labels is None else codes.labels.astype("<u2" if wide else "u1").tobytes()
     rows = b"" if codes.rows is None else codes.rows.astype("<u4").tobytes()
-    return struct.pack("<I", len(text)) + text + body + labels + b"\0" * (-len(labels) % 4) + rows
+    return frame(header, body, labels, b"\0" * (-len(labels) % 4), rows)
 
 
 def _finite(values: np.ndarray) -> list[float | None]:

@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import math
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ui.live.decoder import decoder_routes
 from ui.live.run_watcher import Tailer
 from ui.network import base_path, origin_allowed
+from vae.browser.framing import frame
 from vae.checked_json import Misfit, parse, read_bytes
 from vae.errors import RunDamaged, RunNotFound
 from vae.runs import run_path
@@ -199,10 +199,8 @@ class Viewer:
         await self.send_text(head + json.dumps(news)[1:])
 
     async def send_preview(self, run: str, preview: bytes) -> None:
-        header = json.dumps({"run": run, "bytes": len(preview)}).encode()
-        header += b" " * (-(4 + len(header)) % 8)
         with anyio.fail_after(SEND_LIMIT):
-            await self.socket.send_bytes(struct.pack("<I", len(header)) + header + preview)
+            await self.socket.send_bytes(frame({"run": run, "bytes": len(preview)}, preview))
 
     async def send_text(self, text: str) -> None:
         with anyio.fail_after(SEND_LIMIT):

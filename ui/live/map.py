@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import struct
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,25 +25,24 @@ from starlette.routing import BaseRoute, Route
 from ui.live.codes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
 from ui.live.decoder import model_of
 from ui.network import base_path
+from vae.browser.framing import frame
 from vae.datasets.pictures import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
+from vae.space.parts import check_part
 from vae.space.projections import PROJECTIONS, Pca
 
 if TYPE_CHECKING:
     from vae.space.projections import Projection
 
-PARTS = ("test", "train")
 FRESH = {"Cache-Control": "no-store"}
 _placing = threading.Lock()  # a fitted projection is shared, and moves while it places
 
 
 def _asked(request: Request) -> tuple[Path, str, str]:
     """Run, weights and part of an address."""
-    part = request.query_params.get("part", "test")
-    if part not in PARTS:
-        raise ConfigError(f"part: expected {' or '.join(PARTS)}, got {part[:20]!r}")
+    part = check_part(request.query_params.get("part", "test"))
     return run_path(request.path_params["name"]), request.path_params["sha"], part
 
 
@@ -65,8 +62,7 @@ def plane(request: Request) -> Response:
 
 
 def layout(request: Request) -> Response:
-    """uint32 L | L bytes of JSON {...FitStatus, "tag": of the places, "places": whether they follow}, padded so that
-    4 + L is a multiple of 8 | float32 places (n, 2)."""
+    """A frame: {...FitStatus, "tag": of the places, "places": whether they follow} | float32 places (n, 2)."""
     path, sha, part = _asked(request)
     if len(sha) != 64 or not sha.isalnum():
         raise RunNotFound("these are no weights of this run")
@@ -83,10 +79,8 @@ def layout(request: Request) -> Response:
         status.state, status.message = "failed", str(error)
     if status.weights not in ("", sha):  # eight digits in common
         raise RunNotFound("these are no weights of this run")
-    header = json.dumps({**dataclasses.asdict(status), "tag": tag, "places": bool(places)}).encode()
-    header += b" " * (-(4 + len(header)) % 8)
-    data = struct.pack("<I", len(header)) + header + places
-    return Response(data, media_type="application/octet-stream", headers=FRESH)
+    header = {**dataclasses.asdict(status), "tag": tag, "places": bool(places)}
+    return Response(frame(header, places), media_type="application/octet-stream", headers=FRESH)
 
 
 def posterior(request: Request) -> Response:

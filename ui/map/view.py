@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vae.space.parts import PARTS
 from vae.space.projections import PROJECTIONS, installed
 
-PARTS = ("test", "train")
 FIELDS = ("method", "i", "j", "colour", "part")
 
 

@@ -86,10 +86,6 @@ class LikelihoodRatio(Estimator):
         """K codes per image, (K, B, k)."""
         return qz_x.sample((self.draws or samples,), generator)
 
-    def log_probability(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
-        """Of the joint draw z (K, B, k): (B,), nats. Independent codes here."""
-        return qz_x.log_prob(z).sum(0)
-
     def gradient(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor, log_q: Tensor) -> Tensor:
         """The estimate of ∂ loss / ∂ logits, (B, k), from z (K, B, k), f (K, B) and log q(z|x) (K, B)."""
         return (f.unsqueeze(-1) * (z - qz_x.mean)).mean(0)
@@ -187,12 +183,6 @@ class DisARM(LikelihoodRatio):
         u = uniform(logits.shape, generator, logits)
         return torch.stack([1 - u < p, u < p]).to(logits.dtype)
 
-    def log_probability(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
-        """Per bit: both 1 with 2p − 1 if that is above 0, both 0 with 1 − 2p, each mixed pair with min(p, 1 − p)."""
-        p = qz_x.mean
-        both = torch.where(z[0] == 1, 2 * p - 1, 1 - 2 * p).clamp(min=0)
-        return torch.where(z[0] == z[1], both, torch.minimum(p, 1 - p)).log().sum(-1)
-
     def gradient(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor, log_q: Tensor) -> Tensor:
         difference = 0.5 * (f[0] - f[1]).unsqueeze(-1)
         return difference * (z[0] - z[1]) * qz_x.logits.abs().sigmoid()
@@ -251,9 +241,6 @@ class Exact(LikelihoodRatio):
         check_bits(qz_x.logits.shape[-1])
         codes = all_codes(qz_x.logits.shape[-1], qz_x.logits.device, qz_x.logits.dtype)
         return codes.unsqueeze(1).expand(-1, len(qz_x.logits), -1)
-
-    def log_probability(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
-        return torch.zeros_like(qz_x.logits[:, 0])  # the one draw there is
 
     def gradient(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor, log_q: Tensor) -> Tensor:
         return ((log_q.exp() * f).unsqueeze(-1) * (z - qz_x.mean)).sum(0)

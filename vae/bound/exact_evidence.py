@@ -21,7 +21,6 @@ from vae.bound.chunks import full_precision, rows_at_once
 from vae.errors import ConfigError
 from vae.model.bit_codes import MOST_BITS, all_codes
 from vae.model.kl import kl_normal_of_factors
-from vae.model.likelihoods import Gaussian
 from vae.model.linear_gaussian import LinearGaussian
 from vae.model.vae import Model
 
@@ -90,7 +89,7 @@ def exact_method(model: Model) -> str | None:
     """How log p(x) of this model is had exactly, or None: then an importance bound is what there is."""
     if model.latent.support == "binary":
         return "all codes" if model.k <= MOST_BITS else None
-    if _linear_layer(model) is not None and isinstance(model.likelihood, Gaussian):
+    if _linear_layer(model) is not None and model.likelihood.owns_C:
         return "closed form"
     return "quadrature" if model.k in GRID else None
 
@@ -118,10 +117,10 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
 def linear_gaussian_of(model: Model) -> LinearGaussian:
     """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data units:
     location + spread · (W z + b) is one matrix too."""
-    layer = _linear_layer(model)
-    if layer is None or not isinstance(model.likelihood, Gaussian):
+    layer, log_C = _linear_layer(model), model.log_C
+    if layer is None or log_C is None:
         raise ConfigError("model: expected a linear decoder and a gaussian likelihood")
-    c = 0.5 * (-model.likelihood.log_C.detach().double()).exp()
+    c = 0.5 * (-log_C.double()).exp()
     location, spread = model.location.double(), model.spread.double()
     W, b = layer.weight.detach().double(), layer.bias.detach().double()
     return LinearGaussian(spread * W, location + spread * b, c)

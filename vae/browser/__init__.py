@@ -1,1 +1,5 @@
-"""What does the page get? Files that the browser's modules read without Python."""
+"""What does the page get? Files that the browser's modules read without Python.
+
+decoder_export                  a model's decoder, which the page runs by itself
+framing                         a JSON header in front of bytes: what most of what the page gets is
+"""

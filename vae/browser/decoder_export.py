@@ -1,27 +1,24 @@
 """A model's decoder as one file that the page runs by itself: `export_decoder(model, sha)` -> bytes.
 
-    "ELBD" | uint32 (little-endian) L | L bytes of JSON, padded so that 8 + L is a multiple of 8 | weights
-
-The weights are float16 or float32, little-endian, in the order in which ui/static/decoder/kernel.ts reads them:
-matrices (K, M) in panels of 8 columns, (M/8, K, 8), with M padded by zeros; biases padded likewise; images as
-(height, width, channels). The JSON:
+A frame (`vae.browser.framing`) that begins with "ELBD", of the weights: they are float16 or float32, little-endian,
+in the order in which ui/static/decoder/kernel.ts reads them: matrices (K, M) in panels of 8 columns, (M/8, K, 8), with
+M padded by zeros; biases padded likewise; images as (height, width, channels). The header:
 
     format, precision, count        1, "float16" or "float32", how many weights there are
     k, height, width, channels      z and the images
     layers                          a list of `kind` dense, relu, tanh, conv_transpose with sizes and offsets of weights
     location, spread                a Gaussian's mean is location + spread · output; left out where that is the output
     low, high                       the values that are shown as black and white; left out where they are 0 and 1
-    likelihood                      its name, and C where it has one
+    likelihood                      its name; where C belongs to the model also owns_C, true, and C
     difference                      the largest difference to torch, as a fraction of the pixel range
     weights_sha256                  of the weights it came from
 
-Before it leaves, the file is read back and run (see `vae.browser.decoder_numpy`) beside torch.
+Before it leaves, the decoder is run with the weights as they are stored beside the one that it came from.
 """
 
 from __future__ import annotations
 
-import json
-import struct
+import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -30,12 +27,14 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from vae.bound.chunks import full_precision
-from vae.browser.decoder_numpy import MAGIC, PANEL, PRECISIONS, mean_pixels
+from vae.browser.framing import frame
 from vae.errors import DecoderInexact, DecoderUnsupported
-from vae.model.latents import Latent
 from vae.model.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Likelihood
-from vae.model.vae import Model
+from vae.model.vae import Model, in_data_units
 
+MAGIC = b"ELBD"
+PANEL = 8  # columns
+PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
 LIMITS = {"float16": 1e-2, "float32": 1e-5}  # the largest difference to torch, as a fraction of the pixel range
 DRAWS = 8  # codes from the prior on which the two are compared
 HEADS: tuple[type[Likelihood], ...] = (Bernoulli, Gaussian, ContinuousBernoulli)  # what heads.js knows
@@ -54,8 +53,10 @@ def export_decoder(
     Raises DecoderUnsupported where a layer or the likelihood has no form in the page, and DecoderInexact where the
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.
     """
-    layers = _walk(model)
-    _fold_input(layers, model.latent)
+    likelihood = _head(model.likelihood)  # says more than the shape of its parameters would
+    decoder = _taking_z(model)
+    _round(decoder, precision)
+    layers = _walk(decoder, model)
     weights = _lay_out(layers)
     channels, height, width = model.shape
     header: dict[str, Any] = {
@@ -68,29 +69,56 @@ def export_decoder(
         "channels": channels,
         "layers": layers,
         **_scale(model, limits),
-        "likelihood": _head(model.likelihood),
+        "likelihood": likelihood,
         "weights_sha256": weights_sha256,
+        "difference": (difference := _difference(model, decoder, limits[1] - limits[0])),
     }
-    with np.errstate(over="ignore"):  # looked at next
-        stored = weights.astype(PRECISIONS[precision])
-    if not np.isfinite(stored).all():
-        raise DecoderInexact(f"the decoder has weights too large for {precision} ({np.abs(weights).max():.3g})")
-    difference = header["difference"] = _difference(model, _join(header, stored), limits[1] - limits[0])
     if not difference <= LIMITS[precision]:
         raise DecoderInexact(
             f"the decoder packed as {precision} gives pixels that differ from the model's by {difference:.2g} of the "
             f"pixel range, more than {LIMITS[precision]:g}"
         )
-    return _join(header, stored)
+    stored = weights.astype(np.dtype(precision).newbyteorder("<"))
+    return frame(header, stored.tobytes(), magic=MAGIC, compact=True)
 
 
-def _walk(model: Model) -> list[Layer]:
-    """The decoder's layers in order, the arrays still in their headers."""
+@torch.no_grad()
+def _taking_z(model: Model) -> nn.Sequential:
+    """The decoder in float32 on the CPU, whose first layer takes z itself: with a z + b before W and c it is
+    W a z + (W b + c), a and b the same for every k."""
     if type(model.decoder) is not nn.Sequential:
         raise DecoderUnsupported(f"decoder: expected an nn.Sequential, got {type(model.decoder).__name__}")
+    decoder = copy.deepcopy(model.decoder).cpu().float()
+    ends = model.latent.decoder_input(torch.tensor([0.0, 1.0, 0.5, -2.0], dtype=torch.float64)).tolist()
+    a, b = ends[1] - ends[0], ends[0]
+    affine = np.allclose(ends[2:], a * np.array([0.5, -2.0]) + b)
+    if affine and (a, b) == (1.0, 0.0):
+        return decoder
+    first = decoder[0] if len(decoder) else None
+    if not affine or type(first) is not nn.Linear:
+        raise DecoderUnsupported(f"latent {model.latent.name!r}: the page feeds a dense layer with a z + b only")
+    constant = b * first.weight.sum(1)
+    first.bias = nn.Parameter(constant if first.bias is None else first.bias + constant)
+    first.weight *= a
+    return decoder
+
+
+@torch.no_grad()
+def _round(decoder: nn.Sequential, precision: Precision) -> None:
+    """Let the decoder have its weights as they are stored. DecoderInexact where they cannot be."""
+    for parameter in decoder.parameters():
+        rounded = parameter.to(PRECISIONS[precision])
+        if not rounded.isfinite().all():
+            largest = float(parameter.abs().max())
+            raise DecoderInexact(f"the decoder has weights too large for {precision} ({largest:.3g})")
+        parameter.copy_(rounded)
+
+
+def _walk(decoder: nn.Sequential, model: Model) -> list[Layer]:
+    """The layers of `decoder`, which stands for the model's, in order; the arrays still in their headers."""
     layers: list[Layer] = []
     shape: tuple[int, ...] = (model.k,)  # of one picture as torch has it: (width,) or (channels, height, width)
-    for index, module in enumerate(model.decoder):
+    for index, module in enumerate(decoder):
         try:
             shape = _add(layers, module, shape)
         except DecoderUnsupported as error:
@@ -98,20 +126,6 @@ def _walk(model: Model) -> list[Layer]:
     if shape != model.shape or shape[0] not in (1, 3):
         raise DecoderUnsupported(f"decoder: gives {shape}; the page shows images of one or three channels")
     return layers
-
-
-def _fold_input(layers: list[Layer], latent: Latent) -> None:
-    """Let the first layer take z itself: a z + b before W and c is W a z + (W b + c), a and b the same for every k."""
-    ends = latent.decoder_input(torch.tensor([0.0, 1.0, 0.5, -2.0], dtype=torch.float64)).numpy()
-    b, a = ends[0], ends[1] - ends[0]
-    affine = np.allclose(ends[2:], a * np.array([0.5, -2.0]) + b)
-    if affine and (a, b) == (1.0, 0.0):
-        return
-    if not affine or not layers or layers[0]["kind"] != "dense":
-        raise DecoderUnsupported(f"latent {latent.name!r}: the page feeds a dense layer with a z + b only")
-    weights = layers[0]["weights"]
-    layers[0]["bias"] = layers[0]["bias"] + b * weights.sum(0)
-    layers[0]["weights"] = a * weights
 
 
 def _add(layers: list[Layer], module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -184,7 +198,7 @@ def _conv_transpose(module: nn.ConvTranspose2d, shape: tuple[int, ...]) -> Layer
 def _head(likelihood: Likelihood) -> dict[str, Any]:
     if type(likelihood) not in HEADS:
         raise DecoderUnsupported(f"likelihood {likelihood.name!r}: the page has no form of its mean and samples")
-    constants = {"C": likelihood.C} if isinstance(likelihood, Gaussian) else {}
+    constants = {"owns_C": True, "C": likelihood.C} if likelihood.owns_C else {}
     return {"name": likelihood.name, **constants}
 
 
@@ -228,20 +242,14 @@ def _bias(bias: Tensor | None, outputs: int) -> Array:
     return np.zeros(outputs, np.float32) if bias is None else _array(bias)
 
 
-def _join(header: dict[str, Any], stored: NDArray[Any]) -> bytes:
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
-    text += b" " * (-(8 + len(text)) % 8)
-    return MAGIC + struct.pack("<I", len(text)) + text + stored.tobytes()
-
-
 @torch.no_grad()
-def _difference(model: Model, packed: bytes, pixel_range: float) -> float:
-    """The largest |packed − torch| of the means at 0, at draws from the prior and as far out as sliders go, over the
-    pixel range: the display's, or that of the model's own pixels where it is more."""
+def _difference(model: Model, decoder: nn.Sequential, pixel_range: float) -> float:
+    """The largest difference of the means of `decoder` to the model's at 0, at draws from the prior and as far out as
+    sliders go, over the pixel range: the display's, or that of the model's own pixels where it is more."""
     weight = next(model.decoder.parameters())
     z = model.prior().sample((DRAWS,), Generator(weight.device).manual_seed(0))
     z = torch.cat([torch.zeros_like(z[:1]), z, *([2 * z] if model.latent.support == "real" else [])])
-    mean = full_precision(model).decode(z).mean.permute(0, 2, 3, 1).double().cpu().numpy()
-    with np.errstate(over="ignore", invalid="ignore"):  # then the difference is no number, and refused
-        difference = np.abs(mean_pixels(packed, z.double().cpu().numpy()) - mean).max()
-        return float(difference / max(pixel_range, np.ptp(mean)))
+    mean = full_precision(model).decode(z).mean.cpu()
+    outputs = decoder(z.cpu().float()).unsqueeze(1)  # one parameter a pixel
+    packed = model.likelihood(in_data_units(model.likelihood, outputs, model.location.cpu(), model.spread.cpu())).mean
+    return float((packed - mean).abs().max() / max(pixel_range, float(mean.max() - mean.min())))

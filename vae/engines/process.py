@@ -28,9 +28,6 @@ class WorkerProcess:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         root = str(Path(__file__).resolve().parents[2])  # `vae` is found from any folder, installed or not
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        # Threads that wait must sleep, not spin: spinning on a core that another process needs (the server, a viewer's
-        # browser, a second run) made a step of digits 5 to 70 times slower.
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
         self._process = subprocess.Popen(

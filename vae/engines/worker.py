@@ -29,13 +29,13 @@ from vae.engines.parent import Parent
 from vae.engines.streams import read_line, write_plainly, write_to_log
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
+from vae.machine import let_idle_threads_sleep
 from vae.runs.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
     from vae.runs.live_knobs import Replay
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads; spinning threads starve the server
 STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
@@ -342,6 +342,7 @@ def _guarded(worker: Worker) -> Generator[bool]:
 
 
 def main(arguments: list[str]) -> int:
+    let_idle_threads_sleep()
     write_plainly()
     if arguments == ["--spare"]:
         import vae.training.trainer  # noqa: F401  torch, warm

@@ -18,7 +18,6 @@ from vae.config import Config
 from vae.lessons.gradient_study import make
 from vae.model.bit_codes import all_codes
 from vae.model.latents import IndependentBernoulli
-from vae.model.likelihoods import Gaussian
 from vae.model.vae import Model, build_model
 
 STARTS = 64  # of the search for the best q
@@ -54,8 +53,7 @@ def make_toy(bits: int, pixels: int, noise: float, seed: int) -> Toy:
     with torch.no_grad():
         layer.weight.copy_(A)
         layer.bias.zero_()
-    if isinstance(model.likelihood, Gaussian):
-        model.likelihood.set_C(1 / (2 * noise))  # again, in float64
+    model.likelihood.set_C(1 / (2 * noise))  # again, in float64
     model.eval().requires_grad_(False)
     x = x.reshape(1, 1, 1, pixels)
     codes = all_codes(bits, dtype=torch.float64)

@@ -3,6 +3,7 @@
 likelihoods latents networks    the parts, a registry at the foot of each file
 vae                             encoder + decoder + likelihood + latent
 kl linear_gaussian              what has a closed form
+normal_density                  the constant log 2π that its logarithm has
 bit_codes random_draws          all codes of k bits; noise from generators that are given
 tensors                         what a person's own tensors must be
 """

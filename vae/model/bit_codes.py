@@ -21,14 +21,6 @@ def all_codes(k: int, device: torch.device | str = "cpu", dtype: torch.dtype = t
     return (n.unsqueeze(-1) >> places & 1).to(dtype)
 
 
-def index_of(codes: Tensor) -> Tensor:
-    """The row of `all_codes` for each code: (..., k) of 0 and 1 -> (...), int64."""
-    k = codes.shape[-1]
-    check_bits(k)
-    places = 2 ** torch.arange(k - 1, -1, -1, device=codes.device)
-    return (codes.long() * places).sum(-1)
-
-
 def check_bits(k: int) -> None:
     """Raise ConfigError where the codes of k bits are too many to go through."""
     if k > MOST_BITS:

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Size, Tensor
 
 from vae.model.kl import kl_bernoulli_half, kl_standard_normal
+from vae.model.normal_density import LOG_2PI
 from vae.model.random_draws import Noise, standard_normal, uniform
-
-LOG_2PI = math.log(2 * math.pi)
 
 
 class LatentDistribution(Protocol):

@@ -68,16 +68,34 @@ class PixelDistribution:
 
 
 class Likelihood(nn.Module):
-    """Base: no parameters of its own, C is a weight outside (the knobs'), not a part of the model."""
+    """Base: no parameters of its own; C is a weight outside (the knobs'), and what is asked about it does nothing.
+
+    `owns_C`, which pages are told too, says that C belongs to the model as the noise level of a normal density of
+    variance c = 1/(2C): −log p(x|z) = C‖x − E[x|z]‖² + (D/2) log(2πc). Only such a C can be fitted.
+    """
 
     name: ClassVar[str]
     support: ClassVar[str]
     parameters_per_pixel: ClassVar[int] = 1
-    learns_C: ClassVar[bool] = False  # whether C = 1/(2c) is the model's own noise level
+    owns_C: ClassVar[bool] = False
     gives_pixels: ClassVar[bool] = False  # whether a parameter is a pixel's value in the data's units, not a logit
+
+    C: float = 1.0  # as a likelihood weighs itself
+    fit: bool = False  # whether C is learned
+    log_C: nn.Parameter | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_parameter("log_C", None)
 
     @abstractmethod
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
+
+    def set_C(self, C: float | str) -> None:
+        """A number fixes C; "fit" learns it from where it stands."""
+
+    def project(self, spread: Tensor) -> None:
+        """Keeps a fitted C below its bound, which belongs to data of this spread."""
 
     def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
         """What a decoder gives for about this mean, which is also given standardised, to begin with: logits, not so
@@ -150,17 +168,15 @@ class Gaussian(Likelihood):
 
     name = "gaussian"
     support = "real"
-    learns_C = True
+    owns_C = True
     gives_pixels = True
     LOG_C_MAX = math.log(1e6)  # c ≥ 5e-7 spread²: a decoder that fits exactly would otherwise send C to infinity
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_C = nn.Parameter(torch.zeros(()), requires_grad=False)
-        self.fit = False
+        self.log_C: nn.Parameter = nn.Parameter(torch.zeros(()), requires_grad=False)
 
     def set_C(self, C: float | str) -> None:
-        """A number fixes C; "fit" learns it from where it stands."""
         self.fit = C == "fit"
         if not self.fit:
             self.log_C.data.fill_(math.log(float(C)))
@@ -169,13 +185,13 @@ class Gaussian(Likelihood):
         return standardised
 
     @property
-    def C(self) -> float:
+    def C(self) -> float:  # type: ignore[override]  # it stands in log C
         return math.exp(float(self.log_C.detach()))
 
     @torch.no_grad()
     def project(self, spread: Tensor) -> None:
-        """Keep a fitted C below its bound, which belongs to data of this spread."""
-        self.log_C.clamp_(max=self.LOG_C_MAX - 2 * spread.log())
+        if self.fit:
+            self.log_C.clamp_(max=self.LOG_C_MAX - 2 * spread.log())
 
     def forward(self, parameters: Tensor) -> GaussianPixels:
         return GaussianPixels(parameters.squeeze(-4), self.log_C)

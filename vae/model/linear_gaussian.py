@@ -9,13 +9,12 @@ x is (n, D) here, W (D, k); densities in nats per row.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-LOG_2PI = math.log(2 * math.pi)
+from vae.model.normal_density import LOG_2PI
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,6 @@ def covariance_eigenvalues(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     y = x - mean
     values, vectors = torch.linalg.eigh(y.T @ y / len(x))
     return mean, values.flip(0).clamp(min=0), vectors.flip(1)
-
-
-def ppca(x: Tensor, k: int) -> LinearGaussian:
-    """The maximum-likelihood solution for x (n, D): c is the mean of the eigenvalues left out,
-    W = U (Λ − c I)^½, up to a rotation of z."""
-    mean, values, vectors = covariance_eigenvalues(x)
-    c = values[k:].mean()
-    return LinearGaussian(vectors[:, :k] * (values[:k] - c).clamp(min=0).sqrt(), mean, c)
 
 
 def best_at(x: Tensor, k: int, c: float) -> LinearGaussian:

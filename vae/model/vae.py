@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vae.config import Config
 from vae.errors import ConfigError, DataError
 from vae.model.latents import LATENTS, LatentDistribution
-from vae.model.likelihoods import LIKELIHOODS, Gaussian, Likelihood, PixelDistribution
+from vae.model.likelihoods import LIKELIHOODS, Likelihood, PixelDistribution
 from vae.model.networks import ACTIVATIONS, NETWORKS, Shape
 from vae.model.tensors import check_tensor
 
@@ -80,8 +80,8 @@ class Model(nn.Module):
 
     @property
     def log_C(self) -> Tensor | None:
-        """log C of a Gaussian likelihood, without a gradient; None where C is a weight outside the model."""
-        return self.likelihood.log_C.detach() if isinstance(self.likelihood, Gaussian) else None
+        """log C of a likelihood that owns it, without a gradient; None where C is a weight outside the model."""
+        return None if self.likelihood.log_C is None else self.likelihood.log_C.detach()
 
     @torch.no_grad()
     def start_at(self, mean: Tensor) -> None:
@@ -108,8 +108,7 @@ class Model(nn.Module):
     @torch.no_grad()
     def project(self) -> None:
         """Keep a fitted C below its bound; called after each optimiser step."""
-        if isinstance(self.likelihood, Gaussian) and self.likelihood.fit:
-            self.likelihood.project(self.spread)
+        self.likelihood.project(self.spread)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
@@ -153,6 +152,5 @@ def lay_out(config: Config, shape: Shape) -> Model:
 
 
 def _with_C(model: Model, config: Config) -> Model:
-    if isinstance(model.likelihood, Gaussian):
-        model.likelihood.set_C(config.C if config.C is not None else "fit")
+    model.likelihood.set_C(config.C if config.C is not None else "fit")
     return model

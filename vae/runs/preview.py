@@ -1,21 +1,17 @@
 """A few held-out images beside their reconstructions, in a form that a browser draws without decoding anything.
 
-    uint32 (little-endian) L | L bytes of JSON, padded so that 4 + L is a multiple of 8 | originals | reconstructions
-
-Both parts are uint8 (count, height, width, channels), the data's display limits as 0 and 255. The JSON: step, count,
-height, width, channels.
+A frame (`vae.browser.framing`) of originals | reconstructions, both uint8 (count, height, width, channels), the data's
+display limits as 0 and 255. Its header: step, count, height, width, channels.
 The noise of z is fixed, so that what moves between two previews is what the model learned.
 """
 
 from __future__ import annotations
 
-import json
-import struct
-
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from vae.browser.framing import frame
 from vae.datasets import Dataset
 from vae.datasets.scale import to_bytes
 from vae.model.vae import Model
@@ -37,9 +33,8 @@ def render(model: Model, dataset: Dataset, step: int) -> bytes:
 def pack(step: int, originals: np.ndarray, reconstructions: np.ndarray) -> bytes:
     """Both (count, height, width, channels) uint8."""
     count, height, width, channels = originals.shape
-    header = json.dumps({"step": step, "count": count, "height": height, "width": width, "channels": channels}).encode()
-    header += b" " * (-(4 + len(header)) % 8)
-    return struct.pack("<I", len(header)) + header + originals.tobytes() + reconstructions.tobytes()
+    header = {"step": step, "count": count, "height": height, "width": width, "channels": channels}
+    return frame(header, originals.tobytes(), reconstructions.tobytes())
 
 
 def unpack(data: bytes) -> tuple[int, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +24,8 @@ from vae.errors import ConfigError, DataChanged, DataError, RunDamaged
 from vae.model.vae import Model
 from vae.runs import Run
 from vae.runs.ship import HELD_OUT, held_out
+from vae.space.parts import PARTS, Part, check_part
 
-Part = Literal["test", "train"]
-PARTS: tuple[Part, ...] = ("test", "train")
 ToFloat = Callable[[Tensor, Generator], Tensor]
 
 
@@ -65,8 +64,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
 
     Raises DataError where the dataset is absent and the run carries no images of that part; never downloads.
     """
-    if part not in PARTS:
-        raise ConfigError(f"part: expected test or train, got {part!r}")
+    check_part(part)
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more, got {limit}")
     found = images_of(run, part)

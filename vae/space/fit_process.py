@@ -23,10 +23,7 @@ import contextlib
 import dataclasses
 import importlib
 import io
-import json
-import os
 import shutil
-import struct
 import sys
 import threading
 import time
@@ -34,14 +31,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # read when the libraries load; spinning threads double t-SNE's cost
-
 import numpy as np
 from numpy.typing import NDArray
 
 from vae import runs
+from vae.browser import framing
 from vae.checked_json import (
     Misfit,
     fields,
@@ -49,7 +43,6 @@ from vae.checked_json import (
     number,
     one_of,
     optional,
-    parse,
     read_bytes,
     read_json,
     text,
@@ -58,9 +51,10 @@ from vae.checked_json import (
 from vae.engines.streams import read_line, watch_input, write_plainly, write_to_log
 from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import insist, write_atomically, write_json
+from vae.machine import let_idle_threads_sleep
 from vae.runs.checked_arrays import read_array, read_arrays
-from vae.runs.preview_file import split_frame
 from vae.runs.start import clear_fit
+from vae.space.parts import PARTS
 from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
 
 if TYPE_CHECKING:
@@ -94,7 +88,7 @@ class FitStatus:
 FIT_STATUS = fields(
     state=one_of("absent", *WORKING, "finished", "stopped", "failed"),
     method=text(40),
-    part=one_of("test", "train"),
+    part=one_of(*PARTS),
     weights=text(64),
     n=whole(),
     iteration=whole(),
@@ -106,7 +100,7 @@ FIT_STATUS = fields(
 REQUEST = fields(
     ("method", "part", "weights", "settings"),
     method=one_of(*PROJECTIONS),
-    part=one_of("test", "train"),
+    part=one_of(*PARTS),
     weights=text(64),
     settings=named(number()),
 )
@@ -189,20 +183,16 @@ def _forget_older(folder: Path) -> None:
 
 
 def pack_frame(frame: Frame) -> bytes:
-    """uint32 (little-endian) L | L bytes of JSON {iteration, total, kl, n}, padded so that 4 + L is a multiple of 8 |
-    float32 places (n, 2)."""
+    """A frame (`vae.browser.framing`): {iteration, total, kl, n} | float32 places (n, 2)."""
     kl = frame.kl if frame.kl is not None and np.isfinite(frame.kl) else None
     header = {"iteration": frame.iteration, "total": frame.total, "kl": kl, "n": len(frame.places)}
-    text = json.dumps(header).encode()
-    text += b" " * (-(4 + len(text)) % 8)
-    return struct.pack("<I", len(text)) + text + np.ascontiguousarray(frame.places, "<f4").tobytes()
+    return framing.frame(header, np.ascontiguousarray(frame.places, "<f4").tobytes())
 
 
 def unpack_frame(data: bytes) -> Frame:
     """RunDamaged where the bytes are no whole frame."""
     try:
-        written, at = split_frame(data)
-        header = FRAME(parse(written))
+        header, at = framing.unframe(data, FRAME)
         if len(data) != at + 8 * header["n"]:
             raise Misfit(f"expected {header['n']:,} places, got {len(data) - at:,} bytes")
         places = np.frombuffer(data, "<f4", offset=at).reshape(header["n"], 2)
@@ -333,7 +323,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vae.space.fit_process", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR")
     parser.add_argument("--method", default="tsne")
-    parser.add_argument("--part", default="test", choices=("test", "train"))
+    parser.add_argument("--part", default="test", choices=PARTS)
     parser.add_argument("--weights", help="SHA-256 of the weights whose folder is prepared; else codes are computed")
     parser.add_argument(
         "--spare", action="store_true", help="import, then wait for a prepared folder on standard input"
@@ -342,6 +332,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    let_idle_threads_sleep()
     write_plainly()
     options = _parser().parse_args(arguments)
     if options.spare == (options.run is not None):

@@ -152,7 +152,7 @@ def likelihoods_for(info: DataInfo) -> list[str]:
 
 
 def _C(config: Config, likelihood: str) -> float | Literal["fit"]:
-    if LIKELIHOODS[likelihood].learns_C:
+    if LIKELIHOODS[likelihood].owns_C:
         return "fit" if config.C is None else config.C
     if config.C == "fit":
         raise ConfigError(f"C: only a gaussian likelihood can fit C; with {likelihood} it is a weight such as 1")

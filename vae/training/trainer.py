@@ -25,7 +25,6 @@ from vae.datasets import Dataset
 from vae.datasets.scale import location_and_spread
 from vae.errors import ConfigError, TrainingDiverged
 from vae.machine import usable_device
-from vae.model.likelihoods import Gaussian
 from vae.model.vae import IDENTITY, Model, build_model
 from vae.training.adam import Moments, adam_step
 from vae.training.cuda_graphs import CudaGraphs, Graphs, Replays, sent
@@ -100,7 +99,7 @@ class Trainer:
         self.wait = time.sleep
         self._capture(CudaGraphs() if graphs is None and self.device.type == "cuda" else graphs)
         self.started = time.perf_counter()
-        if not self.model.likelihood.learns_C:
+        if not self.model.likelihood.owns_C:
             self.weight.fill_(check_C(config.C))
         self._C_knob: float | Literal["fit"] = config.C if config.C is not None else 1.0
         self.squared_error: float | None = None  # of the last record: where a new fit of C starts
@@ -168,7 +167,7 @@ class Trainer:
 
     def branches(self) -> tuple[object, ...]:
         """What Python decides within a step."""
-        return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit
+        return self.part, self.model.likelihood.fit
 
     def _steps_at_once(self, to_record: int) -> int:
         """Several where they are replayed and short, but none beyond the `to_record` until the next record."""
@@ -197,7 +196,7 @@ class Trainer:
         if self.model.likelihood.support != "binary":
             self.model.standardise(*location_and_spread(x, self.dataset.name))
         self.model.start_at(x.mean(0))
-        if isinstance(self.model.likelihood, Gaussian) and self.config.C == "fit":
+        if self.config.C == "fit":
             rows = min(STARTING_DRAWS, rows_at_once(self.model))
             few = x[:: -(-len(x) // rows)]
             error = elbo_terms(self.model, few, max(1, rows // len(few)), noise).squared_error.mean().item()
@@ -229,9 +228,9 @@ class Trainer:
     def check_C(self, C: float | str) -> None:
         """Raise a ConfigError where this run cannot take that C."""
         if C == "fit":
-            if not self.model.likelihood.learns_C:
+            if not self.model.likelihood.owns_C:
                 raise ConfigError(f"C: only a gaussian likelihood can fit C; this run's is {self.config.likelihood}")
-        elif check_C(C) != 1 and not (self.model.likelihood.learns_C or self.estimator.objective.takes_weight):
+        elif check_C(C) != 1 and not (self.model.likelihood.owns_C or self.estimator.objective.takes_weight):
             raise ConfigError(f"C: the {self.config.objective} objective is a bound on log p(x) only at C = 1")
 
     def apply(self, knob: str, value: Any) -> None:
@@ -239,7 +238,7 @@ class Trainer:
         if knob == "C":
             self.check_C(value)
             self._C_knob = value
-            if isinstance(self.model.likelihood, Gaussian):
+            if self.model.likelihood.owns_C:
                 if value == "fit" and self.squared_error:  # from a far C, learning alone would take thousands of steps
                     self.model.likelihood.set_C(best_C(self.dataset.info.pixels, self.squared_error))
                 self.model.likelihood.set_C(value)
@@ -257,14 +256,13 @@ class Trainer:
         for name in ("encoder", "decoder"):
             for parameter in self.model.parameters_of(name):
                 parameter.requires_grad_(part in ("both", name))
-        if isinstance(self.model.likelihood, Gaussian):
-            fits = self.model.likelihood.fit and part in ("both", "decoder")
-            self.model.likelihood.log_C.requires_grad_(fits)
+        if self.model.likelihood.log_C is not None:
+            self.model.likelihood.log_C.requires_grad_(self.model.likelihood.fit and part in ("both", "decoder"))
 
     @property
     def C(self) -> float:
         likelihood = self.model.likelihood
-        return likelihood.C if isinstance(likelihood, Gaussian) else float(self.weight)
+        return likelihood.C if likelihood.owns_C else float(self.weight)
 
     @property
     def C_knob(self) -> float | Literal["fit"]:
@@ -297,7 +295,7 @@ class Trainer:
         """Let a fitted C that the last record found far from its best value start anew there: its learning rate moves
         it by a hundredth a step, and an error may fall faster."""
         likelihood = self.model.likelihood
-        if not (isinstance(likelihood, Gaussian) and likelihood.log_C.requires_grad and self.squared_error):
+        if likelihood.log_C is None or not likelihood.log_C.requires_grad or not self.squared_error:
             return
         best = best_C(self.dataset.info.pixels, self.squared_error)
         if images >= ENOUGH_FOR_C and not 1 / FAR_C < likelihood.C / best < FAR_C:
@@ -465,8 +463,7 @@ class Trainer:
             setattr(self, name, values[name])
         self.good_steps.fill_(self.step)
         self.fuse.zero_()
-        if isinstance(self.model.likelihood, Gaussian):
-            self.model.likelihood.fit = self._C_knob == "fit"
+        self.model.likelihood.fit = self._C_knob == "fit"
         self._set_part(values["part"])
 
 

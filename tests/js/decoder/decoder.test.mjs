@@ -187,7 +187,7 @@ test("mean and sample each keep an array of their own", async () => {
 test("one seed is one sample, another seed another", async () => {
   for (const likelihood of [
     { name: "bernoulli" },
-    { name: "gaussian", C: 2 },
+    { name: "gaussian", owns_C: true, C: 2 },
     { name: "continuous-bernoulli" },
   ]) {
     const decoder = await loadDecoder(decoderFile(mlp(likelihood)), kernel);
@@ -205,7 +205,7 @@ test("the mean of many samples is the mean", async () => {
   const z = Float32Array.from({ length: 3 * n }, (_, i) => [0.5, -1, 2][i % 3]);
   for (const likelihood of [
     { name: "bernoulli" },
-    { name: "gaussian", C: 2 },
+    { name: "gaussian", owns_C: true, C: 2 },
     { name: "continuous-bernoulli" },
   ]) {
     const decoder = await loadDecoder(decoderFile(mlp(likelihood)), kernel);
@@ -255,7 +255,7 @@ test("a Gaussian's mean is location + spread · output, its pixels are those bet
     offsets: [0, 0, 0],
   };
   const scale = { location: 100, spread: 50, low: 50, high: 250 };
-  const likelihood = { name: "gaussian", C: 1e-3 };
+  const likelihood = { name: "gaussian", owns_C: true, C: 1e-3 };
   const file = {
     k: 3,
     height: 1,
@@ -305,7 +305,7 @@ test("a likelihood that the page does not know, or a kernel it cannot run", asyn
   );
   await assert.rejects(load({ name: "toString" }), DecoderError);
   await assert.rejects(
-    load({ name: "gaussian", C: 0 }),
+    load({ name: "gaussian", owns_C: true, C: 0 }),
     /C should be positive, got 0/,
   );
   await assert.rejects(

@@ -46,7 +46,7 @@ export function decoderFile({
   height,
   width,
   channels,
-  likelihood = { name: "gaussian", C: 1 },
+  likelihood = { name: "gaussian", owns_C: true, C: 1 },
   layers,
   ...scale
 }) {

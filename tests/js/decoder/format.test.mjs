@@ -63,7 +63,8 @@ const refused = {
   "cut off in its header": () =>
     readDecoder(fileOf(header, weights).subarray(0, 60)),
   "header is no JSON": () => readDecoder(fileOf("{", weights)),
-  "format undefined": () => readDecoder(fileOf("null", weights)),
+  "header is no JSON object": () => readDecoder(fileOf("null", weights)),
+  "format undefined": () => read({ format: undefined }),
   "format 2, this page reads 1": () => read({ format: 2 }),
   'unknown precision "float8"': () => read({ precision: "float8" }),
   "unknown precision": () => read({ precision: "constructor" }),

@@ -42,7 +42,7 @@ test("keys walk on a grid that meets 1 and 10, and stop at the ends", () => {
 
 test("the optimum of a Gaussian minimises its distortion; elsewhere it is the ELBO", () => {
   const [pixels, squaredError] = [64, 2.7];
-  const best = optimum("gaussian", pixels, squaredError);
+  const best = optimum(true, pixels, squaredError);
   assert.equal(best, 64 / 5.4);
   const distortion = (C) => {
     const { squared, constant } = gaussianParts(
@@ -54,9 +54,9 @@ test("the optimum of a Gaussian minimises its distortion; elsewhere it is the EL
   };
   assert.ok(distortion(best) < distortion(best * 1.01));
   assert.ok(distortion(best) < distortion(best / 1.01));
-  assert.equal(optimum("bernoulli", 784, NaN), 1);
-  assert.equal(optimum("gaussian", 64, NaN), null);
-  assert.equal(optimum("gaussian", 64, 0), null);
+  assert.equal(optimum(false, 784, NaN), 1);
+  assert.equal(optimum(true, 64, NaN), null);
+  assert.equal(optimum(true, 64, 0), null);
 });
 
 test("the two parts of a Gaussian distortion are those of −log N(x; f, c)", () => {

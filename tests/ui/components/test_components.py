@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui.components import live, mounting
-from ui.components.live import gaussian_range, read_C
+from ui.components.live import gaussian_range, owns_C, read_C
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE
 
 STATIC = Path(mounting.__file__).parents[1] / "static"
@@ -37,7 +37,7 @@ def sent(app: AppTest) -> dict[str, list[dict[str, Any]]]:
         proto = getattr(element, "proto", None)
         if not hasattr(proto, "component_name"):
             continue
-        found.setdefault(proto.component_name.removeprefix("elbo_room_"), []).append(json.loads(proto.json))
+        found.setdefault(proto.component_name.removeprefix("elbo_room_train_"), []).append(json.loads(proto.json))
     return found
 
 
@@ -47,8 +47,15 @@ def test_every_component_is_mounted_with_its_run() -> None:
     data = sent(app)
     assert set(data) == {"charts", "c_slider", "preview", "rate_bars", "status_line"}
     assert all(given["run"] == "one" for several in data.values() for given in several)
-    assert data["charts"] == [{"run": "one", "likelihood": "gaussian", "pixels": 64, "objective": "iwae", "samples": 5}]
+    assert data["charts"] == [
+        {"run": "one", "likelihood": "gaussian", "owns_C": True, "pixels": 64, "objective": "iwae", "samples": 5}
+    ]
+    assert [given["owns_C"] for given in data["c_slider"]] == [False, True]
     assert data["status_line"] == [{"run": "one", "state": "running", "visible": True}]
+
+
+def test_a_likelihood_of_a_newer_version_is_shown_with_C_as_a_weight() -> None:
+    assert not owns_C("from-the-future")
 
 
 def test_the_range_of_the_slider_is_that_of_the_likelihood() -> None:

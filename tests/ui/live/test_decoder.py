@@ -14,10 +14,10 @@ import torch
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from tests.oracles.decoder_numpy import mean_pixels, read_header
 from ui.live import decoder as module
 from ui.live.decoder import Newest, decoder_routes, read_numbers, read_seed
 from vae import runs
-from vae.browser.decoder_numpy import mean_pixels, read_header
 from vae.config import Config
 from vae.errors import DecoderUnsupported, RunError
 from vae.model.vae import Model, build_model

@@ -10,12 +10,12 @@ from sklearn.datasets import load_digits
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
+from tests.oracles.ppca import ppca
 from vae import Config
 from vae.bound.evidence import importance_evidence
 from vae.bound.exact_evidence import ExactEvidence, exact_evidence, exact_method, linear_gaussian_of
 from vae.bound.objectives import elbo_terms
 from vae.errors import ConfigError
-from vae.model.linear_gaussian import ppca
 from vae.model.vae import Model, build_model
 
 SHAPE = (1, 3, 3)

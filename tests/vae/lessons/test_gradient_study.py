@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from tests.oracles.gradient_study import index_of, study
 from vae import Config
 from vae.errors import ConfigError
-from vae.lessons.gradient_study import enumerated_gradient, estimates, make, study
-from vae.model.bit_codes import MOST_BITS, all_codes, index_of
+from vae.lessons.gradient_study import enumerated_gradient, estimates, make
+from vae.model.bit_codes import MOST_BITS, all_codes
 from vae.model.vae import Model, build_model
 
 

@@ -11,8 +11,9 @@ from sklearn.decomposition import PCA
 from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
+from tests.oracles.ppca import ppca
 from vae.model.kl import kl_normal
-from vae.model.linear_gaussian import LinearGaussian, best_at, covariance_eigenvalues, ppca, predicted_active_units
+from vae.model.linear_gaussian import LinearGaussian, best_at, covariance_eigenvalues, predicted_active_units
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ export async function loadDecoder(bytes, kernelBytes, { batch = 16 } = {}) {
   const file = readDecoder(bytes);
   const { name, ...head } = file.header.likelihood ?? {};
   if (!Object.hasOwn(HEADS, name)) throw new DecoderError(`decoder file: unknown likelihood ${JSON.stringify(name)}`);
-  if (name === "gaussian" && !(head.C > 0)) throw new DecoderError(`decoder file: C should be positive, got ${head.C}`);
+  if (head.owns_C && !(head.C > 0)) throw new DecoderError(`decoder file: C should be positive, got ${head.C}`);
   const { location = 0, spread = 1 } = file.header;
   return new Decoder(file.header, await buildNetwork(file, kernelBytes, batch), HEADS[name], {
     ...head,

@@ -2,7 +2,9 @@
 //
 //   "ELBD" | uint32 (little endian) L | L bytes of JSON | weights, float16 or float32, in the kernel's order
 
-const MAGIC = 0x44424c45; // "ELBD", little endian
+import { readFrame } from "../shared/framing.js";
+
+const MAGIC = "ELBD";
 const FORMAT = 1;
 const BYTES = { float16: 2, float32: 4 };
 
@@ -72,20 +74,18 @@ function checkLayers({ k, layers, height, width, channels }, count) {
   check(size === height * width * channels, `${size} numbers come out, an image has ${height * width * channels}`);
 }
 
+function framed(bytes) {
+  try {
+    return readFrame(bytes, "decoder file", MAGIC);
+  } catch (error) {
+    throw new DecoderError(error.message);
+  }
+}
+
 /** {header, weights}: weights is a Uint16Array of halves or a Float32Array. Throws DecoderError. */
 export function readDecoder(bytes) {
-  const data = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  check(data.byteLength >= 8 && view.getUint32(0, true) === MAGIC, "it does not begin as one");
-  const start = 8 + view.getUint32(4, true);
-  check(start <= data.byteLength, "it is cut off in its header");
-  let header = null;
-  try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data.subarray(8, start)));
-  } catch {
-    check(false, "its header is no JSON");
-  }
-  check(header?.format === FORMAT, `format ${header?.format}, this page reads ${FORMAT}; reload the page`);
+  const { header, body } = framed(bytes);
+  check(header.format === FORMAT, `format ${header.format}, this page reads ${FORMAT}; reload the page`);
   const { precision, count, layers, k, height, width, channels } = header;
   check(Object.hasOwn(BYTES, precision), `unknown precision ${JSON.stringify(precision)}`);
   check([count, k, height, width, channels].every(isCount), "its sizes are not positive whole numbers");
@@ -93,8 +93,8 @@ export function readDecoder(bytes) {
   check([location, spread, low, high].every(Number.isFinite) && spread > 0 && low < high, "its scale is none");
   check(channels === 1 || channels === 3, `${channels} channels; one or three can be shown`);
   check(Array.isArray(layers) && layers.length > 0, "it lists no layers");
-  check(data.byteLength === start + count * BYTES[precision], "it does not hold the weights that its header says");
+  check(body.length === count * BYTES[precision], "it does not hold the weights that its header says");
   checkLayers(header, count);
-  const body = data.buffer.slice(data.byteOffset + start, data.byteOffset + data.byteLength); // aligned
-  return { header, weights: precision === "float16" ? new Uint16Array(body) : new Float32Array(body) };
+  const Kind = precision === "float16" ? Uint16Array : Float32Array;
+  return { header, weights: new Kind(body.buffer, body.byteOffset, count) };
 }

@@ -1,24 +1,17 @@
 // A layout that a process on the server computes: its status and newest places, asked for while it converges.
 
 import { fetchBytes } from "../shared/codes.js";
+import { readFrame } from "../shared/framing.js";
 
 const EVERY = 220; // milliseconds between two looks at a fit under way
 const SLOWEST = 3000;
 export const WORKING = new Set(["starting", "fitting"]);
-const text = new TextDecoder();
 
 /** What GET /runs/{name}/layout/{sha} sends: { status, places: Float32Array or null }. Throws RangeError if cut off. */
 export function readLayout(bytes) {
-  if (bytes.byteOffset % 8) bytes = bytes.slice();
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const status = JSON.parse(text.decode(bytes.subarray(4, 4 + length)));
-  const at = 4 + length;
-  if (at > bytes.length || (bytes.length - at) % 8)
-    throw new RangeError("the layout does not hold what its header says");
-  return {
-    status,
-    places: status.places ? new Float32Array(bytes.buffer, bytes.byteOffset + at, (bytes.length - at) / 4) : null,
-  };
+  const { header: status, body } = readFrame(bytes, "layout");
+  if (body.length % 8) throw new RangeError("the layout does not hold what its header says");
+  return { status, places: status.places ? new Float32Array(body.buffer, body.byteOffset, body.length / 4) : null };
 }
 
 /** Follows one fit. `heard(status, places)`: places null where they are the same as before; `failed(sentence)`. */

@@ -12,6 +12,7 @@
 // Where the codes cannot be had, the promise is rejected with a CodesError whose message is for the page.
 
 import { whole } from "./format.js";
+import { readFrame } from "./framing.js";
 
 const text = new TextDecoder();
 const BLOCK = 1000; // images fetched at once when only some are wanted
@@ -39,17 +40,14 @@ export async function fetchBytes(address) {
 
 /** What GET /runs/{name}/codes/{sha} sends, as views on its bytes. Throws RangeError if it holds less than it says. */
 export function readCodes(bytes) {
-  if (bytes.byteOffset % 8) bytes = bytes.slice();
-  const { buffer, byteOffset } = bytes;
-  const length = new DataView(buffer, byteOffset).getUint32(0, true);
-  const header = JSON.parse(text.decode(bytes.subarray(4, 4 + length)));
+  const { header, body } = readFrame(bytes, "codes");
   const { n, k } = header;
-  let at = byteOffset + 4 + length;
+  let at = body.byteOffset;
   const take = (Kind, count) => {
     const from = at;
     at += Math.ceil((count * Kind.BYTES_PER_ELEMENT) / 4) * 4;
-    if (at > byteOffset + bytes.length) throw new RangeError("the codes do not hold what their header says");
-    return new Kind(buffer, from, count);
+    if (at > body.byteOffset + body.length) throw new RangeError("the codes do not hold what their header says");
+    return new Kind(body.buffer, from, count);
   };
   return {
     header,

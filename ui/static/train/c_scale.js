@@ -23,11 +23,11 @@ export function stepped(value, direction, large, low, high) {
 }
 
 /**
- * Where the marker stands. Gaussian: the C that makes the squared error of now cost least, D / (2 · its mean);
- * others: 1, where the loss is −ELBO. Null while it is not known.
+ * Where the marker stands. Where C belongs to the model: at the C that makes the squared error of now cost least,
+ * D / (2 · its mean); else at 1, where the loss is −ELBO. Null while it is not known.
  */
-export function optimum(likelihood, pixels, squaredError) {
-  if (likelihood !== "gaussian") return 1;
+export function optimum(ownsC, pixels, squaredError) {
+  if (!ownsC) return 1;
   const best = pixels / (2 * squaredError);
   return Number.isFinite(best) && best > 0 ? best : null;
 }
@@ -57,16 +57,16 @@ const HIGHEST = 1e30;
  * What somebody typed as C: {value, problem}. `value` is a number or "fit", null if it cannot be one: then `problem`
  * says why. An empty field is neither. Decimal commas, thousands and the page's own minus are understood.
  */
-export function readTyped(text, gaussian) {
+export function readTyped(text, ownsC) {
   let cleaned = text.trim().replaceAll("−", "-");
   if (!cleaned) return { value: null, problem: "" };
   if (/^fit$/i.test(cleaned)) {
-    return gaussian ? { value: "fit", problem: "" } : { value: null, problem: "Only a Gaussian likelihood can fit C." };
+    return ownsC ? { value: "fit", problem: "" } : { value: null, problem: "Only a Gaussian likelihood can fit C." };
   }
   const thousands = /^[1-9]\d{0,2}(,\d{3})+(\.\d*)?$/.test(cleaned);
   cleaned = thousands ? cleaned.replaceAll(",", "") : cleaned.replace(",", ".");
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cleaned)) {
-    return { value: null, problem: `C is a positive number such as 2 or 0.05${gaussian ? ", or fit" : ""}.` };
+    return { value: null, problem: `C is a positive number such as 2 or 0.05${ownsC ? ", or fit" : ""}.` };
   }
   const value = Number(cleaned);
   if (value >= LOWEST && value <= HIGHEST) return { value, problem: "" };

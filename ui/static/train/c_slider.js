@@ -127,7 +127,7 @@ class Slider {
   }
 
   _typed() {
-    return readTyped(this.field.value, this.data.likelihood === "gaussian");
+    return readTyped(this.field.value, this.data.owns_C);
   }
 
   _complain(problem) {
@@ -142,9 +142,9 @@ class Slider {
 
   _under({ clientX }) {
     const box = this.slider.getBoundingClientRect();
-    const { low, high, likelihood } = this.data;
+    const { low, high, owns_C: ownsC } = this.data;
     const at = (clientX - box.left) / box.width;
-    const snaps = likelihood !== "gaussian" && Math.abs(at - place(1, low, high)) * box.width < SNAP;
+    const snaps = !ownsC && Math.abs(at - place(1, low, high)) * box.width < SNAP;
     return snaps ? 1 : valueAt(at, low, high);
   }
 
@@ -174,7 +174,7 @@ class Slider {
   /** What C is set to: a number, or "fit". */
   _setting() {
     if (this.sent && performance.now() - this.sent.time < PATIENCE) return this.sent.value;
-    return this.source.store.knobs?.C ?? this.data.C ?? (this.data.likelihood === "gaussian" ? "fit" : 1);
+    return this.source.store.knobs?.C ?? this.data.C ?? (this.data.owns_C ? "fit" : 1);
   }
 
   _fitted() {
@@ -191,7 +191,7 @@ class Slider {
   }
 
   _best() {
-    return optimum(this.data.likelihood, this.data.pixels, this.source.store.history.squaredError);
+    return optimum(this.data.owns_C, this.data.pixels, this.source.store.history.squaredError);
   }
 
   _off() {
@@ -210,7 +210,7 @@ class Slider {
     this.data = data;
     this.low.textContent = terse(data.low);
     this.high.textContent = data.high >= 1 && data.high < 1e5 ? whole(data.high) : terse(data.high);
-    this.fit.hidden = data.likelihood !== "gaussian";
+    this.fit.hidden = !data.owns_C;
     this.source.soon();
   }
 
@@ -244,17 +244,17 @@ class Slider {
     const best = this._best();
     this.mark.hidden = this.label.hidden = best === null;
     if (best === null) return;
-    const { low, high, likelihood } = this.data;
+    const { low, high, owns_C: ownsC } = this.data;
     const at = place(best, low, high);
     this.mark.style.left = `${100 * at}%`;
-    this.label.textContent = likelihood === "gaussian" ? `C = ${significant(best)}: best fit` : "C = 1: ELBO";
+    this.label.textContent = ownsC ? `C = ${significant(best)}: best fit` : "C = 1: ELBO";
     const wide = this.slider.clientWidth;
     const half = this.label.offsetWidth / 2;
     this.label.style.left = `${Math.min(wide - half, Math.max(half, at * wide))}px`;
   }
 
   _meaning(value, off) {
-    if (this.data.likelihood === "gaussian") {
+    if (this.data.owns_C) {
       const noise = `C = 1/(2c): pixel noise of variance c = ${significant(1 / (2 * value))}`;
       return this._fitted() && !off
         ? `${noise}, learned with the decoder.`

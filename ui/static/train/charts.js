@@ -233,10 +233,11 @@ class Charts {
   }
 
   _explain(history) {
-    const meaning =
-      this.data.likelihood === "gaussian"
-        ? "Gaussian likelihood: C = 1/(2c) is part of the model, and the distortion may be negative."
-        : `${this.data.likelihood[0].toUpperCase()}${this.data.likelihood.slice(1)} likelihood: C weights the distortion; C = 1 is the ELBO.`;
+    const { likelihood } = this.data;
+    const name = `${likelihood[0].toUpperCase()}${likelihood.slice(1)}`;
+    const meaning = this.data.owns_C
+      ? `${name} likelihood: C = 1/(2c) is part of the model, and the distortion may be negative.`
+      : `${name} likelihood: C weights the distortion; C = 1 is the ELBO.`;
     const text = `${legend(history)} ${meaning}`;
     if (this.note.textContent !== text) this.note.textContent = text;
   }
@@ -332,9 +333,8 @@ class Charts {
 
   _distortionParts(latest) {
     const { parts } = this.panels.find(({ name }) => name === "distortion");
-    const gaussian = this.data.likelihood === "gaussian";
-    parts.hidden = !gaussian;
-    if (!gaussian) return;
+    parts.hidden = !this.data.owns_C;
+    if (parts.hidden) return;
     if (!latest) {
       parts.textContent = "C·‖x − f(z)‖² + (D/2)·log(2πc)";
       return;

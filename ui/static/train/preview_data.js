@@ -1,41 +1,26 @@
 // The bytes of a preview: what the live connection wraps around it, and live.bin itself.
 
-const text = new TextDecoder();
+import { readFrame } from "../shared/framing.js";
 
-/** A JSON header that begins at `start`, behind its length (uint32, little endian), and where it ends. */
-function header(buffer, start) {
-  const length = new DataView(buffer).getUint32(start, true);
-  const end = start + 4 + length;
-  if (end > buffer.byteLength) throw new RangeError("the header is longer than the message");
-  return { values: JSON.parse(text.decode(new Uint8Array(buffer, start + 4, length))), end };
-}
-
-/** A binary message of the live connection: the run's name, and its preview. Throws if it is no such message. */
-export function readMessage(buffer) {
-  const { values, end } = header(buffer, 0);
-  return { run: values.run, preview: readPreview(buffer, end) };
+/** A binary message of the live connection: the run's name, and its preview. Throws RangeError if it is no such message. */
+export function readMessage(bytes) {
+  const { header, body } = readFrame(bytes, "message");
+  return { run: header.run, preview: readPreview(body) };
 }
 
 /**
- * live.bin, from byte `start` on: step, count, height, width, channels, and two views (originals, reconstructions)
- * of count x height x width x channels bytes. Throws if it holds less than it says.
+ * live.bin: step, count, height, width, channels, and two views (originals, reconstructions) of count x height x width
+ * x channels bytes. Throws RangeError if it holds less than it says.
  */
-export function readPreview(buffer, start = 0) {
-  const { values, end } = header(buffer, start);
-  const { step, count, height, width, channels } = values;
+export function readPreview(bytes) {
+  const { header, body } = readFrame(bytes, "preview");
+  const { step, count, height, width, channels } = header;
   const size = count * height * width * channels;
-  if (!(size > 0) || ![1, 3].includes(channels) || end + 2 * size > buffer.byteLength) {
+  if (!(size > 0) || ![1, 3].includes(channels) || 2 * size > body.length) {
     throw new RangeError("the preview does not hold what its header says");
   }
-  return {
-    step,
-    count,
-    height,
-    width,
-    channels,
-    originals: new Uint8Array(buffer, end, size),
-    reconstructions: new Uint8Array(buffer, end + size, size),
-  };
+  const [originals, reconstructions] = [body.subarray(0, size), body.subarray(size, 2 * size)];
+  return { step, count, height, width, channels, originals, reconstructions };
 }
 
 /** One image of a preview as RGBA, for a canvas. */

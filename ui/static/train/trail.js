@@ -11,9 +11,9 @@ const POINTS = 400; // of the trail, at most: each is the mean of as many record
 const [LEFT, RIGHT, TOP, BOTTOM] = [46, 12, 20, 34]; // pixels around the plane
 const CLOSE = 9; // pixels between two labels, at least
 
-/** What the vertical axis is: C weights the squared error of a Gaussian likelihood, and the distortion of others. */
-export function vertical(likelihood) {
-  return likelihood === "gaussian"
+/** What the vertical axis is: a C of the model's own weights the squared error, any other the distortion. */
+export function vertical(ownsC) {
+  return ownsC
     ? { name: "error", title: "squared error ‖x − f(z)‖², px²", letter: "E" }
     : { name: "distortion", title: "distortion −E log p(x|z), nats", letter: "D" };
 }
@@ -61,11 +61,11 @@ export function ranges(points, name) {
 }
 
 /** The trail's present point as a sentence. */
-export function summary(run, stretches, likelihood) {
+export function summary(run, stretches, ownsC) {
   const last = stretches.at(-1);
   if (!last) return `Rate and error of ${run}: no record yet.`;
   const { x, y } = last.points.at(-1);
-  const { name } = vertical(likelihood);
+  const { name } = vertical(ownsC);
   const value = name === "error" ? `squared error ${nats(y)} pixel²` : `distortion ${nats(y)} nats`;
   const turned =
     stretches.length > 1
@@ -104,7 +104,7 @@ class Trail {
     }
     this.data = data;
     this.palette = colours(this.root);
-    this.axis = vertical(data.likelihood);
+    this.axis = vertical(data.owns_C);
     this.source.soon();
   }
 
@@ -116,7 +116,7 @@ class Trail {
   _draw() {
     const { history } = this.source.store;
     const stretches = trail(history, this.axis.name, this.data.C);
-    this.canvas.setAttribute("aria-label", summary(this.data.run, stretches, this.data.likelihood));
+    this.canvas.setAttribute("aria-label", summary(this.data.run, stretches, this.data.owns_C));
     this.note.textContent = this._words(stretches);
     if (!this._fit() || !stretches.length) return;
     const points = stretches.flatMap((stretch) => stretch.points);

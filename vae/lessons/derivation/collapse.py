@@ -16,8 +16,7 @@ from vae.bound.metrics import ACTIVE_THRESHOLD
 from vae.datasets import load_dataset
 from vae.lessons.derivation.check import Check, normal
 from vae.model.linear_gaussian import covariance_eigenvalues, predicted_active_units
-
-LOG_2PI = math.log(2 * math.pi)
+from vae.model.normal_density import LOG_2PI
 
 
 def digits() -> Tensor:

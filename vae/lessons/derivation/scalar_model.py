@@ -14,8 +14,8 @@ from torch import Generator, Tensor
 
 from vae.lessons.derivation.check import Check, normal, sampled, standard_error, trapezoid
 from vae.model.kl import kl_univariate_parts
+from vae.model.normal_density import LOG_2PI
 
-LOG_2PI = math.log(2 * math.pi)
 REACH = 12.0  # standard deviations on either side of a mean; beyond, a normal density is below 1e-31
 PRIOR_REACH = 9.0  # as far as the prior is integrated
 PRIOR_DRAWS = 20_000

@@ -17,7 +17,6 @@ from vae.lessons.derivation.check import Check, sampled
 from vae.lessons.derivation.collapse import Spectrum
 from vae.lessons.derivation.gaussian_noise import constant
 from vae.model.kl import kl_standard_normal
-from vae.model.likelihoods import Gaussian
 from vae.model.linear_gaussian import LinearGaussian, best_at
 from vae.model.vae import Model, build_model
 
@@ -39,7 +38,6 @@ def linear_vae(best: LinearGaussian, side: int) -> Model:
     c, k = float(best.c), best.W.shape[1]
     config = Config(network="linear", likelihood="gaussian", C=1 / (2 * c), latent_dim=k, hidden=())
     model = build_model(config, (1, side, side)).double()
-    assert isinstance(model.likelihood, Gaussian)
     model.likelihood.set_C(1 / (2 * c))  # again, now in float64
     M = best.W.square().sum(0) + c  # the columns of W are orthogonal: a diagonal matrix
     V = best.W.mT / M[:, None]

@@ -1,6 +1,6 @@
 """What a packed decoder computes, in NumPy: the format's second reader, step by step as the page's kernel.
 
-`vae.browser.decoder_export` holds it against torch before a file leaves; tests hold the page's own modules against it.
+Tests hold it against torch, and the page's own modules against it. It shares nothing with the writer.
 """
 
 from __future__ import annotations
