@@ -14,11 +14,12 @@ import re
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vae import files
 
-Check = Callable[[Any], Any]
+T = TypeVar("T")
+Check = Callable[[Any], T]
 MOST_BYTES = 1 << 20
 DEPTH = 32  # lists and objects inside one another; ours have six
 DIGITS = 20  # of a whole number; 2⁶³ has nineteen
@@ -39,7 +40,7 @@ class Misfit(ValueError):
         return Misfit(self.sentence, f"{name}{dot}{self.field}")
 
 
-def read_json(file: Path, check: Check, most: int = MOST_BYTES) -> Any:
+def read_json(file: Path, check: Check[T], most: int = MOST_BYTES) -> T:
     """What `check` makes of the file's JSON. Raises Misfit; FileNotFoundError where there is none."""
     return check(parse(read_bytes(file, most), most))
 
@@ -99,10 +100,10 @@ def _finite(text: str) -> float:
     return value
 
 
-def whole(low: int = 0, high: int = 2**63 - 1) -> Check:
+def whole(low: int = 0, high: int = 2**63 - 1) -> Check[int]:
     """A whole number, no bool, from `low` to `high`."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
             ends = f"{low:,} to {high:,}" if high < 2**53 else f"{low:,} or more"
             raise Misfit(f"expected a whole number, {ends}, got {_shown(value)}")
@@ -111,11 +112,11 @@ def whole(low: int = 0, high: int = 2**63 - 1) -> Check:
     return check
 
 
-def number(low: float = -1e300, high: float = 1e300) -> Check:
+def number(low: float = -1e300, high: float = 1e300) -> Check[float]:
     """A finite number, no bool, from `low` to `high`."""
 
-    def check(value: Any) -> Any:
-        if type(value) not in (int, float) or not low <= value <= high:
+    def check(value: Any) -> float:
+        if (type(value) is not int and type(value) is not float) or not low <= value <= high:
             ends = f" from {low:g} to {high:g}" if (low, high) != (-1e300, 1e300) else ""
             raise Misfit(f"expected a finite number{ends}, got {_shown(value)}")
         return value
@@ -123,10 +124,10 @@ def number(low: float = -1e300, high: float = 1e300) -> Check:
     return check
 
 
-def text(most: int = 4096) -> Check:
+def text(most: int = 4096) -> Check[str]:
     """Text that can be written as UTF-8, without NUL, of at most `most` characters."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> str:
         if type(value) is not str or len(value) > most:
             raise Misfit(f"expected text of at most {most:,} characters, got {_shown(value)}")
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
@@ -143,10 +144,10 @@ def flag(value: Any) -> bool:
     return value
 
 
-def one_of(*allowed: str) -> Check:
+def one_of(*allowed: str) -> Check[str]:
     """One of these words."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> str:
         if type(value) is not str or value not in allowed:
             raise Misfit(f"expected one of {', '.join(allowed)}, got {_shown(value)}")
         return value
@@ -154,12 +155,12 @@ def one_of(*allowed: str) -> Check:
     return check
 
 
-def optional(check: Check) -> Check:
+def optional(check: Check[T]) -> Check[T | None]:
     """Null, or what `check` takes."""
     return lambda value: None if value is None else check(value)
 
 
-def either(*checks: Check) -> Check:
+def either(*checks: Check[Any]) -> Check[Any]:
     """What one of the checks takes; else the last one's complaint."""
 
     def check(value: Any) -> Any:
@@ -173,10 +174,10 @@ def either(*checks: Check) -> Check:
     return check
 
 
-def items(check: Check, most: int = 100_000, fewest: int = 0) -> Check:
+def items(check: Check[T], most: int = 100_000, fewest: int = 0) -> Check[list[T]]:
     """A list of what `check` takes."""
 
-    def every(value: Any) -> Any:
+    def every(value: Any) -> list[T]:
         if type(value) is not list or not fewest <= len(value) <= most:
             count = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
             raise Misfit(f"expected a list of {count}, got {_shown(value)}")
@@ -190,10 +191,10 @@ def items(check: Check, most: int = 100_000, fewest: int = 0) -> Check:
     return every
 
 
-def named(check: Check, most: int = 10_000) -> Check:
+def named(check: Check[T], most: int = 10_000) -> Check[dict[str, T]]:
     """An object with any names, its values what `check` takes."""
 
-    def every(value: Any) -> Any:
+    def every(value: Any) -> dict[str, T]:
         if type(value) is not dict or len(value) > most:
             raise Misfit(f"expected an object of at most {most:,} names, got {_shown(value)}")
         for name, item in value.items():
@@ -203,10 +204,10 @@ def named(check: Check, most: int = 10_000) -> Check:
     return every
 
 
-def fields(needed: Collection[str] = (), /, **checks: Check) -> Check:
+def fields(needed: Collection[str] = (), /, **checks: Check[Any]) -> Check[dict[str, Any]]:
     """An object with these fields, those in `needed` present; further ones, of later versions, stay as they are."""
 
-    def every(value: Any) -> Any:
+    def every(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise Misfit(f"expected an object, got {_shown(value)}")
         for name in needed:
@@ -219,7 +220,7 @@ def fields(needed: Collection[str] = (), /, **checks: Check) -> Check:
     return every
 
 
-def _apply(check: Check, value: Any, name: str) -> None:
+def _apply(check: Check[Any], value: Any, name: str) -> None:
     try:
         check(value)
     except Misfit as misfit:

@@ -249,6 +249,8 @@ def _parts(
 
 def _held_out(path: Path, marks: np.ndarray) -> np.ndarray:
     """(N,) bool from 'train' and 'test', or 0 and 1 (held out)."""
+    train: np.ndarray
+    test: np.ndarray
     if marks.dtype.kind in "US":
         marks = np.char.lower(_text(f"{path}, split", marks))
         train, test = marks == "train", marks == "test"

@@ -5,28 +5,30 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vae.checked_json import Check, Misfit, fields, flag, items, named, read_bytes, read_json, text, whole
 from vae.errors import RunDamaged, RunError
 from vae.files import sha256, write_atomically, write_json
 
+T = TypeVar("T")
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
 STATE = "resume/state.safetensors"
 MOST_BYTES = 1 << 38  # of a checkpoint
 
 
-def _sum(value: Any) -> Any:
-    if not re.fullmatch("[0-9a-f]{64}", text()(value)):
-        raise Misfit(f"expected the 64 digits of a SHA-256, got {value[:20]!r}")
-    return value
+def _sum(value: Any) -> str:
+    digits = text()(value)
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise Misfit(f"expected the 64 digits of a SHA-256, got {digits[:20]!r}")
+    return digits
 
 
 MANIFEST = fields(("files",), format=whole(), shipped=flag, files=named(items(_sum)))
 
 
-def read_file(path: Path, name: str, check: Check, most: int = 1 << 20) -> Any:
+def read_file(path: Path, name: str, check: Check[T], most: int = 1 << 20) -> T:
     """What `check` makes of a JSON file of the run. RunDamaged names file and field. FileNotFoundError: no file."""
     try:
         return read_json(path / name, check, most)

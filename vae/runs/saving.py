@@ -12,10 +12,11 @@ from vae import runs
 from vae.config import Config
 from vae.files import write_atomically
 from vae.runs.preview import render
+from vae.training.records import KnobChange, Record
 from vae.training.trainer import Trainer
 
 
-def to_line(event: Any) -> dict[str, Any]:
+def to_line(event: Record | KnobChange) -> dict[str, Any]:
     """A record or knob change as a line of the history; numbers that are not finite become null."""
 
     def clean(value: Any) -> Any:
@@ -25,7 +26,7 @@ def to_line(event: Any) -> dict[str, Any]:
             return [clean(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    return clean(dataclasses.asdict(event))
+    return {name: clean(value) for name, value in dataclasses.asdict(event).items()}
 
 
 def started(config: Config, step: int) -> dict[str, Any]:

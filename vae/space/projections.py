@@ -120,7 +120,8 @@ class NeighbourProjection(Projection):
         transform of its own."""
         distance, index = _neighbours(self.x, np.asarray(x, np.float64), min(15, len(self.x)))
         weight = 1 / (distance**2 + 1e-12)
-        return np.einsum("mj,mjd->md", weight / weight.sum(1, keepdims=True), self.y[index]).astype(np.float32)
+        places = np.einsum("mj,mjd->md", weight / weight.sum(1, keepdims=True), self.y[index])
+        return np.asarray(places, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"x": self.x.astype(np.float32), "y": self.y}
@@ -224,7 +225,7 @@ class Tsne(NeighbourProjection):
         partial = self._fitted.prepare_partial(np.asarray(x, np.float64), initialization="median")
         gently = {"learning_rate": 0.1, "momentum": 0.8, "max_grad_norm": 0.25, "inplace": True}
         partial.optimize(100, exaggeration=1.5, **gently)
-        return (np.asarray(partial) + self._centre).astype(np.float32)
+        return np.asarray(np.asarray(partial) + self._centre, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         settings = np.array([self.neighbours, self.perplexity or 0.0, self.seed])
@@ -315,7 +316,9 @@ def _neighbours(x: NDArray[Any], query: NDArray[Any], k: int) -> tuple[NDArray[A
     from sklearn.neighbors import NearestNeighbors
 
     tree = x.shape[1] <= KD_TREE_DIMENSIONS
-    return NearestNeighbors(n_neighbors=k, algorithm="kd_tree" if tree else "brute").fit(x).kneighbors(query)
+    search = NearestNeighbors(n_neighbors=k, algorithm="kd_tree" if tree else "brute").fit(x)
+    distance, index = search.kneighbors(query)
+    return distance, index
 
 
 def _pca_start(x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
