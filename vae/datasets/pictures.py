@@ -66,13 +66,9 @@ def is_picture(data: bytes) -> bool:
     return data.startswith((PNG, b"\xff\xd8\xff"))
 
 
-def read_picture(data: bytes, channels: int) -> Array:
-    """(height, width, channels) in [0, 1]. Raises DataError with a sentence for what is no such picture."""
-    return picture_and_note(data, channels)[0]
-
-
-def picture_and_note(data: bytes, channels: int) -> tuple[Array, str]:
-    """The picture of `read_picture`, and sentences about what had to be decided to see it so; "" as a rule."""
+def read_picture(data: bytes, channels: int) -> tuple[Array, str]:
+    """Returns the picture, (height, width, channels) in [0, 1], and sentences about what had to be decided to see it
+    so; "" as a rule. Raises DataError with a sentence for what is no such picture."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:

@@ -78,7 +78,7 @@ class LocalEngine:
         self._changed = threading.Condition()  # guards everything below, and wakes the monitor and `wait`
         self._jobs: dict[Path, Job] = {}  # in the order of submission
         self._coming: set[Path] = set()  # between the check and the queue
-        self._told: dict[Path, str] = {}  # ends that a full disk did not let anybody write
+        self._unwritten: dict[Path, str] = {}  # ends that a full disk did not let anybody write
         self._served: dict[str, int] = {}  # owner -> number of the turn that was theirs last
         self._turn = 0
         self._spare: WorkerProcess | None = None
@@ -130,7 +130,7 @@ class LocalEngine:
                 except BaseException:
                     lock.release()
                     raise
-                self._told.pop(key, None)
+                self._unwritten.pop(key, None)
                 self._jobs[key] = Job(key, path, owner, lock)
                 self._changed.notify_all()
         finally:
@@ -156,10 +156,10 @@ class LocalEngine:
             job = self._jobs.get(path.resolve())
             return 0 if job is None or not job.waits else self._queue().index(job) + 1
 
-    def told(self, path: Path) -> str:
-        """How the run ended, a sentence, where its own files could not take it; "" as a rule."""
+    def unwritten_end(self, path: Path) -> str:
+        """Returns how the run ended, a sentence, where its own files could not take it; "" as a rule."""
         with self._changed:
-            return self._told.get(path.resolve(), "")
+            return self._unwritten.get(path.resolve(), "")
 
     def active(self) -> list[Path]:
         """The runs that have a worker."""
@@ -296,7 +296,7 @@ class LocalEngine:
             self._forget(job)
         elif code == DISK_FULL or shutil.disk_usage(job.path).free < NO_ROOM:
             self._forget(job)
-            self._told[job.key] = NO_ROOM_LEFT
+            self._unwritten[job.key] = NO_ROOM_LEFT
             with contextlib.suppress(OSError, RunError):
                 end_unheld(job.path, "failed", NO_ROOM_LEFT)
         elif job.stop_by is not None:

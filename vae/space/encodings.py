@@ -96,14 +96,6 @@ def _whole(values: Any, limit: int | None) -> NDArray[np.int64] | None:
     return None if values is None else np.asarray(values[:limit], np.int64)
 
 
-def parts_here(run: Run) -> tuple[Part, ...]:
-    """The parts of the data for which there are images of the run on this machine."""
-    try:
-        return images_of(run, "test").parts
-    except DataError:
-        return ()
-
-
 def display_limits_of(run: Run) -> tuple[float, float]:
     """The values that are black and white in pictures of this run. One of real-valued images that was made before runs
     kept them takes those of its data, where they are here and its own, else of the images that came along with it."""

@@ -251,7 +251,7 @@ class Fit:
         self.projection = make_projection(request["method"], **request["settings"])
         self.status = FitStatus("fitting", request["method"], request["part"], request["weights"], len(self.codes))
         self.began = time.monotonic()
-        self.next_frame, self.spent = 0.0, 0.0
+        self.next_frame = 0.0
 
     def run(self) -> None:
         self._write()

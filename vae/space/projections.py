@@ -95,10 +95,6 @@ class Pca(Projection):
     def transform(self, x: ArrayLike) -> Array:
         return ((np.asarray(x, np.float64) - self.mean) @ self.components.T).astype(np.float32)
 
-    def inverse(self, y: ArrayLike) -> Array:
-        """The code on the plane at each place, (m, 2) -> (m, k)."""
-        return (np.asarray(y, np.float64) @ self.components + self.mean).astype(np.float32)
-
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"mean": self.mean, "components": self.components, "explained": self.explained}
 

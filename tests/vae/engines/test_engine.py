@@ -16,7 +16,7 @@ import pytest
 
 from vae import runs
 from vae.config import Config
-from vae.engines import ENGINES, create_engine
+from vae.engines.base import Engine
 from vae.engines.local import LocalEngine
 from vae.engines.process import gpus
 from vae.engines.states import recover
@@ -498,20 +498,17 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
         LocalEngine(slots=0)
 
 
-# ---- the registry
+# ---- its cost
 
 
-def test_the_registry() -> None:
-    with pytest.raises(ConfigError, match="expected one of local, got 'cloud'"):
-        create_engine("cloud")
-    for name in ENGINES:
-        engine = create_engine(name, slots=1, spare=False)
-        assert engine.queued() == engine.active() == []
-        assert engine.wait(0)
-        engine.close()
+def test_a_new_engine_has_nothing_to_do() -> None:
+    engine: Engine = LocalEngine(slots=1, spare=False)
+    assert engine.queued() == engine.active() == []
+    assert engine.wait(0)
+    engine.close()
 
 
 def test_an_engine_costs_the_server_no_torch() -> None:
-    check = "import sys, vae.engines; assert 'vae.engines.local' not in sys.modules; vae.engines.create_engine();"
+    check = "import sys; from vae.engines.local import LocalEngine; LocalEngine();"
     check += "assert not {'torch', 'numpy', 'multiprocessing', 'streamlit'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=REPOSITORY)
