@@ -164,10 +164,10 @@ def _report(paths: list[Path], as_json: bool) -> int:
 
 
 def _outcome(path: Path) -> dict[str, Any]:
-    """Where a run stands, with the means of its last look at held-out images (None before the first)."""
+    """Where a run stands, with the means of its last evaluation on held-out images (None before the first)."""
     status = runs.read_status(path)
-    looks = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
-    held_out: dict[str, Any] = next(looks, {})
+    evaluated = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
+    held_out: dict[str, Any] = next(evaluated, {})
     terms = {name: held_out.get(name) for name in ("elbo", "distortion", "rate")}
     message = status.refused or status.message
     return {"run": str(path), "step": status.step, **terms, "state": status.state, "message": message}

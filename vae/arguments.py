@@ -180,7 +180,7 @@ def _C(text: str) -> float | str:
 
 def _each(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     """A list of what `kind` reads."""
-    return lambda text: [kind(part) for part in text.split(",")]
+    return lambda text: [kind(one) for one in text.split(",")]
 
 
 def _widths(text: str) -> tuple[int, ...]:

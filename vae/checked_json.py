@@ -24,7 +24,7 @@ MOST_BYTES = 1 << 20
 DEPTH = 32  # lists and objects inside one another; ours have six
 DIGITS = 20  # of a whole number; 2⁶³ has nineteen
 SHOWN = 40  # characters of a value in a sentence
-_PARTS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class Misfit(ValueError):
@@ -78,11 +78,11 @@ def parse(data: bytes, most: int = MOST_BYTES) -> Any:
 def _depth(data: bytes) -> int:
     """How many lists and objects are open at most; brackets in strings do not count."""
     depth = deepest = 0
-    for part in _PARTS.findall(data):
-        if part in (b"[", b"{"):
+    for token in _TOKENS.findall(data):
+        if token in (b"[", b"{"):
             depth += 1
             deepest = max(deepest, depth)
-        elif part in (b"]", b"}"):
+        elif token in (b"]", b"}"):
             depth -= 1
     return deepest
 

@@ -152,7 +152,7 @@ def _on_a_ground(image: PillowImage) -> tuple[PillowImage, str]:
     return over, f"What is transparent in it counts as {ground}."
 
 
-def fit_frame(picture: Array, height: int, width: int, layout: Layout, drawn: bool) -> Array:
+def place_on_frame(picture: Array, height: int, width: int, layout: Layout, drawn: bool) -> Array:
     """`picture` on a frame of the data's size and ground, (height, width, channels).
 
     A drawing's ink gets the extent and the middle that the data's has; any other picture is fitted in whole. Where the

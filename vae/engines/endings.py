@@ -18,7 +18,7 @@ class StoppedBeforeTraining(Exception):
 
 
 @contextlib.contextmanager
-def refused(path: Path) -> Iterator[None]:
+def record_refusal(path: Path) -> Iterator[None]:
     """Every expected failure before the first change leaves an ended run as it was, with a sentence."""
     try:
         yield
@@ -35,7 +35,7 @@ def refused(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
+def record_failure(path: Path) -> Iterator[None]:
     """Every expected failure while training becomes a final status of the run with a sentence."""
     try:
         yield

@@ -39,7 +39,7 @@ from vae.files import DISK_FULL, what_helps
 from vae.runs.start import Request, ask, give_up
 
 COMMAND = (sys.executable, "-m", "vae.engines.worker")
-TICK = 0.2  # seconds between two looks at the workers
+TICK = 0.2  # seconds between two checks of the workers
 IDLE_TICK = 1.0  # the same while there is only a spare worker
 SPARE_DELAY = 3.0  # seconds after a start in which no spare is made: importing torch would slow the new run's start
 NO_ROOM = 1_000_000  # bytes; a worker that ends without a word where fewer are free could not write it
@@ -214,7 +214,7 @@ class LocalEngine:
                 for job in list(self._jobs.values()):
                     job.seen = now if asleep else job.seen
                     if job.worker is not None:
-                        self._guard(job, self._look_after, now)
+                        self._guard(job, self._check, now)
                     elif job.resting:
                         self._guard(job, self._perhaps_wake, now)
                 self._start_waiting(now)
@@ -232,7 +232,7 @@ class LocalEngine:
                 job.worker.kill()
             self._forget(job)
 
-    def _look_after(self, job: Job, now: float) -> None:
+    def _check(self, job: Job, now: float) -> None:
         assert job.worker is not None
         code = job.worker.exit_code()
         if code is not None:
@@ -248,7 +248,7 @@ class LocalEngine:
             job.killed = job.killed or f"it did not react to stop for {self._stop_limit:g} s"
         if job.killed:
             job.worker.kill()
-        job.hear(status, now)
+        job.receive(status, now)
 
     def _start_waiting(self, now: float) -> None:
         """Give the free places to those whose turn it is."""

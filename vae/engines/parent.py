@@ -1,4 +1,4 @@
-"""Whoever started a worker, as the worker hears it on standard input: a run's name, a word, the end of the file."""
+"""Whoever started a worker, as a worker receives it on standard input: a run's name, a word, the end of the file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Parent(threading.Event):
 
     def watch(self) -> None:
         """Read standard input to its end, from a thread of its own."""
-        heard = b""
+        received = b""
         while byte := os.read(0, 1):
-            heard = (heard + byte)[-len(REST) :]
-        self.resting = heard == REST
+            received = (received + byte)[-len(REST) :]
+        self.resting = received == REST
         self.set()

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from vae import runs
 
 FOLDER = ".places"
-LOOK_EVERY = 2.0
+READ_EVERY = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,18 @@ def at_work(root: Path) -> list[Path]:
 
 
 class Elsewhere:
-    """Runs that wait for a place in another server; looked for every LOOK_EVERY seconds at most."""
+    """Runs that wait for a place in another server; their files are read every READ_EVERY seconds at most."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def waits(self, root: Path, ours: Collection[Path]) -> bool:
-        """Whether a run that is none of ours waits for a place in this folder; False where it is too early to look."""
+        """Whether a run that is none of ours waits for a place in this folder; False where it is too early to read
+        again."""
         now = time.monotonic()
         if now < self._next:
             return False
-        self._next = now + LOOK_EVERY
+        self._next = now + READ_EVERY
         others = (path for path in runs.list_runs(root) if path.resolve() not in ours)
         return any(runs.read_status(path).state == "queued" and runs.is_locked(path) for path in others)
 

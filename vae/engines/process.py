@@ -1,4 +1,4 @@
-"""A worker process as an engine sees it: started, told its run, asked to end, killed."""
+"""A worker process as an engine sees it: started, sent its run, asked to end, killed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorkerProcess:
         )
 
     def hand(self, path: Path) -> bool:
-        """Tell a spare worker its run; False if it is not there any more."""
+        """Sends a spare worker its run; False if it is not there any more."""
         if self.exit_code() is not None or self._process.stdin is None:
             return False
         try:
@@ -62,7 +62,7 @@ class WorkerProcess:
         return code
 
     def let_rest(self) -> None:
-        """Tell it to save and end because its run is paused and another one waits, and close the pipe."""
+        """Asks it to save and end because its run is paused and another one waits, and close the pipe."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(REST)

@@ -62,9 +62,9 @@ def failure(path: Path, reason: str) -> str:
         lines = (path / "log.txt").read_bytes()[-4096:].decode(errors="replace").splitlines()[-LOG_TAIL:]
     except OSError:
         lines = []
-    said = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
+    log = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
     step = runs.read_status(path).step
-    return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {said}"
+    return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {log}"
 
 
 def recover(root: Path | None = None) -> list[Path]:

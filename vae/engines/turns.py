@@ -29,7 +29,7 @@ class Job:
     place: Place | None = None
     resting: bool = False  # paused, without a place; while there is still a worker: on its way to that
     paused_since: float | None = None  # by our clock; a step or a turned knob counts as a new pause
-    touched: tuple[int, int] = (0, 0)  # step and revision of the knobs, as last told
+    touched: tuple[int, int] = (0, 0)  # step and revision of the knobs, as last received
     crashes: int = 0
     heartbeat: float = 0.0  # the status's, by its own clock; only compared for being the same
     seen: float = 0.0  # when it last changed, by our clock, which a suspended laptop or a corrected one leaves alone
@@ -40,8 +40,8 @@ class Job:
     def waits(self) -> bool:
         return self.worker is None and not self.resting
 
-    def hear(self, status: Status, now: float) -> None:
-        """What its worker tells; `now` by our clock."""
+    def receive(self, status: Status, now: float) -> None:
+        """Takes in what its worker writes; `now` by our clock."""
         before, self.touched = self.touched, (status.step, status.knobs_revision)
         if status.state != "paused":
             self.paused_since = None

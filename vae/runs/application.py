@@ -13,13 +13,13 @@ from pathlib import Path
 from vae.errors import ConfigError
 
 SCRIPT = "app.py"
-PARTS = (SCRIPT, "ui/frame.py", "pages")  # by which the project's folder is known from others with an app.py
+LANDMARKS = (SCRIPT, "ui/frame.py", "pages")  # by which the project's folder is known from others with an app.py
 
 
 def project_folder() -> Path | None:
     """The project's folder: where this package is, as in a clone or after `pip install -e .`; else the current one."""
     for folder in (Path(__file__).resolve().parent.parent.parent, Path.cwd()):
-        if all((folder / part).exists() for part in PARTS):
+        if all((folder / name).exists() for name in LANDMARKS):
             return folder
     return None
 

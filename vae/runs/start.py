@@ -37,7 +37,7 @@ FILES = (
 KNOBS = ("knobs.json", "knobs.json.lock")
 # The same before there is anything to train (`ui.runs.owners`), and while a run is packed (`vae.runs.ship`).
 BESIDE = ("owner.json", "preview/heldout.npz")
-FIT = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
+MAP_FILES = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
 
 
 @dataclass(frozen=True)
@@ -226,13 +226,13 @@ def clear_leftovers(path: Path) -> None:
             file.unlink()
     runs.clear_knobs_leftovers(path)
     for folder in (path / "projections").glob("*"):
-        if leftovers(folder, FIT):
+        if leftovers(folder, MAP_FILES):
             with contextlib.suppress(OSError), runs.run_lock(folder).acquire(timeout=0):
-                clear_fit(folder)
+                clear_map_leftovers(folder)
 
 
-def clear_fit(folder: Path) -> None:
+def clear_map_leftovers(folder: Path) -> None:
     """Delete what killed fits left of a map, whose lock we hold."""
     with contextlib.suppress(OSError):
-        for file in leftovers(folder, FIT):
+        for file in leftovers(folder, MAP_FILES):
             file.unlink()

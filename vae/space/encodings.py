@@ -77,7 +77,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
         raise RunDamaged(f"run {run.name!r}: its images have labels up to {labels.max()}, of {len(classes)} classes")
     limits = display_limits_of(run)
     arrays = _encoded(run.model, images, found.to_float, limits)
-    drawn = part == "train" and run.config.binarize == "epoch"  # anew at every look: their 0 and 255 are all there is
+    drawn = part == "train" and run.config.binarize == "epoch"  # anew at every use: their 0 and 255 are all there is
     return Codes(
         **arrays,
         limits=limits,

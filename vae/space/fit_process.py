@@ -1,5 +1,5 @@
 """One process that lays one run's codes out: `python -m vae.space.fit_process RUN_DIR --method tsne`, or `--spare`,
-which imports first and is told a prepared folder on standard input.
+which imports first and then receives a prepared folder on standard input.
 
 What it makes lies with the run, a folder for each method, part of the data and weights, so that it is there at once
 the next time:
@@ -60,7 +60,7 @@ from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import insist, write_atomically, write_json
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.preview_file import split_frame
-from vae.runs.start import clear_fit
+from vae.runs.start import clear_map_leftovers
 from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def request_fit(
         folder.mkdir(parents=True, exist_ok=True)
         lock = runs.acquire(folder)
         try:
-            clear_fit(folder)
+            clear_map_leftovers(folder)
             for name in ("stop", "frame.bin", "final.npz"):
                 insist((folder / name).unlink, missing_ok=True)
             write_json(folder / "request.json", {"method": method, "part": part, "weights": sha, "settings": settings})
@@ -255,7 +255,7 @@ class Fit:
 
     def run(self) -> None:
         self._write()
-        places = self.projection.fit(self.codes, self._look)
+        places = self.projection.fit(self.codes, self._receive)
         self.status.state = "stopped" if self._wanted_stop() and self._unfinished() else "finished"
         last = Frame(self.status.iteration, self.status.total, places, self.status.kl)
         arrays = io.BytesIO()
@@ -270,7 +270,7 @@ class Fit:
     def _wanted_stop(self) -> bool:
         return self.gone.is_set() or (self.folder / "stop").exists()
 
-    def _look(self, frame: Frame) -> bool:
+    def _receive(self, frame: Frame) -> bool:
         status, now = self.status, time.monotonic()
         status.iteration, status.total, status.kl = frame.iteration, frame.total, frame.kl
         if now >= self.next_frame:
@@ -288,7 +288,7 @@ class Fit:
 def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
     """Do the work that `request_fit` prepared; expected failures become a final status with a sentence."""
     lock = runs.acquire(folder)
-    clear_fit(folder)
+    clear_map_leftovers(folder)
     try:
         work = Fit(folder, gone or threading.Event())
         try:
@@ -310,7 +310,7 @@ def project(
     sha = runs.content_hash(path, runs.WEIGHTS)
     if sha is None:
         raise RunError(f"run {path.name!r} has no weights yet; they come with its first save")
-    from vae.space.encodings import codes_of  # torch, which a wrong wish need not wait for
+    from vae.space.encodings import codes_of  # torch, which a wrong request need not wait for
 
     codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked there
     folder = request_fit(path, method, sha, codes.loc, part, **settings)
@@ -318,7 +318,7 @@ def project(
 
 
 def _spare() -> Path | None:
-    """Import what t-SNE takes seconds to import, then wait to be told a folder."""
+    """Imports what t-SNE takes seconds to import, then waits for a folder; returns it, None where none came."""
     with contextlib.suppress(ImportError):
         importlib.import_module("openTSNE.affinity")
         importlib.import_module("sklearn.neighbors")

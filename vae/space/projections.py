@@ -27,7 +27,7 @@ from vae.errors import ConfigError, ProjectionError
 
 Array = NDArray[np.float32]
 FEWEST = 3  # points that span a plane
-LOOK_EVERY = 5  # iterations between two frames of an iterating method
+ITERATIONS_PER_FRAME = 5  # iterations between two frames of an iterating method
 EXAGGERATED = 125  # iterations of t-SNE's first stage; from a PCA start more changes nothing
 REFINED = 500
 KD_TREE_DIMENSIONS = 12  # above, comparing all pairs is faster than a tree
@@ -169,13 +169,13 @@ class Tsne(NeighbourProjection):
         embedding = self._embedding(start)
         done = 0
 
-        def look(iteration: int, error: float, places: NDArray[Any]) -> bool:
+        def on_iteration(iteration: int, error: float, places: NDArray[Any]) -> bool:
             frame = Frame(done + iteration, EXAGGERATED + REFINED, np.asarray(places), float(error))
             return on_frame is not None and on_frame(frame)
 
         settings: dict[str, Any] = {
-            "callbacks": look,
-            "callbacks_every_iters": LOOK_EVERY,
+            "callbacks": on_iteration,
+            "callbacks_every_iters": ITERATIONS_PER_FRAME,
             "inplace": True,
             "propagate_exception": True,
         }

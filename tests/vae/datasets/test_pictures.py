@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from vae.datasets.pictures import MOST_BYTES, Layout, fit_frame, ink_box, layout_of, read_picture
+from vae.datasets.pictures import MOST_BYTES, Layout, ink_box, layout_of, place_on_frame, read_picture
 from vae.errors import DataError
 
 DIGIT = Layout(extent=0.7, row=0.5, column=0.5, dark=True)
@@ -99,7 +99,7 @@ def test_ink_on_a_transparent_ground_is_seen_as_on_the_opposite_one(ink: str, gr
     seen, note = read_picture(given, 1)
     assert note == f"What is transparent in it counts as {ground}."
     assert np.abs(seen - expected).max() < 0.05
-    frames = [fit_frame(picture, 8, 8, DIGIT, True) for picture in (seen, expected)]
+    frames = [place_on_frame(picture, 8, 8, DIGIT, True) for picture in (seen, expected)]
     np.testing.assert_allclose(frames[0], frames[1], atol=0.05)
     assert frames[0].max() > 0.3
 
@@ -173,7 +173,7 @@ def drawing(top: int, left: int, height: int, width: int, size: int = 200) -> np
 
 @pytest.mark.parametrize("place", [(10, 10, 100, 40), (90, 150, 100, 40), (60, 80, 20, 8)])
 def test_a_drawing_gets_the_datas_size_and_place(place: tuple[int, int, int, int]) -> None:
-    seen = fit_frame(drawing(*place), 28, 28, DIGIT, drawn=True)
+    seen = place_on_frame(drawing(*place), 28, 28, DIGIT, drawn=True)
     box = ink_box(seen[:, :, 0])
     assert box is not None
     top, bottom, left, right = box
@@ -186,7 +186,7 @@ def test_a_drawing_gets_the_datas_size_and_place(place: tuple[int, int, int, int
 def test_a_photograph_is_fitted_in_whole() -> None:
     wide = np.full((50, 100, 3), 0.9, np.float32)
     wide[:, :50] = 0.1
-    seen = fit_frame(wide, 28, 28, Layout(1, 0.5, 0.5, dark=True), drawn=False)
+    seen = place_on_frame(wide, 28, 28, Layout(1, 0.5, 0.5, dark=True), drawn=False)
     assert seen.shape == (28, 28, 3)
     rows = np.flatnonzero((seen[:, :, 0] > 0.05).any(1))
     assert (rows[0], rows[-1]) == (7, 20)
@@ -195,16 +195,16 @@ def test_a_photograph_is_fitted_in_whole() -> None:
 def test_dark_on_bright_is_inverted_for_data_that_are_bright_on_dark() -> None:
     page = 1 - drawing(50, 80, 100, 40)
     np.testing.assert_allclose(
-        fit_frame(page, 28, 28, DIGIT, True), fit_frame(1 - page, 28, 28, DIGIT, True), atol=1e-6
+        place_on_frame(page, 28, 28, DIGIT, True), place_on_frame(1 - page, 28, 28, DIGIT, True), atol=1e-6
     )
     bright = Layout(0.7, 0.5, 0.5, dark=False)
-    seen = fit_frame(1 - page, 28, 28, bright, True)
+    seen = place_on_frame(1 - page, 28, 28, bright, True)
     assert seen[0, 0, 0] == 1
     assert seen.min() < 0.05
 
 
 def test_an_empty_drawing_is_an_empty_frame() -> None:
-    assert fit_frame(np.zeros((9, 9, 1), np.float32), 28, 28, DIGIT, True).max() == 0
+    assert place_on_frame(np.zeros((9, 9, 1), np.float32), 28, 28, DIGIT, True).max() == 0
 
 
 def test_the_layout_is_that_of_the_images() -> None:
