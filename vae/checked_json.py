@@ -35,18 +35,19 @@ class Misfit(ValueError):
         self.sentence, self.field = sentence, field
 
     def inside(self, name: str) -> Misfit:
-        """The same, seen from the object that holds it under `name`."""
+        """Returns the same, seen from the object that holds it under `name`."""
         dot = "." if self.field and not self.field.startswith("[") else ""
         return Misfit(self.sentence, f"{name}{dot}{self.field}")
 
 
 def read_json(file: Path, check: Check[T], most: int = MOST_BYTES) -> T:
-    """What `check` makes of the file's JSON. Raises Misfit; FileNotFoundError where there is none."""
+    """Returns what `check` makes of the file's JSON. Raises Misfit; FileNotFoundError where there is none."""
     return check(parse(read_bytes(file, most), most))
 
 
 def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
-    """The bytes of an ordinary file of at most `most` bytes. Raises Misfit; FileNotFoundError where there is none."""
+    """Returns the bytes of an ordinary file of at most `most` bytes. Raises Misfit; FileNotFoundError where there is
+    none."""
     try:
         found = file.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -61,7 +62,7 @@ def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def parse(data: bytes, most: int = MOST_BYTES) -> Any:
-    """JSON of at most `most` bytes and DEPTH levels, its numbers finite and short. Raises Misfit."""
+    """Reads JSON of at most `most` bytes and DEPTH levels, its numbers finite and short. Raises Misfit."""
     if len(data) > most:
         raise Misfit(f"expected at most {most:,} bytes, got {len(data):,}")
     try:
@@ -101,7 +102,7 @@ def _finite(text: str) -> float:
 
 
 def whole(low: int = 0, high: int = 2**63 - 1) -> Check[int]:
-    """A whole number, no bool, from `low` to `high`."""
+    """Takes a whole number, no bool, from `low` to `high`."""
 
     def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
@@ -113,7 +114,7 @@ def whole(low: int = 0, high: int = 2**63 - 1) -> Check[int]:
 
 
 def number(low: float = -1e300, high: float = 1e300) -> Check[float]:
-    """A finite number, no bool, from `low` to `high`."""
+    """Takes a finite number, no bool, from `low` to `high`."""
 
     def check(value: Any) -> float:
         if (type(value) is not int and type(value) is not float) or not low <= value <= high:
@@ -125,7 +126,7 @@ def number(low: float = -1e300, high: float = 1e300) -> Check[float]:
 
 
 def text(most: int = 4096) -> Check[str]:
-    """Text that can be written as UTF-8, without NUL, of at most `most` characters."""
+    """Takes text that can be written as UTF-8, without NUL, of at most `most` characters."""
 
     def check(value: Any) -> str:
         if type(value) is not str or len(value) > most:
@@ -138,14 +139,14 @@ def text(most: int = 4096) -> Check[str]:
 
 
 def flag(value: Any) -> bool:
-    """True or false."""
+    """Takes true or false. Raises Misfit."""
     if type(value) is not bool:
         raise Misfit(f"expected true or false, got {_shown(value)}")
     return value
 
 
 def one_of(*allowed: str) -> Check[str]:
-    """One of these words."""
+    """Takes one of these words."""
 
     def check(value: Any) -> str:
         if type(value) is not str or value not in allowed:
@@ -156,12 +157,12 @@ def one_of(*allowed: str) -> Check[str]:
 
 
 def optional(check: Check[T]) -> Check[T | None]:
-    """Null, or what `check` takes."""
+    """Takes null, or what `check` takes."""
     return lambda value: None if value is None else check(value)
 
 
 def either(*checks: Check[Any]) -> Check[Any]:
-    """What one of the checks takes; else the last one's complaint."""
+    """Takes what one of the checks takes; else the last one's complaint is raised."""
 
     def check(value: Any) -> Any:
         for attempt in checks[:-1]:
@@ -175,7 +176,7 @@ def either(*checks: Check[Any]) -> Check[Any]:
 
 
 def items(check: Check[T], most: int = 100_000, fewest: int = 0) -> Check[list[T]]:
-    """A list of what `check` takes."""
+    """Takes a list of what `check` takes."""
 
     def every(value: Any) -> list[T]:
         if type(value) is not list or not fewest <= len(value) <= most:
@@ -192,7 +193,7 @@ def items(check: Check[T], most: int = 100_000, fewest: int = 0) -> Check[list[T
 
 
 def named(check: Check[T], most: int = 10_000) -> Check[dict[str, T]]:
-    """An object with any names, its values what `check` takes."""
+    """Takes an object with any names, its values what `check` takes."""
 
     def every(value: Any) -> dict[str, T]:
         if type(value) is not dict or len(value) > most:
@@ -205,7 +206,8 @@ def named(check: Check[T], most: int = 10_000) -> Check[dict[str, T]]:
 
 
 def fields(needed: Collection[str] = (), /, **checks: Check[Any]) -> Check[dict[str, Any]]:
-    """An object with these fields, those in `needed` present; further ones, of later versions, stay as they are."""
+    """Takes an object with these fields, those in `needed` present; further ones, of later versions, stay as they
+    are."""
 
     def every(value: Any) -> dict[str, Any]:
         if type(value) is not dict:

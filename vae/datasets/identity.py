@@ -18,7 +18,8 @@ LISTED_CLASSES = 6  # names that a sentence lists
 
 
 def identified(info: DataInfo, *arrays: np.ndarray | None) -> DataInfo:
-    """`info` with the SHA-256 of picture size, counts, support, class names, and each array's shape, type and bytes.
+    """Returns `info` with the SHA-256 of picture size, counts, support, class names, and each array's shape, type and
+    bytes.
 
     A view (see `Dataset.binarized`) keeps the digest of the data that it is a view of.
     """
@@ -32,7 +33,7 @@ def identified(info: DataInfo, *arrays: np.ndarray | None) -> DataInfo:
 
 
 def check_same(run: str, was: DataInfo, now: DataInfo) -> None:
-    """Raise DataChanged unless `now` is what the run was made with. A run from before there were digests is held to
+    """Raises DataChanged unless `now` is what the run was made with. A run from before there were digests is held to
     what it knows: picture size, counts, support, class names."""
     found = differences(was, now)
     if not found:
@@ -46,7 +47,7 @@ def check_same(run: str, was: DataInfo, now: DataInfo) -> None:
 
 
 def differences(was: DataInfo, now: DataInfo) -> str:
-    """What tells the two apart, in words; "" where nothing does."""
+    """Returns what differs between the two, in words; "" where nothing does."""
     found = []
     if was.shape != now.shape:
         found.append(f"pictures of {_size(was)} then, {_size(now)} now")

@@ -42,7 +42,7 @@ class Layout:
 
 
 def layout_of(images: NDArray[np.uint8]) -> Layout:
-    """The median layout of images (n, channels, height, width), from the first 200."""
+    """Returns the median layout of images (n, channels, height, width), from the first 200."""
     grey = images[:200].mean(1) / 255
     border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
     dark = bool(np.median(border) < 0.5)
@@ -56,13 +56,13 @@ def layout_of(images: NDArray[np.uint8]) -> Layout:
 
 
 def ink_box(grey: NDArray[Any]) -> tuple[int, int, int, int] | None:
-    """top, bottom, left, right of what is brighter than INK; None where nothing is."""
+    """Returns top, bottom, left, right of what is brighter than INK; None where nothing is."""
     rows, columns = np.flatnonzero((grey > INK).any(1)), np.flatnonzero((grey > INK).any(0))
     return (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1) if len(rows) else None
 
 
 def is_picture(data: bytes) -> bool:
-    """Whether the bytes begin as a PNG or a JPEG does."""
+    """Returns whether the bytes begin as a PNG or a JPEG does."""
     return data.startswith((PNG, b"\xff\xd8\xff"))
 
 
@@ -153,7 +153,7 @@ def _on_a_ground(image: PillowImage) -> tuple[PillowImage, str]:
 
 
 def place_on_frame(picture: Array, height: int, width: int, layout: Layout, drawn: bool) -> Array:
-    """`picture` on a frame of the data's size and ground, (height, width, channels).
+    """Places `picture` on a frame of the data's size and ground, (height, width, channels).
 
     A drawing's ink gets the extent and the middle that the data's has; any other picture is fitted in whole. Where the
     data are bright on dark and the picture is not (or the reverse) it is inverted.

@@ -19,7 +19,7 @@ class StoppedBeforeTraining(Exception):
 
 @contextlib.contextmanager
 def record_refusal(path: Path) -> Iterator[None]:
-    """Every expected failure before the first change leaves an ended run as it was, with a sentence."""
+    """Leaves an ended run as it was, with a sentence, at every expected failure before the first change."""
     try:
         yield
     except StoppedBeforeTraining:
@@ -36,7 +36,7 @@ def record_refusal(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def record_failure(path: Path) -> Iterator[None]:
-    """Every expected failure while training becomes a final status of the run with a sentence."""
+    """Turns every expected failure while training into a final status of the run with a sentence."""
     try:
         yield
     except TrainingDiverged as error:

@@ -17,7 +17,7 @@ class Parent(threading.Event):
     resting = False
 
     def watch(self) -> None:
-        """Read standard input to its end, from a thread of its own."""
+        """Reads standard input to its end, from a thread of its own."""
         received = b""
         while byte := os.read(0, 1):
             received = (received + byte)[-len(REST) :]

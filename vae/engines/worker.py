@@ -73,8 +73,8 @@ class Worker:
         self.save_at = time.monotonic() + SAVE_EVERY
 
     def begin(self) -> None:
-        """Nothing can refuse any more: drop from the history what will be measured again, change the config if that
-        was asked for, and say so."""
+        """Begins, now that nothing can refuse any more: drops from the history what will be measured again, changes the
+        config if that was asked for, and says so."""
         if (self.path / STATE).is_file():
             write_json(self.path / REPLAY, dataclasses.asdict(self.replay))  # before the lines it is made from go
         if self.kept_bytes is not None:
@@ -166,7 +166,7 @@ class Worker:
     # ---- the loop
 
     def run(self) -> Iterator[None]:
-        """Train; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
+        """Trains; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
         from vae.runs.saving import to_line
 
         trainer, knobs = self.trainer, self.knobs
@@ -255,7 +255,7 @@ class Worker:
 
 
 def train_run(path: Path, server_gone: Parent | None = None, request: Request | None = None) -> runs.Status:
-    """Train the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
+    """Trains the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
     asked sets `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
     return train_runs([path], server_gone, request)[0]
 
@@ -263,7 +263,7 @@ def train_run(path: Path, server_gone: Parent | None = None, request: Request | 
 def train_runs(
     paths: Sequence[Path], server_gone: Parent | None = None, request: Request | None = None
 ) -> list[runs.Status]:
-    """Train several, as one batched step where they can share it and that pays, else one after the other."""
+    """Trains several, as one batched step where they can share it and that pays, else one after the other."""
     server_gone = server_gone or Parent()
     with contextlib.ExitStack() as locks:
         waiting = []
@@ -342,6 +342,7 @@ def _guarded(worker: Worker) -> Generator[bool]:
 
 
 def main(arguments: list[str]) -> int:
+    """Trains the runs of the command line; returns the exit status."""
     write_plainly()
     if arguments == ["--spare"]:
         import vae.training.trainer  # noqa: F401  torch, warm

@@ -34,7 +34,7 @@ REPLAY = fields(("lines", "until", "after"), lines=items(check_change), until=wh
 
 
 def read_replay(path: Path, name: str) -> Replay:
-    """The replay that was under way; an empty one where there was none. RunDamaged where it cannot be read."""
+    """Returns the replay that was under way; an empty one where there was none. RunDamaged where it cannot be read."""
     try:
         values = runs.read_file(path, name, REPLAY, MOST_BYTES)
     except FileNotFoundError:

@@ -27,7 +27,7 @@ SHOWN_EVERY = 0.2  # seconds between two lines of progress
 def train(
     config: Config, knobs: Knobs | None = None, dataset: Dataset | None = None, progress: bool | None = None
 ) -> Training:
-    """Train a VAE: an iterator of records, one every few steps; change `knobs` between records to steer it.
+    """Trains a VAE: an iterator of records, one every few steps; change `knobs` between records to steer it.
 
     >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.train.elbo)
     >>> model = train(Config(dataset="digits")).model
@@ -97,7 +97,7 @@ class Training(Iterator[Record]):
             self._progress.end()
 
     def finish(self) -> Self:
-        """Train to the end, or until `knobs.stop`; returns itself."""
+        """Trains to the end, or until `knobs.stop`; returns itself."""
         with contextlib.suppress(StopIteration):
             while True:
                 self._next()
@@ -117,9 +117,9 @@ class Training(Iterator[Record]):
         return model.eval().requires_grad_(False)
 
     def save(self, name: str | None = None, folder: str | Path | None = None, dataset: str | Path | None = None) -> Run:
-        """Write a run that every page opens and `resume` continues, into `folder` or where the application's runs are;
-        opened. Where there is a run of that name already, a number is added. dataset: the name or file of its images,
-        where the config does not say it.
+        """Writes a run that every page opens and `resume` continues, into `folder` or where the application's runs are;
+        returns it opened. Where there is a run of that name already, a number is added. dataset: the name or file of
+        its images, where the config does not say it.
 
         Raises ConfigError where those are other images or the name is no text, RunError where nothing can be written.
         """
@@ -193,7 +193,7 @@ class Progress:
             self._write("")
 
     def end(self) -> None:
-        """Leave the last line standing."""
+        """Leaves the last line standing."""
         if self.began is not None:
             self._show_now(time.monotonic(), self.began)
             print(file=self.out, flush=True)

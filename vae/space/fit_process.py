@@ -60,7 +60,7 @@ from vae.errors import ElboRoomError, ProjectionError, RunDamaged, RunError
 from vae.files import insist, write_atomically, write_json
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.preview_file import split_frame
-from vae.runs.start import clear_map_leftovers
+from vae.runs.start import clear_fit
 from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
 
 if TYPE_CHECKING:
@@ -114,13 +114,13 @@ FRAME = fields(("iteration", "total", "kl", "n"), iteration=whole(), total=whole
 
 
 def folder_of(path: Path, method: str, sha: str, part: str = "test") -> Path:
-    """Where the layout of these weights' codes lies, or would."""
+    """Returns where the layout of these weights' codes lies, or would."""
     return path / FOLDER / f"{method}{'' if part == 'test' else '-' + part}-{sha[:8]}"
 
 
 def read_fit(folder: Path) -> FitStatus:
-    """The status as it is now. A process that died keeps its last frame: that fit counts as stopped, or as failed
-    where there is none."""
+    """Returns the status as it is now. A process that died keeps its last frame: that fit counts as stopped, or as
+    failed where there is none."""
     try:
         values = read_json(folder / "status.json", FIT_STATUS)
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def _modified(file: Path) -> float:
 def request_fit(
     path: Path, method: str, sha: str, codes: NDArray[np.float32], part: str = "test", **settings: Any
 ) -> Path:
-    """Prepare the folder for a process to work in; older weights' layouts beyond the newest few go.
+    """Prepares the folder for a process to work in; older weights' layouts beyond the newest few go.
 
     Raises RunBusy while a process works there, ConfigError for settings the method does not have, RunError where the
     run's folder cannot be written.
@@ -157,7 +157,7 @@ def request_fit(
         folder.mkdir(parents=True, exist_ok=True)
         lock = runs.acquire(folder)
         try:
-            clear_map_leftovers(folder)
+            clear_fit(folder)
             for name in ("stop", "frame.bin", "final.npz"):
                 insist((folder / name).unlink, missing_ok=True)
             write_json(folder / "request.json", {"method": method, "part": part, "weights": sha, "settings": settings})
@@ -175,7 +175,7 @@ def request_fit(
 
 
 def stop_fit(folder: Path) -> None:
-    """Ask the process that works there to end with what it has."""
+    """Asks the process that works there to end with what it has."""
     if folder.is_dir():
         (folder / "stop").touch()
 
@@ -214,7 +214,7 @@ def unpack_frame(data: bytes) -> Frame:
 
 
 def read_frame(folder: Path) -> Frame:
-    """The newest places. RunDamaged where they cannot be read; FileNotFoundError where there are none yet."""
+    """Returns the newest places. RunDamaged where they cannot be read; FileNotFoundError where there are none yet."""
     try:
         return unpack_frame(read_bytes(folder / "frame.bin", MOST_FRAME))
     except Misfit as error:
@@ -222,7 +222,7 @@ def read_frame(folder: Path) -> Frame:
 
 
 def read_projection(folder: Path) -> Projection:
-    """The fitted projection, ready to `transform`. RunDamaged where there is none or it cannot be read."""
+    """Returns the fitted projection, ready to `transform`. RunDamaged where there is none or it cannot be read."""
     try:
         request = read_json(folder / "request.json", REQUEST)
         projection = make_projection(request["method"])
@@ -286,9 +286,9 @@ class Fit:
 
 
 def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
-    """Do the work that `request_fit` prepared; expected failures become a final status with a sentence."""
+    """Does the work that `request_fit` prepared; expected failures become a final status with a sentence."""
     lock = runs.acquire(folder)
-    clear_map_leftovers(folder)
+    clear_fit(folder)
     try:
         work = Fit(folder, gone or threading.Event())
         try:
@@ -305,7 +305,8 @@ def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
 def project(
     path: Path, method: str, part: str = "test", gone: threading.Event | None = None, **settings: Any
 ) -> tuple[Path, FitStatus, Codes]:
-    """Codes of the run's newest weights, laid out in this process: the folder, what became of it, and the codes."""
+    """Lays the codes of the run's newest weights out in this process; returns the folder, what became of it, and the
+    codes. Raises ConfigError for settings the method does not have, RunError where there are no weights yet."""
     make_projection(method, **settings)
     sha = runs.content_hash(path, runs.WEIGHTS)
     if sha is None:
@@ -342,6 +343,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Makes the map of the command line; returns the exit status."""
     write_plainly()
     options = _parser().parse_args(arguments)
     if options.spare == (options.run is not None):

@@ -56,11 +56,11 @@ class Projection(ABC):
 
     @abstractmethod
     def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
-        """Places (n, 2) of the codes x (n, k). Raises ProjectionError for codes that have no such layout."""
+        """Returns places (n, 2) of the codes x (n, k). Raises ProjectionError for codes that have no such layout."""
 
     @abstractmethod
     def transform(self, x: ArrayLike) -> Array:
-        """Places (m, 2) of further codes (m, k), the fitted ones staying where they are."""
+        """Returns places (m, 2) of further codes (m, k), the fitted ones staying where they are."""
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]: ...
@@ -112,8 +112,8 @@ class NeighbourProjection(Projection):
     y: Array  # (n, 2)
 
     def transform(self, x: ArrayLike) -> Array:
-        """The mean place of the nearest 15 fitted codes, weighted by 1/distance²: a stand-in where a method has no
-        transform of its own."""
+        """Returns the mean place of the nearest 15 fitted codes, weighted by 1/distance²: a stand-in where a method has
+        no transform of its own."""
         distance, index = _neighbours(self.x, np.asarray(x, np.float64), min(15, len(self.x)))
         weight = 1 / (distance**2 + 1e-12)
         places = np.einsum("mj,mjd->md", weight / weight.sum(1, keepdims=True), self.y[index])
@@ -213,8 +213,8 @@ class Tsne(NeighbourProjection):
         )
 
     def transform(self, x: ArrayLike) -> Array:
-        """By openTSNE: a start at the median place of the nearest fitted codes, then steps of its own optimisation in
-        which only the new points move."""
+        """Places codes by openTSNE: a start at the median place of the nearest fitted codes, then steps of its own
+        optimisation in which only the new points move."""
         if not hasattr(self, "_fitted"):
             self._centre = (self.y.max(0) + self.y.min(0)) / 2  # the gradient's grid is about the origin
             self._fitted = self._embedding(self.y - self._centre, nearest=min(self.neighbours, len(self.x) - 1))
@@ -330,7 +330,7 @@ def _needed(neighbours: int, perplexity: float | None) -> int:
 
 
 def check_codes(x: ArrayLike, fewest: int, title: str, setting: str = "") -> NDArray[np.float64]:
-    """The codes as float64 (n, k). Raises ProjectionError for what cannot be laid out, and says why."""
+    """Returns the codes as float64 (n, k). Raises ProjectionError for what cannot be laid out, and says why."""
     codes = np.asarray(x, np.float64)
     if codes.ndim != 2:
         raise ProjectionError(f"{title}: expected codes of shape (n, k), got {codes.shape}")
@@ -356,12 +356,12 @@ PROJECTIONS: dict[str, type[Projection]] = {cls.name: cls for cls in (Pca, Tsne,
 
 
 def installed() -> list[str]:
-    """The methods whose package is there."""
+    """Returns the methods whose package is there."""
     return [name for name, cls in PROJECTIONS.items() if importlib.util.find_spec(cls.package) is not None]
 
 
 def make_projection(name: str, **settings: Any) -> Projection:
-    """A projection by name; ConfigError for a name or a setting that it does not have."""
+    """Makes a projection by name; ConfigError for a name or a setting that it does not have."""
     if name not in PROJECTIONS:
         raise ConfigError(f"method: expected one of {', '.join(PROJECTIONS)}, got {name[:40]!r}")
     cls = PROJECTIONS[name]
