@@ -21,6 +21,7 @@ from vae.model.random_draws import Noise, uniform
 Support = Literal["binary", "unit", "real"]
 SUPPORTS: tuple[Support, ...] = ("binary", "unit", "real")  # {0, 1}, [0, 1], any finite number
 SPLIT_SEED = 1797  # of the permutation that sets held-out images apart; never a run's seed
+OWN_ORDER = torch.empty(0, dtype=torch.int64)  # for the rows of images that stand here as in their file or set
 DRAW_SEED = 2008  # of the fixed binarisation
 MOST_HELD_OUT = 10_000  # as many as MNIST holds out: evaluation stays affordable on large sets
 
@@ -115,13 +116,13 @@ class Dataset:
     train_labels: Tensor | None = None
     test_labels: Tensor | None = None
     binarize: str = "none"
-    train_rows: Tensor = None  # type: ignore[assignment]  # given nothing: the order here is the set's own
-    test_rows: Tensor = None  # type: ignore[assignment]
+    train_rows: Tensor = OWN_ORDER
+    test_rows: Tensor = OWN_ORDER
     arrays: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
-            if getattr(self, f"{name}_rows") is None:
+            if getattr(self, f"{name}_rows") is OWN_ORDER:
                 object.__setattr__(self, f"{name}_rows", torch.arange(len(getattr(self, name))))
         for part, count in (("train", self.info.train), ("test", self.info.test)):
             grey = self.binarize == "epoch" and part == "train"
