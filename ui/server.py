@@ -10,6 +10,7 @@ import threading
 import streamlit as st
 
 from vae import runs
+from vae.engines.base import Engine
 from vae.engines.local import LocalEngine
 from vae.engines.states import recover
 from vae.engines.streams import write_plainly
@@ -18,7 +19,7 @@ from vae.engines.streams import write_plainly
 class _Holder:
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.engine: LocalEngine | None = None
+        self.engine: Engine | None = None
 
 
 @st.cache_resource(show_spinner=False)
@@ -34,7 +35,7 @@ def start() -> None:
     engine().start()
 
 
-def engine() -> LocalEngine:
+def engine() -> Engine:
     """The server's engine; made on first use where no lifespan has run (tests)."""
     holder = _holder()
     with holder.lock:

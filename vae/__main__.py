@@ -36,12 +36,13 @@ STOPPED = 130  # exit status of a training that was stopped before its end, as s
 
 
 def train_command(options: argparse.Namespace) -> int:
+    """Trains a new run."""
     path = _create(_completed([config_of(options)])[0], options.name, options.runs)
     return _report(_train_here([path], options.json), options.json)
 
 
 def sweep_command(options: argparse.Namespace) -> int:
-    """One run for each value of C, learning rate and seed, in the order given."""
+    """Trains one run for each value of C, learning rate and seed, in the order given. Raises ConfigError."""
     if options.seeds < 1:
         raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
     Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
@@ -60,7 +61,7 @@ def sweep_command(options: argparse.Namespace) -> int:
 
 
 def _completed(configs: list[Config]) -> list[Config]:
-    """With every open choice made; what was chosen for the user is said, once."""
+    """Makes every open choice; prints what was chosen for the user, once."""
     from vae.datasets import describe
     from vae.training.defaults import complete
 
@@ -79,7 +80,8 @@ def _create(config: Config, name: str | None, root: Path | None) -> Path:
 
 
 def resume_command(options: argparse.Namespace) -> int:
-    """Continue; everything is checked for all of them before the first is changed."""
+    """Continues runs; everything is checked for all of them before the first is changed. Raises RunBusy,
+    and what `plan` raises."""
     from vae.runs.start import Request, plan
 
     request = Request(options.epochs, options.device)
@@ -164,16 +166,17 @@ def _report(paths: list[Path], as_json: bool) -> int:
 
 
 def _outcome(path: Path) -> dict[str, Any]:
-    """Where a run stands, with the means of its last look at held-out images (None before the first)."""
+    """Where a run stands, with the means of its last evaluation on held-out images (None before the first)."""
     status = runs.read_status(path)
-    looks = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
-    held_out: dict[str, Any] = next(looks, {})
+    evaluated = (line["test"] for line in reversed(runs.read_history(path)) if line.get("test"))
+    held_out: dict[str, Any] = next(evaluated, {})
     terms = {name: held_out.get(name) for name in ("elbo", "distortion", "rate")}
     message = status.refused or status.message
     return {"run": str(path), "step": status.step, **terms, "state": status.state, "message": message}
 
 
 def list_command(options: argparse.Namespace) -> int:
+    """Lists the runs there are, damaged ones with the reason."""
     rows: list[dict[str, str]] = []
     for path in runs.list_runs(options.runs):
         try:
@@ -197,6 +200,7 @@ def list_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
+    """Measures a run on its held-out images."""
     from vae.bound.report import check_counts, print_evaluation
 
     check_counts(options)
@@ -206,6 +210,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
 
 
 def project_command(options: argparse.Namespace) -> int:
+    """Lays the codes of a run's images out in two dimensions."""
     from vae.space.places_file import check_out, project_to_file
 
     settings = {name: getattr(options, name) for name in ("neighbours", "perplexity")}
@@ -220,6 +225,7 @@ def project_command(options: argparse.Namespace) -> int:
 
 
 def pack_command(options: argparse.Namespace) -> int:
+    """Packs an ended run for shipping."""
     from vae.runs.ship import pack_run
 
     path = _run(options.name, options)
@@ -229,6 +235,7 @@ def pack_command(options: argparse.Namespace) -> int:
 
 
 def doctor_command(options: argparse.Namespace) -> int:
+    """Prints what a report of a fault should hold: versions, device, folders, free disk."""
     import importlib.metadata
 
     import torch
@@ -261,6 +268,7 @@ def doctor_command(options: argparse.Namespace) -> int:
 
 
 def app_command(options: argparse.Namespace) -> int:
+    """Starts the application."""
     from vae.runs.application import start
 
     return start(options.rest)
@@ -285,6 +293,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
     let_idle_threads_sleep()
     write_plainly()
     try:

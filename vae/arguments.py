@@ -23,6 +23,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser of every command and its options."""
     called = Path(sys.argv[0]).stem
     prog = "elbo-room" if called.startswith("elbo-room") else "python -m vae"
     top = Parser(prog=prog, description="Train and evaluate variational autoencoders (VAEs).")
@@ -90,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """The options; `rest` is what `app` passes on."""
+    """Returns the options; `rest` is what `app` passes on. Ends the process where they cannot be understood."""
     top = parser()
     options, rest = top.parse_known_args(words)
     options.rest = rest
@@ -156,7 +157,7 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
 
 
 def config_of(options: argparse.Namespace) -> Config:
-    """--config first, then what was given as options."""
+    """Returns the config: first the file of --config, then what was given as options. Raises ConfigError."""
     values: dict[str, Any] = {}
     if options.config:
         try:
@@ -181,7 +182,7 @@ def _C(text: str) -> float | str:
 
 def _each(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     """A list of what `kind` reads."""
-    return lambda text: [kind(part) for part in text.split(",")]
+    return lambda text: [kind(one) for one in text.split(",")]
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -14,16 +14,17 @@ import re
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vae import files
 
-Check = Callable[[Any], Any]
+T = TypeVar("T")
+Check = Callable[[Any], T]
 MOST_BYTES = 1 << 20
 DEPTH = 32  # lists and objects inside one another; ours have six
 DIGITS = 20  # of a whole number; 2⁶³ has nineteen
 SHOWN = 40  # characters of a value in a sentence
-_PARTS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class Misfit(ValueError):
@@ -34,18 +35,19 @@ class Misfit(ValueError):
         self.sentence, self.field = sentence, field
 
     def inside(self, name: str) -> Misfit:
-        """The same, seen from the object that holds it under `name`."""
+        """Returns the same, seen from the object that holds it under `name`."""
         dot = "." if self.field and not self.field.startswith("[") else ""
         return Misfit(self.sentence, f"{name}{dot}{self.field}")
 
 
-def read_json(file: Path, check: Check, most: int = MOST_BYTES) -> Any:
-    """What `check` makes of the file's JSON. Raises Misfit; FileNotFoundError where there is none."""
+def read_json(file: Path, check: Check[T], most: int = MOST_BYTES) -> T:
+    """Returns what `check` makes of the file's JSON. Raises Misfit; FileNotFoundError where there is none."""
     return check(parse(read_bytes(file, most), most))
 
 
 def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
-    """The bytes of an ordinary file of at most `most` bytes. Raises Misfit; FileNotFoundError where there is none."""
+    """Returns the bytes of an ordinary file of at most `most` bytes. Raises Misfit; FileNotFoundError where there is
+    none."""
     try:
         found = file.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -60,7 +62,7 @@ def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def parse(data: bytes, most: int = MOST_BYTES) -> Any:
-    """JSON of at most `most` bytes and DEPTH levels, its numbers finite and short. Raises Misfit."""
+    """Reads JSON of at most `most` bytes and DEPTH levels, its numbers finite and short. Raises Misfit."""
     if len(data) > most:
         raise Misfit(f"expected at most {most:,} bytes, got {len(data):,}")
     try:
@@ -77,11 +79,11 @@ def parse(data: bytes, most: int = MOST_BYTES) -> Any:
 def _depth(data: bytes) -> int:
     """How many lists and objects are open at most; brackets in strings do not count."""
     depth = deepest = 0
-    for part in _PARTS.findall(data):
-        if part in (b"[", b"{"):
+    for token in _TOKENS.findall(data):
+        if token in (b"[", b"{"):
             depth += 1
             deepest = max(deepest, depth)
-        elif part in (b"]", b"}"):
+        elif token in (b"]", b"}"):
             depth -= 1
     return deepest
 
@@ -99,10 +101,10 @@ def _finite(text: str) -> float:
     return value
 
 
-def whole(low: int = 0, high: int = 2**63 - 1) -> Check:
-    """A whole number, no bool, from `low` to `high`."""
+def whole(low: int = 0, high: int = 2**63 - 1) -> Check[int]:
+    """Takes a whole number, no bool, from `low` to `high`."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
             ends = f"{low:,} to {high:,}" if high < 2**53 else f"{low:,} or more"
             raise Misfit(f"expected a whole number, {ends}, got {_shown(value)}")
@@ -111,11 +113,11 @@ def whole(low: int = 0, high: int = 2**63 - 1) -> Check:
     return check
 
 
-def number(low: float = -1e300, high: float = 1e300) -> Check:
-    """A finite number, no bool, from `low` to `high`."""
+def number(low: float = -1e300, high: float = 1e300) -> Check[float]:
+    """Takes a finite number, no bool, from `low` to `high`."""
 
-    def check(value: Any) -> Any:
-        if type(value) not in (int, float) or not low <= value <= high:
+    def check(value: Any) -> float:
+        if (type(value) is not int and type(value) is not float) or not low <= value <= high:
             ends = f" from {low:g} to {high:g}" if (low, high) != (-1e300, 1e300) else ""
             raise Misfit(f"expected a finite number{ends}, got {_shown(value)}")
         return value
@@ -123,10 +125,10 @@ def number(low: float = -1e300, high: float = 1e300) -> Check:
     return check
 
 
-def text(most: int = 4096) -> Check:
-    """Text that can be written as UTF-8, without NUL, of at most `most` characters."""
+def text(most: int = 4096) -> Check[str]:
+    """Takes text that can be written as UTF-8, without NUL, of at most `most` characters."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> str:
         if type(value) is not str or len(value) > most:
             raise Misfit(f"expected text of at most {most:,} characters, got {_shown(value)}")
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
@@ -137,16 +139,16 @@ def text(most: int = 4096) -> Check:
 
 
 def flag(value: Any) -> bool:
-    """True or false."""
+    """Takes true or false. Raises Misfit."""
     if type(value) is not bool:
         raise Misfit(f"expected true or false, got {_shown(value)}")
     return value
 
 
-def one_of(*allowed: str) -> Check:
-    """One of these words."""
+def one_of(*allowed: str) -> Check[str]:
+    """Takes one of these words."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> str:
         if type(value) is not str or value not in allowed:
             raise Misfit(f"expected one of {', '.join(allowed)}, got {_shown(value)}")
         return value
@@ -154,13 +156,13 @@ def one_of(*allowed: str) -> Check:
     return check
 
 
-def optional(check: Check) -> Check:
-    """Null, or what `check` takes."""
+def optional(check: Check[T]) -> Check[T | None]:
+    """Takes null, or what `check` takes."""
     return lambda value: None if value is None else check(value)
 
 
-def either(*checks: Check) -> Check:
-    """What one of the checks takes; else the last one's complaint."""
+def either(*checks: Check[Any]) -> Check[Any]:
+    """Takes what one of the checks takes; else the last one's complaint is raised."""
 
     def check(value: Any) -> Any:
         for attempt in checks[:-1]:
@@ -173,10 +175,10 @@ def either(*checks: Check) -> Check:
     return check
 
 
-def items(check: Check, most: int = 100_000, fewest: int = 0) -> Check:
-    """A list of what `check` takes."""
+def items(check: Check[T], most: int = 100_000, fewest: int = 0) -> Check[list[T]]:
+    """Takes a list of what `check` takes."""
 
-    def every(value: Any) -> Any:
+    def every(value: Any) -> list[T]:
         if type(value) is not list or not fewest <= len(value) <= most:
             count = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
             raise Misfit(f"expected a list of {count}, got {_shown(value)}")
@@ -190,10 +192,10 @@ def items(check: Check, most: int = 100_000, fewest: int = 0) -> Check:
     return every
 
 
-def named(check: Check, most: int = 10_000) -> Check:
-    """An object with any names, its values what `check` takes."""
+def named(check: Check[T], most: int = 10_000) -> Check[dict[str, T]]:
+    """Takes an object with any names, its values what `check` takes."""
 
-    def every(value: Any) -> Any:
+    def every(value: Any) -> dict[str, T]:
         if type(value) is not dict or len(value) > most:
             raise Misfit(f"expected an object of at most {most:,} names, got {_shown(value)}")
         for name, item in value.items():
@@ -203,10 +205,11 @@ def named(check: Check, most: int = 10_000) -> Check:
     return every
 
 
-def fields(needed: Collection[str] = (), /, **checks: Check) -> Check:
-    """An object with these fields, those in `needed` present; further ones, of later versions, stay as they are."""
+def fields(needed: Collection[str] = (), /, **checks: Check[Any]) -> Check[dict[str, Any]]:
+    """Takes an object with these fields, those in `needed` present; further ones, of later versions, stay as they
+    are."""
 
-    def every(value: Any) -> Any:
+    def every(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise Misfit(f"expected an object, got {_shown(value)}")
         for name in needed:
@@ -219,7 +222,7 @@ def fields(needed: Collection[str] = (), /, **checks: Check) -> Check:
     return every
 
 
-def _apply(check: Check, value: Any, name: str) -> None:
+def _apply(check: Check[Any], value: Any, name: str) -> None:
     try:
         check(value)
     except Misfit as misfit:

@@ -143,11 +143,12 @@ class Knobs:
             )
 
     def refresh(self) -> None:
-        """Called before every step and while waiting; a subclass brings in changes from elsewhere here."""
+        """Brings in changes from elsewhere, in a subclass; called before every step and while waiting."""
 
 
 def check_C(value: object) -> float:
-    """C as a float, or a ConfigError in one sentence. Beyond C_LIMITS float32 knows it only as 0 or infinity."""
+    """Returns C as a float, or raises a ConfigError in one sentence. Beyond C_LIMITS float32 knows it only as 0 or
+    infinity."""
     if not _positive(value):
         raise ConfigError(
             f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {_short(value)}"
@@ -158,14 +159,14 @@ def check_C(value: object) -> float:
 
 
 def check_count(name: str, value: object) -> None:
-    """Raise a ConfigError unless it is a whole number of 1 or more, and no more than there may be of `name`."""
+    """Raises a ConfigError unless it is a whole number of 1 or more, and no more than there may be of `name`."""
     most = MOST_OF.get(name, MOST)
     if not _whole(value, 1, most):
         raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {_short(value)}")
 
 
 def check_hidden(widths: object) -> None:
-    """Raise a ConfigError unless these can be the widths of hidden layers."""
+    """Raises a ConfigError unless these can be the widths of hidden layers."""
     hint = f"such as 400 or 512,256, got {_short(widths)}"
     if not isinstance(widths, (tuple, list)) or not all(_whole(width, 1, MOST_WIDTH) for width in widths):
         raise ConfigError(f"hidden: expected widths from 1 to {MOST_WIDTH:,} {hint}")
@@ -174,9 +175,12 @@ def check_hidden(widths: object) -> None:
 
 
 def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constant", "cosine"]:
-    """`constant`, `cosine`, or `steps:200=0.63,350=0.5`: from epoch 200 on times 0.63, from 350 on times 0.5 more."""
-    if text == "constant" or text == "cosine":
-        return text  # type: ignore[return-value]
+    """Reads `constant`, `cosine`, or `steps:200=0.63,350=0.5`: from epoch 200 on times 0.63, from 350 on times 0.5
+    more. Raises ConfigError."""
+    if text == "constant":
+        return "constant"
+    if text == "cosine":
+        return "cosine"
     hint = (
         f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {_short(text)}"
     )
@@ -198,8 +202,8 @@ def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
 
 
 def plain(name: str, value: Any) -> Any:
-    """One value: a number or text of NumPy, or a torch tensor of one number, as Python's own; a path as its text.
-    ConfigError for an array, and for what only looks like one."""
+    """Returns one value: a number or text of NumPy, or a torch tensor of one number, as Python's own; a path as its
+    text. ConfigError for an array, and for what only looks like one."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, int) and abs(value) >= 2**1023:
@@ -216,14 +220,15 @@ def plain(name: str, value: Any) -> Any:
 
 
 def plain_row(name: str, value: Any) -> Any:
-    """Several values in a tuple, list or one-dimensional array, as a tuple of Python's own; others as they are."""
+    """Returns several values in a tuple, list or one-dimensional array, as a tuple of Python's own; others as they
+    are."""
     if isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) == 1:
         return tuple(plain(name, one) for one in value)
     return plain(name, value)
 
 
 def check_text(name: str, value: Any, open_choice: bool) -> None:
-    """Raise ConfigError unless `value` is a text, or None where the choice may be left open."""
+    """Raises ConfigError unless `value` is a text, or None where the choice may be left open."""
     if not (isinstance(value, str) or (open_choice and value is None)):
         raise ConfigError(f"{name}: expected a text{', or None for the default' * open_choice}, got {value!r}")
 

@@ -85,7 +85,7 @@ class RunUnwritable(RunError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch says so by a RuntimeError, in words of several kinds."""
+    """Returns whether memory ran out; torch says so by a RuntimeError, in words of several kinds."""
     words = ("out of memory", "can't allocate", "not enough memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(one in str(error) for one in words)

@@ -28,13 +28,13 @@ READ_PATIENCE = 0.1  # the same of a reader, which may look at many files that a
 
 
 def insist(change: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """What `change` returns: os.replace, a rename, an unlink. Windows denies these while somebody has the file open,
-    a reader or a virus scanner: mostly for a moment. PermissionError where it is denied for longer."""
+    """Returns what `change` returns: os.replace, a rename, an unlink. Windows denies these while somebody has the file
+    open, a reader or a virus scanner: mostly for a moment. PermissionError where it is denied for longer."""
     return _persist(PATIENCE, lambda: change(*arguments, **named))
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file that somebody may be replacing just now, which on Windows denies it for a moment."""
+    """Returns all of a file that somebody may be replacing just now, which on Windows denies it for a moment."""
     return _persist(READ_PATIENCE, path.read_bytes)
 
 
@@ -51,7 +51,7 @@ def _persist(patience: float, action: Callable[[], T]) -> T:
 
 
 def expanded(path: str | Path) -> Path:
-    """`path` with a leading ~ or ~name written out; ConfigError where there is no such user."""
+    """Returns `path` with a leading ~ or ~name written out; ConfigError where there is no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -62,7 +62,7 @@ def expanded(path: str | Path) -> Path:
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
-    """Replace `path` by `data`: a reader sees the old bytes or the new ones, never a part. Errors leave the old.
+    """Replaces `path` by `data`: a reader sees the old bytes or the new ones, never a part. Errors leave the old.
 
     `durable=False` skips the wait for the disk: for files that are rewritten several times a second.
     """
@@ -81,8 +81,8 @@ def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
 
 
 def leftovers(folder: Path, names: Collection[str]) -> list[Path]:
-    """Temporary files of `write_atomically` for files of these names in a folder: of a write under way, or left by a
-    kill, which only who holds the lock of these files can tell."""
+    """Returns temporary files of `write_atomically` for files of these names in a folder: of a write under way, or left
+    by a kill, which only who holds the lock of these files can tell."""
     try:
         found = [(name, TEMPORARY.fullmatch(name)) for name in os.listdir(folder)]
     except OSError:
@@ -91,20 +91,22 @@ def leftovers(folder: Path, names: Collection[str]) -> list[Path]:
 
 
 def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """Replaces `path` by `value` as JSON, as `write_atomically` does. Raises ValueError for NaN and infinity."""
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode(), durable)
 
 
 def sha256(data: bytes) -> str:
+    """Returns the SHA-256 in 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def is_full(error: OSError) -> bool:
-    """Whether there was no room."""
+    """Returns whether there was no room."""
     return error.errno in FULL
 
 
 def what_helps(error: OSError) -> str:
-    """What to do where a file could not be written, the middle of a sentence."""
+    """Returns what to do where a file could not be written, the middle of a sentence."""
     if is_full(error):
         return "make room"
     if error.errno in READ_ONLY:

@@ -1,6 +1,6 @@
 """What this machine has: devices, threads, memory. A run may come from another, and goes on with what is here.
 
-torch is imported where it is asked: memory is told without it.
+torch is imported where it is asked: the memory is found without it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def let_idle_threads_sleep() -> None:
 
 
 def devices() -> list[str]:
-    """The devices that torch can compute on here, the one that "auto" takes first."""
+    """Returns the devices that torch can compute on here, the one that "auto" takes first."""
     import torch
 
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -33,7 +33,7 @@ def devices() -> list[str]:
 
 
 def usable_device(device: str) -> str:
-    """The device asked for, the best there is for "auto"; ConfigError where it cannot be used here."""
+    """Returns the device asked for, the best there is for "auto"; ConfigError where it cannot be used here."""
     import torch
 
     if device == "auto":
@@ -49,13 +49,14 @@ def usable_device(device: str) -> str:
 
 
 def most_threads() -> int:
-    """More than four to a core only wait for each other; torch's libraries end the process for a few thousand."""
+    """Returns how many threads may be asked for: more than four to a core only wait for each other; torch's libraries
+    end the process for a few thousand."""
     return 4 * (os.cpu_count() or 1)
 
 
 def on_this_machine(config: Config) -> tuple[Config, str]:
-    """A completed config with the device, precision and threads that it gets here, and a sentence where these are
-    not those that it names: then it does not go on bit for bit."""
+    """Returns a completed config with the device, precision and threads that it gets here, and a sentence where these
+    are not those that it names: then it does not go on bit for bit."""
     import torch
 
     missing = []
@@ -78,7 +79,8 @@ def on_this_machine(config: Config) -> tuple[Config, str]:
 
 
 def memory(device: str = "cpu") -> int | None:
-    """Bytes that the device has, for the CPU as many as this process may ever get; None where nobody tells."""
+    """Returns how many bytes the device has, for the CPU as many as this process may ever get; None where nobody
+    tells."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -87,7 +89,8 @@ def memory(device: str = "cpu") -> int | None:
 
 
 def process_memory() -> int | None:
-    """Bytes: the least of the machine's memory and the limits set on this process; None where nobody tells."""
+    """Returns how many bytes this process may have: the least of the machine's memory and the limits set on this
+    process; None where nobody tells."""
     return min((limit for limit in (*_cgroup_limits(), _address_space(), _physical()) if limit), default=None)
 
 

@@ -72,7 +72,7 @@ class Idle:
     def queued(self, *_: Any) -> list[Any]:
         return []
 
-    def told(self, path: Path) -> str:
+    def unwritten_end(self, path: Path) -> str:
         return ""
 
 

@@ -33,7 +33,7 @@ class RememberingEngine:
         self.submitted.append((path, owner))
         self.requests.append(request or Request())
 
-    def told(self, path: Path) -> str:
+    def unwritten_end(self, path: Path) -> str:
         return self.sentences.get(path, "")
 
     def stop(self, path: Path) -> None:

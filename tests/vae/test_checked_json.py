@@ -76,7 +76,7 @@ def test_rubbish_is_a_misfit_or_what_json_reads() -> None:
         assert found == json.loads(data)
 
 
-CASES: list[tuple[Check, list[Any], list[Any]]] = [
+CASES: list[tuple[Check[Any], list[Any], list[Any]]] = [
     (whole(1, 5), [1, 5], [0, 6, True, 1.0, "1", None, 10**30]),
     (number(0, 2.5), [0, 2.5, 1], [-0.1, 3, True, "1", None, 10**400, float("nan"), float("inf")]),
     (text(3), ["", "abc", "äöü"], ["abcd", 5, None, "a\0", "\ud800"]),
@@ -91,7 +91,7 @@ CASES: list[tuple[Check, list[Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("check", "good", "bad"), CASES)
-def test_a_check_returns_what_fits_and_refuses_the_rest(check: Check, good: list[Any], bad: list[Any]) -> None:
+def test_a_check_returns_what_fits_and_refuses_the_rest(check: Check[Any], good: list[Any], bad: list[Any]) -> None:
     for value in good:
         assert check(value) is value
     for value in bad:

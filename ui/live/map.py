@@ -26,7 +26,7 @@ from ui.live.codes import IMMUTABLE, answer_with_codes, current_codes, in_thread
 from ui.live.decoder import model_of
 from ui.network import base_path
 from vae.browser.framing import frame
-from vae.datasets.pictures import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
+from vae.datasets.pictures import MOST_BYTES, is_picture, layout_of, place_on_frame, read_picture
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
@@ -129,10 +129,10 @@ def _encode(request: Request, body: bytes) -> Response:
     model, codes = model_of(path, sha), current_codes(path, sha, part).codes
     channels, height, width = model.shape
     try:
-        picture, note = picture_and_note(body, channels)
+        picture, note = read_picture(body, channels)
     except DataError as error:
         return PlainTextResponse(str(error), 422 if is_picture(body) or not body else 415, FRESH)
-    seen = fit_frame(picture, height, width, layout_of(codes.images), request.query_params.get("drawn") == "1")
+    seen = place_on_frame(picture, height, width, layout_of(codes.images), request.query_params.get("drawn") == "1")
     if model.likelihood.support == "binary":
         seen = (seen >= 0.5).astype(np.float32)
     with torch.no_grad():

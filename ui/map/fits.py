@@ -14,7 +14,7 @@ from ui.live.codes import current_codes
 from ui.live.decoder import weights_sha
 from vae.engines.process import WorkerProcess, end_all
 from vae.errors import ElboRoomError, RunBusy
-from vae.space.fit_process import WORKING, FitStatus, folder_of, read_fit, request_fit, stop_fit
+from vae.space.fit_process import WORKING, folder_of, read_fit, request_fit, stop_fit
 from vae.space.projections import PROJECTIONS
 
 MOST = 2  # maps computed at a time; a classroom shares the cores with the training runs
@@ -104,10 +104,6 @@ def _kill_later(folder: Path, patience: float) -> None:
             worker.kill()
             return
         time.sleep(0.05)
-
-
-def fit_status(path: Path, method: str, part: str = "test") -> FitStatus:
-    return read_fit(folder_of(path, method, weights_sha(path), part))
 
 
 def stop_all() -> None:

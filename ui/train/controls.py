@@ -244,7 +244,7 @@ def _paces(pace: float | None) -> list[float]:
 
 def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
     """Sentences under the run's state, which itself says what happened: why it did not go on, what one can do now."""
-    if sentence := server.engine().told(path):
+    if sentence := server.engine().unwritten_end(path):
         style.problem(sentence)
     if status.refused and status.state not in runs.ACTIVE:
         style.problem(f"It was asked to go on and did not: {status.refused}")

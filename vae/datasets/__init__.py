@@ -29,7 +29,7 @@ def load_dataset(
     binarize: str = "none",
     progress: Progress | None = None,
 ) -> Dataset:
-    """Images of a registered set (downloaded into `root` when they are not there yet) or of a file.
+    """Loads images of a registered set (downloaded into `root` when they are not there yet) or of a file.
 
     root: the data root, see `data_root`. binarize: none | threshold | fixed | epoch, see `Dataset.binarized`.
     progress(fraction, text) follows a download; an exception it raises ends the download and leaves nothing behind.
@@ -42,18 +42,18 @@ def load_dataset(
 
 
 def describe(name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none") -> DataInfo:
-    """What `load_dataset` would return, without a download. A registered set costs nothing and has no digest, a file is
-    read once and has one."""
+    """Describes what `load_dataset` would return, without a download. A registered set costs nothing and has no digest,
+    a file is read once and has one."""
     return _source(name_or_path).describe(_root(root)).binarized(binarize)
 
 
 def is_here(name_or_path: str | Path, root: str | Path | None = None) -> bool:
-    """Whether `load_dataset` would do without a download."""
+    """Returns whether `load_dataset` would do without a download."""
     return _source(name_or_path).is_here(_root(root))
 
 
 def data_root() -> Path:
-    """`ELBO_ROOM_DATA`, else `elbo-room` in the user's cache folder. Laid out as torchvision does."""
+    """Returns `ELBO_ROOM_DATA`, else `elbo-room` in the user's cache folder. Laid out as torchvision does."""
     chosen = os.environ.get("ELBO_ROOM_DATA")
     if chosen:
         return expanded(chosen)

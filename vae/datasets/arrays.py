@@ -69,7 +69,7 @@ class ArrayFile(Source):
 
 @functools.lru_cache(maxsize=32)
 def _describe(path: Path, modified: int, size: int) -> DataInfo | str:
-    """The description, or the sentence that refuses the file: either costs a look at all values, once."""
+    """The description, or the sentence that refuses the file: either costs reading all values, once."""
     try:
         return measured(_load(path)).info
     except DataError as error:
@@ -159,9 +159,9 @@ def _check_headers(path: Path, headers: dict[str, Header], layout: Layout) -> in
             f"{layout.images[0]}, {last.shape[1:]} of {last.dtype} in {layout.images[1]}; convert one of them"
         )
     if sum(counts) < FEWEST_IMAGES or 0 in counts:
-        told = " and ".join(f"{count:,}" for count in counts)
+        got = " and ".join(f"{count:,}" for count in counts)
         raise DataError(
-            f"{path}, {' and '.join(layout.images)}: expected at least {FEWEST_IMAGES} images, got {told}; add images"
+            f"{path}, {' and '.join(layout.images)}: expected at least {FEWEST_IMAGES} images, got {got}; add images"
         )
     for name, count in zip(layout.labels, counts, strict=False):
         _check_labels(f"{path}, {name}", headers[name], count)
@@ -249,6 +249,8 @@ def _parts(
 
 def _held_out(path: Path, marks: np.ndarray) -> np.ndarray:
     """(N,) bool from 'train' and 'test', or 0 and 1 (held out)."""
+    train: np.ndarray
+    test: np.ndarray
     if marks.dtype.kind in "US":
         marks = np.char.lower(_text(f"{path}, split", marks))
         train, test = marks == "train", marks == "test"

@@ -21,6 +21,7 @@ from vae.model.random_draws import Noise, uniform
 Support = Literal["binary", "unit", "real"]
 SUPPORTS: tuple[Support, ...] = ("binary", "unit", "real")  # {0, 1}, [0, 1], any finite number
 SPLIT_SEED = 1797  # of the permutation that sets held-out images apart; never a run's seed
+OWN_ORDER = torch.empty(0, dtype=torch.int64)  # for the rows of images that stand here as in their file or set
 DRAW_SEED = 2008  # of the fixed binarisation
 MOST_HELD_OUT = 10_000  # as many as MNIST holds out: evaluation stays affordable on large sets
 
@@ -79,7 +80,7 @@ class DataInfo:
             raise DataError(f"description of the data: expected name, shape, support, ... ({error!r})") from None
 
     def binarized(self, binarize: str) -> DataInfo:
-        """The description of a binarised view; ConfigError where there is none."""
+        """Returns the description of a binarised view; ConfigError where there is none."""
         if not isinstance(binarize, str) or binarize not in BINARIZE:
             raise ConfigError(f"binarize: expected one of {', '.join(BINARIZE)}, got {binarize!r}")
         if binarize == "none":
@@ -115,13 +116,13 @@ class Dataset:
     train_labels: Tensor | None = None
     test_labels: Tensor | None = None
     binarize: str = "none"
-    train_rows: Tensor = None  # type: ignore[assignment]  # given nothing: the order here is the set's own
-    test_rows: Tensor = None  # type: ignore[assignment]
+    train_rows: Tensor = OWN_ORDER
+    test_rows: Tensor = OWN_ORDER
     arrays: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
-            if getattr(self, f"{name}_rows") is None:
+            if getattr(self, f"{name}_rows") is OWN_ORDER:
                 object.__setattr__(self, f"{name}_rows", torch.arange(len(getattr(self, name))))
         for part, count in (("train", self.info.train), ("test", self.info.test)):
             grey = self.binarize == "epoch" and part == "train"
@@ -156,15 +157,16 @@ class Dataset:
         return self.info.classes
 
     def rows_of(self, part: str) -> str:
-        """What `train_rows` or `test_rows` are rows of: "faces.npz", or "faces.npz, x_test"."""
+        """Names what `train_rows` or `test_rows` are rows of: "faces.npz", or "faces.npz, x_test"."""
         array = self.arrays[part == "test"]
         return f"{self.name}, {array}" if array else self.name
 
     def to_float(self, x: Tensor, generator: Noise = None) -> Tensor:
-        """Stored images (..., c, h, w) as float32 on the support, on x's device.
+        """Returns stored images (..., c, h, w) as float32 on the support, on x's device.
 
         In the `epoch` view every call draws anew, from Bernoulli(x / scale) with `generator` (of x's device); held-out
         images are stored there as 0 or `scale`, which the draw leaves as they are. Elsewhere nothing is random.
+        Raises DataError unless x is a tensor.
         """
         if not isinstance(x, Tensor):
             raise DataError(f"x: expected a torch tensor of images, got {type(x).__name__}; torch.as_tensor makes one")
@@ -175,7 +177,7 @@ class Dataset:
         return values if self.scale == 1 else values / self.scale
 
     def binarized(self, binarize: str) -> Dataset:
-        """A binary view of grey images; ConfigError for others.
+        """Returns a binary view of grey images; ConfigError for others.
 
         threshold: 1 where x >= 1/2. fixed: one draw from Bernoulli(x) that belongs to the dataset.
         epoch: training images drawn anew whenever they are used, held-out ones as in `fixed` (so both compare).
@@ -195,7 +197,8 @@ class Dataset:
 
 
 def limits_of(values: dict[str, Any]) -> tuple[float, float]:
-    """The display limits in a description as JSON; 0 and 1 in one that was written before there were any."""
+    """Returns the display limits in a description as JSON; 0 and 1 in one that was written before there were any.
+    Raises DataError where they are none."""
     try:
         low, high = (float(limit) for limit in values.get("limits", (0.0, 1.0)))
     except (TypeError, ValueError):
@@ -210,19 +213,19 @@ class Source(ABC):
 
     @abstractmethod
     def describe(self, root: Path) -> DataInfo:
-        """The plain (not binarised) dataset's description: cheap, and never a download."""
+        """Returns the plain (not binarised) dataset's description: cheap, and never a download."""
 
     @abstractmethod
     def load(self, root: Path, progress: Callable[[float, str], None]) -> Dataset:
-        """The plain dataset, fetched into `root` if it has to be."""
+        """Returns the plain dataset, fetched into `root` if it has to be."""
 
     @abstractmethod
     def is_here(self, root: Path) -> bool:
-        """Whether `load` would do without a download."""
+        """Returns whether `load` would do without a download."""
 
 
 def split_indices(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out rows of a set without a split of its own: a fifth, at most 10,000, held out.
+    """Returns training and held-out rows of a set without a split of its own: a fifth, at most 10,000, held out.
 
     RandomState's streams are frozen by NumPy's compatibility promise: the split is the same with any version.
     """
@@ -232,11 +235,12 @@ def split_indices(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def held_out_count(count: int) -> int:
+    """Returns how many of so many images are held out: a fifth, at most MOST_HELD_OUT."""
     return min(-(-count // 5), MOST_HELD_OUT)
 
 
 def mixed(indices: np.ndarray) -> np.ndarray:
-    """The same in a fixed random order: the first n of a part should be a fair sample of it."""
+    """Returns the same in a fixed random order: the first n of a part should be a fair sample of it."""
     return indices[np.random.RandomState(SPLIT_SEED).permutation(len(indices))]
 
 
@@ -248,8 +252,8 @@ def split(
     arrays: tuple[str, str] = ("", ""),
     first: int = 0,
 ) -> Dataset:
-    """images (N, c, h, w), labels (N,) of whole numbers -> the Dataset with the fixed split, or with `parts`: places
-    of training and held-out images. Where they come from two `arrays`, the held-out ones follow the `first`."""
+    """Splits images (N, c, h, w), labels (N,) of whole numbers -> the Dataset with the fixed split, or with `parts`:
+    places of training and held-out images. Where they come from two `arrays`, the held-out ones follow the `first`."""
     train, test = (torch.from_numpy(part) for part in parts or split_indices(len(images)))
     x = torch.from_numpy(images)
     y = None if labels is None else torch.from_numpy(labels.astype(np.int64))

@@ -50,7 +50,7 @@ def fetch(
     unpack: Callable[[Path], list[Path]],
     progress: Progress,
 ) -> None:
-    """Bring what is `missing` into `folder` (below `root`). `unpack(temporary folder)` gives the files to move there.
+    """Brings what is `missing` into `folder` (below `root`). `unpack(temporary folder)` gives the files to move there.
 
     Files that the user put into `folder` by hand under a remote's name are taken instead, if their checksum is right.
     Raises DownloadError; `folder` then holds what it held before.
@@ -176,7 +176,7 @@ def _network() -> Iterator[None]:
 
 
 def checksum(path: Path, kind: str) -> str:
-    """The checksum of a file, written as `kind` is: `md5:...` or `sha256:...`."""
+    """Returns the checksum of a file, written as `kind` is: `md5:...` or `sha256:...`."""
     algorithm = kind.split(":")[0]
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:

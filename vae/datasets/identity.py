@@ -14,11 +14,12 @@ from vae.errors import DataChanged
 if TYPE_CHECKING:
     from vae.datasets.dataset import DataInfo
 
-TOLD_CLASSES = 6  # names that a sentence lists
+LISTED_CLASSES = 6  # names that a sentence lists
 
 
 def identified(info: DataInfo, *arrays: np.ndarray | None) -> DataInfo:
-    """`info` with the SHA-256 of picture size, counts, support, class names, and each array's shape, type and bytes.
+    """Returns `info` with the SHA-256 of picture size, counts, support, class names, and each array's shape, type and
+    bytes.
 
     A view (see `Dataset.binarized`) keeps the digest of the data that it is a view of.
     """
@@ -32,35 +33,35 @@ def identified(info: DataInfo, *arrays: np.ndarray | None) -> DataInfo:
 
 
 def check_same(run: str, was: DataInfo, now: DataInfo) -> None:
-    """Raise DataChanged unless `now` is what the run was made with. A run from before there were digests is held to
+    """Raises DataChanged unless `now` is what the run was made with. A run from before there were digests is held to
     what it knows: picture size, counts, support, class names."""
-    told = differences(was, now)
-    if not told:
+    found = differences(was, now)
+    if not found:
         return
     advice = (
         "put the former file back there, or train a new run on this one"
         if now.path
         else "restore the former data, or train a new run on these"
     )
-    raise DataChanged(f"{now.path or now.name}: not the data that run {run!r} was made with ({told}); {advice}")
+    raise DataChanged(f"{now.path or now.name}: not the data that run {run!r} was made with ({found}); {advice}")
 
 
 def differences(was: DataInfo, now: DataInfo) -> str:
-    """What tells the two apart, in words; "" where nothing does."""
-    told = []
+    """Returns what differs between the two, in words; "" where nothing does."""
+    found = []
     if was.shape != now.shape:
-        told.append(f"pictures of {_size(was)} then, {_size(now)} now")
+        found.append(f"pictures of {_size(was)} then, {_size(now)} now")
     if (was.train, was.test) != (now.train, now.test):
         counts = (f"{one.train:,} training and {one.test:,} held-out images" for one in (was, now))
-        told.append(" then, ".join(counts) + " now")
+        found.append(" then, ".join(counts) + " now")
     if was.support != now.support:
-        told.append(f"support {was.support} then, {now.support} now")
+        found.append(f"support {was.support} then, {now.support} now")
     if was.classes != now.classes and (was.classes is not None or was.digest is not None):
-        told.append(f"{_classes(was)} then, {_classes(now)} now")
-    if not told and was.digest is not None and now.digest is not None and was.digest != now.digest:
+        found.append(f"{_classes(was)} then, {_classes(now)} now")
+    if not found and was.digest is not None and now.digest is not None and was.digest != now.digest:
         parts = "pixels or another split" if now.classes is None else "pixels, labels or another split"
-        told.append(f"as many images of the same size, but other {parts}")
-    return "; ".join(told)
+        found.append(f"as many images of the same size, but other {parts}")
+    return "; ".join(found)
 
 
 def _size(info: DataInfo) -> str:
@@ -71,5 +72,5 @@ def _size(info: DataInfo) -> str:
 def _classes(info: DataInfo) -> str:
     if info.classes is None:
         return "no labels"
-    more = ", ..." if len(info.classes) > TOLD_CLASSES else ""
-    return f"labels {', '.join(name[:20] for name in info.classes[:TOLD_CLASSES])}{more}"
+    more = ", ..." if len(info.classes) > LISTED_CLASSES else ""
+    return f"labels {', '.join(name[:20] for name in info.classes[:LISTED_CLASSES])}{more}"

@@ -42,13 +42,13 @@ class Header:
 
 
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The entries of those names that there are; DataError if the file or one of them cannot be read."""
+    """Returns the entries of those names that there are; DataError if the file or one of them cannot be read."""
     return read_arrays(path, read_headers(path, names))
 
 
 def read_headers(path: Path, names: tuple[str, ...]) -> dict[str, Header]:
-    """The headers of those names that there are, each within bounds by itself; an .npy has one array, called by the
-    first name. DataError if the file cannot be read, or has none of them."""
+    """Returns the headers of those names that there are, each within bounds by itself; an .npy has one array, called by
+    the first name. DataError if the file cannot be read, or has none of them."""
     if path.suffix.lower() != ".npz":
         with _readable(path), open(path, "rb") as file:
             size = os.path.getsize(path)
@@ -68,7 +68,7 @@ def read_headers(path: Path, names: tuple[str, ...]) -> dict[str, Header]:
 
 
 def read_arrays(path: Path, headers: dict[str, Header]) -> dict[str, np.ndarray]:
-    """The arrays of these headers, once all of them together fit into half of this machine's memory."""
+    """Returns the arrays of these headers, once all of them together fit into half of this machine's memory."""
     _check_memory(path, headers.values())
     if path.suffix.lower() != ".npz":
         with _readable(path), open(path, "rb") as file:

@@ -42,7 +42,7 @@ class Layout:
 
 
 def layout_of(images: NDArray[np.uint8]) -> Layout:
-    """The median layout of images (n, channels, height, width), from the first 200."""
+    """Returns the median layout of images (n, channels, height, width), from the first 200."""
     grey = images[:200].mean(1) / 255
     border = np.concatenate([grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]], axis=1)
     dark = bool(np.median(border) < 0.5)
@@ -56,23 +56,19 @@ def layout_of(images: NDArray[np.uint8]) -> Layout:
 
 
 def ink_box(grey: NDArray[Any]) -> tuple[int, int, int, int] | None:
-    """top, bottom, left, right of what is brighter than INK; None where nothing is."""
+    """Returns top, bottom, left, right of what is brighter than INK; None where nothing is."""
     rows, columns = np.flatnonzero((grey > INK).any(1)), np.flatnonzero((grey > INK).any(0))
     return (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1) if len(rows) else None
 
 
 def is_picture(data: bytes) -> bool:
-    """Whether the bytes begin as a PNG or a JPEG does."""
+    """Returns whether the bytes begin as a PNG or a JPEG does."""
     return data.startswith((PNG, b"\xff\xd8\xff"))
 
 
-def read_picture(data: bytes, channels: int) -> Array:
-    """(height, width, channels) in [0, 1]. Raises DataError with a sentence for what is no such picture."""
-    return picture_and_note(data, channels)[0]
-
-
-def picture_and_note(data: bytes, channels: int) -> tuple[Array, str]:
-    """The picture of `read_picture`, and sentences about what had to be decided to see it so; "" as a rule."""
+def read_picture(data: bytes, channels: int) -> tuple[Array, str]:
+    """Returns the picture, (height, width, channels) in [0, 1], and sentences about what had to be decided to see it
+    so; "" as a rule. Raises DataError with a sentence for what is no such picture."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
@@ -156,8 +152,8 @@ def _on_a_ground(image: PillowImage) -> tuple[PillowImage, str]:
     return over, f"What is transparent in it counts as {ground}."
 
 
-def fit_frame(picture: Array, height: int, width: int, layout: Layout, drawn: bool) -> Array:
-    """`picture` on a frame of the data's size and ground, (height, width, channels).
+def place_on_frame(picture: Array, height: int, width: int, layout: Layout, drawn: bool) -> Array:
+    """Places `picture` on a frame of the data's size and ground, (height, width, channels).
 
     A drawing's ink gets the extent and the middle that the data's has; any other picture is fitted in whole. Where the
     data are bright on dark and the picture is not (or the reverse) it is inverted.

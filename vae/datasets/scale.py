@@ -19,7 +19,7 @@ ENOUGH = 2**25  # values to measure from at most, 128 MB as floats
 
 
 def location_and_spread(x: Tensor, name: str = "images") -> tuple[float, float]:
-    """Of images x (n, channels, height, width), floats: the mean of all their pixels, and DEVIATIONS standard
+    """Measures images x (n, channels, height, width), floats: the mean of all their pixels, and DEVIATIONS standard
     deviations of a pixel about its own mean; of images that are all the same, which vary by rounding at most, the
     largest value. Raises DataError, naming the values, where float32 cannot hold their squares.
     """
@@ -36,13 +36,13 @@ def location_and_spread(x: Tensor, name: str = "images") -> tuple[float, float]:
 
 
 def display_limits(x: Tensor) -> tuple[float, float]:
-    """The values of real-valued images that are shown as black and as white: the smallest and the largest."""
+    """Returns the values of real-valued images that are shown as black and as white: the smallest and the largest."""
     low, high = (float(value) for value in x.aminmax())
     return (low, high) if low < high else (low, low + (abs(low) or 1.0))
 
 
 def measured(dataset: Dataset) -> Dataset:
-    """The same dataset, its description with the limits and the spread of its training images."""
+    """Returns the same dataset, its description with the limits and the spread of its training images."""
     enough = max(1, ENOUGH // dataset.info.pixels)
     some = dataset.train[:: max(1, len(dataset.train) // enough)]
     _, spread = location_and_spread(dataset.to_float(some), dataset.name)
@@ -51,6 +51,7 @@ def measured(dataset: Dataset) -> Dataset:
 
 
 def to_bytes(x: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Pixels as they are shown, uint8: `limits` are 0 and 255, what lies beyond them is cut off. For the eye only."""
+    """Returns pixels as they are shown, uint8: `limits` are 0 and 255, what lies beyond them is cut off. For the eye
+    only."""
     low, high = limits
     return (((x.float() - low) / (high - low)).clamp(0, 1) * 255).round().to(torch.uint8)

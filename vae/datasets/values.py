@@ -17,7 +17,8 @@ REAL = 'declare numbers of any size by saving support="real" beside them'
 
 
 def on_support(where: str, images: np.ndarray, declared: Support | None) -> tuple[np.ndarray, Support, int]:
-    """(images, support, scale). Images of 0 and 1 only are binary unless declared otherwise."""
+    """Returns (images, support, scale). Images of 0 and 1 only are binary unless declared otherwise. Raises
+    DataError, with a line of NumPy that helps."""
     if images.dtype == np.bool_:
         images = images.astype(np.uint8)
     if images.dtype == np.uint8 and declared != "real":

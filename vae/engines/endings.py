@@ -18,8 +18,8 @@ class StoppedBeforeTraining(Exception):
 
 
 @contextlib.contextmanager
-def refused(path: Path) -> Iterator[None]:
-    """Every expected failure before the first change leaves an ended run as it was, with a sentence."""
+def record_refusal(path: Path) -> Iterator[None]:
+    """Leaves an ended run as it was, with a sentence, at every expected failure before the first change."""
     try:
         yield
     except StoppedBeforeTraining:
@@ -35,8 +35,8 @@ def refused(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Every expected failure while training becomes a final status of the run with a sentence."""
+def record_failure(path: Path) -> Iterator[None]:
+    """Turns every expected failure while training into a final status of the run with a sentence."""
     try:
         yield
     except TrainingDiverged as error:

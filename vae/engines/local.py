@@ -22,7 +22,6 @@ import shutil
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -31,17 +30,17 @@ from filelock import Timeout
 
 from vae import runs
 from vae.engines import places
-from vae.engines.process import WorkerProcess, describe_exit, end_all, gpus
+from vae.engines.process import WorkerProcess, describe_exit, end_all
 from vae.engines.states import CLAIMED, NO_TURN, RESTED, end_unheld, failure, stop_elsewhere, stopped_at, write_state
 from vae.engines.turns import Job, at_least_one, default_slots, fair_order, paused_longest
+from vae.engines.workers import Workers
 from vae.errors import RunBusy, RunError
 from vae.files import DISK_FULL, what_helps
 from vae.runs.start import Request, ask, give_up
 
 COMMAND = (sys.executable, "-m", "vae.engines.worker")
-TICK = 0.2  # seconds between two looks at the workers
+TICK = 0.2  # seconds between two checks of the workers
 IDLE_TICK = 1.0  # the same while there is only a spare worker
-SPARE_DELAY = 3.0  # seconds after a start in which no spare is made: importing torch would slow the new run's start
 NO_ROOM = 1_000_000  # bytes; a worker that ends without a word where fewer are free could not write it
 NO_ROOM_LEFT = "The disk is full. The last checkpoint is whole: make room, then continue."
 NOT_SAVED = "The server ended and the training process did not save in time; continue resumes the last saved state."
@@ -70,20 +69,16 @@ class LocalEngine:
         close_limit: float = 4.0,
         pause_limit: float = 5.0,
     ) -> None:
-        self._devices = gpus()
-        self.slots = default_slots(len(self._devices)) if slots is None else at_least_one("slots", slots)
-        self._command = tuple(command)
+        self._workers = Workers(command, spare)
+        self.slots = default_slots(len(self._workers.devices)) if slots is None else at_least_one("slots", slots)
         self._heartbeat_limit, self._start_limit = heartbeat_limit, max(start_limit, heartbeat_limit)
         self._stop_limit, self._close_limit, self._pause_limit = stop_limit, close_limit, pause_limit
         self._changed = threading.Condition()  # guards everything below, and wakes the monitor and `wait`
         self._jobs: dict[Path, Job] = {}  # in the order of submission
         self._coming: set[Path] = set()  # between the check and the queue
-        self._told: dict[Path, str] = {}  # ends that a full disk did not let anybody write
+        self._unwritten: dict[Path, str] = {}  # ends that a full disk did not let anybody write
         self._served: dict[str, int] = {}  # owner -> number of the turn that was theirs last
         self._turn = 0
-        self._spare: WorkerProcess | None = None
-        self._spares_left = 2 if spare else 0  # a spare that dies unused is replaced once, not for ever
-        self._spare_after = 0.0
         self._elsewhere = places.Elsewhere()
         self._monitor: threading.Thread | None = None
         self._closed = False
@@ -96,7 +91,7 @@ class LocalEngine:
         self.close()
 
     def start(self) -> None:
-        """Begin to work: the monitor's thread and the spare worker. Twice is fine."""
+        """Begins to work: the monitor's thread and the spare worker. Twice is fine."""
         with self._changed:
             self._refuse_if_closed()
             if self._monitor is None:
@@ -104,7 +99,7 @@ class LocalEngine:
                 self._monitor.start()
 
     def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
-        """Train a new run, or continue an ended one, when its turn comes; the queue is fair between owners.
+        """Trains a new run, or continues an ended one, when its turn comes; the queue is fair between owners.
 
         request: what its process is to change once it has checked everything. RunBusy if it is at work or waits
         already, here or elsewhere; RunError if it cannot be written. Then nothing has changed.
@@ -130,14 +125,14 @@ class LocalEngine:
                 except BaseException:
                     lock.release()
                     raise
-                self._told.pop(key, None)
+                self._unwritten.pop(key, None)
                 self._jobs[key] = Job(key, path, owner, lock)
                 self._changed.notify_all()
         finally:
             self._coming.discard(key)
 
     def stop(self, path: Path) -> None:
-        """End the run with its state saved. One that waits becomes "stopped" without ever starting; one that does
+        """Ends the run with its state saved. One that waits becomes "stopped" without ever starting; one that does
         not react within the stop limit is killed; one that has ended is left as it is."""
         with self._changed:
             job = self._jobs.get(path.resolve())
@@ -151,33 +146,34 @@ class LocalEngine:
                     runs.change_knobs(path, stop=True)
 
     def position(self, path: Path) -> int:
-        """The place in the queue, from 1; 0 for a run that does not wait here (it is at work, rests, or has ended)."""
+        """Returns the place in the queue, from 1; 0 for a run that does not wait here (it is at work, rests, or has
+        ended)."""
         with self._changed:
             job = self._jobs.get(path.resolve())
             return 0 if job is None or not job.waits else self._queue().index(job) + 1
 
-    def told(self, path: Path) -> str:
-        """How the run ended, a sentence, where its own files could not take it; "" as a rule."""
+    def unwritten_end(self, path: Path) -> str:
+        """Returns how the run ended, a sentence, where its own files could not take it; "" as a rule."""
         with self._changed:
-            return self._told.get(path.resolve(), "")
+            return self._unwritten.get(path.resolve(), "")
 
     def active(self) -> list[Path]:
-        """The runs that have a worker."""
+        """Returns the runs that have a worker."""
         with self._changed:
             return [job.path for job in self._working()]
 
     def queued(self) -> list[Path]:
-        """The runs that wait, in the order in which they will start."""
+        """Returns the runs that wait, in the order in which they will start."""
         with self._changed:
             return [job.path for job in self._queue()]
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until nothing is at work or waits; False if that took longer than `timeout` seconds."""
+        """Waits until nothing is at work or in the queue; False if that took longer than `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._working() and not self._queue(), timeout)
 
     def close(self) -> None:
-        """Let the workers save and end, kill those that do not. Runs that wait or rest become "interrupted"."""
+        """Lets the workers save and end, kills those that do not. Runs that wait or rest become "interrupted"."""
         deadline = time.monotonic() + self._close_limit
         with self._changed:
             if self._closed:
@@ -188,7 +184,7 @@ class LocalEngine:
             self._monitor.join(self._close_limit)
         with self._changed:
             working = self._working()
-            workers = [job.worker for job in working if job.worker] + ([self._spare] if self._spare else [])
+            workers = self._at_work() + ([self._workers.spare] if self._workers.spare else [])
             for worker in workers:
                 worker.let_end()
             for job in [job for job in self._jobs.values() if job.worker is None]:
@@ -200,7 +196,7 @@ class LocalEngine:
                     with contextlib.suppress(OSError, RunError):
                         end_unheld(job.path, "interrupted", NOT_SAVED)
                 self._forget(job)
-            self._spare = None
+            self._workers.spare = None
 
     # The monitor. Everything below is called with our lock held.
 
@@ -214,7 +210,7 @@ class LocalEngine:
                 for job in list(self._jobs.values()):
                     job.seen = now if asleep else job.seen
                     if job.worker is not None:
-                        self._guard(job, self._look_after, now)
+                        self._guard(job, self._check, now)
                     elif job.resting:
                         self._guard(job, self._perhaps_wake, now)
                 self._start_waiting(now)
@@ -232,7 +228,7 @@ class LocalEngine:
                 job.worker.kill()
             self._forget(job)
 
-    def _look_after(self, job: Job, now: float) -> None:
+    def _check(self, job: Job, now: float) -> None:
         assert job.worker is not None
         code = job.worker.exit_code()
         if code is not None:
@@ -248,7 +244,7 @@ class LocalEngine:
             job.killed = job.killed or f"it did not react to stop for {self._stop_limit:g} s"
         if job.killed:
             job.worker.kill()
-        job.hear(status, now)
+        job.receive(status, now)
 
     def _start_waiting(self, now: float) -> None:
         """Give the free places to those whose turn it is."""
@@ -296,7 +292,7 @@ class LocalEngine:
             self._forget(job)
         elif code == DISK_FULL or shutil.disk_usage(job.path).free < NO_ROOM:
             self._forget(job)
-            self._told[job.key] = NO_ROOM_LEFT
+            self._unwritten[job.key] = NO_ROOM_LEFT
             with contextlib.suppress(OSError, RunError):
                 end_unheld(job.path, "failed", NO_ROOM_LEFT)
         elif job.stop_by is not None:
@@ -325,7 +321,8 @@ class LocalEngine:
             job.lock.release()  # the worker takes it
         job.lock, job.resting, job.paused_since = None, False, None
         try:
-            job.worker = self._take_spare(job) or self._start_worker(job.key)
+            # After a crash a fresh process, whose whole output is in the log.
+            job.worker = self._workers.start(job.key, self._at_work(), now, fresh=bool(job.crashes))
         except OSError as error:
             self._forget(job)
             with contextlib.suppress(OSError, RunError):
@@ -335,43 +332,15 @@ class LocalEngine:
         self._turn += 1
         self._served[job.owner] = self._turn
         job.heartbeat, job.seen = runs.read_status(job.path).heartbeat, now
-        self._spare_after = now + SPARE_DELAY
-
-    def _start_worker(self, path: Path) -> WorkerProcess:
-        with open(path / "log.txt", "ab") as log:  # so that even a failing import leaves its words
-            return WorkerProcess((*self._command, str(path)), log, self._free_device())
-
-    def _take_spare(self, job: Job) -> WorkerProcess | None:
-        if self._spare is None or job.crashes:  # after a crash a fresh process, whose whole output is in the log
-            return None
-        spare, self._spare = self._spare, None
-        if spare.hand(job.key):
-            return spare
-        self._spares_left -= 1
-        spare.kill()
-        spare.let_end()
-        return None
 
     def _tend_spare(self, now: float) -> None:
-        if self._spare is not None and self._spare.exit_code() is not None:
-            self._spare = None
-            self._spares_left -= 1
         # With several GPUs the one that a waiting run will get is known only when a slot is free.
         full = len(self._working()) >= self.slots
-        useful = not full or (bool(self._queue()) and len(self._devices) < 2)
-        if self._spare is None and useful and self._spares_left > 0 and now >= self._spare_after:
-            try:
-                self._spare = WorkerProcess((*self._command, "--spare"), None, self._free_device())
-            except OSError:
-                self._spares_left = 0
+        useful = not full or (bool(self._queue()) and len(self._workers.devices) < 2)
+        self._workers.tend_spare(self._at_work(), now, useful)
 
-    def _free_device(self) -> str | None:
-        """The GPU with the fewest workers; None leaves the choice to torch."""
-        if len(self._devices) < 2:
-            return None
-        workers = [job.worker for job in self._working()] + [self._spare]
-        used = Counter(worker.device for worker in workers if worker)
-        return min(self._devices, key=lambda device: used[device])
+    def _at_work(self) -> list[WorkerProcess]:
+        return [job.worker for job in self._working() if job.worker]
 
     def _working(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.worker is not None]

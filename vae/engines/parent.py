@@ -1,4 +1,4 @@
-"""Whoever started a worker, as the worker hears it on standard input: a run's name, a word, the end of the file."""
+"""Whoever started a worker, as a worker receives it on standard input: a run's name, a word, the end of the file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Parent(threading.Event):
     resting = False
 
     def watch(self) -> None:
-        """Read standard input to its end, from a thread of its own."""
-        heard = b""
+        """Reads standard input to its end, from a thread of its own."""
+        received = b""
         while byte := os.read(0, 1):
-            heard = (heard + byte)[-len(REST) :]
-        self.resting = heard == REST
+            received = (received + byte)[-len(REST) :]
+        self.resting = received == REST
         self.set()

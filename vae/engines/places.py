@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from vae import runs
 
 FOLDER = ".places"
-LOOK_EVERY = 2.0
+READ_EVERY = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Place:
 
 
 def take(run: Path, slots: int) -> Place | None:
-    """One of the first `slots` places of the run's folder; None where all are taken. OSError where no lock can be had
-    on that disk."""
+    """Takes one of the first `slots` places of the run's folder; None where all are taken. OSError where no lock can be
+    had on that disk."""
     folder = run.parent / FOLDER
     folder.mkdir(exist_ok=True)
     for number in range(slots):
@@ -60,7 +60,7 @@ def take(run: Path, slots: int) -> Place | None:
 
 
 def at_work(root: Path) -> list[Path]:
-    """The runs that have a place in this folder and a process that trains them."""
+    """Returns the runs that have a place in this folder and a process that trains them."""
     try:
         names = sorted(name for name in os.listdir(root / FOLDER) if name.isdecimal())
     except OSError:
@@ -69,17 +69,18 @@ def at_work(root: Path) -> list[Path]:
 
 
 class Elsewhere:
-    """Runs that wait for a place in another server; looked for every LOOK_EVERY seconds at most."""
+    """Runs that wait for a place in another server; their files are read every READ_EVERY seconds at most."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def waits(self, root: Path, ours: Collection[Path]) -> bool:
-        """Whether a run that is none of ours waits for a place in this folder; False where it is too early to look."""
+        """Returns whether a run that is none of ours waits for a place in this folder; False where it is too early to
+        read again."""
         now = time.monotonic()
         if now < self._next:
             return False
-        self._next = now + LOOK_EVERY
+        self._next = now + READ_EVERY
         others = (path for path in runs.list_runs(root) if path.resolve() not in ours)
         return any(runs.read_status(path).state == "queued" and runs.is_locked(path) for path in others)
 

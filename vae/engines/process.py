@@ -1,4 +1,4 @@
-"""A worker process as an engine sees it: started, told its run, asked to end, killed."""
+"""A worker process as an engine sees it: started, sent its run, asked to end, killed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WorkerProcess:
         )
 
     def hand(self, path: Path) -> bool:
-        """Tell a spare worker its run; False if it is not there any more."""
+        """Sends a spare worker its run; False if it is not there any more."""
         if self.exit_code() is not None or self._process.stdin is None:
             return False
         try:
@@ -52,27 +52,27 @@ class WorkerProcess:
         return True
 
     def exit_code(self) -> int | None:
-        """None while it lives; below zero the signal that ended it."""
+        """Returns the exit status, below zero the signal that ended it; None while it lives."""
         code = self._process.poll()
         if code is not None:
             self.let_end()
         return code
 
     def let_rest(self) -> None:
-        """Tell it to save and end because its run is paused and another one waits, and close the pipe."""
+        """Asks it to save and end because its run is paused and another one waits, and closes the pipe."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(REST)
         self.let_end()
 
     def let_end(self) -> None:
-        """Close the pipe: the worker saves and ends."""
+        """Closes the pipe: the worker saves and ends."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
 
     def kill(self) -> None:
-        """At once, with all that it started; works on a suspended process too. `exit_code` reaps it later."""
+        """Kills it at once, with all that it started; works on a suspended process too. `exit_code` reaps it later."""
         if self._process.poll() is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -83,7 +83,8 @@ class WorkerProcess:
 
 
 def end_all(workers: Sequence[WorkerProcess], deadline: float) -> list[WorkerProcess]:
-    """Close the pipes, wait until `deadline` (monotonic), kill the rest; those that had to be. None is left."""
+    """Closes the pipes, waits until `deadline` (monotonic), kills the rest; returns those that had to be killed. None
+    is left."""
     for worker in workers:
         worker.let_end()
     _wait(workers, deadline)
@@ -100,7 +101,7 @@ def _wait(workers: Sequence[WorkerProcess], deadline: float) -> None:
 
 
 def describe_exit(code: int) -> str:
-    """How a process ended, for a sentence in brackets."""
+    """Returns how a process ended, for a sentence in brackets."""
     if code >= 0:
         return f"exit status {code}"
     try:
@@ -111,7 +112,7 @@ def describe_exit(code: int) -> str:
 
 
 def gpus() -> list[str]:
-    """The GPUs that torch will see, by the names that CUDA_VISIBLE_DEVICES gives them; found without torch."""
+    """Returns the GPUs that torch will see, by the names that CUDA_VISIBLE_DEVICES gives them; found without torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]

@@ -20,14 +20,14 @@ LOG_TAIL = 12  # lines of log.txt in the message of a failed run
 
 
 def write_state(path: Path, state: str, message: str = "") -> None:
-    """Set the state of a run whose lock we hold."""
+    """Sets the state of a run whose lock we hold."""
     changes: dict[str, Any] = {"state": state, "message": message, "pid": None}
     changes |= {"images_per_second": None, "seconds_left": None}
     write_end(path, dataclasses.replace(runs.read_status(path), **changes))
 
 
 def end_unheld(path: Path, state: str, message: str) -> None:
-    """End a run that nobody holds; RunBusy if somebody does after all, and then the state is theirs. One that was
+    """Ends a run that nobody holds; RunBusy if somebody does after all, and then the state is theirs. One that was
     asked to go on and has not begun is again as it had ended."""
     status = runs.read_status(path)
     begun = status.state != "queued" and not status.ended_as
@@ -39,7 +39,7 @@ def end_unheld(path: Path, state: str, message: str) -> None:
 
 
 def stop_elsewhere(path: Path) -> None:
-    """Stop a run that this engine does not have: trained by another process, left behind by one, or ended."""
+    """Stops a run that this engine does not have: trained by another process, left behind by one, or ended."""
     status: Status = runs.read_status(path)
     if status.state not in runs.ACTIVE:
         return
@@ -51,24 +51,24 @@ def stop_elsewhere(path: Path) -> None:
 
 
 def stopped_at(path: Path) -> str:
-    """The message of a run that was stopped while it rested."""
+    """Returns the message of a run that was stopped while it rested."""
     status = runs.read_status(path)
     return f"Stopped at step {status.step:,} of {status.total_steps:,}."
 
 
 def failure(path: Path, reason: str) -> str:
-    """The message of a run whose worker crashed twice, with the end of its log."""
+    """Returns the message of a run whose worker crashed twice, with the end of its log."""
     try:
         lines = (path / "log.txt").read_bytes()[-4096:].decode(errors="replace").splitlines()[-LOG_TAIL:]
     except OSError:
         lines = []
-    said = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
+    log = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
     step = runs.read_status(path).step
-    return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {said}"
+    return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {log}"
 
 
 def recover(root: Path | None = None) -> list[Path]:
-    """At the start of a server: what a killed one left "queued" or "resting" becomes "interrupted" and is returned.
+    """Makes runs "interrupted" that a killed server left "queued" or "resting", and returns them; for a server's start.
 
     A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
     server, or trains there, is left alone by the same lock.

@@ -32,14 +32,14 @@ codecs.register_error("plainly", _plainly)
 
 
 def write_plainly() -> None:
-    """Let print never fail for a character: where the encoding lacks it, a plain one stands in."""
+    """Lets print never fail for a character: where the encoding lacks it, a plain one stands in."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plainly")
 
 
 def write_to_log(file: Path) -> None:
-    """Send all output of this process to the end of `file`, in UTF-8, that of libraries too."""
+    """Sends all output of this process to the end of `file`, in UTF-8, that of libraries too."""
     log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         os.dup2(log, number)
@@ -49,7 +49,7 @@ def write_to_log(file: Path) -> None:
 
 
 def drop_output() -> None:
-    """Whoever read our output has gone, as `head` does: what is left to flush goes nowhere, without a word."""
+    """Sends what is left to flush nowhere, without a word: whoever read our output has gone, as `head` does."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # not a real file
@@ -58,8 +58,8 @@ def drop_output() -> None:
 
 
 def read_line(patience: float | None = None) -> str:
-    """One line from standard input, "" at its end or when nothing came for `patience` seconds. Read byte by byte: what
-    follows stays for `watch_input`. A thread waits, because `select` knows only sockets on Windows."""
+    """Returns one line from standard input, "" at its end or when nothing came for `patience` seconds. Read byte by
+    byte: what follows stays for `watch_input`. A thread waits, because `select` knows only sockets on Windows."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
@@ -76,7 +76,7 @@ def read_line(patience: float | None = None) -> str:
 
 
 def watch_input(ended: threading.Event) -> None:
-    """Set `ended` when standard input does: whoever holds it open lives."""
+    """Sets `ended` when standard input does: whoever holds it open lives."""
 
     def watch() -> None:
         while os.read(0, 1):

@@ -29,7 +29,7 @@ class Job:
     place: Place | None = None
     resting: bool = False  # paused, without a place; while there is still a worker: on its way to that
     paused_since: float | None = None  # by our clock; a step or a turned knob counts as a new pause
-    touched: tuple[int, int] = (0, 0)  # step and revision of the knobs, as last told
+    touched: tuple[int, int] = (0, 0)  # step and revision of the knobs, as last received
     crashes: int = 0
     heartbeat: float = 0.0  # the status's, by its own clock; only compared for being the same
     seen: float = 0.0  # when it last changed, by our clock, which a suspended laptop or a corrected one leaves alone
@@ -40,8 +40,8 @@ class Job:
     def waits(self) -> bool:
         return self.worker is None and not self.resting
 
-    def hear(self, status: Status, now: float) -> None:
-        """What its worker tells; `now` by our clock."""
+    def receive(self, status: Status, now: float) -> None:
+        """Takes in what its worker writes; `now` by our clock."""
         before, self.touched = self.touched, (status.step, status.knobs_revision)
         if status.state != "paused":
             self.paused_since = None
@@ -49,7 +49,7 @@ class Job:
             self.paused_since = now
 
     def give_back(self) -> None:
-        """Let go of the place and of the run's lock."""
+        """Lets go of the place and of the run's lock."""
         for held in (self.place, self.lock):
             if held is not None:
                 held.release()
@@ -57,7 +57,8 @@ class Job:
 
 
 def fair_order(waiting: Iterable[Job], served: Mapping[str, int]) -> list[Job]:
-    """Round robin: each turn goes to the owner whose last turn is longest ago, and there to the longest waiting run.
+    """Orders by round robin: each turn goes to the owner whose last turn is longest ago, and there to the longest
+    waiting run.
 
     served: owner -> number of the owner's last turn; who never had one comes first.
     """
@@ -78,14 +79,15 @@ def fair_order(waiting: Iterable[Job], served: Mapping[str, int]) -> list[Job]:
 
 
 def paused_longest(jobs: Iterable[Job], now: float, limit: float) -> Job | None:
-    """Of the runs at work the one that is to rest first: paused for longest, and for `limit` seconds at least."""
+    """Returns the run at work that is to rest first: paused for longest, and for `limit` seconds at least."""
     paused = [job for job in jobs if job.paused_since is not None and not job.resting and job.stop_by is None]
     first = min(paused, key=lambda job: job.paused_since or 0.0, default=None)
     return first if first is not None and now - (first.paused_since or 0.0) >= limit else None
 
 
 def default_slots(gpu_count: int) -> int:
-    """`ELBO_ROOM_SLOTS`, else one per GPU, else half the cores: the other half is for the server and the browser."""
+    """Returns `ELBO_ROOM_SLOTS`, else one per GPU, else half the cores: the other half is for the server and the
+    browser."""
     wanted = os.environ.get("ELBO_ROOM_SLOTS")
     if wanted:
         return at_least_one("ELBO_ROOM_SLOTS", int(wanted) if wanted.strip().isdecimal() else wanted)
@@ -94,6 +96,7 @@ def default_slots(gpu_count: int) -> int:
 
 
 def at_least_one(name: str, value: object) -> int:
+    """Returns the number of runs that may train at once. Raises ConfigError, naming the setting, below 1."""
     if not isinstance(value, int) or value < 1:
         raise ConfigError(f"{name}: expected how many runs may train at once, 1 or more, got {value!r}")
     return value

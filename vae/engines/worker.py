@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
-from vae.engines.endings import StoppedBeforeTraining, refused, told
+from vae.engines.endings import StoppedBeforeTraining, record_failure, record_refusal
 from vae.engines.parent import Parent
 from vae.engines.streams import read_line, write_plainly, write_to_log
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
@@ -56,7 +56,7 @@ class Worker:
 
         Reads and checks all, and writes nothing but signs of life; `begin` makes the changes.
         """
-        from vae.runs.live_knobs import FileKnobs
+        from vae.runs.live_knobs import LiveKnobs
         from vae.training.trainer import Trainer
 
         self.path, self.start, self.note, self.begun = path, start, start.note, False
@@ -66,20 +66,20 @@ class Worker:
         self.data = self._held_to(dataset, data)
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
-        self.knobs = FileKnobs(path, self.trainer, self.replay, self._beat)
+        self.knobs = LiveKnobs(path, self.trainer, self.replay, self._beat)
         self.knobs.server_gone = self.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
 
     def begin(self) -> None:
-        """Nothing can refuse any more: drop from the history what will be measured again, change the config if that
-        was asked for, and say so."""
+        """Begins, now that nothing can refuse any more: drops from the history what will be measured again, changes the
+        config if that was asked for, and says so."""
         if (self.path / STATE).is_file():
             write_json(self.path / REPLAY, dataclasses.asdict(self.replay))  # before the lines it is made from go
         if self.kept_bytes is not None:
             runs.truncate_history(self.path, self.kept_bytes)
-        self._tell_machine()
+        self._record_machine()
         if (self.start.config, self.data) != runs.read_config(self.path):
             runs.replace_config(self.path, self.start.config, self.data)
         write_request(self.path, None)
@@ -88,7 +88,7 @@ class Worker:
         self.status.total_steps = self.trainer.total_steps
         self._write_status()
 
-    def _tell_machine(self) -> None:
+    def _record_machine(self) -> None:
         """A line of the history where the run begins, and where it goes on on something else."""
         from vae.runs.saving import started
 
@@ -166,7 +166,7 @@ class Worker:
     # ---- the loop
 
     def run(self) -> Iterator[None]:
-        """Train; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
+        """Trains; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
         from vae.runs.saving import to_line
 
         trainer, knobs = self.trainer, self.knobs
@@ -181,7 +181,7 @@ class Worker:
                 runs.append_history(self.path, to_line(event))
             if event is None or getattr(event, "knob", "") == "step":
                 yield  # a step that others share is computed now; a record or a change of knobs comes before the step
-            self._look_after(event is not None)
+            self._write_what_is_due(event is not None)
         trainer.check_finite()
         self.status.state = "saving"
         self._write_status()
@@ -201,7 +201,7 @@ class Worker:
             self.status.message = f"The server ended at step {self.trainer.step:,}; continue to resume the run."
         self._write_status()
 
-    def _look_after(self, recorded: bool) -> None:
+    def _write_what_is_due(self, recorded: bool) -> None:
         """Between steps: status, preview and checkpoint, each when its time has come."""
         now = time.monotonic()
         if now - self.status_at >= STATUS_EVERY or self.knobs.revision != self.status.knobs_revision:
@@ -255,15 +255,15 @@ class Worker:
 
 
 def train_run(path: Path, server_gone: Parent | None = None, request: Request | None = None) -> runs.Status:
-    """Train the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
-    asked is told by `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
+    """Trains the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
+    asked sets `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
     return train_runs([path], server_gone, request)[0]
 
 
 def train_runs(
     paths: Sequence[Path], server_gone: Parent | None = None, request: Request | None = None
 ) -> list[runs.Status]:
-    """Train several, as one batched step where they can share it and that pays, else one after the other."""
+    """Trains several, as one batched step where they can share it and that pays, else one after the other."""
     server_gone = server_gone or Parent()
     with contextlib.ExitStack() as locks:
         waiting = []
@@ -276,10 +276,10 @@ def train_runs(
             clear_leftovers(path)
             if request is not None and before.state in runs.WAITING:  # a killed server left it so: nobody waits for us
                 before = dataclasses.replace(before, state="interrupted", message=f"{LEFT} {before.step:,}.")
-            with refused(path):
+            with record_refusal(path):
                 marked.append((path, mark_waiting(path, before, "starting", os.getpid(), request is not None)))
         for path, status in marked:
-            with refused(path):
+            with record_refusal(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
         for group in _groups(planned):
             _train_group(group, server_gone)
@@ -300,7 +300,7 @@ def _groups(planned: list[Planned]) -> list[list[Planned]]:
 def _train_group(group: list[Planned], server_gone: Parent) -> None:
     workers: list[Worker] = []
     for path, start, status in group:
-        with refused(path):
+        with record_refusal(path):
             worker = Worker(path, start, status, server_gone, workers[0] if workers else None)
             worker.begin()
             workers.append(worker)
@@ -315,7 +315,7 @@ def _train_group(group: list[Planned], server_gone: Parent) -> None:
         together = Together([worker.trainer for worker in workers])
     except (MemoryError, RuntimeError) as error:
         for worker in workers:
-            with told(worker.path):
+            with record_failure(worker.path):
                 raise error
         return
     while working:
@@ -328,20 +328,21 @@ def _train_group(group: list[Planned], server_gone: Parent) -> None:
 
 
 def _goes_on(one: Generator[bool], error: Exception) -> bool:
-    """Tell it of an error in the step that all share; whether it goes on."""
+    """Raises an error of the step that all share in it; returns whether it goes on."""
     with contextlib.suppress(StopIteration):
         return one.throw(error)
     return False
 
 
 def _guarded(worker: Worker) -> Generator[bool]:
-    """The worker's run, True after each step; what becomes of it is told in its status."""
-    with told(worker.path):
+    """The worker's run, True after each step; what becomes of it stands in its status."""
+    with record_failure(worker.path):
         for _ in worker.run():
             yield True
 
 
 def main(arguments: list[str]) -> int:
+    """Trains the runs of the command line; returns the exit status."""
     let_idle_threads_sleep()
     write_plainly()
     if arguments == ["--spare"]:

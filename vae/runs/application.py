@@ -17,7 +17,8 @@ LANDMARKS = (SCRIPT, "ui/frame.py", "pages")  # by which the project's folder is
 
 
 def project_folder() -> Path | None:
-    """The project's folder: where this package is, as in a clone or after `pip install -e .`; else the current one."""
+    """Returns the project's folder: where this package is, as in a clone or after `pip install -e .`; else the current
+    one."""
     for folder in (Path(__file__).resolve().parent.parent.parent, Path.cwd()):
         if all((folder / name).exists() for name in LANDMARKS):
             return folder
@@ -25,7 +26,7 @@ def project_folder() -> Path | None:
 
 
 def start(arguments: Sequence[str]) -> int:
-    """Run `streamlit run app.py` with these arguments in the project's folder until it ends; its exit status.
+    """Runs `streamlit run app.py` with these arguments in the project's folder until it ends; returns its exit status.
 
     Raises ConfigError where the application or Streamlit is not there.
     """
@@ -42,4 +43,4 @@ def start(arguments: Sequence[str]) -> int:
     while True:
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the server's too: it saves the runs, we wait
             status = process.wait()
-            return status if status >= 0 else 128 - status  # a signal, as a shell tells it
+            return status if status >= 0 else 128 - status  # a signal, as a shell reports it

@@ -18,7 +18,7 @@ MOST_MEMBERS = 100
 
 
 def read_arrays(data: bytes, needed: Collection[str] = (), most: int = MOST_BYTES) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz by name: numbers in this machine's byte order, all finite. Raises Misfit."""
+    """Returns the arrays of an .npz by name: numbers in this machine's byte order, all finite. Raises Misfit."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
@@ -37,7 +37,7 @@ def read_arrays(data: bytes, needed: Collection[str] = (), most: int = MOST_BYTE
 
 
 def read_array(data: bytes) -> NDArray[Any]:
-    """The array of an .npy. Raises Misfit."""
+    """Returns the array of an .npy. Raises Misfit."""
     try:
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except Exception as error:  # zipfile, zlib, numpy and its tokenizer raise a dozen kinds

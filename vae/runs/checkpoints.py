@@ -5,29 +5,32 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vae.checked_json import Check, Misfit, fields, flag, items, named, read_bytes, read_json, text, whole
 from vae.errors import RunDamaged, RunError
 from vae.files import sha256, write_atomically, write_json
 
+T = TypeVar("T")
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
 STATE = "resume/state.safetensors"
 MOST_BYTES = 1 << 38  # of a checkpoint
 
 
-def _sum(value: Any) -> Any:
-    if not re.fullmatch("[0-9a-f]{64}", text()(value)):
-        raise Misfit(f"expected the 64 digits of a SHA-256, got {value[:20]!r}")
-    return value
+def _sum(value: Any) -> str:
+    digits = text()(value)
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise Misfit(f"expected the 64 digits of a SHA-256, got {digits[:20]!r}")
+    return digits
 
 
 MANIFEST = fields(("files",), format=whole(), shipped=flag, files=named(items(_sum)))
 
 
-def read_file(path: Path, name: str, check: Check, most: int = 1 << 20) -> Any:
-    """What `check` makes of a JSON file of the run. RunDamaged names file and field. FileNotFoundError: no file."""
+def read_file(path: Path, name: str, check: Check[T], most: int = 1 << 20) -> T:
+    """Returns what `check` makes of a JSON file of the run. RunDamaged names file and field. FileNotFoundError: no
+    file."""
     try:
         return read_json(path / name, check, most)
     except Misfit as misfit:
@@ -35,12 +38,13 @@ def read_file(path: Path, name: str, check: Check, most: int = 1 << 20) -> Any:
 
 
 def damaged(path: Path, name: str, why: object) -> RunDamaged:
-    """The error for a file of the run that is not what it should be."""
+    """Returns the error for a file of the run that is not what it should be."""
     return RunDamaged(f"run {path.name!r}: {name} cannot be read ({why})")
 
 
 def check_free_disk(path: Path, needed: int, who: str = "") -> None:
-    """Refuse a start that would fill the disk: `needed` bytes and 50 MB to spare. `who`: who asks, else the run."""
+    """Raises a RunError where a start would fill the disk: `needed` bytes and 50 MB to spare. `who`: who asks, else the
+    run."""
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     free, needed = shutil.disk_usage(there).free, needed + 50_000_000
     if free < needed:
@@ -51,7 +55,7 @@ def check_free_disk(path: Path, needed: int, who: str = "") -> None:
 
 
 def save_checked(path: Path, files: dict[str, bytes]) -> None:
-    """Write files with their SHA-256 in the manifest, so that a crash at any point leaves every file whole and
+    """Writes files with their SHA-256 in the manifest, so that a crash at any point leaves every file whole and
     accepted: first the manifest admits the old sums (all of them: after a crash either may be the file's) and the new,
     then the files are replaced, then only the new are left."""
     sums = {name: [sha256(data)] for name, data in files.items()}
@@ -66,8 +70,9 @@ def save_checked(path: Path, files: dict[str, bytes]) -> None:
 
 
 def read_checked(path: Path, name: str, signed: bool = True) -> bytes:
-    """The bytes of a file, refused unless their SHA-256 is in the manifest. `signed=False` takes a file of which the
-    manifest knows nothing, as in runs of older versions. RunError where there is none."""
+    """Returns the bytes of a file, refused unless their SHA-256 is in the manifest. `signed=False` takes a file of
+    which the manifest knows nothing, as in runs of older versions. RunError where there is none,
+    RunDamaged where it is not the one that was saved."""
     for _ in range(3):  # a save may go on meanwhile: then another look finds both files of one moment
         admitted = _manifest(path).get(name, [])
         try:
@@ -87,13 +92,14 @@ def read_checked(path: Path, name: str, signed: bool = True) -> bytes:
 
 
 def mark_as_shipped(path: Path) -> None:
-    """A packed run: its state for continuing is gone, and the application leaves it as it is. Training on ends that."""
+    """Marks a packed run: its state for continuing is gone, and the application leaves it as it is. Training on ends
+    that."""
     files = {known: sums for known, sums in _manifest(path).items() if known != STATE}
     write_json(path / "manifest.json", {"format": FORMAT, "shipped": True, "files": files})
 
 
 def is_shipped(path: Path) -> bool:
-    """Whether the run is a packed one; a manifest that cannot be read says nothing of the kind."""
+    """Returns whether the run is a packed one; a manifest that cannot be read says nothing of the kind."""
     try:
         return read_file(path, "manifest.json", MANIFEST).get("shipped") is True
     except (FileNotFoundError, RunDamaged):
@@ -101,7 +107,7 @@ def is_shipped(path: Path) -> bool:
 
 
 def content_hash(path: Path, name: str) -> str | None:
-    """The SHA-256 of a checkpoint file by the manifest: the key for every cache of what is computed from it.
+    """Returns the SHA-256 of a checkpoint file by the manifest: the key for every cache of what is computed from it.
 
     While a save goes on, or after one that was cut off, the manifest admits several: then the file itself is asked.
     """

@@ -32,18 +32,19 @@ DATA = fields(
 
 
 def create_config(path: Path, config: Config, data: dict[str, Any]) -> None:
-    """Write the file that makes a folder a run; it comes last."""
+    """Writes the file that makes a folder a run; it comes last."""
     _write(path, {"format": FORMAT, "created": time.time(), "config": config.to_json(), "data": data})
 
 
 def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
-    """The run's config and its data's description. RunDamaged names the field that is wrong, or says that the file is
-    not the one that was written."""
+    """Returns the run's config and its data's description. RunDamaged names the field that is wrong, or says that the
+    file is not the one that was written."""
     return _understood(path, _read(path))
 
 
 def replace_config(path: Path, config: Config, data: dict[str, Any] | None = None) -> None:
-    """Change the config of a run whose lock we hold, or what is known of its data; a crash leaves old or new."""
+    """Changes the config of a run whose lock we hold, or what is known of its data; a crash leaves old or new.
+    Raises RunError where it cannot be written."""
     content = _read(path)
     known = _understood(path, content)[1]
     try:
@@ -55,7 +56,7 @@ def replace_config(path: Path, config: Config, data: dict[str, Any] | None = Non
 
 
 def check_known(path: Path, config: Config) -> None:
-    """Raise RunDamaged where the config names a latent, network, ... that this version does not have."""
+    """Raises RunDamaged where the config names a latent, network, ... that this version does not have."""
     from vae.bound.estimators import ESTIMATORS
     from vae.model.likelihoods import LIKELIHOODS
     from vae.training.defaults import REGISTRIES  # torch takes its time

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 
 
 def runs_root() -> Path:
-    """`ELBO_ROOM_RUNS`, else the folder `checkpoints` of the project, or of the current folder far from it."""
+    """Returns `ELBO_ROOM_RUNS`, else the folder `checkpoints` of the project, or of the current folder far from it."""
     return Path(os.environ.get("ELBO_ROOM_RUNS") or (project_folder() or Path.cwd()) / "checkpoints")
 
 
 def clean_name(name: str) -> str:
-    """A name that is safe as a folder on every system: letters, digits, `.`, `_`, `-`, spaces as `-`; at most 60."""
+    """Returns a name that is safe as a folder on every system: letters, digits, `.`, `_`, `-`, spaces as `-`; at most
+    60."""
     kept = "".join(c for c in unicodedata.normalize("NFKC", name) if c.isalnum() or c in "._- ")
     kept = unicodedata.normalize("NFKC", kept)  # again: what now stands side by side may combine
     kept = re.sub(r"[\s-]+", "-", kept).strip("-. _")
@@ -47,7 +48,8 @@ def clean_name(name: str) -> str:
 
 
 def run_path(name: str, root: Path | None = None) -> Path:
-    """The directory of an existing run, given a name from a URL or a form; never outside `root`."""
+    """Returns the directory of an existing run, given a name from a URL or a form; never outside `root`. Raises
+    RunNotFound."""
     root = root or runs_root()
     path = root / name
     if not name or name != clean_name(name) or not (path / CONFIG).is_file():
@@ -56,7 +58,8 @@ def run_path(name: str, root: Path | None = None) -> Path:
 
 
 def create_run(config: Config, data: dict[str, Any], name: str | None = None, root: Path | None = None) -> Path:
-    """A new directory for a completed config. Two runs of one name get `name` and `name-2`.
+    """Makes a new directory for a completed config. Two runs of one name get `name` and `name-2`. Raises RunError where
+    nothing can be written.
 
     `data` is the dataset's description as JSON (`vae.datasets.describe(...).to_json()`). A file is kept by its absolute
     path: a namesake in another folder is another file.
@@ -89,7 +92,7 @@ def _new_folder(root: Path, base: str) -> Path:
 
 
 def list_runs(root: Path | None = None) -> list[Path]:
-    """The run directories, newest first. A missing root is an empty list."""
+    """Returns the run directories, newest first. A missing root is an empty list."""
     root, found = root or runs_root(), []
     try:
         names = sorted(os.listdir(root))
@@ -103,7 +106,8 @@ def list_runs(root: Path | None = None) -> list[Path]:
 
 
 def rename_run(path: Path, name: str) -> Path:
-    """Rename an ended run; the new path."""
+    """Renames an ended run; returns the new path. Raises RunBusy, RunError for a demo, ConfigError for a name that is
+    taken."""
     _require_ended(path)
     target = path.with_name(clean_name(name))
     if target == path:
@@ -115,7 +119,8 @@ def rename_run(path: Path, name: str) -> Path:
 
 
 def delete_run(path: Path) -> Path:
-    """Move an ended run to `.trash` beside it; the path there, for `restore_run`."""
+    """Moves an ended run to `.trash` beside it; returns the path there, for `restore_run`. Raises RunBusy, RunError for
+    a demo."""
     _require_ended(path)
     trash = path.parent / ".trash"
     trash.mkdir(exist_ok=True)
@@ -125,7 +130,7 @@ def delete_run(path: Path) -> Path:
 
 
 def restore_run(trashed: Path) -> Path:
-    """Undo `delete_run`."""
+    """Undoes `delete_run`; returns the path. Raises ConfigError where a run of that name exists again."""
     target = trashed.parent.parent / trashed.name.rsplit(".", 1)[0]
     if target.exists():
         raise ConfigError(f"name: a run named {target.name!r} exists again; rename that one first")
@@ -134,7 +139,7 @@ def restore_run(trashed: Path) -> Path:
 
 
 def empty_trash(root: Path | None = None, older_than: float = 86_400.0) -> None:
-    """Really delete what was deleted more than `older_than` seconds ago."""
+    """Really deletes what was deleted more than `older_than` seconds ago."""
     for path in ((root or runs_root()) / ".trash").glob("*"):
         stamp = path.name.rsplit(".", 1)[-1]
         if stamp.isdigit() and time.time_ns() - int(stamp) > older_than * 1e9:
@@ -209,20 +214,21 @@ class Run:
         return model.eval().requires_grad_(False)
 
     def dataset(self) -> Dataset:
-        """The run's own view of its data, binarised as in training. DataChanged where they are others by now."""
+        """Returns the run's own view of its data, binarised as in training. DataChanged where they are others by
+        now."""
         from vae.runs.run_data import load_data
 
         return load_data(self.name, self.config, self.data)
 
     def check_data(self) -> None:
-        """Raise DataError where the data are not those of the run any more, or a file is gone. Never downloads."""
+        """Raises DataError where the data are not those of the run any more, or a file is gone. Never downloads."""
         from vae.runs.run_data import check_data
 
         check_data(self.name, self.config, self.data)
 
 
 def load_run(path: str | Path) -> Run:
-    """Open a run by its directory, or by its name in the runs folder."""
+    """Opens a run by its directory, or by its name in the runs folder. Raises RunNotFound, ConfigError."""
     if not isinstance(path, (str, os.PathLike)):
         raise ConfigError(f"run: expected a name or a directory, got {type(path).__name__}")
     path = Path(path)

@@ -41,31 +41,32 @@ CHANGE = {knob: fields(("step", "value"), step=whole(), value=check) for knob, c
 
 
 def append_history(path: Path, line: dict[str, Any]) -> None:
-    """Add a line: whole or, where the disk is full, an OSError."""
+    """Adds a line, whole; raises OSError where the disk is full."""
     data = (json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n").encode()
     with open(path / "history.jsonl", "ab") as file:
         file.write(data)
 
 
 def read_line(data: bytes) -> dict[str, Any]:
-    """One line of a history: a record, an event or a change of a knob. Raises Misfit, which names the field."""
+    """Reads one line of a history: a record, an event or a change of a knob. Raises Misfit, which names the field."""
     line = parse(data, MOST_LINE)
     return check_change(line) if isinstance(line, dict) and "knob" in line else RECORD(line)
 
 
 def check_change(line: Any) -> dict[str, Any]:
-    """The change of a knob that the line tells. Raises Misfit, which names the field."""
+    """Returns the change of a knob that the line tells. Raises Misfit, which names the field."""
     return CHANGE[fields(("knob",), knob=one_of(*CHANGE))(line)["knob"]](line)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """All whole lines. A torn last line (a kill or a full disk in mid-append) is left out, and so is any other that
-    is none of a history: see `history_fault`. RunDamaged where the file cannot be read at all."""
+    """Returns all whole lines. A torn last line (a kill or a full disk in mid-append) is left out, and so is any other
+    that is none of a history: see `history_fault`. RunDamaged where the file cannot be read at all."""
     return _lines(_history_bytes(path))
 
 
 def history_fault(path: Path) -> str:
-    """A sentence about the lines that `read_history` leaves out, "" where there are none but a torn last one."""
+    """Returns a sentence about the lines that `read_history` leaves out, "" where there are none but a torn last
+    one."""
     faults = []
     for place, line in enumerate(_history_bytes(path).split(b"\n")[:-1], 1):
         try:
@@ -79,12 +80,12 @@ def history_fault(path: Path) -> str:
 
 
 def history_size(path: Path) -> int:
-    """Bytes of history so far: with it a saved state knows which lines came before it."""
+    """Returns the bytes of history so far: with it a saved state knows which lines came before it."""
     return len(_history_bytes(path))
 
 
 def split_history(path: Path, size: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lines in the first `size` bytes, and those beyond."""
+    """Returns the lines in the first `size` bytes, and those beyond. Raises RunDamaged where there are fewer bytes."""
     data = _history_bytes(path)
     if len(data) < size:
         raise RunDamaged(f"run {path.name!r}: history.jsonl is cut off ({len(data):,} of {size:,} bytes)")
@@ -92,7 +93,7 @@ def split_history(path: Path, size: int) -> tuple[list[dict[str, Any]], list[dic
 
 
 def truncate_history(path: Path, size: int) -> None:
-    """Keep the first `size` bytes. Readers notice the new file."""
+    """Keeps the first `size` bytes. Readers notice the new file."""
     write_atomically(path / "history.jsonl", _history_bytes(path)[:size])
 
 

@@ -29,7 +29,7 @@ KNOBS = fields(
 
 
 def read_knobs(path: Path) -> Knobs:
-    """The knobs as they were last set; the usual ones where nobody set any. RunDamaged names the field."""
+    """Returns the knobs as they were last set; the usual ones where nobody set any. RunDamaged names the field."""
     try:
         return Knobs(**read_file(path, "knobs.json", KNOBS))
     except FileNotFoundError:
@@ -39,8 +39,8 @@ def read_knobs(path: Path) -> Knobs:
 
 
 def free_knobs(path: Path) -> dict[str, Any] | None:
-    """Take back a stop and a pause of a training that has ended, so that it can go on. What `put_back_knobs` needs to
-    undo that; None where there was neither."""
+    """Takes back a stop and a pause of a training that has ended, so that it can go on. Returns what `put_back_knobs`
+    needs to undo that; None where there was neither."""
     before = read_knobs(path)
     if not (before.stop or before.paused):
         return None
@@ -49,7 +49,7 @@ def free_knobs(path: Path) -> dict[str, Any] | None:
 
 
 def put_back_knobs(path: Path, revision: int, stop: bool, paused: bool) -> None:
-    """Undo the change that made this revision; where somebody has changed the knobs since, that stays."""
+    """Undoes the change that made this revision; where somebody has changed the knobs since, that stays."""
     with FileLock(str(path / LOCK), timeout=5):
         knobs = read_knobs(path)
         if knobs.revision == revision:
@@ -58,7 +58,7 @@ def put_back_knobs(path: Path, revision: int, stop: bool, paused: bool) -> None:
 
 
 def clear_knobs_leftovers(path: Path) -> None:
-    """Delete what killed changes of the knobs left."""
+    """Deletes what killed changes of the knobs left."""
     if leftovers(path, ["knobs.json"]):
         with contextlib.suppress(OSError), FileLock(str(path / LOCK), timeout=1):
             for file in leftovers(path, ["knobs.json"]):
@@ -66,7 +66,8 @@ def clear_knobs_leftovers(path: Path) -> None:
 
 
 def change_knobs(path: Path, **changes: Any) -> Knobs:
-    """Change some knobs and raise the revision. `single_step=True` asks for one more step."""
+    """Changes some knobs and raises the revision; returns them. Raises RunError. `single_step=True` asks for one more
+    step."""
     try:
         with FileLock(str(path / LOCK), timeout=5):
             knobs = read_knobs(path)

@@ -18,7 +18,7 @@ from vae.runs.history import check_change
 from vae.training.trainer import Trainer
 
 MOST_BYTES = 1 << 26  # of a replay
-KNOBS_EVERY = 0.05  # seconds between two looks at knobs.json
+KNOBS_EVERY = 0.05  # seconds between two readings of knobs.json
 
 
 @dataclasses.dataclass
@@ -34,7 +34,7 @@ REPLAY = fields(("lines", "until", "after"), lines=items(check_change), until=wh
 
 
 def read_replay(path: Path, name: str) -> Replay:
-    """The replay that was under way; an empty one where there was none. RunDamaged where it cannot be read."""
+    """Returns the replay that was under way; an empty one where there was none. RunDamaged where it cannot be read."""
     try:
         values = runs.read_file(path, name, REPLAY, MOST_BYTES)
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def read_replay(path: Path, name: str) -> Replay:
     return Replay(values["lines"], values["until"], values["after"])
 
 
-class FileKnobs(Knobs):
+class LiveKnobs(Knobs):
     """Knobs that follow knobs.json. While a resumed run repeats old steps, C, learning rate and part follow the
     replay instead, so that the repetition gives the same numbers."""
 
@@ -51,15 +51,15 @@ class FileKnobs(Knobs):
         self.path, self.trainer, self.replay, self.heartbeat = path, trainer, replay, heartbeat
         self.server_gone = threading.Event()
         self.refused = ""  # the sentence about a value that this run cannot take
-        self._looked, self._stamp, self._wanted = 0.0, (0, 0), Knobs()
+        self._read_at, self._stamp, self._requested = 0.0, (0, 0), Knobs()
         self._read()
-        self._steps_before = self._wanted.steps_requested
+        self._steps_before = self._requested.steps_requested
         self._steps_replayed: set[int] = set()
 
     def refresh(self) -> None:
         now = time.monotonic()
-        if now - self._looked >= KNOBS_EVERY:
-            self._looked = now
+        if now - self._read_at >= KNOBS_EVERY:
+            self._read_at = now
             self._read()
             self.heartbeat()
         if self.trainer.step < self.replay.until or self._due():
@@ -67,7 +67,7 @@ class FileKnobs(Knobs):
                 self._repeat(self.trainer.step)
         else:
             self._follow()
-        self.stop = self._wanted.stop or self.server_gone.is_set()
+        self.stop = self._requested.stop or self.server_gone.is_set()
 
     def _read(self) -> None:
         try:
@@ -75,29 +75,29 @@ class FileKnobs(Knobs):
             stamp = stat.st_mtime_ns, stat.st_ino  # two changes may share one tick of the file system's clock
             if stamp == self._stamp:
                 return
-            wanted = runs.read_knobs(self.path)
+            requested = runs.read_knobs(self.path)
         except (OSError, ElboRoomError):
             return  # the next look finds it whole, or things stay as they are
         self._stamp, self.refused = stamp, ""
         try:
-            if wanted.C is not None:
-                self.trainer.check_C(wanted.C)
+            if requested.C is not None:
+                self.trainer.check_C(requested.C)
         except ConfigError as error:
-            self.refused, wanted.C = str(error), self._wanted.C
-        self._wanted = wanted
+            self.refused, requested.C = str(error), self._requested.C
+        self._requested = requested
 
     def _follow(self) -> None:
-        wanted = self._wanted
-        self.C, self.lr_factor, self.part = wanted.C, wanted.lr_factor, wanted.part
-        self.paused, self.pace, self.revision = wanted.paused, wanted.pace, wanted.revision
-        self.steps_requested = len(self._steps_replayed) + max(0, wanted.steps_requested - self._steps_before)
+        requested = self._requested
+        self.C, self.lr_factor, self.part = requested.C, requested.lr_factor, requested.part
+        self.paused, self.pace, self.revision = requested.paused, requested.pace, requested.revision
+        self.steps_requested = len(self._steps_replayed) + max(0, requested.steps_requested - self._steps_before)
 
     def _due(self) -> list[dict[str, Any]]:
         """Recorded changes that are still to be made at this step."""
         return [line for line in self.replay.lines if line["step"] == self.trainer.step and line["knob"] != "step"]
 
     def _repeat(self, step: int) -> None:
-        """One change a look, each in its turn: a fit goes on from the C that was set just before it."""
+        """One change a call, each in its turn: a fit goes on from the C that was set just before it."""
         due = self._due()
         if due:
             self.replay.lines.remove(due[0])

@@ -13,7 +13,7 @@ from vae.files import expanded
 
 
 def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress | None = None) -> Dataset:
-    """The data of the run of that name, config and description of its data, binarised as in training.
+    """Loads the data of the run of that name, config and description of its data, binarised as in training.
 
     Raises DataChanged where they are not those any more, DataError where they cannot be read or a file is gone,
     DownloadError.
@@ -29,7 +29,7 @@ def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress
 
 
 def hold_to(run: str, config: Config, data: dict[str, Any], now: DataInfo) -> None:
-    """Raise DataChanged unless `now` describes the data that the run was made with."""
+    """Raises DataChanged unless `now` describes the data that the run was made with."""
     was = DataInfo.from_json(data)
     if config.binarize not in (None, "none"):
         was = dataclasses.replace(was, support="binary")  # that of the view, where the description is the plain set's
@@ -37,6 +37,6 @@ def hold_to(run: str, config: Config, data: dict[str, Any], now: DataInfo) -> No
 
 
 def check_data(run: str, config: Config, data: dict[str, Any]) -> None:
-    """Raise as `load_data` does, before anything is changed; a set that has yet to be downloaded is no fault."""
+    """Raises as `load_data` does, before anything is changed; a set that has yet to be downloaded is no fault."""
     if config.dataset not in DATASETS or is_here(config.dataset):
         load_data(run, config, data)

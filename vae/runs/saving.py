@@ -12,11 +12,12 @@ from vae import runs
 from vae.config import Config
 from vae.files import write_atomically
 from vae.runs.preview import render
+from vae.training.records import KnobChange, Record
 from vae.training.trainer import Trainer
 
 
-def to_line(event: Any) -> dict[str, Any]:
-    """A record or knob change as a line of the history; numbers that are not finite become null."""
+def to_line(event: Record | KnobChange) -> dict[str, Any]:
+    """Returns a record or knob change as a line of the history; numbers that are not finite become null."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
@@ -25,17 +26,17 @@ def to_line(event: Any) -> dict[str, Any]:
             return [clean(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    return clean(dataclasses.asdict(event))
+    return {name: clean(value) for name, value in dataclasses.asdict(event).items()}
 
 
 def started(config: Config, step: int) -> dict[str, Any]:
-    """The line of the history that says on what a run begins or goes on."""
+    """Returns the line of the history that says on what a run begins or goes on."""
     what = {"device": config.device, "precision": config.precision, "threads": config.threads}
     return {"step": step, "event": "started", **what}
 
 
 def save_state(path: Path, trainer: Trainer) -> None:
-    """Weights and the whole state, each whole at every moment."""
+    """Writes weights and the whole state, each whole at every moment."""
     from safetensors.torch import save
 
     tensors, values = trainer.state()
@@ -51,13 +52,14 @@ def save_state(path: Path, trainer: Trainer) -> None:
 
 
 def save_preview(path: Path, trainer: Trainer) -> None:
+    """Writes preview/live.bin; a reader sees the old one or the new one."""
     (path / "preview").mkdir(exist_ok=True)
     data = render(trainer.model, trainer.dataset, trainer.step)
     write_atomically(path / "preview/live.bin", data, durable=False)
 
 
 def ended(trainer: Trainer) -> tuple[str, str]:
-    """State and message of a run whose training ends here on purpose."""
+    """Returns state and message of a run whose training ends here on purpose."""
     if trainer.step >= trainer.total_steps and not trainer.record_due:
         return "finished", ""
     return "stopped", f"Stopped at step {trainer.step:,} of {trainer.total_steps:,}."

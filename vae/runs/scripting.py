@@ -27,7 +27,7 @@ SHOWN_EVERY = 0.2  # seconds between two lines of progress
 def train(
     config: Config, knobs: Knobs | None = None, dataset: Dataset | None = None, progress: bool | None = None
 ) -> Training:
-    """Train a VAE: an iterator of records, one every few steps; change `knobs` between records to steer it.
+    """Trains a VAE: an iterator of records, one every few steps; change `knobs` between records to steer it.
 
     >>> for record in train(Config(dataset="digits", epochs=20)): print(record.step, record.train.elbo)
     >>> model = train(Config(dataset="digits")).model
@@ -97,7 +97,7 @@ class Training(Iterator[Record]):
             self._progress.end()
 
     def finish(self) -> Self:
-        """Train to the end, or until `knobs.stop`; returns itself."""
+        """Trains to the end, or until `knobs.stop`; returns itself."""
         with contextlib.suppress(StopIteration):
             while True:
                 self._next()
@@ -117,9 +117,9 @@ class Training(Iterator[Record]):
         return model.eval().requires_grad_(False)
 
     def save(self, name: str | None = None, folder: str | Path | None = None, dataset: str | Path | None = None) -> Run:
-        """Write a run that every page opens and `resume` continues, into `folder` or where the application's runs are;
-        opened. Where there is a run of that name already, a number is added. dataset: the name or file of its images,
-        where the config does not say it.
+        """Writes a run that every page opens and `resume` continues, into `folder` or where the application's runs are;
+        returns it opened. Where there is a run of that name already, a number is added. dataset: the name or file of
+        its images, where the config does not say it.
 
         Raises ConfigError where those are other images or the name is no text, RunError where nothing can be written.
         """
@@ -165,22 +165,23 @@ class Progress:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.out = trainer, sys.stdout if _in_notebook() else sys.stderr
         self.began: tuple[float, int] | None = None
-        self.at, self.told, self.line = 0.0, "", ""
+        self.at, self.elbo, self.line = 0.0, "", ""
 
     def show(self, event: Any) -> None:
-        """Tell of it in passing. The last step's line waits for `end`: its ELBO comes with a record after the step."""
+        """Shows where the training is, now and then. The last step's line waits for `end`: its ELBO comes with a
+        record after the step."""
         now, step = time.monotonic(), self.trainer.step
         self.began = self.began or (now, step)
         if isinstance(event, Record) and event.test is not None:  # not at every record
-            self.told = f", held-out ELBO {event.test.elbo:,.2f} nats"
+            self.elbo = f", held-out ELBO {event.test.elbo:,.2f} nats"
         if step < self.trainer.total_steps and (now - self.at >= SHOWN_EVERY or not self.line):
-            self._tell(now, self.began)
+            self._show_now(now, self.began)
 
-    def _tell(self, now: float, began: tuple[float, int]) -> None:
+    def _show_now(self, now: float, began: tuple[float, int]) -> None:
         step, total = self.trainer.step, self.trainer.total_steps
         pace = (step - began[1]) / max(now - began[0], 1e-9)
         left = f", {(total - step) / pace:,.0f} s left" if pace and step < total else ""
-        self._write(f"step {step:,} of {total:,}{self.told}{left}")
+        self._write(f"step {step:,} of {total:,}{self.elbo}{left}")
         self.at = now
 
     def _write(self, line: str) -> None:
@@ -192,9 +193,9 @@ class Progress:
             self._write("")
 
     def end(self) -> None:
-        """Leave the last line standing."""
+        """Leaves the last line standing."""
         if self.began is not None:
-            self._tell(time.monotonic(), self.began)
+            self._show_now(time.monotonic(), self.began)
             print(file=self.out, flush=True)
             self.began = None
 

@@ -35,7 +35,9 @@ class HeldOut:
 
 
 def pack_run(path: Path, images: int = 2000) -> int:
-    """Pack an ended run in place; its size in bytes. `images` held-out images are taken at most."""
+    """Packs an ended run in place; returns its size in bytes. `images` held-out images are taken at most.
+    Raises RunBusy while it trains, RunError where it has no weights or cannot be written, DataError without its
+    data."""
     if runs.read_status(path).state in runs.ACTIVE:
         raise RunBusy(f"run {path.name!r} is still training; stop it first")
     check_places(path)
@@ -67,7 +69,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
 
 
 def held_out(path: Path) -> HeldOut:
-    """The images that came along; RunDamaged where there are none or they cannot be read."""
+    """Returns the images that came along; RunDamaged where there are none or they cannot be read."""
     config, data = runs.read_config(path)
     try:
         arrays = read_arrays(runs.read_checked(path, HELD_OUT, signed=False), ("images", "scale", "codes"))

@@ -37,7 +37,7 @@ FILES = (
 KNOBS = ("knobs.json", "knobs.json.lock")
 # The same before there is anything to train (`ui.runs.owners`), and while a run is packed (`vae.runs.ship`).
 BESIDE = ("owner.json", "preview/heldout.npz")
-FIT = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
+MAP_FILES = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Start:
 
 
 def plan(path: Path, request: Request | None = None) -> Start:
-    """Check everything that can be checked before the data are read; nothing is changed. Raises ElboRoomError."""
+    """Checks everything that can be checked before the data are read; nothing is changed. Raises ElboRoomError."""
     from vae.datasets import DataInfo, describe, is_here
     from vae.machine import on_this_machine, usable_device
     from vae.training.defaults import check_memory_of, needs_of
@@ -88,7 +88,7 @@ def plan(path: Path, request: Request | None = None) -> Start:
 
 
 def check_places(path: Path) -> None:
-    """Raise a RunError unless every file that a training writes can be written, and the knobs can be read."""
+    """Raises a RunError unless every file that a training writes can be written, and the knobs can be read."""
     for name in (*FILES, *KNOBS, *FOLDERS):
         place, kind = path / name, "folder" if name in FOLDERS else "file"
         if os.path.exists(place) and not (place.is_dir() if kind == "folder" else place.is_file()):
@@ -107,7 +107,7 @@ def check_places(path: Path) -> None:
 
 
 def check_room(config: Config, info: DataInfo, root: Path | None = None) -> None:
-    """Raise a RunError where the disk has no room for a new run of this completed config."""
+    """Raises a RunError where the disk has no room for a new run of this completed config."""
     from vae.training.defaults import needs_of
 
     runs.check_free_disk(root or runs.runs_root(), needs_of(config, info).disk, "a new run")
@@ -136,7 +136,7 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def request_of(path: Path) -> Request:
-    """What waits in request.json."""
+    """Returns what waits in request.json. Raises RunDamaged where it cannot be read."""
     try:
         return Request(**runs.read_file(path, REQUEST, ASKED))
     except FileNotFoundError:
@@ -146,7 +146,7 @@ def request_of(path: Path) -> Request:
 
 
 def write_request(path: Path, request: Request | None) -> None:
-    """Leave what is asked of the run to the process that will train it; None, or nothing asked, leaves none."""
+    """Leaves what is asked of the run to the process that will train it; None, or nothing asked, leaves none."""
     if request in (None, Request()):
         (path / REQUEST).unlink(missing_ok=True)
     else:
@@ -156,7 +156,7 @@ def write_request(path: Path, request: Request | None) -> None:
 def mark_waiting(
     path: Path, before: runs.Status, state: str, pid: int | None = None, asked: bool = True
 ) -> runs.Status:
-    """Write that a run whose lock we hold waits or starts. `before`: its status before the lock was taken. `asked`:
+    """Writes that a run whose lock we hold waits or starts. `before`: its status before the lock was taken. `asked`:
     somebody wants it to go on, which takes a stop and a pause back; a process started anew leaves them."""
     status = dataclasses.replace(
         before, state=state, message="", refused="", pid=pid, images_per_second=None, seconds_left=None
@@ -173,7 +173,7 @@ def mark_waiting(
 
 
 def ask(path: Path, before: runs.Status, request: Request | None) -> None:
-    """Leave a run whose lock we hold, and what is asked of it, to the process that will train it. Raises RunError or
+    """Leaves a run whose lock we hold, and what is asked of it, to the process that will train it. Raises RunError or
     OSError where its files cannot be written, and nothing has changed then."""
     check_places(path)
     try:
@@ -193,8 +193,8 @@ def _put_knobs_back(path: Path, status: runs.Status) -> None:
 
 
 def give_up(path: Path, state: str, message: str) -> None:
-    """A run whose lock we hold does not start: one that had ended is again as it ended, and `message` says why it did
-    not go on; a new one ends in `state`."""
+    """Gives up the start of a run whose lock we hold: one that had ended is again as it ended, and `message` says why
+    it did not go on; a new one ends in `state`."""
     status = dataclasses.replace(runs.read_status(path), pid=None, images_per_second=None, seconds_left=None)
     if status.ended_as:
         status.state, status.message, status.refused = status.ended_as, status.ended_message, message
@@ -210,7 +210,7 @@ def give_up(path: Path, state: str, message: str) -> None:
 
 
 def write_end(path: Path, status: runs.Status) -> None:
-    """Write how a run ended. RunUnwritable, with the same sentence, where the disk does not take it."""
+    """Writes how a run ended. RunUnwritable, with the same sentence, where the disk does not take it."""
     try:
         runs.write_status(path, status)
     except OSError as error:
@@ -218,7 +218,7 @@ def write_end(path: Path, status: runs.Status) -> None:
 
 
 def clear_leftovers(path: Path) -> None:
-    """Delete what killed saves left of this run, whose lock we hold, and of its maps, which nobody fits just now."""
+    """Deletes what killed saves left of this run, whose lock we hold, and of its maps that nobody fits just now."""
     found = [path / name for name in (*FILES, *BESIDE)]
     left = [file for folder in {file.parent for file in found} for file in leftovers(folder, [f.name for f in found])]
     with contextlib.suppress(OSError):
@@ -226,13 +226,13 @@ def clear_leftovers(path: Path) -> None:
             file.unlink()
     runs.clear_knobs_leftovers(path)
     for folder in (path / "projections").glob("*"):
-        if leftovers(folder, FIT):
+        if leftovers(folder, MAP_FILES):
             with contextlib.suppress(OSError), runs.run_lock(folder).acquire(timeout=0):
                 clear_fit(folder)
 
 
 def clear_fit(folder: Path) -> None:
-    """Delete what killed fits left of a map, whose lock we hold."""
+    """Deletes what killed fits left of a map, whose lock we hold."""
     with contextlib.suppress(OSError):
-        for file in leftovers(folder, FIT):
+        for file in leftovers(folder, MAP_FILES):
             file.unlink()

@@ -60,8 +60,8 @@ class Status:
 
 
 def read_status(path: Path) -> Status:
-    """The status as it is now: a worker that died without saying so is reported as interrupted, a file that cannot be
-    read as a failure, with the field that is wrong."""
+    """Returns the status as it is now: a worker that died without saying so is reported as interrupted, a file that
+    cannot be read as a failure, with the field that is wrong."""
     try:
         values = read_file(path, "status.json", STATUS)
     except FileNotFoundError:
@@ -77,16 +77,19 @@ def read_status(path: Path) -> Status:
 
 
 def write_status(path: Path, status: Status) -> None:
+    """Replaces status.json, with the time as its heartbeat. Raises OSError where it cannot be written."""
     status.heartbeat = time.time()
     write_json(path / "status.json", dataclasses.asdict(status), durable=status.state in ENDED)
 
 
 def run_lock(path: Path) -> FileLock:
-    """Held by the process that trains the run; the system frees it when that process dies, however it dies."""
+    """Returns the lock that the process holds that trains the run; the system frees it when that process dies, however
+    it dies."""
     return FileLock(str(path / "lock"), thread_local=False)  # an engine takes it in one thread, frees it in another
 
 
 def is_locked(path: Path) -> bool:
+    """Returns whether a process trains the run, or an engine keeps it in its queue."""
     try:
         with run_lock(path).acquire(timeout=0):
             return False
@@ -97,7 +100,8 @@ def is_locked(path: Path) -> bool:
 
 
 def acquire(path: Path) -> FileLock:
-    """Become the process that trains `path`."""
+    """Makes this the process that trains `path`; returns the lock. Raises RunBusy, and RunError where it cannot be
+    written."""
     lock = run_lock(path)
     try:
         lock.acquire(timeout=2)  # a reader that probes the lock holds it for a moment

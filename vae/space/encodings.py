@@ -54,15 +54,16 @@ class Codes:
         return len(self.loc)
 
     def x(self, index: int) -> Tensor:
-        """Image `index` as the model saw it, (1, channels, height, width), floats on the data's support."""
+        """Returns image `index` as the model saw it, (1, channels, height, width), floats on the data's support."""
         encoded = torch.from_numpy(self.images) if self.encoded is None else self.encoded
         return encoded[index : index + 1].float() / self.scale
 
 
 def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
-    """The codes of the first `limit` images (all: None) of one part of the run's data.
+    """Returns the codes of the first `limit` images (all: None) of one part of the run's data.
 
-    Raises DataError where the dataset is absent and the run carries no images of that part; never downloads.
+    Raises ConfigError for another part or a limit below 1, RunDamaged for labels that have no name, DataError where the
+    dataset is absent and the run carries no images of that part; never downloads.
     """
     check_part(part)
     if limit is not None and limit < 1:
@@ -75,7 +76,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
         raise RunDamaged(f"run {run.name!r}: its images have labels up to {labels.max()}, of {len(classes)} classes")
     limits = display_limits_of(run)
     arrays = _encoded(run.model, images, found.to_float, limits)
-    drawn = part == "train" and run.config.binarize == "epoch"  # anew at every look: their 0 and 255 are all there is
+    drawn = part == "train" and run.config.binarize == "epoch"  # anew at every use: their 0 and 255 are all there is
     return Codes(
         **arrays,
         limits=limits,
@@ -94,17 +95,10 @@ def _whole(values: Any, limit: int | None) -> NDArray[np.int64] | None:
     return None if values is None else np.asarray(values[:limit], np.int64)
 
 
-def parts_here(run: Run) -> tuple[Part, ...]:
-    """The parts of the data for which there are images of the run on this machine."""
-    try:
-        return images_of(run, "test").parts
-    except DataError:
-        return ()
-
-
 def display_limits_of(run: Run) -> tuple[float, float]:
-    """The values that are black and white in pictures of this run. One of real-valued images that was made before runs
-    kept them takes those of its data, where they are here and its own, else of the images that came along with it."""
+    """Returns the values that are black and white in pictures of this run. One of real-valued images that was made
+    before runs kept them takes those of its data, where they are here and its own, else of the images that came along
+    with it."""
     if "limits" in run.data or run.data.get("support") != "real":
         return limits_of(run.data)
     with contextlib.suppress(DataError):
@@ -131,7 +125,7 @@ class Images:
 
 
 def images_of(run: Run, part: Part) -> Images:
-    """The images of one part of the run's data; where these are absent or have changed, those that came along.
+    """Returns the images of one part of the run's data; where these are absent or have changed, those that came along.
 
     Raises DataError where there are neither; never downloads.
     """

@@ -1,5 +1,5 @@
 """One process that lays one run's codes out: `python -m vae.space.fit_process RUN_DIR --method tsne`, or `--spare`,
-which imports first and is told a prepared folder on standard input.
+which imports first and then receives a prepared folder on standard input.
 
 What it makes lies with the run, a folder for each method, part of the data and weights, so that it is there at once
 the next time:
@@ -108,13 +108,13 @@ FRAME = fields(("iteration", "total", "kl", "n"), iteration=whole(), total=whole
 
 
 def folder_of(path: Path, method: str, sha: str, part: str = "test") -> Path:
-    """Where the layout of these weights' codes lies, or would."""
+    """Returns where the layout of these weights' codes lies, or would."""
     return path / FOLDER / f"{method}{'' if part == 'test' else '-' + part}-{sha[:8]}"
 
 
 def read_fit(folder: Path) -> FitStatus:
-    """The status as it is now. A process that died keeps its last frame: that fit counts as stopped, or as failed
-    where there is none."""
+    """Returns the status as it is now. A process that died keeps its last frame: that fit counts as stopped, or as
+    failed where there is none."""
     try:
         values = read_json(folder / "status.json", FIT_STATUS)
     except FileNotFoundError:
@@ -139,7 +139,7 @@ def _modified(file: Path) -> float:
 def request_fit(
     path: Path, method: str, sha: str, codes: NDArray[np.float32], part: str = "test", **settings: Any
 ) -> Path:
-    """Prepare the folder for a process to work in; older weights' layouts beyond the newest few go.
+    """Prepares the folder for a process to work in; older weights' layouts beyond the newest few go.
 
     Raises RunBusy while a process works there, ConfigError for settings the method does not have, RunError where the
     run's folder cannot be written.
@@ -169,7 +169,7 @@ def request_fit(
 
 
 def stop_fit(folder: Path) -> None:
-    """Ask the process that works there to end with what it has."""
+    """Asks the process that works there to end with what it has."""
     if folder.is_dir():
         (folder / "stop").touch()
 
@@ -204,7 +204,7 @@ def unpack_frame(data: bytes) -> Frame:
 
 
 def read_frame(folder: Path) -> Frame:
-    """The newest places. RunDamaged where they cannot be read; FileNotFoundError where there are none yet."""
+    """Returns the newest places. RunDamaged where they cannot be read; FileNotFoundError where there are none yet."""
     try:
         return unpack_frame(read_bytes(folder / "frame.bin", MOST_FRAME))
     except Misfit as error:
@@ -212,7 +212,7 @@ def read_frame(folder: Path) -> Frame:
 
 
 def read_projection(folder: Path) -> Projection:
-    """The fitted projection, ready to `transform`. RunDamaged where there is none or it cannot be read."""
+    """Returns the fitted projection, ready to `transform`. RunDamaged where there is none or it cannot be read."""
     try:
         request = read_json(folder / "request.json", REQUEST)
         projection = make_projection(request["method"])
@@ -241,11 +241,11 @@ class Fit:
         self.projection = make_projection(request["method"], **request["settings"])
         self.status = FitStatus("fitting", request["method"], request["part"], request["weights"], len(self.codes))
         self.began = time.monotonic()
-        self.next_frame, self.spent = 0.0, 0.0
+        self.next_frame = 0.0
 
     def run(self) -> None:
         self._write()
-        places = self.projection.fit(self.codes, self._look)
+        places = self.projection.fit(self.codes, self._receive)
         self.status.state = "stopped" if self._wanted_stop() and self._unfinished() else "finished"
         last = Frame(self.status.iteration, self.status.total, places, self.status.kl)
         arrays = io.BytesIO()
@@ -260,7 +260,7 @@ class Fit:
     def _wanted_stop(self) -> bool:
         return self.gone.is_set() or (self.folder / "stop").exists()
 
-    def _look(self, frame: Frame) -> bool:
+    def _receive(self, frame: Frame) -> bool:
         status, now = self.status, time.monotonic()
         status.iteration, status.total, status.kl = frame.iteration, frame.total, frame.kl
         if now >= self.next_frame:
@@ -276,7 +276,7 @@ class Fit:
 
 
 def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
-    """Do the work that `request_fit` prepared; expected failures become a final status with a sentence."""
+    """Does the work that `request_fit` prepared; expected failures become a final status with a sentence."""
     lock = runs.acquire(folder)
     clear_fit(folder)
     try:
@@ -295,12 +295,13 @@ def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
 def project(
     path: Path, method: str, part: str = "test", gone: threading.Event | None = None, **settings: Any
 ) -> tuple[Path, FitStatus, Codes]:
-    """Codes of the run's newest weights, laid out in this process: the folder, what became of it, and the codes."""
+    """Lays the codes of the run's newest weights out in this process; returns the folder, what became of it, and the
+    codes. Raises ConfigError for settings the method does not have, RunError where there are no weights yet."""
     make_projection(method, **settings)
     sha = runs.content_hash(path, runs.WEIGHTS)
     if sha is None:
         raise RunError(f"run {path.name!r} has no weights yet; they come with its first save")
-    from vae.space.encodings import codes_of  # torch, which a wrong wish need not wait for
+    from vae.space.encodings import codes_of  # torch, which a wrong request need not wait for
 
     codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked there
     folder = request_fit(path, method, sha, codes.loc, part, **settings)
@@ -308,7 +309,7 @@ def project(
 
 
 def _spare() -> Path | None:
-    """Import what t-SNE takes seconds to import, then wait to be told a folder."""
+    """Imports what t-SNE takes seconds to import, then waits for a folder; returns it, None where none came."""
     with contextlib.suppress(ImportError):
         importlib.import_module("openTSNE.affinity")
         importlib.import_module("sklearn.neighbors")
@@ -332,6 +333,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Makes the map of the command line; returns the exit status."""
     let_idle_threads_sleep()
     write_plainly()
     options = _parser().parse_args(arguments)

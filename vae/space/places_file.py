@@ -24,7 +24,7 @@ SUFFIXES = (".csv", ".json", ".npz")
 
 
 def check_out(out: Path | None) -> None:
-    """Raise ConfigError before the work where the file could not be written after it."""
+    """Raises ConfigError before the work where the file could not be written after it."""
     if out is None:
         return
     if out.suffix.lower() not in SUFFIXES:
@@ -36,7 +36,8 @@ def check_out(out: Path | None) -> None:
 def project_to_file(
     path: Path, method: str, part: str, out: Path | None, stop: threading.Event, **settings: Any
 ) -> dict[str, Any]:
-    """Lay the run's codes out and write them to `out`: what was done, for a report. ProjectionError if it failed."""
+    """Lays the run's codes out and writes them to `out`; returns what was done, for a report. ProjectionError if it
+    failed."""
     folder, status, codes = project(path, method, part, stop, **settings)
     if status.state == "failed":
         raise ProjectionError(status.message)
@@ -55,12 +56,13 @@ def project_to_file(
 
 
 def literal(value: object) -> object:
-    """A cell of a table that no spreadsheet takes for a formula."""
+    """Returns a cell of a table that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
-    """index, row and row_of where they are known, x, y, and label where there are any, as a .csv, .json or .npz."""
+    """Packs index, row and row_of where they are known, x, y, and label where there are any, as a .csv, .json or
+    .npz."""
     if suffix == ".npz":
         file = io.BytesIO()
         arrays: dict[str, Any] = {"places": places}

@@ -27,7 +27,7 @@ from vae.errors import ConfigError, ProjectionError
 
 Array = NDArray[np.float32]
 FEWEST = 3  # points that span a plane
-LOOK_EVERY = 5  # iterations between two frames of an iterating method
+ITERATIONS_PER_FRAME = 5  # iterations between two frames of an iterating method
 EXAGGERATED = 125  # iterations of t-SNE's first stage; from a PCA start more changes nothing
 REFINED = 500
 KD_TREE_DIMENSIONS = 12  # above, comparing all pairs is faster than a tree
@@ -56,11 +56,11 @@ class Projection(ABC):
 
     @abstractmethod
     def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
-        """Places (n, 2) of the codes x (n, k). Raises ProjectionError for codes that have no such layout."""
+        """Returns places (n, 2) of the codes x (n, k). Raises ProjectionError for codes that have no such layout."""
 
     @abstractmethod
     def transform(self, x: ArrayLike) -> Array:
-        """Places (m, 2) of further codes (m, k), the fitted ones staying where they are."""
+        """Returns places (m, 2) of further codes (m, k), the fitted ones staying where they are."""
 
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]: ...
@@ -95,10 +95,6 @@ class Pca(Projection):
     def transform(self, x: ArrayLike) -> Array:
         return ((np.asarray(x, np.float64) - self.mean) @ self.components.T).astype(np.float32)
 
-    def inverse(self, y: ArrayLike) -> Array:
-        """The code on the plane at each place, (m, 2) -> (m, k)."""
-        return (np.asarray(y, np.float64) @ self.components + self.mean).astype(np.float32)
-
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"mean": self.mean, "components": self.components, "explained": self.explained}
 
@@ -116,11 +112,12 @@ class NeighbourProjection(Projection):
     y: Array  # (n, 2)
 
     def transform(self, x: ArrayLike) -> Array:
-        """The mean place of the nearest 15 fitted codes, weighted by 1/distance²: a stand-in where a method has no
-        transform of its own."""
+        """Returns the mean place of the nearest 15 fitted codes, weighted by 1/distance²: a stand-in where a method has
+        no transform of its own."""
         distance, index = _neighbours(self.x, np.asarray(x, np.float64), min(15, len(self.x)))
         weight = 1 / (distance**2 + 1e-12)
-        return np.einsum("mj,mjd->md", weight / weight.sum(1, keepdims=True), self.y[index]).astype(np.float32)
+        places = np.einsum("mj,mjd->md", weight / weight.sum(1, keepdims=True), self.y[index])
+        return np.asarray(places, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"x": self.x.astype(np.float32), "y": self.y}
@@ -172,13 +169,13 @@ class Tsne(NeighbourProjection):
         embedding = self._embedding(start)
         done = 0
 
-        def look(iteration: int, error: float, places: NDArray[Any]) -> bool:
+        def on_iteration(iteration: int, error: float, places: NDArray[Any]) -> bool:
             frame = Frame(done + iteration, EXAGGERATED + REFINED, np.asarray(places), float(error))
             return on_frame is not None and on_frame(frame)
 
         settings: dict[str, Any] = {
-            "callbacks": look,
-            "callbacks_every_iters": LOOK_EVERY,
+            "callbacks": on_iteration,
+            "callbacks_every_iters": ITERATIONS_PER_FRAME,
             "inplace": True,
             "propagate_exception": True,
         }
@@ -216,15 +213,15 @@ class Tsne(NeighbourProjection):
         )
 
     def transform(self, x: ArrayLike) -> Array:
-        """By openTSNE: a start at the median place of the nearest fitted codes, then steps of its own optimisation in
-        which only the new points move."""
+        """Places codes by openTSNE: a start at the median place of the nearest fitted codes, then steps of its own
+        optimisation in which only the new points move."""
         if not hasattr(self, "_fitted"):
             self._centre = (self.y.max(0) + self.y.min(0)) / 2  # the gradient's grid is about the origin
             self._fitted = self._embedding(self.y - self._centre, nearest=min(self.neighbours, len(self.x) - 1))
         partial = self._fitted.prepare_partial(np.asarray(x, np.float64), initialization="median")
         gently = {"learning_rate": 0.1, "momentum": 0.8, "max_grad_norm": 0.25, "inplace": True}
         partial.optimize(100, exaggeration=1.5, **gently)
-        return (np.asarray(partial) + self._centre).astype(np.float32)
+        return np.asarray(np.asarray(partial) + self._centre, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         settings = np.array([self.neighbours, self.perplexity or 0.0, self.seed])
@@ -315,7 +312,9 @@ def _neighbours(x: NDArray[Any], query: NDArray[Any], k: int) -> tuple[NDArray[A
     from sklearn.neighbors import NearestNeighbors
 
     tree = x.shape[1] <= KD_TREE_DIMENSIONS
-    return NearestNeighbors(n_neighbors=k, algorithm="kd_tree" if tree else "brute").fit(x).kneighbors(query)
+    search = NearestNeighbors(n_neighbors=k, algorithm="kd_tree" if tree else "brute").fit(x)
+    distance, index = search.kneighbors(query)
+    return distance, index
 
 
 def _pca_start(x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -331,7 +330,7 @@ def _needed(neighbours: int, perplexity: float | None) -> int:
 
 
 def check_codes(x: ArrayLike, fewest: int, title: str, setting: str = "") -> NDArray[np.float64]:
-    """The codes as float64 (n, k). Raises ProjectionError for what cannot be laid out, and says why."""
+    """Returns the codes as float64 (n, k). Raises ProjectionError for what cannot be laid out, and says why."""
     codes = np.asarray(x, np.float64)
     if codes.ndim != 2:
         raise ProjectionError(f"{title}: expected codes of shape (n, k), got {codes.shape}")
@@ -357,12 +356,12 @@ PROJECTIONS: dict[str, type[Projection]] = {cls.name: cls for cls in (Pca, Tsne,
 
 
 def installed() -> list[str]:
-    """The methods whose package is there."""
+    """Returns the methods whose package is there."""
     return [name for name, cls in PROJECTIONS.items() if importlib.util.find_spec(cls.package) is not None]
 
 
 def make_projection(name: str, **settings: Any) -> Projection:
-    """A projection by name; ConfigError for a name or a setting that it does not have."""
+    """Makes a projection by name; ConfigError for a name or a setting that it does not have."""
     if name not in PROJECTIONS:
         raise ConfigError(f"method: expected one of {', '.join(PROJECTIONS)}, got {name[:40]!r}")
     cls = PROJECTIONS[name]

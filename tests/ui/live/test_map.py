@@ -249,7 +249,7 @@ def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient,
     assert wait_for(run, ("stopped", "finished")) == "stopped"
     assert fits.start_fit(run, "tsne") == ""
     assert wait_for(run, ("finished",)) == "finished"
-    assert fits.fit_status(run, "tsne").n == 360
+    assert read_fit(folder_of(run, "tsne", weights_sha(run))).n == 360
 
 
 @pytest.mark.slow

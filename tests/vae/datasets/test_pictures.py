@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from vae.datasets.pictures import MOST_BYTES, Layout, fit_frame, ink_box, layout_of, picture_and_note, read_picture
+from vae.datasets.pictures import MOST_BYTES, Layout, ink_box, layout_of, place_on_frame, read_picture
 from vae.errors import DataError
 
 DIGIT = Layout(extent=0.7, row=0.5, column=0.5, dark=True)
@@ -27,12 +27,17 @@ def ramp(mode: str = "L") -> Image.Image:
     return Image.fromarray(np.tile(np.linspace(0, 255, 16).round().astype(np.uint8), (8, 1))).convert(mode)
 
 
+def pixels(data: bytes, channels: int) -> np.ndarray:
+    """The picture without the note."""
+    return read_picture(data, channels)[0]
+
+
 EXPECTED = np.tile(np.linspace(0, 1, 16), (8, 1))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA"])
 def test_every_kind_of_png_gives_its_grey_levels(mode: str) -> None:
-    values = read_picture(encoded(ramp(mode)), 1)
+    values = pixels(encoded(ramp(mode)), 1)
     assert values.shape == (8, 16, 1)
     if mode == "1":
         assert set(np.unique(values)) == {0.0, 1.0}
@@ -42,26 +47,24 @@ def test_every_kind_of_png_gives_its_grey_levels(mode: str) -> None:
 
 def test_jpegs_also_in_the_colours_of_print() -> None:
     for mode in ("L", "RGB", "CMYK"):
-        np.testing.assert_allclose(
-            read_picture(encoded(ramp(mode), "JPEG", quality=95), 1)[:, :, 0], EXPECTED, atol=0.05
-        )
+        np.testing.assert_allclose(pixels(encoded(ramp(mode), "JPEG", quality=95), 1)[:, :, 0], EXPECTED, atol=0.05)
     red = Image.new("RGB", (4, 4), (255, 0, 0))
-    np.testing.assert_allclose(read_picture(encoded(red), 3)[0, 0], [1, 0, 0])
-    assert read_picture(encoded(red), 1)[0, 0, 0] == pytest.approx(0.299, abs=0.01)
+    np.testing.assert_allclose(pixels(encoded(red), 3)[0, 0], [1, 0, 0])
+    assert pixels(encoded(red), 1)[0, 0, 0] == pytest.approx(0.299, abs=0.01)
 
 
 def test_sixteen_bits_are_scaled_not_clipped() -> None:
     image = Image.fromarray((EXPECTED * 65535).astype(np.uint16))
-    np.testing.assert_allclose(read_picture(encoded(image), 1)[:, :, 0], EXPECTED, atol=0.01)
+    np.testing.assert_allclose(pixels(encoded(image), 1)[:, :, 0], EXPECTED, atol=0.01)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
 def test_fewer_bits_in_sixteen_are_scaled_by_what_is_used_and_it_is_said(bits: int) -> None:
     most = 2**bits - 1
-    values, note = picture_and_note(encoded(Image.fromarray((EXPECTED * most).astype(np.uint16))), 1)
+    values, note = read_picture(encoded(Image.fromarray((EXPECTED * most).astype(np.uint16))), 1)
     np.testing.assert_allclose(values[:, :, 0], EXPECTED, atol=0.01)
     assert note == f"Its 16 bits hold {bits}-bit values: white is {most:,}."
-    dim, note = picture_and_note(encoded(Image.fromarray((EXPECTED * 40_000).astype(np.uint16))), 1)
+    dim, note = read_picture(encoded(Image.fromarray((EXPECTED * 40_000).astype(np.uint16))), 1)
     np.testing.assert_allclose(dim[:, :, 0], EXPECTED * 40_000 / 65_535, atol=0.01)  # dark, but of 16 bits
     assert note == ""
 
@@ -76,7 +79,7 @@ def sixteen_bit_colour(levels: np.ndarray) -> bytes:
 def test_colours_of_sixteen_bits_too() -> None:
     levels = np.repeat(EXPECTED[:, :, None], 3, 2)
     for bits in (12, 16):
-        values, note = picture_and_note(sixteen_bit_colour((levels * (2**bits - 1)).astype(np.uint16)), 3)
+        values, note = read_picture(sixteen_bit_colour((levels * (2**bits - 1)).astype(np.uint16)), 3)
         np.testing.assert_allclose(values, levels, atol=0.05)  # four bits are left of 12
         assert ("12-bit" in note) == (bits == 12)
 
@@ -92,25 +95,25 @@ def ring(mode: str, ground: object, ink: object) -> Image.Image:
 def test_ink_on_a_transparent_ground_is_seen_as_on_the_opposite_one(ink: str, ground: str, mode: str) -> None:
     clear = ring("RGBA", (0, 0, 0, 0), ink)
     given = encoded(clear.convert(mode) if mode != "P" else clear.quantize(4))
-    expected = read_picture(encoded(ring("RGB", ground, ink)), 1)
-    seen, note = picture_and_note(given, 1)
+    expected = pixels(encoded(ring("RGB", ground, ink)), 1)
+    seen, note = read_picture(given, 1)
     assert note == f"What is transparent in it counts as {ground}."
     assert np.abs(seen - expected).max() < 0.05
-    frames = [fit_frame(picture, 8, 8, DIGIT, True) for picture in (seen, expected)]
+    frames = [place_on_frame(picture, 8, 8, DIGIT, True) for picture in (seen, expected)]
     np.testing.assert_allclose(frames[0], frames[1], atol=0.05)
     assert frames[0].max() > 0.3
 
 
 def test_nothing_at_all_is_black_rotation_is_applied_the_first_of_several_counts() -> None:
     nothing = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
-    assert read_picture(encoded(nothing), 1).max() == 0
-    assert picture_and_note(encoded(Image.new("RGBA", (4, 4), (9, 9, 9, 255))), 1)[1] == ""
+    assert pixels(encoded(nothing), 1).max() == 0
+    assert read_picture(encoded(Image.new("RGBA", (4, 4), (9, 9, 9, 255))), 1)[1] == ""
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
-    assert read_picture(encoded(ramp(), "JPEG", exif=exif), 1).shape == (16, 8, 1)
+    assert pixels(encoded(ramp(), "JPEG", exif=exif), 1).shape == (16, 8, 1)
     several = encoded(Image.new("L", (4, 4), 255), save_all=True, append_images=[Image.new("L", (4, 4), 0)])
-    assert read_picture(several, 1).min() == 1
-    assert read_picture(encoded(Image.new("L", (1, 1), 51)), 3).tolist() == [[[pytest.approx(0.2)] * 3]]
+    assert pixels(several, 1).min() == 1
+    assert pixels(encoded(Image.new("L", (1, 1), 51)), 3).tolist() == [[[pytest.approx(0.2)] * 3]]
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -152,14 +155,14 @@ def test_a_flipped_bit_of_the_pixels_is_noticed_wherever_it_lies() -> None:
         flipped = bytearray(stored)
         flipped[place] ^= 1
         with pytest.raises(DataError, match="cannot be read"):
-            read_picture(bytes(flipped), 1)
+            pixels(bytes(flipped), 1)
 
 
 @pytest.mark.parametrize("case", sorted(damaged()))
 def test_what_is_no_picture_is_refused_in_a_sentence(case: str) -> None:
     data, words = damaged()[case]
     with pytest.raises(DataError, match=words):
-        read_picture(data, 1)
+        pixels(data, 1)
 
 
 def drawing(top: int, left: int, height: int, width: int, size: int = 200) -> np.ndarray:
@@ -170,7 +173,7 @@ def drawing(top: int, left: int, height: int, width: int, size: int = 200) -> np
 
 @pytest.mark.parametrize("place", [(10, 10, 100, 40), (90, 150, 100, 40), (60, 80, 20, 8)])
 def test_a_drawing_gets_the_datas_size_and_place(place: tuple[int, int, int, int]) -> None:
-    seen = fit_frame(drawing(*place), 28, 28, DIGIT, drawn=True)
+    seen = place_on_frame(drawing(*place), 28, 28, DIGIT, drawn=True)
     box = ink_box(seen[:, :, 0])
     assert box is not None
     top, bottom, left, right = box
@@ -183,7 +186,7 @@ def test_a_drawing_gets_the_datas_size_and_place(place: tuple[int, int, int, int
 def test_a_photograph_is_fitted_in_whole() -> None:
     wide = np.full((50, 100, 3), 0.9, np.float32)
     wide[:, :50] = 0.1
-    seen = fit_frame(wide, 28, 28, Layout(1, 0.5, 0.5, dark=True), drawn=False)
+    seen = place_on_frame(wide, 28, 28, Layout(1, 0.5, 0.5, dark=True), drawn=False)
     assert seen.shape == (28, 28, 3)
     rows = np.flatnonzero((seen[:, :, 0] > 0.05).any(1))
     assert (rows[0], rows[-1]) == (7, 20)
@@ -192,16 +195,16 @@ def test_a_photograph_is_fitted_in_whole() -> None:
 def test_dark_on_bright_is_inverted_for_data_that_are_bright_on_dark() -> None:
     page = 1 - drawing(50, 80, 100, 40)
     np.testing.assert_allclose(
-        fit_frame(page, 28, 28, DIGIT, True), fit_frame(1 - page, 28, 28, DIGIT, True), atol=1e-6
+        place_on_frame(page, 28, 28, DIGIT, True), place_on_frame(1 - page, 28, 28, DIGIT, True), atol=1e-6
     )
     bright = Layout(0.7, 0.5, 0.5, dark=False)
-    seen = fit_frame(1 - page, 28, 28, bright, True)
+    seen = place_on_frame(1 - page, 28, 28, bright, True)
     assert seen[0, 0, 0] == 1
     assert seen.min() < 0.05
 
 
 def test_an_empty_drawing_is_an_empty_frame() -> None:
-    assert fit_frame(np.zeros((9, 9, 1), np.float32), 28, 28, DIGIT, True).max() == 0
+    assert place_on_frame(np.zeros((9, 9, 1), np.float32), 28, 28, DIGIT, True).max() == 0
 
 
 def test_the_layout_is_that_of_the_images() -> None:

@@ -80,10 +80,10 @@ class Script:
     seen: set[tuple[int, str, Any]] = dataclasses.field(default_factory=set)  # every line there ever was
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        refresh, look_after = live_knobs.FileKnobs.refresh, worker.Worker._look_after
+        refresh, write_what_is_due = live_knobs.LiveKnobs.refresh, worker.Worker._write_what_is_due
         saves, looks = set(self.saves), [0, 0]
 
-        def turned(knobs: live_knobs.FileKnobs) -> None:
+        def turned(knobs: live_knobs.LiveKnobs) -> None:
             if self.knobs and knobs.trainer.step == self.knobs[0][0]:
                 self.done.append(self.knobs.pop(0))
                 runs.change_knobs(self.path, **self.done[-1][1])
@@ -94,10 +94,10 @@ class Script:
         def saving(self: worker.Worker, recorded: bool) -> None:
             self.save_at = -math.inf if self.trainer.step in saves else math.inf
             saves.discard(self.trainer.step)
-            look_after(self, recorded)
+            write_what_is_due(self, recorded)
 
-        patch.setattr(live_knobs.FileKnobs, "refresh", turned)
-        patch.setattr(worker.Worker, "_look_after", saving)
+        patch.setattr(live_knobs.LiveKnobs, "refresh", turned)
+        patch.setattr(worker.Worker, "_write_what_is_due", saving)
 
     def take_back(self) -> None:
         """After a kill: what was asked for and never recorded is asked for again when its step comes."""
@@ -208,8 +208,8 @@ class Killer:
 
 
 DRIVER = (
-    "import sys; from vae import file_knobs, worker;"
-    "file_knobs.KNOBS_EVERY = 0.005; worker.SAVE_EVERY = float(sys.argv[2]);"
+    "import sys; from vae.engines import worker; from vae.runs import live_knobs;"
+    "live_knobs.KNOBS_EVERY = 0.005; worker.SAVE_EVERY = float(sys.argv[2]);"
     "sys.exit(worker.main(sys.argv[1:2]))"
 )
 

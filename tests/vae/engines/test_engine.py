@@ -16,7 +16,7 @@ import pytest
 
 from vae import runs
 from vae.config import Config
-from vae.engines import ENGINES, create_engine
+from vae.engines.base import Engine
 from vae.engines.local import LocalEngine
 from vae.engines.process import gpus
 from vae.engines.states import recover
@@ -338,7 +338,7 @@ def test_a_worker_that_ignores_stop_is_killed(tmp_path: Path, make_engine: MakeE
 
 
 def test_close_leaves_no_process(tmp_path: Path, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae.engines.local.SPARE_DELAY", 0.0)
+    monkeypatch.setattr("vae.engines.workers.SPARE_DELAY", 0.0)
     engine = make_engine(slots=4, spare=True, close_limit=2.0, heartbeat_limit=10 * PATIENCE)
     good, deaf, suspended = (new_run(tmp_path, mode, steps=LONG) for mode in ("train", "deaf", "train"))
     working = [good, deaf, suspended]
@@ -347,8 +347,8 @@ def test_close_leaves_no_process(tmp_path: Path, make_engine: MakeEngine, monkey
     for path in working:
         wait_for_state(path, "running")
     os.kill(pid(suspended), signal.SIGSTOP)
-    until(lambda: engine._spare is not None)  # a slot is free
-    spare = engine._spare
+    until(lambda: engine._workers.spare is not None)  # a slot is free
+    spare = engine._workers.spare
     fill = [new_run(tmp_path, steps=LONG) for _ in range(3)]
     for path in fill:
         engine.submit(path)
@@ -373,14 +373,14 @@ def test_close_leaves_no_process(tmp_path: Path, make_engine: MakeEngine, monkey
 SERVER = """
 import sys, time
 from pathlib import Path
-from vae.engines import local
-local.SPARE_DELAY = 0.0
+from vae.engines import local, workers
+workers.SPARE_DELAY = 0.0
 engine = local.LocalEngine(3, command=sys.argv[1:3])
 for name in sys.argv[3:]:
     engine.submit(Path(name))
-while engine._spare is None:
+while engine._workers.spare is None:
     time.sleep(0.01)
-print(engine._spare._process.pid, flush=True)
+print(engine._workers.spare._process.pid, flush=True)
 time.sleep(60)
 """
 
@@ -435,11 +435,11 @@ def test_stop_reaches_a_run_that_nobody_has(tmp_path: Path, make_engine: MakeEng
 def test_the_spare_worker_is_used_and_replaced(
     tmp_path: Path, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vae.engines.local.SPARE_DELAY", 0.1)
+    monkeypatch.setattr("vae.engines.workers.SPARE_DELAY", 0.1)
     engine, paths = make_engine(spare=True), [new_run(tmp_path) for _ in range(2)]
     engine.start()
     for path in paths:
-        until(lambda: engine._spare is not None)
+        until(lambda: engine._workers.spare is not None)
         engine.submit(path)
         assert engine.wait(PATIENCE)
     assert [attempts(path)[0][1] for path in paths] == ["spare", "spare"]
@@ -451,11 +451,11 @@ def test_a_spare_that_dies_is_not_made_for_ever(
 ) -> None:
     diary = tmp_path / "diary"
     monkeypatch.setenv("FAKE_SPARE_CRASHES", str(diary))
-    monkeypatch.setattr("vae.engines.local.SPARE_DELAY", 0.0)
+    monkeypatch.setattr("vae.engines.workers.SPARE_DELAY", 0.0)
     engine, path = make_engine(slots=2, spare=True), new_run(tmp_path / "runs", steps=80)
     monkeypatch.setattr("vae.engines.local.IDLE_TICK", 0.1)
     engine.start()
-    until(lambda: engine._spares_left == 0)
+    until(lambda: engine._workers.spares_left == 0)
     engine.submit(path)
     assert engine.wait(PATIENCE)
     assert state(path) == "finished"
@@ -498,20 +498,17 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
         LocalEngine(slots=0)
 
 
-# ---- the registry
+# ---- its cost
 
 
-def test_the_registry() -> None:
-    with pytest.raises(ConfigError, match="expected one of local, got 'cloud'"):
-        create_engine("cloud")
-    for name in ENGINES:
-        engine = create_engine(name, slots=1, spare=False)
-        assert engine.queued() == engine.active() == []
-        assert engine.wait(0)
-        engine.close()
+def test_a_new_engine_has_nothing_to_do() -> None:
+    engine: Engine = LocalEngine(slots=1, spare=False)
+    assert engine.queued() == engine.active() == []
+    assert engine.wait(0)
+    engine.close()
 
 
 def test_an_engine_costs_the_server_no_torch() -> None:
-    check = "import sys, vae.engines; assert 'vae.engines.local' not in sys.modules; vae.engines.create_engine();"
+    check = "import sys; from vae.engines.local import LocalEngine; LocalEngine();"
     check += "assert not {'torch', 'numpy', 'multiprocessing', 'streamlit'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=REPOSITORY)

@@ -39,16 +39,16 @@ def test_a_run_that_rested_is_the_run_that_never_did(tmp_path: Path, monkeypatch
     make_quick(monkeypatch)
     whole, path, parent = new_run(tmp_path, "whole"), new_run(tmp_path), Parent()
     worker.train_run(whole)
-    look_after = worker.Worker._look_after
+    write_what_is_due = worker.Worker._write_what_is_due
 
     def rest(self: worker.Worker, recorded: bool) -> None:
         if self.trainer.step == 22:
             parent.resting = True
             parent.set()
-        look_after(self, recorded)
+        write_what_is_due(self, recorded)
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker.Worker, "_look_after", rest)
+        patch.setattr(worker.Worker, "_write_what_is_due", rest)
         status = worker.train_run(path, parent)
     assert (status.state, status.step, status.message, status.seconds_left) == ("resting", 22, "", None)
     assert not runs.is_locked(path)

@@ -39,7 +39,7 @@ from vae.errors import RunBusy
 
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae.engines.places.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("vae.engines.places.READ_EVERY", 0.05)
 
 
 def spans(*paths: Path) -> list[tuple[float, float]]:

@@ -246,14 +246,14 @@ def test_a_C_that_a_run_cannot_take_is_said_while_it_trains_on(tmp_path: Path, m
 def test_rubbish_in_knobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, plain = new_run(tmp_path, "a"), new_run(tmp_path, "b")
     worker.train_run(plain)
-    refresh = live_knobs.FileKnobs.refresh
+    refresh = live_knobs.LiveKnobs.refresh
     rubbish = [b"", b"{", b"[]", b"null", b'{"C": -1}', b'{"pace": "x"}', b'{"new": 1}', b"\xff"]
 
-    def spoilt(knobs: live_knobs.FileKnobs) -> None:
+    def spoilt(knobs: live_knobs.LiveKnobs) -> None:
         (path / "knobs.json").write_bytes(rubbish[knobs.trainer.step % len(rubbish)])
         refresh(knobs)
 
-    monkeypatch.setattr(live_knobs.FileKnobs, "refresh", spoilt)
+    monkeypatch.setattr(live_knobs.LiveKnobs, "refresh", spoilt)
     assert worker.train_run(path).state == "finished"
     assert_same_run(path, plain)
 
@@ -262,7 +262,7 @@ def test_two_changes_within_a_tick_of_the_clock_are_both_seen(tmp_path: Path) ->
 
     path = new_run(tmp_path)
     trainer = Trainer(runs.read_config(path)[0], load_dataset("digits"))
-    knobs = live_knobs.FileKnobs(path, trainer, live_knobs.Replay(), lambda: None)
+    knobs = live_knobs.LiveKnobs(path, trainer, live_knobs.Replay(), lambda: None)
     for C in (2.0, 3.0):
         runs.change_knobs(path, C=C)
         os.utime(path / "knobs.json", ns=(10**18, 10**18))
@@ -322,14 +322,14 @@ def test_the_end_of_standard_input_ends_a_spare_and_a_worker(tmp_path: Path) -> 
 
 def test_stop_by_the_server_event_is_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, gone = new_run(tmp_path), Parent()
-    look_after = worker.Worker._look_after
+    write_what_is_due = worker.Worker._write_what_is_due
 
     def leave(self: worker.Worker, recorded: bool) -> None:
         if self.trainer.step == 22:
             gone.set()
-        look_after(self, recorded)
+        write_what_is_due(self, recorded)
 
-    monkeypatch.setattr(worker.Worker, "_look_after", leave)
+    monkeypatch.setattr(worker.Worker, "_write_what_is_due", leave)
     status = worker.train_run(path, gone)
     assert (status.state, status.step) == ("interrupted", 22)
     assert worker.unpack_state(runs.read_checked(path, runs.STATE), "run")[1]["step"] == 22

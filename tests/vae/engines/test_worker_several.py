@@ -81,16 +81,16 @@ def test_each_run_is_as_if_alone(tmp_path: Path, alone: list[Path], shared: list
 def test_stopped_one_by_one_and_continued_together(
     tmp_path: Path, alone: list[Path], shared: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths, refresh = several(tmp_path), live_knobs.FileKnobs.refresh
+    paths, refresh = several(tmp_path), live_knobs.LiveKnobs.refresh
     stops = {paths[0]: 10, paths[1]: 25, paths[2]: 25, paths[3]: 40}
 
-    def stopping(knobs: live_knobs.FileKnobs) -> None:
-        if knobs.trainer.step == stops[knobs.path] and not knobs._wanted.stop:
+    def stopping(knobs: live_knobs.LiveKnobs) -> None:
+        if knobs.trainer.step == stops[knobs.path] and not knobs._requested.stop:
             runs.change_knobs(knobs.path, stop=True)
         refresh(knobs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(live_knobs.FileKnobs, "refresh", stopping)
+        patch.setattr(live_knobs.LiveKnobs, "refresh", stopping)
         told = worker.train_runs(paths)
     assert [(status.state, status.step) for status in told] == [("stopped", step) for step in stops.values()]
     assert shared == [4] * 10 + [3] * 15 + [1] * 15
@@ -105,17 +105,17 @@ def test_what_is_saved_on_the_way_goes_on_as_if_alone(
     tmp_path: Path, alone: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each save holds whole steps, also while a step is shared."""
-    paths, save, look_after = several(tmp_path), worker.Worker.save, worker.Worker._look_after
+    paths, save, write_what_is_due = several(tmp_path), worker.Worker.save, worker.Worker._write_what_is_due
     kept: list[int] = []
 
     def saving(self: worker.Worker, recorded: bool) -> None:
         if self.trainer.step == 23:
             save(self)
             kept.append(self.trainer.step)
-        look_after(self, recorded)
+        write_what_is_due(self, recorded)
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker.Worker, "_look_after", saving)
+        patch.setattr(worker.Worker, "_write_what_is_due", saving)
         patch.setattr(worker.Worker, "save", lambda self: save(self) if self.trainer.step == 0 else None)
         worker.train_runs(paths)
     assert len(kept) == len(paths)

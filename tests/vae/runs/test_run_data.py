@@ -22,7 +22,7 @@ from vae.files import expanded
 from vae.runs import load_run
 from vae.runs.ship import pack_run
 from vae.runs.start import Request
-from vae.space.encodings import codes_of, parts_here
+from vae.space.encodings import codes_of
 from vae.space.places_file import pack_places
 from vae.training.defaults import complete
 
@@ -124,7 +124,6 @@ def test_another_file_is_told_wherever_it_is_read(
         with pytest.raises(DataChanged) as error:
             call()
         assert str(error.value) == sentence
-    assert parts_here(run) == ()
     for command in (
         ["evaluate", str(trained), "--samples", "2"],
         ["resume", str(trained), "--epochs", "3"],
@@ -170,7 +169,7 @@ def test_a_run_goes_on_showing_the_images_that_it_carries(trained: Path, tmp_pat
     codes = codes_of(run)
     why = "d.npz has changed since" if fate == "changed" else "d.npz is not there, or cannot be read"
     assert codes.source == f"5 held-out images of d.npz that came along, for {why}"
-    assert (codes.parts, parts_here(run), codes.rows_of) == (("test",), ("test",), "d.npz")
+    assert (codes.parts, codes.rows_of) == (("test",), "d.npz")
     np.testing.assert_array_equal(codes.images, PICTURES[codes.rows][:, None])
     np.testing.assert_array_equal(codes.rows, whole.rows[:5])
     with pytest.raises(DataError):

@@ -17,7 +17,7 @@ from vae.errors import ConfigError, DataError
 from vae.model.latents import LATENTS
 from vae.model.vae import build_model
 from vae.runs import Run, load_run
-from vae.space.encodings import Codes, codes_of, parts_here
+from vae.space.encodings import Codes, codes_of
 
 DEMOS = Path(__file__).resolve().parents[3] / "checkpoints"
 
@@ -64,14 +64,12 @@ def test_the_same_codes_each_time_and_a_part_of_them(digits: Run) -> None:
 
 def test_training_images_where_the_dataset_is_there(digits: Run) -> None:
     codes = codes_of(digits, "train")
-    assert (len(codes), codes.source) == (1437, "1,437 training images of digits")
-    assert parts_here(digits) == ("test", "train")
+    assert (len(codes), codes.source, codes.parts) == (1437, "1,437 training images of digits", ("test", "train"))
 
 
 def test_without_the_dataset_the_images_that_came_along_stand_in(mnist: Run) -> None:
-    assert parts_here(mnist) == ("test",)
     codes = codes_of(mnist)
-    assert len(codes) == 2000
+    assert (len(codes), codes.parts) == (2000, ("test",))
     assert codes.source == "2,000 held-out images of mnist that came along"
     with np.load(mnist.path / "preview/heldout.npz") as pack:
         np.testing.assert_allclose(codes.loc, pack["codes"], rtol=1e-4, atol=1e-5)
@@ -84,7 +82,6 @@ def test_without_the_dataset_the_images_that_came_along_stand_in(mnist: Run) -> 
 def test_without_any_images_a_sentence_says_what_to_do(mnist: Run, tmp_path: Path) -> None:
     shutil.copytree(mnist.path, tmp_path / "bare", ignore=shutil.ignore_patterns("heldout.npz"))
     bare = load_run(tmp_path / "bare")
-    assert parts_here(bare) == ()
     with pytest.raises(DataError, match="ELBO_ROOM_DATA"):
         codes_of(bare)
     assert not (tmp_path / "data").exists()  # nothing was downloaded, nothing begun
