@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from vae.bound.objectives import ElboTerms, with_rate
+from vae.bound.objectives import ElboTerms, Objective, with_rate
 from vae.errors import ConfigError
 from vae.model.bit_codes import all_codes, check_bits
 from vae.model.latents import IndependentBernoulli
@@ -39,7 +39,7 @@ class Estimator(nn.Module):
     draws: ClassVar[int | None] = None  # codes of one estimate; None: as many as `samples` says
     rowwise: ClassVar[bool] = True  # an image's estimate knows no other image: batches of several models fit into one
 
-    def __init__(self, objective: Any) -> None:
+    def __init__(self, objective: type[Objective]) -> None:
         """`objective`: the class in OBJECTIVES whose loss is estimated."""
         super().__init__()
         self.objective = objective
@@ -141,7 +141,7 @@ class RunningMean(LikelihoodRatio):
     rowwise = False
     MEMORY = 0.9
 
-    def __init__(self, objective: Any) -> None:
+    def __init__(self, objective: type[Objective]) -> None:
         super().__init__(objective)
         self.register_buffer("baseline", torch.zeros(()))
         self.register_buffer("batches", torch.zeros(()))
@@ -245,7 +245,7 @@ class Exact(LikelihoodRatio):
 
     @classmethod
     def decoded(cls, samples: int, k: int) -> int:
-        return 2**k
+        return 1 << k
 
     def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
         check_bits(qz_x.logits.shape[-1])

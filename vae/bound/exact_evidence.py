@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.polynomial.hermite_e import hermegauss
@@ -21,6 +21,7 @@ from vae.bound.chunks import full_precision, rows_at_once
 from vae.errors import ConfigError
 from vae.model.bit_codes import MOST_BITS, all_codes
 from vae.model.kl import kl_normal_of_factors
+from vae.model.latents import RealDistribution
 from vae.model.likelihoods import Gaussian
 from vae.model.linear_gaussian import LinearGaussian
 from vae.model.vae import Model
@@ -134,9 +135,9 @@ def _linear_layer(model: Model) -> nn.Linear | None:
 
 
 def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
-    exact, qz_x, flat = linear_gaussian_of(model), model.encode(x), x.flatten(1).double()
-    loc = qz_x.mean.double()
-    L = (qz_x.L if hasattr(qz_x, "L") else torch.diag_embed(qz_x.scale)).double()  # type: ignore[attr-defined]
+    qz_x: Any = model.encode(x)  # a normal distribution, of scale or of L
+    exact, flat, loc = linear_gaussian_of(model), x.flatten(1).double(), qz_x.mean.double()
+    L = (qz_x.L if hasattr(qz_x, "L") else torch.diag_embed(qz_x.scale)).double()
     mean, posterior_cov = exact.posterior(flat)
     posterior_L = torch.linalg.cholesky(posterior_cov).expand_as(L)
     return ExactEvidence(
@@ -193,8 +194,8 @@ def _evidence(
 
 def _quadrature(model: Model, x: Tensor, progress: Progress) -> ExactEvidence:
     """Grids that halve their spacing until log p(x) stays, or the finest is reached."""
-    qz_x, k = model.encode(x), model.k
-    reach = max(REACH, float((qz_x.mean.abs() + REACH * qz_x.variance.sqrt()).max()))  # type: ignore[attr-defined]
+    qz_x, k = cast(RealDistribution, model.encode(x)), model.k
+    reach = max(REACH, float((qz_x.mean.abs() + REACH * qz_x.variance.sqrt()).max()))
     per_axis, finest = GRID[k]
     before: Tensor | None = None
     while True:

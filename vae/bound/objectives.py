@@ -67,7 +67,7 @@ class Objective(Protocol):
         """The loss (B,) and, from the same samples, the terms of the ELBO."""
 
 
-class Elbo:
+class Elbo(Objective):
     """loss = C · distortion + rate with S samples; at C = 1 it is −ELBO. For a Gaussian the weight stays 1."""
 
     name = "elbo"
@@ -79,7 +79,7 @@ class Elbo:
         return weight * terms.distortion + terms.rate, terms
 
 
-class ImportanceWeighted:
+class ImportanceWeighted(Objective):
     """loss = −(importance bound with K samples) (Burda et al. 2015). K = 1 is the ELBO with a sampled rate."""
 
     name = "iwae"
@@ -128,6 +128,4 @@ def check_samples(samples: int) -> None:
     check_count("samples", plain("samples", samples))
 
 
-OBJECTIVES: dict[str, type[Elbo] | type[ImportanceWeighted]] = {
-    objective.name: objective for objective in (Elbo, ImportanceWeighted)
-}
+OBJECTIVES: dict[str, type[Objective]] = {objective.name: objective for objective in (Elbo, ImportanceWeighted)}

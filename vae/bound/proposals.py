@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from torch import Generator, Tensor
 
 from vae.bound.chunks import rows_at_once
 from vae.errors import ConfigError
-from vae.model.latents import LatentDistribution
+from vae.model.latents import IndependentBernoulli, LatentDistribution, RealDistribution
 from vae.model.vae import Model
 
 WIDTHS = (2.0, 5.0)  # of the widened parts, in two dimensions
@@ -71,7 +72,7 @@ def may_miss(proposal: Proposal) -> Tensor | bool:
     if not all(hasattr(part, "logits") for part in proposal.parts):
         return False
     least = [
-        n * (-F.softplus(part.logits.abs())).sum(-1).exp()  # type: ignore[attr-defined]
+        n * (-F.softplus(cast(IndependentBernoulli, part).logits.abs())).sum(-1).exp()
         for part, n in zip(proposal.parts, proposal.counts, strict=True)
     ]
     return sum(least) < math.log(2)
@@ -114,7 +115,7 @@ def temper(width: float, k: int) -> float:
 
     Of samples from N(0, u I), (2u − 1)^(k/2) / u^k are effective for N(0, I). That share is kept, so u falls with k.
     """
-    g = (width**4 / (2 * width**2 - 1)) ** (2 / k)  # u² / (2u − 1)
+    g: float = (width**4 / (2 * width**2 - 1)) ** (2 / k)  # u² / (2u − 1)
     return g + math.sqrt(g * g - g)
 
 
@@ -133,23 +134,23 @@ def refine(
         starts = _start(model, x, generator, hear)
     blocks = [_climb(model, *block, generator, hear) for block in zip(x.split(rows), starts.split(rows), strict=True)]
     loc, stretch = (torch.cat(halves) for halves in zip(*blocks, strict=True))
-    qz_x = model.encode(x)
+    qz_x = cast(RealDistribution, model.encode(x))
     sound = (loc.isfinite() & stretch.isfinite()).all(-1, keepdim=True)
-    return qz_x.moved(torch.where(sound, loc, qz_x.mean), torch.where(sound, stretch, 0))  # type: ignore[attr-defined]
+    return qz_x.moved(torch.where(sound, loc, qz_x.mean), torch.where(sound, stretch, 0))
 
 
 def _climb(
     model: Model, x: Tensor, loc: Tensor, generator: Generator | None, hear: Callable[[], None]
 ) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
-        start = model.encode(x)
+        start = cast(RealDistribution, model.encode(x))
     loc = loc.clone().requires_grad_()
     stretch = torch.zeros_like(loc).requires_grad_()
     steps = torch.optim.Adam([loc, stretch], lr=RATE)
     for _ in range(STEPS):
         hear()
         with torch.enable_grad():
-            qz_x = start.moved(loc, stretch)  # type: ignore[attr-defined]
+            qz_x = start.moved(loc, stretch)
             z = qz_x.rsample((DRAWS,), generator)
             loss = (model.latent.rate(qz_x) - model.decode(z).log_prob(x).mean(0)).sum()
         loc.grad, stretch.grad = torch.autograd.grad(loss, [loc, stretch])

@@ -100,7 +100,7 @@ def _walk(model: Model) -> list[Layer]:
     return layers
 
 
-def _fold_input(layers: list[Layer], latent: Latent) -> None:
+def _fold_input(layers: list[Layer], latent: type[Latent]) -> None:
     """Let the first layer take z itself: a z + b before W and c is W a z + (W b + c), a and b the same for every k."""
     ends = latent.decoder_input(torch.tensor([0.0, 1.0, 0.5, -2.0], dtype=torch.float64)).numpy()
     b, a = ends[0], ends[1] - ends[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -62,7 +63,7 @@ def enumerated_bound_gradient(model: Model, x: Tensor, samples: int) -> Tensor:
     """
     check_bits(samples * model.k)
     with torch.no_grad():
-        logits = model.encode(x).logits  # type: ignore[attr-defined]
+        logits = bits_of(model, x).logits
         codes = all_codes(model.k, x.device, x.dtype)
         log_joint = model.decode(codes).log_prob_table(x) + model.prior().log_prob(codes).unsqueeze(1)  # (2^k, B)
     tuples = all_codes(samples * model.k, x.device, x.dtype).reshape(-1, samples, model.k)
@@ -71,6 +72,7 @@ def enumerated_bound_gradient(model: Model, x: Tensor, samples: int) -> Tensor:
         leaf = logits.clone().requires_grad_()
         log_q = IndependentBernoulli(leaf).log_prob(codes.unsqueeze(1))  # (2^k, B)
         bound = torch.logsumexp((log_joint - log_q)[chosen], 1) - math.log(samples)
+        gradient: Tensor
         (gradient,) = torch.autograd.grad(-(log_q[chosen].sum(1).exp() * bound).sum(), leaf)
     return gradient
 
@@ -83,7 +85,7 @@ def enumerated_variance(model: Model, x: Tensor, samples: int, weight: float = 1
     of the others (RLOO), which is the sample covariance of a = ∂ log q and f, of variance
     [E a²f² − (S − 2)/(S − 1) (E af)² + E a² E f²/(S − 1)]/S, f centred.
     """
-    q: IndependentBernoulli = model.encode(x)  # type: ignore[assignment]
+    q = bits_of(model, x)
     codes = all_codes(model.k, x.device, x.dtype)
     log_q = q.log_prob(codes.unsqueeze(1)).double()  # (2^k, B)
     log_px_z = model.decode(codes).log_prob_table(x).double()
@@ -96,6 +98,11 @@ def enumerated_variance(model: Model, x: Tensor, samples: int, weight: float = 1
     pairs = (p * a.square()).sum(0) * (p * f.square()).sum(0)
     S = samples
     return ((squares - (S - 2) / (S - 1) * product.square() + pairs / (S - 1)) / S).clamp(min=0)
+
+
+def bits_of(model: Model, x: Tensor) -> IndependentBernoulli:
+    """Returns q(z|x) of a model whose latent is bits, for images x (B, channels, height, width)."""
+    return cast(IndependentBernoulli, model.encode(x))
 
 
 def warm(estimator: Estimator, model: Model, x: Tensor, weight: float = 1.0) -> Estimator:
@@ -122,7 +129,7 @@ def estimates(
 ) -> Tensor:
     """`draws` independent estimates of the gradient, (draws, B, k). The model's own gradients are left alone."""
     with torch.no_grad():
-        logits = model.encode(x).logits  # type: ignore[attr-defined]
+        logits = bits_of(model, x).logits
     per_draw = len(x) * estimator.decoded(samples, model.k)
     C = torch.tensor(weight, dtype=x.dtype, device=x.device)
     parts = []

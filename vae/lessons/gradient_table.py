@@ -9,8 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.bound.estimators import ESTIMATORS, RunningMean
-from vae.lessons.gradient_study import enumerated_gradient, enumerated_variance, estimates, make, warm
-from vae.model.latents import IndependentBernoulli
+from vae.lessons.gradient_study import bits_of, enumerated_gradient, enumerated_variance, estimates, make, warm
 from vae.model.vae import Model
 
 STUDIED = tuple(name for name, kind in ESTIMATORS.items() if "bernoulli" in kind.latents and "elbo" in kind.objectives)
@@ -65,7 +64,7 @@ def rows(model: Model, x: Tensor, names: Sequence[str], draws: int, seed: int, w
 @torch.no_grad()
 def _left_out(model: Model, x: Tensor) -> Tensor:
     """l σ(l) (1 − σ(l)), (B, k)."""
-    q: IndependentBernoulli = model.encode(x)  # type: ignore[assignment]
+    q = bits_of(model, x)
     return q.logits * q.mean * (1 - q.mean)
 
 

@@ -44,8 +44,8 @@ def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
 
 def kl_normal_of_factors(loc1: Tensor, L1: Tensor, loc2: Tensor, L2: Tensor) -> Tensor:
     """F1 with S = L Lᵀ, L (..., k, k) lower triangular with a positive diagonal: no digit of L is lost in a product."""
-    trace = torch.linalg.solve_triangular(L2, L1, upper=False).pow(2).sum((-2, -1))  # tr(S2⁻¹ S1) = ‖L2⁻¹ L1‖²
-    shift = torch.linalg.solve_triangular(L2, (loc1 - loc2).unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
+    trace: Tensor = torch.linalg.solve_triangular(L2, L1, upper=False).pow(2).sum((-2, -1))  # tr(S2⁻¹ S1) = ‖L2⁻¹ L1‖²
+    shift: Tensor = torch.linalg.solve_triangular(L2, (loc1 - loc2).unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
     log_det = 2 * (_log_diagonal(L2) - _log_diagonal(L1))
     return 0.5 * (log_det - loc1.shape[-1] + trace + shift)
 
@@ -85,6 +85,7 @@ def kl_univariate_parts(loc1: Tensor, scale1: Tensor, loc2: Tensor, scale2: Tens
 def _cholesky(name: str, cov: Tensor, loc: Tensor) -> Tensor:
     if cov.shape == loc.shape:
         cov = torch.diag_embed(cov)
+    L: Tensor
     L, info = torch.linalg.cholesky_ex(cov)  # reads one triangle only
     asymmetric = (cov - cov.mT).abs() > 1e-4 * cov.abs().amax((-2, -1), keepdim=True)  # more than rounding leaves
     if bool((info != 0).any() or asymmetric.any()):

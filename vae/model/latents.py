@@ -34,6 +34,15 @@ class LatentDistribution(Protocol):
     def tempered(self, u: float) -> LatentDistribution: ...  # ∝ q^(1/u): wider for u > 1
 
 
+class RealDistribution(LatentDistribution, Protocol):
+    """What the posterior of a real latent answers with beside that: grids and proposals for log p(x) ask for it."""
+
+    @property
+    def variance(self) -> Tensor: ...  # (B, k), of each z_i alone
+
+    def moved(self, loc: Tensor, log_stretch: Tensor) -> LatentDistribution: ...  # another mean, each noise stretched
+
+
 class Latent(Protocol):
     """One kind of latent variable. Stateless: what is learned sits in the encoder."""
 
@@ -154,7 +163,7 @@ class FullNormal(_Described):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats."""
-        white = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
+        white: Tensor = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
         log_det = 2 * self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
 
@@ -198,7 +207,7 @@ class IndependentBernoulli(_Described):
         return IndependentBernoulli(self.logits / u)
 
 
-class NormalLatent:
+class NormalLatent(Latent):
     """p(z) = N(0, I); q(z|x) = N(m(x), diag v(x)), the encoder gives m and log v."""
 
     name = "normal"
@@ -238,7 +247,7 @@ class NormalLatent:
         return kl_standard_normal(qz_x.loc, qz_x.log_variance).sum(-1)
 
 
-class FullNormalLatent:
+class FullNormalLatent(Latent):
     """p(z) = N(0, I); q(z|x) = N(m(x), L(x) L(x)ᵀ). The encoder gives m, log L_ii² and the part of L below the
     diagonal, row by row: k + k + k(k−1)/2 numbers. With that part at 0 it is `normal`."""
 
@@ -286,7 +295,7 @@ class FullNormalLatent:
         return kl_standard_normal(qz_x.loc, log_variance).sum(-1) + 0.5 * below
 
 
-class BernoulliLatent:
+class BernoulliLatent(Latent):
     """F12: p(z) = Ber(½)^k, q(z|x) = Π Ber(σ(l_i(x))); the decoder is fed 2z − 1, that is ±1."""
 
     name = "bernoulli"
@@ -324,4 +333,4 @@ class BernoulliLatent:
         return kl_bernoulli_half(qz_x.logits).sum(-1)
 
 
-LATENTS: dict[str, Any] = {latent.name: latent for latent in (NormalLatent, FullNormalLatent, BernoulliLatent)}
+LATENTS: dict[str, type[Latent]] = {latent.name: latent for latent in (NormalLatent, FullNormalLatent, BernoulliLatent)}

@@ -29,14 +29,15 @@ class LinearGaussian:
     @property
     def _M_cholesky(self) -> Tensor:
         identity = torch.eye(self.W.shape[1], dtype=self.W.dtype, device=self.W.device)
-        return torch.linalg.cholesky(self.W.T @ self.W + self.c * identity)
+        L: Tensor = torch.linalg.cholesky(self.W.T @ self.W + self.c * identity)
+        return L
 
     def log_px(self, x: Tensor) -> Tensor:
         """F15: exact log p(x), (n,). By Woodbury's identity in k x k:
         (W Wᵀ + c I)⁻¹ = (I − W M⁻¹ Wᵀ)/c and log det = log det M + (D − k) log c."""
         D, k = self.W.shape
         L, y = self._M_cholesky, x - self.b
-        within = torch.linalg.solve_triangular(L, (y @ self.W).T, upper=False).square().sum(0)  # yᵀ W M⁻¹ Wᵀ y
+        within: Tensor = torch.linalg.solve_triangular(L, (y @ self.W).T, upper=False).square().sum(0)  # yᵀ W M⁻¹ Wᵀ y
         log_det = 2 * L.diagonal().log().sum() + (D - k) * self.c.log()
         return -0.5 * (D * LOG_2PI + log_det + (y.square().sum(1) - within) / self.c)
 

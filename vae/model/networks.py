@@ -37,7 +37,7 @@ class Network(Protocol):
         """(B, k) -> (B, planes, height, width); planes = parameters per pixel x channels."""
 
 
-class LinearNetwork:
+class LinearNetwork(Network):
     """One matrix each way: with a Gaussian likelihood this is probabilistic PCA."""
 
     name = "linear"
@@ -58,7 +58,7 @@ class LinearNetwork:
         return MLPNetwork.decoder(k, shape, planes, (), activation)
 
 
-class MLPNetwork:
+class MLPNetwork(Network):
     """Fully connected layers; the decoder mirrors the encoder's widths."""
 
     name = "mlp"
@@ -82,7 +82,7 @@ class MLPNetwork:
         return nn.Sequential(*_dense(widths, activation), nn.Unflatten(1, (planes, height, width)))
 
 
-class ConvNetwork:
+class ConvNetwork(Network):
     """4x4 convolutions of stride 2 down to 4x4 ... 7x7, then dense layers of the hidden widths; mirrored back.
 
     28x28: 32 and 64 channels; 64x64: four times 32 (Burgess et al. 2018). Image sides must halve evenly.
@@ -157,6 +157,4 @@ def _dense(widths: Sequence[int], activation: str) -> list[nn.Module]:
     return layers[:-1]
 
 
-NETWORKS: dict[str, type[LinearNetwork] | type[MLPNetwork] | type[ConvNetwork]] = {
-    network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork)
-}
+NETWORKS: dict[str, type[Network]] = {network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork)}

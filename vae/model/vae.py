@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,7 @@ from vae.model.likelihoods import LIKELIHOODS, Gaussian, Likelihood, PixelDistri
 from vae.model.networks import ACTIVATIONS, NETWORKS, Shape
 from vae.model.tensors import check_tensor
 
-REGISTRIES: dict[str, dict] = {
+REGISTRIES: dict[str, Mapping[str, object]] = {
     "network": NETWORKS,
     "latent": LATENTS,
     "likelihood": LIKELIHOODS,
@@ -71,7 +73,10 @@ class Model(nn.Module):
             parameters = self.decoder(fed)  # (n, P·channels, height, width)
         P = self.likelihood.parameters_per_pixel
         parameters = parameters.to(z.dtype).reshape(*z.shape[:-1], P, *self.shape)
-        return self.likelihood(in_data_units(self.likelihood, parameters, self.location, self.spread))
+        px_z: PixelDistribution = self.likelihood(
+            in_data_units(self.likelihood, parameters, self.location, self.spread)
+        )
+        return px_z
 
     def prior(self) -> LatentDistribution:
         """p(z), batch shape ()."""

@@ -70,7 +70,8 @@ class StackedModel:
         out = in_data_units(self.template.likelihood, out, self.location, self.spread)
         out = out.unflatten(-3, (self.template.likelihood.parameters_per_pixel, self.shape[0]))
         own = {name: stack.repeat_interleave(self.B) for name, stack in self.parts.get("likelihood", {}).items()}
-        return functional_call(self.template.likelihood, own, (out,))
+        px_z: PixelDistribution = functional_call(self.template.likelihood, own, (out,))
+        return px_z
 
     @property
     def log_C(self) -> Tensor | None:
@@ -86,10 +87,12 @@ class StackedModel:
         network = getattr(self.template, part)
 
         def one(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
-            return functional_call(network, parameters, (rows,))
+            out: Tensor = functional_call(network, parameters, (rows,))
+            return out
 
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            return vmap(one)(self.parts[part], x).to(x.dtype)
+            out: Tensor = vmap(one)(self.parts[part], x)
+        return out.to(x.dtype)
 
 
 class Together:

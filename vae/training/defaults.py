@@ -237,6 +237,6 @@ def _record_every(config: Config, info: DataInfo, device: str) -> int:
     return min(most, max(1, total_steps(config, info.train) // 300))
 
 
-def _known(name: str, value: str, registry: dict) -> None:
+def _known(name: str, value: str, registry: dict[str, Any]) -> None:
     if value not in registry:
         raise ConfigError(f"{name}: expected one of {', '.join(registry)}, got {value!r}")

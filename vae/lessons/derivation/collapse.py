@@ -53,7 +53,7 @@ def negative_elbo(W: Tensor, cov: Tensor, c: float) -> Tensor:
     """
     D, k = W.shape
     M = W.mT @ W + c * torch.eye(k, dtype=W.dtype)
-    explained = torch.linalg.solve(M, W.mT @ cov @ W).diagonal().sum()
+    explained: Tensor = torch.linalg.solve(M, W.mT @ cov @ W).diagonal().sum()
     rate_of_variances = 0.5 * torch.log1p(W.square().sum(0) / c).sum()
     return 0.5 * D * (LOG_2PI + math.log(c)) + (cov.diagonal().sum() - explained) / (2 * c) + rate_of_variances
 

@@ -181,8 +181,10 @@ def sample_of_the_posterior() -> list[Measured]:
     log_px, _ = BENT.log_evidence(BENT_X)
 
     def under_the_posterior(f: Callable[[Tensor], Tensor]) -> float:
-        density = lambda z: (BENT.log_joint(BENT_X, z) - log_px).exp()  # noqa: E731
-        return trapezoid(lambda z: density(z) * f(z), -PRIOR_REACH, PRIOR_REACH)[0]
+        def weighted(z: Tensor) -> Tensor:
+            return (BENT.log_joint(BENT_X, z) - log_px).exp() * f(z)
+
+        return trapezoid(weighted, -PRIOR_REACH, PRIOR_REACH)[0]
 
     distortion = under_the_posterior(lambda z: -BENT.log_px_z(BENT_X, z))
     return [

@@ -72,7 +72,8 @@ def kl_2d(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor, samples: int, 
 
 def log_normal_full(z: Tensor, loc: Tensor, cov: Tensor) -> Tensor:
     """log N(z; loc, cov) by torch.distributions; z (S, k) -> (S,), nats."""
-    return torch.distributions.MultivariateNormal(loc, cov).log_prob(z)
+    log_density: Tensor = torch.distributions.MultivariateNormal(loc, cov).log_prob(z)
+    return log_density
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ RIGHT = 1e-9  # of a covariance, relative: rounding of an eigendecomposition
 def square_root(cov: Tensor) -> Tensor:
     """Σ^½, the symmetric matrix whose square is Σ."""
     values, vectors = torch.linalg.eigh(cov)
-    return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.mT
+    root: Tensor = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.mT
+    return root
 
 
 def diagonal(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:
@@ -29,7 +30,8 @@ def diagonal(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tenso
 
 def full(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:
     """F9."""
-    return loc + normal((samples, len(loc)), source) @ torch.linalg.cholesky(cov).mT
+    L: Tensor = torch.linalg.cholesky(cov)
+    return loc + normal((samples, len(loc)), source) @ L.mT
 
 
 def one_number(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:

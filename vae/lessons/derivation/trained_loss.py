@@ -7,6 +7,7 @@ E_q‖x − f(z)‖² = ‖x − W m − b‖² + Σⱼ vⱼ ‖wⱼ‖²
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -17,6 +18,7 @@ from vae.lessons.derivation.check import Check, sampled
 from vae.lessons.derivation.collapse import Spectrum
 from vae.lessons.derivation.gaussian_noise import constant
 from vae.model.kl import kl_standard_normal
+from vae.model.latents import RealDistribution
 from vae.model.likelihoods import Gaussian
 from vae.model.linear_gaussian import LinearGaussian, best_at
 from vae.model.vae import Model, build_model
@@ -66,8 +68,8 @@ def measure(data: Spectrum, image: Tensor, k: int, C: float, samples: int, sourc
     best = best_at(data.x, k, c)
     model = linear_vae(best, side)
     x = image.reshape(1, 1, side, side)
-    qz_x = model.encode(x)
-    m, v = qz_x.mean, qz_x.variance  # type: ignore[attr-defined]  # (1, k)
+    qz_x = cast(RealDistribution, model.encode(x))
+    m, v = qz_x.mean, qz_x.variance  # (1, k)
     distortion = -float(best.expected_log_px_z(image[None], m, v))
     fixed = constant(len(image), c)
     rate = float(kl_standard_normal(m, v.log()).sum())
