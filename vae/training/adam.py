@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ class Moments:
 
     def tensors(self) -> dict[str, Tensor]:
         return {"step": self.step, "exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
+
+
+def schedule_factor(schedule: str | list[tuple[float, float]], progress: float, epoch: float) -> float:
+    """Returns the factor on the learning rate: of "cosine" by the share of all steps taken, of [(epoch, factor), ...]
+    the product of all that have begun, else 1."""
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return math.prod(factor for start, factor in schedule if epoch >= start) if isinstance(schedule, list) else 1.0
 
 
 def adam_step(moments: Sequence[Moments], gradients: Sequence[Tensor], lr: float | Tensor) -> None:

@@ -49,10 +49,10 @@ class StackedModel:
         (M,) each."""
         self.template, self.B, self.in_bfloat16 = template, B, False
         self.latent, self.k, self.shape = template.latent, template.k, template.shape
-        self.parts: dict[str, dict[str, Tensor]] = {}
+        self.modules: dict[str, dict[str, Tensor]] = {}
         for name, stack in stacks.items():
-            part, own_name = name.split(".", 1)
-            self.parts.setdefault(part, {})[own_name] = stack
+            module, own_name = name.split(".", 1)
+            self.modules.setdefault(module, {})[own_name] = stack
         self.M = len(next(iter(stacks.values())))
         self.location, self.spread = (scale.repeat_interleave(B).view(-1, 1, 1, 1) for scale in scales)
 
@@ -69,29 +69,29 @@ class StackedModel:
         out = out.movedim(0, -5).flatten(-5, -4)  # (..., M·B, P·channels, height, width)
         out = in_data_units(self.template.likelihood, out, self.location, self.spread)
         out = out.unflatten(-3, (self.template.likelihood.parameters_per_pixel, self.shape[0]))
-        own = {name: stack.repeat_interleave(self.B) for name, stack in self.parts.get("likelihood", {}).items()}
+        own = {name: stack.repeat_interleave(self.B) for name, stack in self.modules.get("likelihood", {}).items()}
         px_z: PixelDistribution = functional_call(self.template.likelihood, own, (out,))
         return px_z
 
     @property
     def log_C(self) -> Tensor | None:
         """(M,), or None."""
-        stack = self.parts.get("likelihood", {}).get("log_C")
+        stack = self.modules.get("likelihood", {}).get("log_C")
         return None if stack is None else stack.detach()
 
     def prior(self) -> LatentDistribution:
         return self.template.prior()
 
-    def _networks(self, part: str, x: Tensor) -> Tensor:
+    def _networks(self, half: str, x: Tensor) -> Tensor:
         """Each model's network on its own rows, x (M, n, ...)."""
-        network = getattr(self.template, part)
+        network = getattr(self.template, half)
 
         def one(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
             out: Tensor = functional_call(network, parameters, (rows,))
             return out
 
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            out: Tensor = vmap(one)(self.parts[part], x)
+            out: Tensor = vmap(one)(self.modules[half], x)
         return out.to(x.dtype)
 
 
@@ -200,13 +200,13 @@ class Together:
         for stack in self.stacks.values():
             stack.grad = None
         with first.step_loss.precision(model):
-            mean_loss, told = first.step_loss(model, x, weight, noise, M)
+            mean_loss, step_sums = first.step_loss(model, x, weight, noise, M)
             mean_loss.sum().backward()  # a model's gradient is that of its own mean: the others do not occur in it
         self._learn(members, shared, lrs)
         with torch.no_grad():
             self._fuse.index_add_(0, index, mean_loss.detach(), alpha=0)
             self._good_steps.index_add_(0, index, (self._fuse[index] == 0).long())
-            self._sums.index_add_(0, index, told)
+            self._sums.index_add_(0, index, step_sums)
 
     def _learn(self, members: tuple[int, ...], shared: tuple[int, ...], lrs: Tensor) -> None:
         """Adam for all members that have one learning rate in one call."""
@@ -234,7 +234,7 @@ def check_alike(configs: Sequence[Config]) -> None:
                     f"got {value!r} and {getattr(config, name)!r}"
                 )
     if not ESTIMATORS[first.estimator or choices(first.latent, first.objective)[0]].rowwise:
-        raise ConfigError(f"estimator: {first.estimator} looks across a whole batch; such runs train one by one")
+        raise ConfigError(f"estimator: {first.estimator} takes a whole batch together; such runs train one by one")
 
 
 def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:

@@ -12,7 +12,7 @@ from vae.bound.objectives import ElboTerms
 
 
 @dataclass(frozen=True)
-class Means:
+class MeanTerms:
     """Means over `images` observations: nats, and pixel² for the squared error. ELBO at weight 1 always."""
 
     distortion: float
@@ -35,8 +35,8 @@ class Record:
     epoch: float
     C: float
     lr: float
-    train: Means
-    test: Means | None
+    train: MeanTerms
+    test: MeanTerms | None
     seconds: float = field(compare=False)
 
 
@@ -62,10 +62,10 @@ def sums(loss: Tensor, terms: ElboTerms, log_C: Tensor | None, D: int) -> Tensor
     return torch.cat([columns, normaliser, terms.marginal_rate_per_dim.view(M, B, -1).sum(1)], 1)
 
 
-def means(values: list[float], images: int, factorises: bool) -> Means:
+def mean_terms(values: list[float], images: int, factorises: bool) -> MeanTerms:
     """From one model's row of `sums`, divided by the images. `factorises`: whether q(z|x) does."""
     distortion, rate, squared_error, loss, normaliser, *per_dim = values
-    return Means(
+    return MeanTerms(
         distortion=distortion,
         rate=rate,
         elbo=-(distortion + rate),
