@@ -1,4 +1,4 @@
-"""How a model is looked through when it is measured: in full precision, in batches as large as pays where it is."""
+"""How a model is measured: in full precision, in batches as large as pays on its device."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ class Estimator(nn.Module):
     latents: ClassVar[tuple[str, ...]] = ("bernoulli",)
     objectives: ClassVar[tuple[str, ...]] = ("elbo",)
     unbiased: ClassVar[bool] = True
-    trains: ClassVar[bool] = True  # False: known to be wrong, here to be looked at
+    trains: ClassVar[bool] = True  # False: known to be wrong, here to be watched
     draws: ClassVar[int | None] = None  # codes of one estimate; None: as many as `samples` says
-    rowwise: ClassVar[bool] = True  # an image's estimate knows no other image: batches of several models fit into one
+    rowwise: ClassVar[bool] = True  # an image's estimate knows no other image: batches of several models can be one
 
     def __init__(self, objective: type[Objective]) -> None:
         """`objective`: the class in OBJECTIVES whose loss is estimated."""
@@ -102,7 +102,7 @@ class LikelihoodRatio(Estimator):
         """With which log p(x|z) of each code teaches the decoder: (K, B), summing to 1 over K."""
         return self.weights(qz_x, z)
 
-    def look(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def reconstruction(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """log p(x|z) and ‖x − E[x|z]‖² for z (K, B, k), both (K, B)."""
         return model.decode(z).log_prob_and_squared_error(x)
 
@@ -117,7 +117,7 @@ class LikelihoodRatio(Estimator):
     ) -> Losses:
         q = IndependentBernoulli(qz_x.logits.detach())
         z = self.draw(q, samples, generator)
-        log_px_z, squared_error = self.look(model, z, x)
+        log_px_z, squared_error = self.reconstruction(model, z, x)
         with torch.no_grad():
             log_q = q.log_prob(z)
             f = log_q - model.prior().log_prob(z) - weight * log_px_z
@@ -261,7 +261,7 @@ class Exact(LikelihoodRatio):
     def weights(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
         return qz_x.log_prob(z).exp()
 
-    def look(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def reconstruction(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Every image has the same codes: they are decoded once, and memory grows with 2^k + B instead of 2^k B."""
         px_z, exactly = model.decode(z[:, 0]), x.double()
         with torch.no_grad():

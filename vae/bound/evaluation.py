@@ -17,7 +17,7 @@ from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.model.vae import Model
 
-IMAGES = 100  # looked at together: what `evaluate` has done with when it is stopped
+IMAGES = 100  # evaluated together: what `evaluate` has done with when it is stopped
 DRAWS = 50  # of z for the ELBO of an image
 
 
@@ -41,13 +41,13 @@ class SampledElbo:
 
 @torch.no_grad()
 def sampled_elbo(model: Model, x: Tensor, draws: int = DRAWS, generator: Generator | None = None) -> SampledElbo:
-    """Of images x (n, channels, height, width) on the support, in batches that fit."""
-    model, parts = full_precision(model), []
+    """Of images x (n, channels, height, width) on the support, in batches."""
+    model, blocks = full_precision(model), []
     for rows in x.split(max(1, rows_at_once(model) // draws)):
         qz_x = model.encode(rows)
         log_px_z = model.decode(qz_x.sample((draws,), generator)).log_prob(rows).double()  # (S, B)
-        parts.append((-log_px_z.mean(0), model.latent.rate(qz_x).double(), log_px_z.std(0) / draws**0.5))
-    return SampledElbo(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        blocks.append((-log_px_z.mean(0), model.latent.rate(qz_x).double(), log_px_z.std(0) / draws**0.5))
+    return SampledElbo(*(torch.cat(values) for values in zip(*blocks, strict=True)))
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def evaluate(
     generator = Generator(device).manual_seed(seed)
     images = dataset.test[:limit] if limit else dataset.test
     terms: list[SampledElbo] = []
-    parts: list[Evidence] = []
+    evidences: list[Evidence] = []
     for start in range(0, len(images), IMAGES):
         x = dataset.to_float(images[start : start + IMAGES].to(device), generator)
 
@@ -83,12 +83,12 @@ def evaluate(
 
         try:
             inner(0.0)
-            part = importance_evidence(model, x, samples, generator, inner, proposal)
+            evidence = importance_evidence(model, x, samples, generator, inner, proposal)
         except KeyboardInterrupt:
-            if not parts:
+            if not evidences:
                 raise
             break
-        parts.append(part)
+        evidences.append(evidence)
         terms.append(sampled_elbo(model, x, DRAWS, generator))
     drawn = SampledElbo(*(torch.cat([getattr(t, name) for t in terms]) for name in SampledElbo.__dataclass_fields__))
     return {
@@ -96,16 +96,16 @@ def evaluate(
         "elbo_standard_error": drawn.mean_error,
         "distortion": float(drawn.distortion.mean()),
         "rate": float(drawn.rate.mean()),
-        **_told(joined(parts)),
+        **_importance(joined(evidences)),
         "samples": samples,
         "proposal": proposal,
         "active_units": active_units(model, dataset),
-        **mutual_information(model, dataset).told(),
+        **mutual_information(model, dataset).as_dict(),
         "n": len(drawn.rate),
     }
 
 
-def _told(evidence: Evidence) -> dict[str, Any]:
+def _importance(evidence: Evidence) -> dict[str, Any]:
     known = evidence.pareto_k[~evidence.pareto_k.isnan()]
     return {
         "iw_bound": float(evidence.iw_bound.mean()),

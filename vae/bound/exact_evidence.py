@@ -98,9 +98,11 @@ def exact_method(model: Model) -> str | None:
 
 @torch.no_grad()
 def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) -> ExactEvidence:
-    """Of images x (n, channels, height, width) on the support. Memory does not grow with codes or grid nodes.
+    """Returns log p(x) and the terms of the ELBO, nats, of images x (n, channels, height, width) on the support. Memory
+    does not grow with codes or grid nodes.
 
-    `progress` hears fractions; what it raises ends the work. Raises ConfigError where the model has no exact way.
+    `progress` is called with the fraction done; what it raises ends the work. Raises ConfigError where the model has no
+    exact way.
     """
     method, model = exact_method(model), full_precision(model)
     if method == "closed form":
@@ -211,7 +213,7 @@ def _quadrature(model: Model, x: Tensor, progress: Progress) -> ExactEvidence:
 
 def _distortion(model: Model, x: Tensor) -> Tensor:
     """−E_q log p(x|z) by Gauss–Hermite quadrature in ε, (n,) float64; z = m + L ε."""
-    k, parts = model.k, []
+    k, blocks = model.k, []
     points, weights = hermegauss(HERMITE[k])
     e = torch.as_tensor(points, dtype=x.dtype, device=x.device)
     w = torch.as_tensor(weights / math.sqrt(2 * math.pi), device=x.device)
@@ -221,5 +223,5 @@ def _distortion(model: Model, x: Tensor) -> Tensor:
         qz_x: Any = model.encode(rows)
         spread = noise @ qz_x.L.mT if hasattr(qz_x, "L") else noise * qz_x.scale.unsqueeze(1)  # (B, nodes, k)
         z = (qz_x.mean.unsqueeze(1) + spread).transpose(0, 1)
-        parts.append(-(mass.unsqueeze(1) * model.decode(z).log_prob(rows).double()).sum(0))
-    return torch.cat(parts)
+        blocks.append(-(mass.unsqueeze(1) * model.decode(z).log_prob(rows).double()).sum(0))
+    return torch.cat(blocks)

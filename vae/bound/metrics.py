@@ -48,7 +48,7 @@ class MutualInformation:
         """log n: so many images cannot show more, whatever I(x; z) is."""
         return math.log(self.images)
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Named as what it is, for whoever reads a table."""
         return {
             "mutual_information_at_least": self.at_least,

@@ -36,10 +36,10 @@ def pareto_shape(log_w: Tensor) -> Tensor:
     ordered = log_w.double().sort(0).values
     discrete = (ordered.diff(dim=0) < EQUAL).double().mean(0) > 0.5
     w = (ordered - ordered[-1]).exp()
-    return torch.where(discrete, math.nan, _fit((w[1:] - w[0]).clamp(min=SMALLEST)))
+    return torch.where(discrete, math.nan, _estimate((w[1:] - w[0]).clamp(min=SMALLEST)))
 
 
-def _fit(y: Tensor) -> Tensor:
+def _estimate(y: Tensor) -> Tensor:
     """Zhang & Stephens's estimate of k for excesses y (M, n) in ascending order: the likelihood of −θ = k/σ, profiled
     in k(θ) = mean log(1 − θ y), averaged over a grid of θ."""
     M = len(y)

@@ -71,7 +71,7 @@ def export_decoder(
         "likelihood": _head(model.likelihood),
         "weights_sha256": weights_sha256,
     }
-    with np.errstate(over="ignore"):  # looked at next
+    with np.errstate(over="ignore"):  # checked next
         stored = weights.astype(PRECISIONS[precision])
     if not np.isfinite(stored).all():
         raise DecoderInexact(f"the decoder has weights too large for {precision} ({np.abs(weights).max():.3g})")
@@ -191,12 +191,12 @@ def _head(likelihood: Likelihood) -> dict[str, Any]:
 def _scale(model: Model, limits: tuple[float, float]) -> dict[str, float]:
     """What leads from the outputs to pixels on the screen, where it is not the identity."""
     affine = (float(model.location), float(model.spread))
-    told: dict[str, float] = {}
+    scale: dict[str, float] = {}
     if model.likelihood.gives_pixels and affine != (0.0, 1.0):
-        told |= dict(zip(("location", "spread"), affine, strict=True))
+        scale |= dict(zip(("location", "spread"), affine, strict=True))
     if limits != (0.0, 1.0):
-        told |= dict(zip(("low", "high"), limits, strict=True))
-    return told
+        scale |= dict(zip(("low", "high"), limits, strict=True))
+    return scale
 
 
 def _lay_out(layers: list[Layer]) -> Array:

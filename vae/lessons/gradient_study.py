@@ -1,6 +1,6 @@
 """How noisy and how biased a gradient estimator is, measured against the gradient by enumeration.
 
-The gradient looked at is ∂ loss / ∂ logits of q(z|x), (B, k) in nats: what an estimator hands to the encoder.
+The gradient studied is ∂ loss / ∂ logits of q(z|x), (B, k) in nats: what an estimator hands to the encoder.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class GradientStudy:
 
     @property
     def relative_noise(self) -> float:
-        """What noise alone leaves of ‖mean − exact‖ / ‖exact‖: a bias below it cannot be told from none."""
+        """What noise alone leaves of ‖mean − exact‖ / ‖exact‖: a bias below it cannot be distinguished from none."""
         noise = (self.variance.sum() / self.draws).sqrt()
         return float(noise / self.exact.norm()) if noise > 0 else 0.0
 
@@ -113,7 +113,7 @@ def warm(estimator: Estimator, model: Model, x: Tensor, weight: float = 1.0) -> 
 
 
 def make(name: str) -> Estimator:
-    """An estimator for looking at: for its own objective, with nothing remembered from training."""
+    """Returns an estimator to be studied: for its own objective, with nothing remembered from training."""
     kind = ESTIMATORS[name]
     return kind(OBJECTIVES[kind.objectives[0]]).eval()
 
@@ -132,15 +132,15 @@ def estimates(
         logits = bits_of(model, x).logits
     per_draw = len(x) * estimator.decoded(samples, model.k)
     C = torch.tensor(weight, dtype=x.dtype, device=x.device)
-    parts = []
+    blocks = []
     for at_once in _portions(draws, 1 if isinstance(estimator, Exact) else max(1, ROWS_AT_ONCE // per_draw)):
         leaf = logits.repeat(at_once, 1).requires_grad_()
         with torch.enable_grad():
             many = x.repeat(at_once, 1, 1, 1)
             loss, _ = estimator.loss_at(model, IndependentBernoulli(leaf), many, samples, C, generator)
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-        parts.append(gradient.reshape(at_once, *logits.shape))
-    return torch.cat(parts)
+        blocks.append(gradient.reshape(at_once, *logits.shape))
+    return torch.cat(blocks)
 
 
 def study(

@@ -26,7 +26,7 @@ class Row:
     codes: int  # decoded per image and estimate
     variance: float
     bias: float  # ‖E g − exact‖ / ‖exact‖; unless it is known, what noise would leave is taken out
-    noise: float  # what noise alone leaves of it: a smaller bias cannot be told from none
+    noise: float  # what noise alone leaves of it: a smaller bias cannot be distinguished from none
     known: bool = False  # the bias, without sampling
 
 

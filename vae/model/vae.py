@@ -31,7 +31,7 @@ class Model(nn.Module):
     The networks see pixels as (x − location) / spread, whatever the data's scale; x, and every density of x, stays in
     the data's own units: a Gaussian's mean is location + spread · g(z), g the decoder.
     While `in_bfloat16` is set the matrix products run in bfloat16, as a training step may want them
-    (config.precision); what leaves the networks is float32 again. What is only looked at is computed in float32.
+    (config.precision); what leaves the networks is float32 again. All else, an evaluation for one, is in float32.
     """
 
     def __init__(self, config: Config, shape: Shape) -> None:
@@ -116,9 +116,9 @@ class Model(nn.Module):
         if isinstance(self.likelihood, Gaussian) and self.likelihood.fit:
             self.likelihood.project(self.spread)
 
-    def parameters_of(self, part: str) -> list[nn.Parameter]:
+    def parameters_of(self, half: str) -> list[nn.Parameter]:
         """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
-        if part == "encoder":
+        if half == "encoder":
             return list(self.encoder.parameters())
         return [*self.decoder.parameters(), *self.likelihood.parameters()]
 

@@ -85,7 +85,7 @@ class CudaGraphs:
         torch.cuda.set_stream(stream)
         with contextlib.suppress(RuntimeError, AttributeError):  # where it did put it back; torch's own, unpromised
             torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), self.pool)
-        with contextlib.suppress(RuntimeError):  # the capture's error, told once more; one of the device's own stays
+        with contextlib.suppress(RuntimeError):  # the capture's error, raised once more; one of the device's own stays
             torch.cuda.synchronize()
         torch.cuda.synchronize()
 

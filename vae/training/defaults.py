@@ -164,12 +164,12 @@ def _C(config: Config, likelihood: str) -> float | Literal["fit"]:
 
 def _estimator(config: Config) -> str:
     """The estimator asked for, or the latent's default; refused where it does not belong to latent and objective."""
-    fitting = choices(config.latent, config.objective)
-    name = config.estimator or fitting[0]
-    if name not in fitting:
+    possible = choices(config.latent, config.objective)
+    name = config.estimator or possible[0]
+    if name not in possible:
         raise ConfigError(
-            f"estimator: expected one of {', '.join(fitting)} for a {config.latent} latent with the {config.objective} "
-            f"objective, got {name!r}"
+            f"estimator: expected one of {', '.join(possible)} for a {config.latent} latent with the "
+            f"{config.objective} objective, got {name!r}"
         )
     ESTIMATORS[name].check(config.samples, config.latent_dim)
     return name

@@ -74,8 +74,8 @@ def bernstein(variance: Tensor, farthest: Tensor, samples: int) -> Tensor:
     the ε of 2 exp(−S ε² / (2 variance + ⅔ farthest ε)) = BEYOND. `farthest`: the largest distance of a draw from the
     mean. Holds for few draws of a lopsided quantity too, where the standard error promises too much."""
     L = math.log(2 / BEYOND)
-    part = L * farthest / (3 * samples)
-    return part + (part.square() + 2 * variance * L / samples).sqrt()
+    linear = L * farthest / (3 * samples)
+    return linear + (linear.square() + 2 * variance * L / samples).sqrt()
 
 
 def trapezoid(f: Callable[[Tensor], Tensor], low: float, high: float, points: int = 2001) -> tuple[float, float]:

@@ -23,7 +23,7 @@ LOG_2PI = math.log(2 * math.pi)
 def digits() -> Tensor:
     """All 1797 digits as (1797, 64) numbers in [0, 1], float64."""
     data = load_dataset("digits")
-    return torch.cat([data.to_float(part).flatten(1).double() for part in (data.train, data.test)])
+    return torch.cat([data.to_float(split).flatten(1).double() for split in (data.train, data.test)])
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _smallest(D: int, squared_error: float) -> tuple[float, float]:
     a grid whose best place is no end of it holds the smallest; else the grid moves on to that end."""
     low, high, passes = -8.0, 12.0, 0  # log C
     best, step = 0.0, 0.0
-    while passes < 3:  # each pass looks between the neighbours of the last one's best place
+    while passes < 3:  # each pass searches between the neighbours of the last one's best place
         grid = torch.linspace(low, high, 401, dtype=torch.float64)
         at = int(loss(grid.exp(), D, squared_error).argmin())
         best, step = float(grid[at]), (high - low) / 400

@@ -28,7 +28,7 @@ class Parts:
 def kl_1d(m1: float, s1: float, m2: float, s2: float) -> Parts:
     """F4 against quadrature. s1, s2 are standard deviations."""
     numbers = [torch.tensor(value, dtype=torch.float64) for value in (m1, s1, m2, s2)]
-    negative_entropy, cross_entropy = (float(part) for part in kl_univariate_parts(*numbers))
+    negative_entropy, cross_entropy = (float(term) for term in kl_univariate_parts(*numbers))
 
     def mean_of(log_density: tuple[float, float], sign: float) -> tuple[float, float]:
         return trapezoid(
