@@ -46,21 +46,22 @@ class Estimator(nn.Module):
 
     @classmethod
     def check(cls, samples: int, k: int) -> None:
-        """Raise ConfigError where this estimator cannot use that many samples or latent dimensions."""
+        """Raises ConfigError where this estimator cannot use that many samples or latent dimensions."""
         if cls.draws is not None and samples not in (1, cls.draws):
             raise ConfigError(f"samples: {cls.name} draws {cls.draws} codes per image, got {samples}; leave it at 1")
 
     @classmethod
     def decoded(cls, samples: int, k: int) -> int:
-        """How many codes are decoded per image in a step."""
+        """Returns how many codes are decoded per image in a step."""
         return cls.draws or samples
 
     def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
-        """The loss and the terms of the ELBO of x (B, channels, height, width) at weight C, with `samples` draws."""
+        """Returns the loss (B,) and the terms of the ELBO of x (B, channels, height, width) at weight C, with `samples`
+        draws; nats."""
         return self.loss_at(model, model.encode(x), x, samples, weight, generator)
 
     def loss_at(self, model: Model, qz_x: Any, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
-        """The same from a given q(z|x)."""
+        """Returns the loss and the terms from a given q(z|x)."""
         raise NotImplementedError
 
 
@@ -83,7 +84,7 @@ class LikelihoodRatio(Estimator):
     about = "likelihood ratio without a baseline: unbiased and very noisy"
 
     def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
-        """K codes per image, (K, B, k)."""
+        """Draws K codes per image, (K, B, k)."""
         return qz_x.sample((self.draws or samples,), generator)
 
     def log_probability(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
@@ -91,19 +92,19 @@ class LikelihoodRatio(Estimator):
         return qz_x.log_prob(z).sum(0)
 
     def gradient(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor, log_q: Tensor) -> Tensor:
-        """The estimate of ∂ loss / ∂ logits, (B, k), from z (K, B, k), f (K, B) and log q(z|x) (K, B)."""
+        """Returns the estimate of ∂ loss / ∂ logits, (B, k), from z (K, B, k), f (K, B) and log q(z|x) (K, B)."""
         return (f.unsqueeze(-1) * (z - qz_x.mean)).mean(0)
 
     def weights(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
-        """Of each code in the mean E_q[log p(x|z)]: (K, B), summing to 1 over K."""
+        """Returns each code's weight in the mean E_q[log p(x|z)]: (K, B), summing to 1 over K."""
         return torch.full_like(z[..., 0], 1 / len(z))
 
     def decoder_weights(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor) -> Tensor:
-        """With which log p(x|z) of each code teaches the decoder: (K, B), summing to 1 over K."""
+        """Returns the weights with which log p(x|z) of each code teaches the decoder: (K, B), summing to 1 over K."""
         return self.weights(qz_x, z)
 
     def reconstruction(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(x|z) and ‖x − E[x|z]‖² for z (K, B, k), both (K, B)."""
+        """Returns log p(x|z), nats, and ‖x − E[x|z]‖², pixel², for z (K, B, k), both (K, B)."""
         return model.decode(z).log_prob_and_squared_error(x)
 
     def loss_at(
@@ -129,7 +130,7 @@ class LikelihoodRatio(Estimator):
         return self.value(terms, f, weight) + surrogate - surrogate.detach(), terms
 
     def value(self, terms: ElboTerms, f: Tensor, weight: Tensor) -> Tensor:
-        """The loss's own estimate, (B,)."""
+        """Returns the loss's own estimate, (B,) nats."""
         return weight * terms.distortion + terms.rate
 
 
@@ -262,7 +263,7 @@ class Exact(LikelihoodRatio):
         return qz_x.log_prob(z).exp()
 
     def reconstruction(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Every image has the same codes: they are decoded once, and memory grows with 2^k + B instead of 2^k B."""
+        """Decodes the codes once, since every image has the same: memory grows with 2^k + B instead of 2^k B."""
         px_z, exactly = model.decode(z[:, 0]), x.double()
         with torch.no_grad():
             squared_error = px_z.squared_error_table(exactly)
@@ -357,5 +358,5 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def choices(latent: str, objective: str) -> list[str]:
-    """The estimators that can train this latent with this objective, the default first."""
+    """Returns the estimators that can train this latent with this objective, the default first."""
     return [n for n, e in ESTIMATORS.items() if e.trains and latent in e.latents and objective in e.objectives]

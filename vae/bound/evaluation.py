@@ -41,7 +41,8 @@ class SampledElbo:
 
 @torch.no_grad()
 def sampled_elbo(model: Model, x: Tensor, draws: int = DRAWS, generator: Generator | None = None) -> SampledElbo:
-    """Of images x (n, channels, height, width) on the support, in batches."""
+    """Returns the terms of the ELBO of images x (n, channels, height, width) on the support, from `draws` codes each,
+    in batches."""
     model, blocks = full_precision(model), []
     for rows in x.split(max(1, rows_at_once(model) // draws)):
         qz_x = model.encode(rows)
@@ -61,10 +62,11 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     proposal: str = "mixture",
 ) -> dict[str, Any]:
-    """Means over held-out images, nats. `iw_standard_error` is the Monte-Carlo error of the mean `iw_bound` for these
-    images, None where it means nothing: `iw_flagged` of the `n` images have too few effective samples or too heavy
-    weights. `elbo_standard_error` is that of the ELBO, from DRAWS draws an image. `stop` is asked all the time: the
-    result is then that of the `n` images done with, in hundreds; KeyboardInterrupt where there is none yet."""
+    """Returns the means over held-out images, nats. Raises ConfigError for a limit below 1. `iw_standard_error` is the
+    Monte-Carlo error of the mean `iw_bound` for these images, None where it means nothing: `iw_flagged` of the `n`
+    images have too few effective samples or too heavy weights. `elbo_standard_error` is that of the ELBO, from DRAWS
+    draws an image. `stop` is asked all the time: the result is then that of the `n` images done with, in hundreds;
+    where there is none yet it raises KeyboardInterrupt."""
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more held-out images, got {limit}")
     device = next(model.parameters()).device
@@ -126,10 +128,10 @@ def evaluate_exactly(
     sampled: dict[str, Any],
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own error and
-    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, `ways_differ` by how much it is not.
-    `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the ELBO of
-    `sampled` stands too."""
+    """Returns the means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own
+    error and the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, `ways_differ` by how much it is
+    not. `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the
+    ELBO of `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)
     evidence = exact_evidence(model, dataset.to_float(images), progress)  # held-out pixels are drawn once for all
     difference = evidence.grid_difference

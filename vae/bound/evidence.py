@@ -41,7 +41,7 @@ class Evidence:
 
     @property
     def flagged(self) -> Tensor:
-        """(n,) bool: here the bound is only a bound. It may lie far below log p(x), and its error tells nothing."""
+        """Where the bound is only a bound, (n,) bool: it may lie far below log p(x), and its error tells nothing."""
         return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY) | self.unseen
 
     @property
@@ -61,7 +61,8 @@ def importance_evidence(
     progress: Progress | None = None,
     proposal: str = "mixture",
 ) -> Evidence:
-    """Of images x (n, channels, height, width) on the support, in memory that does not grow with n, and with √samples.
+    """Estimates log p(x) of images x (n, channels, height, width) on the support, in memory that does not grow with n,
+    and with √samples. Raises ConfigError for a number of samples or a proposal that there is not.
 
     `proposal` is a name in PROPOSALS. `progress` is called with the fraction done; what it raises ends the work.
     """
@@ -82,7 +83,7 @@ def importance_evidence(
 
 
 def joined(several: list[Evidence]) -> Evidence:
-    """Of all images, from several images' each."""
+    """Returns the evidence of all images, from that of several groups."""
     return Evidence(*(torch.cat([getattr(one, name) for one in several]) for name in Evidence.__dataclass_fields__))
 
 
@@ -127,7 +128,7 @@ class _Tail:
         self.waiting: list[Tensor] = []
 
     def add(self, log_w: Tensor) -> None:
-        """log_w (S, n). Sorted out when several times as many wait as are kept."""
+        """Adds log_w (S, n); all are sorted out when several times as many wait as are kept."""
         self.waiting.append(log_w)
         if sum(map(len, self.waiting)) > 4 * self.kept:
             self.waiting = [self.largest()]

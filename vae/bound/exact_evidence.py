@@ -55,7 +55,7 @@ class ExactEvidence:
 
     @property
     def error(self) -> float:
-        """Of the mean log p(x), nats: of a grid the mean of the last moves, else 0."""
+        """Error of the mean log p(x), nats: of a grid the mean of the last moves, else 0."""
         return 0.0 if self.grid_difference is None else float(self.grid_difference.mean())
 
     @property
@@ -80,15 +80,15 @@ class ExactEvidence:
         return self.possible and self.error <= CONVERGED
 
     def better_than(self, bound: float, standard_error: float | None) -> bool:
-        """Whether the mean log p(x) is to be believed rather than an importance bound on it. `standard_error` is None
-        where the bound is only a bound, which may lie as far too low as it lies below log p(x), never too high: how far
-        below tells of a poor proposal, and nothing of a grid that is not `possible`."""
+        """Returns whether the mean log p(x) is to be believed rather than an importance bound on it. `standard_error`
+        is None where the bound is only a bound, which may lie as far too low as it lies below log p(x), never too high:
+        how far below tells of a poor proposal, and nothing of a grid that is not `possible`."""
         doubt = float(self.log_px.mean()) - bound if standard_error is None else standard_error
         return self.converged or (self.possible and self.error <= doubt)
 
 
 def exact_method(model: Model) -> str | None:
-    """How log p(x) of this model is had exactly, or None: then an importance bound is what there is."""
+    """Returns how log p(x) of this model is computed exactly, or None: then an importance bound is what there is."""
     if model.latent.support == "binary":
         return "all codes" if model.k <= MOST_BITS else None
     if _linear_layer(model) is not None and isinstance(model.likelihood, Gaussian):
@@ -119,8 +119,8 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
 
 
 def linear_gaussian_of(model: Model) -> LinearGaussian:
-    """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data units:
-    location + spread · (W z + b) is one matrix too."""
+    """Returns W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data
+    units: location + spread · (W z + b) is one matrix too. Raises ConfigError for any other model."""
     layer = _linear_layer(model)
     if layer is None or not isinstance(model.likelihood, Gaussian):
         raise ConfigError("model: expected a linear decoder and a gaussian likelihood")

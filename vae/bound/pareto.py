@@ -20,13 +20,14 @@ EQUAL = 1e-4  # relative difference of two weights below which they are one but 
 
 
 def tail_length(samples: int) -> int:
-    """How many of the largest weights the shape is fitted to; 0 where there are too few."""
+    """Returns the number of largest weights from which the shape is estimated; 0 where there are too few."""
     M = int(min(0.2 * samples, 3 * math.sqrt(samples)))
     return M if M >= FEWEST else 0
 
 
 def pareto_shape(log_w: Tensor) -> Tensor:
-    """(n,) float64, from the tail's weights and the next one below, log_w (M + 1, n) in any order.
+    """Returns the shape k, (n,) float64, estimated from the tail's weights and the next one below, log_w (M + 1, n) in
+    any order.
 
     NaN where there is no such law: M < FEWEST, or most of these weights are equal. Those of a proposal that is p(z|x)
     itself do no harm; those of a few codes of bits, drawn again and again, tell nothing (`Evidence.unseen`).

@@ -53,7 +53,8 @@ def _progress(fraction: float) -> None:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """For people. What stands there as a difference or a sum is one to the last digit that is printed."""
+    """Returns the lines that people read. What stands there as a difference or a sum is one to the last digit that is
+    printed."""
     elbo, rate = round(result["elbo"], DIGITS), round(result["rate"], DIGITS)
     parts = f"−(distortion {-elbo - rate:.{DIGITS}f} + rate {rate:.{DIGITS}f})"
     draws = "exact" if result["elbo_standard_error"] == 0 else f"{DRAWS} draws of z an image"

@@ -49,7 +49,8 @@ Layer = dict[str, Any]  # a layer's header; "weights" and "bias" are arrays unti
 def export_decoder(
     model: Model, weights_sha256: str, precision: Precision = "float16", limits: tuple[float, float] = (0.0, 1.0)
 ) -> bytes:
-    """The packed decoder of `model`, whose weights have this SHA-256; `limits`: the values shown as black and white.
+    """Returns the packed decoder of `model`, whose weights have this SHA-256; `limits`: the values shown as black and
+    white.
 
     Raises DecoderUnsupported where a layer or the likelihood has no form in the page, and DecoderInexact where the
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.

@@ -31,7 +31,7 @@ class Row:
 
 
 def rows(model: Model, x: Tensor, names: Sequence[str], draws: int, seed: int, weight: float = 1.0) -> Iterator[Row]:
-    """A row per estimator, from `draws` estimates, each beginning with the seed.
+    """Yields a row per estimator, from `draws` estimates, each beginning with the seed.
 
     Known without sampling are the bias of every unbiased estimator, and that of the printed rule, which leaves out
     E_q[∂ log q · log q], with logits l the gradient l σ′(l) of the rate; and the variances of BY_ALL_CODES. Draws may

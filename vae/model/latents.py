@@ -111,7 +111,7 @@ class DiagonalNormal(_Described):
         return (0.5 * self.log_variance).exp()
 
     def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
-        """F8: z = m + s ⊙ ε, ε ~ N(0, I_k); shape sample_shape + batch_shape + event_shape."""
+        """Draws by F8: z = m + s ⊙ ε, ε ~ N(0, I_k); shape sample_shape + batch_shape + event_shape."""
         return self.loc + self.scale * standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
 
     def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
@@ -119,16 +119,16 @@ class DiagonalNormal(_Described):
             return self.rsample(sample_shape, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; m, diag v) = −½ Σ [log 2π + log v + (z − m)²/v], nats."""
+        """Returns log N(z; m, diag v) = −½ Σ [log 2π + log v + (z − m)²/v], nats; z (..., B, k) -> (..., B)."""
         squared = (z - self.loc) ** 2 * (-self.log_variance).exp()
         return -0.5 * (LOG_2PI + self.log_variance + squared).sum(-1)
 
     def moved(self, loc: Tensor, log_stretch: Tensor) -> DiagonalNormal:
-        """With another mean, and each noise ε_i stretched; both (..., k)."""
+        """Returns it with another mean, and each noise ε_i stretched; both (..., k)."""
         return DiagonalNormal(loc, self.log_variance + 2 * log_stretch)
 
     def tempered(self, u: float) -> DiagonalNormal:
-        """∝ q^(1/u): N(m, u v)."""
+        """Returns the distribution ∝ q^(1/u): N(m, u v)."""
         return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
 
 
@@ -144,16 +144,16 @@ class FullNormal(_Described):
 
     @property
     def covariance(self) -> Tensor:
-        """(..., k, k)."""
+        """The covariance matrices L Lᵀ, (..., k, k)."""
         return self.L @ self.L.mT
 
     @property
     def variance(self) -> Tensor:
-        """(..., k): of each z_i alone, the covariance's diagonal."""
+        """The variance of each z_i alone, the covariance's diagonal, (..., k)."""
         return self.L.square().sum(-1)
 
     def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
-        """F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
+        """Draws by F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
         noise = standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
         return self.loc + (self.L @ noise.unsqueeze(-1)).squeeze(-1)
 
@@ -162,17 +162,17 @@ class FullNormal(_Described):
             return self.rsample(sample_shape, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats."""
+        """Returns log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats; z (..., B, k) -> (..., B)."""
         white: Tensor = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
         log_det = 2 * self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
 
     def moved(self, loc: Tensor, log_stretch: Tensor) -> FullNormal:
-        """With another mean, and each noise ε_i stretched (a column of L); both (..., k)."""
+        """Returns it with another mean, and each noise ε_i stretched (a column of L); both (..., k)."""
         return FullNormal(loc, self.L * log_stretch.exp().unsqueeze(-2))
 
     def tempered(self, u: float) -> FullNormal:
-        """∝ q^(1/u): N(m, u Σ)."""
+        """Returns the distribution ∝ q^(1/u): N(m, u Σ)."""
         return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
 
 
@@ -184,7 +184,7 @@ class IndependentBernoulli(_Described):
 
     @property
     def mean(self) -> Tensor:
-        """(..., k): the probabilities of a 1."""
+        """The probabilities of a 1, (..., k)."""
         return self.logits.sigmoid()
 
     def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
@@ -193,17 +193,18 @@ class IndependentBernoulli(_Described):
             return (u < self.mean).to(self.logits.dtype)
 
     def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
-        """Bits have no path from their parameters; an estimator (`vae.bound.estimators`) carries the gradient."""
+        """Raises NotImplementedError: bits have no path from their parameters; an estimator (`vae.bound.estimators`)
+        carries the gradient."""
         raise NotImplementedError(
             "bits cannot be reparameterised; draw with sample and use one of vae.bound.estimators"
         )
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats."""
+        """Returns Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats; z (..., B, k) -> (..., B)."""
         return (z * self.logits - F.softplus(self.logits)).sum(-1)
 
     def tempered(self, u: float) -> IndependentBernoulli:
-        """∝ q^(1/u): logits l/u."""
+        """Returns the distribution ∝ q^(1/u): logits l/u."""
         return IndependentBernoulli(self.logits / u)
 
 
@@ -289,7 +290,7 @@ class FullNormalLatent(Latent):
 
     @staticmethod
     def rate(qz_x: FullNormal) -> Tensor:
-        """F2: ½ [−log det S − k + tr S + mᵀm] with S = L Lᵀ, so tr S = ‖L‖²."""
+        """Returns F2, (B,) nats: ½ [−log det S − k + tr S + mᵀm] with S = L Lᵀ, so tr S = ‖L‖²."""
         log_variance = 2 * qz_x.L.diagonal(dim1=-2, dim2=-1).log()
         below = qz_x.L.tril(-1).square().sum((-2, -1))
         return kl_standard_normal(qz_x.loc, log_variance).sum(-1) + 0.5 * below

@@ -26,15 +26,15 @@ class Network(Protocol):
 
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:
-        """Raise ConfigError where images of this shape or these widths do not fit."""
+        """Raises ConfigError where the network cannot take images of this shape, or these widths."""
 
     @staticmethod
     def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-        """(B, channels, height, width) -> (B, outputs)."""
+        """Returns the layers from (B, channels, height, width) to (B, outputs)."""
 
     @staticmethod
     def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-        """(B, k) -> (B, planes, height, width); planes = parameters per pixel x channels."""
+        """Returns the layers from (B, k) to (B, planes, height, width); planes = parameters per pixel x channels."""
 
 
 class LinearNetwork(Network):
@@ -104,7 +104,7 @@ class ConvNetwork(Network):
 
     @staticmethod
     def channels(shape: Shape) -> list[int]:
-        """Channels after each halving."""
+        """Returns the channels after each halving."""
         stages = 1
         while max(shape[1:]) / 2**stages > 7:
             stages += 1
@@ -132,7 +132,7 @@ class ConvNetwork(Network):
 
 
 def multiply_adds(module: nn.Module, example: Tensor) -> int:
-    """Multiply-adds of one forward pass of `example` (one row), counted in dense and convolution layers."""
+    """Returns the multiply-adds of one forward pass of `example` (one row), counted in dense and convolution layers."""
     total = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:

@@ -55,7 +55,8 @@ class Model(nn.Module):
         self.in_bfloat16 = False
 
     def encode(self, x: Tensor) -> LatentDistribution:
-        """q(z|x); x (B, channels, height, width), floats on the data's support."""
+        """Returns q(z|x) of x (B, channels, height, width), floats on the data's support. Raises ConfigError for what
+        is no tensor of the model's type, DataError for another shape."""
         check_tensor("x", x, "the dataset's to_float makes them", self.location.dtype)
         if x.shape[1:] != self.shape:
             raise DataError(f"x: expected images of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
@@ -64,7 +65,8 @@ class Model(nn.Module):
         return self.latent.posterior(parameters.to(x.dtype))
 
     def decode(self, z: Tensor) -> PixelDistribution:
-        """p(x|z); z (..., k), leading axes are kept."""
+        """Returns p(x|z) of z (..., k), whose leading axes are kept. Raises ConfigError for what is no tensor of the
+        model's type, DataError for another shape."""
         check_tensor("z", z, f"z.to({self.location.dtype}) makes them", self.location.dtype)
         if z.shape[-1:] != (self.k,):
             raise DataError(f"z: expected codes of shape (..., {self.k}), got {tuple(z.shape)}")
@@ -79,7 +81,7 @@ class Model(nn.Module):
         return px_z
 
     def prior(self) -> LatentDistribution:
-        """p(z), batch shape ()."""
+        """Returns p(z), of batch shape ()."""
         weight = next(self.decoder.parameters())
         return self.latent.prior(self.k, weight.device, weight.dtype)
 
@@ -90,9 +92,8 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def start_at(self, mean: Tensor) -> None:
-        """Begin with the data's mean image, (channels, height, width): the encoder's first layer measures from it, and
-        the decoder answers with it. Convolutions, which have one bias for all places, take each channel's mean.
-        """
+        """Begins with the data's mean image, (channels, height, width): the encoder's first layer measures from it, and
+        the decoder answers with it. Convolutions, which have one bias for all places, take each channel's mean."""
         seen_mean = standardised(self.likelihood, mean, self.location, self.spread)
         first = next(layer for layer in self.encoder if isinstance(layer, (nn.Linear, nn.Conv2d)))
         last = [layer for layer in self.decoder if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))][-1]
@@ -106,25 +107,25 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def standardise(self, location: float, spread: float) -> None:
-        """Let the networks see pixels as (x − location) / spread; before `start_at`."""
+        """Lets the networks see pixels as (x − location) / spread; comes before `start_at`."""
         self.location.fill_(location)
         self.spread.fill_(spread)
 
     @torch.no_grad()
     def project(self) -> None:
-        """Keep a fitted C below its bound; called after each optimiser step."""
+        """Keeps a fitted C below its bound; called after each optimiser step."""
         if isinstance(self.likelihood, Gaussian) and self.likelihood.fit:
             self.likelihood.project(self.spread)
 
     def parameters_of(self, half: str) -> list[nn.Parameter]:
-        """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
+        """Returns the parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
         if half == "encoder":
             return list(self.encoder.parameters())
         return [*self.decoder.parameters(), *self.likelihood.parameters()]
 
 
 def check_model(model: object) -> None:
-    """Raise ConfigError unless `model` answers as a Model does."""
+    """Raises ConfigError unless `model` answers as a Model does."""
     if not all(callable(getattr(model, name, None)) for name in ("encode", "decode", "prior")):
         kind = type(model).__name__
         hint = f"{kind.lower()}.model" if hasattr(type(model), "model") else "load_run(name).model"
@@ -132,17 +133,18 @@ def check_model(model: object) -> None:
 
 
 def standardised(likelihood: Likelihood, x: Tensor, location: Tensor, spread: Tensor) -> Tensor:
-    """What an encoder sees of x. The 0 and 1 of binary pixels have no scale of their own."""
+    """Returns what an encoder sees of x. The 0 and 1 of binary pixels have no scale of their own."""
     return x if likelihood.support == "binary" else (x - location) / spread
 
 
 def in_data_units(likelihood: Likelihood, parameters: Tensor, location: Tensor, spread: Tensor) -> Tensor:
-    """A decoder's outputs as the likelihood takes them: logits as they are, pixels on the data's scale."""
+    """Returns a decoder's outputs as the likelihood takes them: logits as they are, pixels on the data's scale."""
     return location + spread * parameters if likelihood.gives_pixels else parameters
 
 
 def build_model(config: Config, shape: Shape) -> Model:
-    """A model with the initial weights that config.seed gives, on the CPU; torch's global state is left alone."""
+    """Returns a model with the initial weights that config.seed gives, on the CPU; torch's global state is left alone.
+    Raises ConfigError for what is no model of images of this shape."""
     torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions: float32 is to mean float32
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -151,7 +153,8 @@ def build_model(config: Config, shape: Shape) -> Model:
 
 
 def lay_out(config: Config, shape: Shape) -> Model:
-    """The same without numbers, on torch's meta device: its shapes are known before any memory is taken for them."""
+    """Returns the model without numbers, on torch's meta device: its shapes are known before any memory is taken for
+    them. Raises ConfigError as `build_model` does."""
     with torch.device("meta"):
         model = Model(config, shape)
     return _with_C(model, config)

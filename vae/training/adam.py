@@ -43,8 +43,8 @@ def schedule_factor(schedule: str | list[tuple[float, float]], progress: float, 
 
 
 def adam_step(moments: Sequence[Moments], gradients: Sequence[Tensor], lr: float | Tensor) -> None:
-    """One update, fused where the device has it: p ← p − lr · m̂ / (√v̂ + ε). `lr` as a tensor is read by a CUDA graph
-    at each replay."""
+    """Updates once, fused where the device has it: p ← p − lr · m̂ / (√v̂ + ε). `lr` as a tensor is read by a CUDA
+    graph at each replay."""
     for speed in dict.fromkeys(m.speed for m in moments):
         chosen = [(m, g) for m, g in zip(moments, gradients, strict=True) if m.speed == speed]
         adam(

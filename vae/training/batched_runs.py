@@ -57,13 +57,13 @@ class StackedModel:
         self.location, self.spread = (scale.repeat_interleave(B).view(-1, 1, 1, 1) for scale in scales)
 
     def encode(self, x: Tensor) -> LatentDistribution:
-        """q(z|x); x (M·B, channels, height, width)."""
+        """Returns q(z|x) of x (M·B, channels, height, width)."""
         seen = standardised(self.template.likelihood, x, self.location, self.spread)
         parameters = self._networks("encoder", seen.unflatten(0, (self.M, self.B)))
         return self.template.latent.posterior(parameters.flatten(0, 1))
 
     def decode(self, z: Tensor) -> PixelDistribution:
-        """p(x|z); z (..., M·B, k)."""
+        """Returns p(x|z) of z (..., M·B, k)."""
         fed = self.latent.decoder_input(z).unflatten(-2, (self.M, self.B)).movedim(-3, 0)  # (M, ..., B, k)
         out = self._networks("decoder", fed.flatten(1, -2)).unflatten(1, fed.shape[1:-1])
         out = out.movedim(0, -5).flatten(-5, -4)  # (..., M·B, P·channels, height, width)
@@ -75,7 +75,7 @@ class StackedModel:
 
     @property
     def log_C(self) -> Tensor | None:
-        """(M,), or None."""
+        """log C of each model, (M,), or None."""
         stack = self.modules.get("likelihood", {}).get("log_C")
         return None if stack is None else stack.detach()
 
@@ -155,11 +155,11 @@ class Together:
         return self.first.step_loss.refused or (self.replays.refused if self.replays is not None else "")
 
     def join(self, trainer: Trainer, rows: Tensor, lrs: list[float]) -> None:
-        """`trainer` wants its next steps, on the images at rows (count, B), with these learning rates."""
+        """Records that `trainer` wants its next steps, on the images at rows (count, B), with these learning rates."""
         self._joined.append((self.trainers.index(trainer), rows, tuple(lrs)))
 
     def flush(self) -> bool:
-        """Compute the steps that were asked for since the last time; whether there were any."""
+        """Computes the steps that were asked for since the last call; returns whether there were any."""
         joined, self._joined = self._joined, []
         for count in dict.fromkeys(len(rows) for _, rows, _ in joined):
             self._take([one for one in joined if len(one[1]) == count])
@@ -224,7 +224,7 @@ class Together:
 
 
 def check_alike(configs: Sequence[Config]) -> None:
-    """Raise ConfigError unless runs of these completed configs can share their steps."""
+    """Raises ConfigError unless runs of these completed configs can share their steps."""
     first = configs[0]
     for config in configs:
         for name, value in dataclasses.asdict(first).items():
@@ -238,8 +238,8 @@ def check_alike(configs: Sequence[Config]) -> None:
 
 
 def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:
-    """Whether these runs can share their steps and end sooner if they do: on a GPU, which one small model leaves idle;
-    on a CPU where Python, not arithmetic, takes the time."""
+    """Returns whether these runs can share their steps and end sooner if they do: on a GPU, which one small model
+    leaves idle; on a CPU where Python, not arithmetic, takes the time."""
     try:
         check_alike(configs)
     except ConfigError:

@@ -23,12 +23,13 @@ class Graphs(Protocol):
     """How a device captures. CUDA's is `CudaGraphs`; tests put one in its place that needs no GPU."""
 
     def warm(self, function: Callable[[], None]) -> None:
-        """Run `function` once as a capture would run it."""
+        """Runs `function` once as a capture would run it."""
 
     def capture(self, function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
-        """What repeats `function`, which is not run now; `generators`: those that it draws with.
+        """Returns what repeats `function`, which is not run now; `generators`: those that it draws with.
 
-        RuntimeError where that cannot be: the device goes on as before, but those generators may not be used again.
+        Raises RuntimeError where that cannot be: the device goes on as before, but those generators may not be used
+        again.
         """
 
 
@@ -39,8 +40,8 @@ class Draws(Protocol):
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """Values from the host on the device, from pinned memory: from any other, the host would wait until the device
-    has finished all its steps."""
+    """Returns values from the host on the device, through pinned memory: from any other, the host would wait until the
+    device has finished all its steps."""
     if device.type == "cuda":
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
@@ -103,8 +104,8 @@ class Replays:
         self._seen: Counter[Hashable] = Counter()
 
     def run(self, key: Hashable, function: Callable[[], None], owners: Sequence[Draws]) -> None:
-        """`owners`: whose noise the function draws; where a capture fails, each gets a new generator that goes on
-        where the old one stood before."""
+        """Runs `function`, or replays its graph. `owners`: whose noise it draws; where a capture fails, each gets a new
+        generator that goes on where the old one stood before."""
         if key in self._kept:
             self._kept[key]()
         elif self.refused:

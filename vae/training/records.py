@@ -50,8 +50,8 @@ class KnobChange:
 
 
 def sums(loss: Tensor, terms: ElboTerms, log_C: Tensor | None, D: int) -> Tensor:
-    """(M, 5 + k) of M models with B rows each: distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per
-    dimension (of the marginals), summed over each model's rows; NaN where a model has no such term.
+    """Returns the sums over each model's rows, (M, 5 + k) of M models with B rows each: distortion, rate, squared
+    error, loss, (D/2) log(2πc) and the rate per dimension (of the marginals); NaN where a model has no such term.
 
     loss: (M, B), terms of M·B rows, log_C: (M,) of Gaussian likelihoods, else None; D pixels.
     """
@@ -63,7 +63,7 @@ def sums(loss: Tensor, terms: ElboTerms, log_C: Tensor | None, D: int) -> Tensor
 
 
 def mean_terms(values: list[float], images: int, factorises: bool) -> MeanTerms:
-    """From one model's row of `sums`, divided by the images. `factorises`: whether q(z|x) does."""
+    """Returns the means from one model's row of `sums` divided by the images. `factorises`: whether q(z|x) does."""
     distortion, rate, squared_error, loss, normaliser, *per_dim = values
     return MeanTerms(
         distortion=distortion,

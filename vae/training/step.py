@@ -33,6 +33,7 @@ class StepLoss:
             self.compile()
 
     def compile(self, backend: str = "inductor") -> None:
+        """Compiles the part that draws nothing; that happens at the next call."""
         self.compiled = torch.compile(self._loss_from, dynamic=False, backend=backend)
 
     def __call__(self, model: Model, x: Tensor, weight: Tensor, noise: Generators, M: int = 1) -> tuple[Tensor, Tensor]:
@@ -52,7 +53,7 @@ class StepLoss:
 
     @contextlib.contextmanager
     def precision(self, model: Model) -> Iterator[None]:
-        """The matrix products of a step, forward and backward, in bfloat16 or tf32 while this lasts: all else
+        """Computes the matrix products of a step, forward and backward, in bfloat16 or tf32 while this lasts; all else
         is float32."""
         name, matmul, cudnn = self.config.precision, torch.get_float32_matmul_precision(), torch.backends.cudnn
         convolutions = cudnn.allow_tf32

@@ -99,7 +99,7 @@ class Trainer:
     # ---- steps
 
     def take_steps(self, count: int = 1) -> None:
-        """`count` updates on the next batches; no host synchronisation."""
+        """Takes `count` updates on the next batches; no host synchronisation."""
         rows, lrs = self.batches.next(count), [self._lr_at(self.step + ahead) for ahead in range(count)]
         if self.together is not None:
             self.together.join(self, rows, lrs)
@@ -112,7 +112,7 @@ class Trainer:
         self.steps_summed += count
 
     def update(self, rows: Tensor, lr: float | Tensor) -> None:
-        """What the device does in a step, on the images at `rows` (B,). It may be captured and replayed: what changes
+        """Computes a step on the device, on the images at `rows` (B,). It may be captured and replayed: what changes
         from step to step is in tensors that stay."""
         x = self.dataset.to_float(self.images.index_select(0, rows), self.noise)
         for moments in self.moments:
@@ -156,7 +156,7 @@ class Trainer:
         return f"Steps run one operation at a time, which is slower: {reason}." if reason else ""
 
     def branches(self) -> tuple[object, ...]:
-        """What Python decides within a step."""
+        """Returns what Python decides within a step."""
         return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit
 
     def _steps_at_once(self, to_record: int) -> int:
@@ -186,6 +186,7 @@ class Trainer:
 
     @property
     def epoch(self) -> float:
+        """Passes over the training set so far."""
         return self.step * self.B / self.N
 
     @property
@@ -200,7 +201,7 @@ class Trainer:
     # ---- knobs
 
     def check_C(self, C: float | str) -> None:
-        """Raise a ConfigError where this run cannot take that C."""
+        """Raises ConfigError where this run cannot take that C."""
         if C == "fit":
             if not self.model.likelihood.learns_C:
                 raise ConfigError(f"C: only a gaussian likelihood can fit C; this run's is {self.config.likelihood}")
@@ -208,7 +209,7 @@ class Trainer:
             raise ConfigError(f"C: the {self.config.objective} objective is a bound on log p(x) only at C = 1")
 
     def apply(self, knob: str, value: Any) -> None:
-        """Make a change of C, lr_factor or part take effect at the next step."""
+        """Makes a change of C, lr_factor or part take effect at the next step."""
         if knob == "C":
             self.check_C(value)
             self._C_knob = value
@@ -247,8 +248,8 @@ class Trainer:
     # ---- records
 
     def record(self, knobs: Knobs | None = None, whole: bool = False, evaluate: bool = True) -> Record | None:
-        """Fetch the means since the last record and, if asked, those of held-out images. None if `knobs.stop` came
-        meanwhile: the record stays due.
+        """Fetches the means since the last record and, if asked, those of held-out images. Returns None if `knobs.stop`
+        came meanwhile: the record stays due.
 
         Raises TrainingDiverged if any step so far had a loss that is not a finite number.
         """
@@ -278,7 +279,7 @@ class Trainer:
             self.model.project()
 
     def check_finite(self) -> None:
-        """Raise TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
+        """Raises TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
         bad = int(self.good_steps) + 1 if bool(self.fuse != 0) else None
         if bad is None and not bool(torch.stack([p.isfinite().all() for p in self.model.parameters()]).all()):
             bad = self.step
@@ -293,8 +294,8 @@ class Trainer:
     # ---- the loop
 
     def run(self, knobs: Knobs | None = None) -> Iterator[Record | KnobChange | None]:
-        """Train to the end or until `knobs.stop`. Yields records and knob changes, and None between steps and while
-        waiting, so that a caller can look after other things."""
+        """Trains to the end or until `knobs.stop`. Yields records and knob changes, and None between steps and while
+        waiting, so that a caller can do other things. Raises TrainingDiverged as `record` does."""
         knobs = knobs if knobs is not None else Knobs()
         every = self.config.record_every or 1
         steps_taken, due = knobs.steps_requested, time.perf_counter()
@@ -348,7 +349,7 @@ class Trainer:
     # ---- the state that continuing exactly needs
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and JSON values; `load_state` of both continues to the last bit on the same kind of CPU."""
+        """Returns tensors and JSON values; `load_state` of both continues to the last bit on the same kind of CPU."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for index, moments in enumerate(self.moments):
             tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.tensors().items()}
@@ -359,6 +360,7 @@ class Trainer:
         return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continues where `state` was taken; states of older versions are read too."""
         self.model.load_state_dict(IDENTITY | {n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.estimator.load_state_dict({n[10:]: t for n, t in tensors.items() if n.startswith("estimator.")})
         for index, moments in enumerate(self.moments):
@@ -386,5 +388,5 @@ def _speed(name: str) -> float:
 
 
 def best_C(pixels: int, squared_error: float) -> float:
-    """The C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image."""
+    """Returns the C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image, pixel²."""
     return pixels / (2 * squared_error)

@@ -21,7 +21,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def digits() -> Tensor:
-    """All 1797 digits as (1797, 64) numbers in [0, 1], float64."""
+    """Returns all 1797 digits as (1797, 64) numbers in [0, 1], float64."""
     data = load_dataset("digits")
     return torch.cat([data.to_float(split).flatten(1).double() for split in (data.train, data.test)])
 
@@ -42,14 +42,16 @@ class Spectrum:
 
 
 def spectrum(x: Tensor) -> Spectrum:
+    """Returns the spectrum of images x (n, D)."""
     return Spectrum(x, *covariance_eigenvalues(x))
 
 
 def negative_elbo(W: Tensor, cov: Tensor, c: float) -> Tensor:
-    """Mean −ELBO per image with the best linear encoder and a diagonal q, nats; W (D, k), cov (D, D) of centred images.
+    """Returns the mean −ELBO per image with the best linear encoder and a diagonal q, nats; W (D, k), cov (D, D) of
+    centred images.
 
-    The encoder's optimum is m(x) = M⁻¹ Wᵀ x with M = WᵀW + c I, and variances 1/(1 + ‖wⱼ‖²/c); put in, it leaves
-    (D/2) log 2πc + [tr S − tr(M⁻¹ Wᵀ S W)]/(2c) + ½ Σⱼ log(1 + ‖wⱼ‖²/c).
+    The encoder's optimum is m(x) = M⁻¹ Wᵀ x with M = WᵀW + c I, and variances 1/(1 + ‖wⱼ‖²/c); put in, it leaves (D/2)
+    log 2πc + [tr S − tr(M⁻¹ Wᵀ S W)]/(2c) + ½ Σⱼ log(1 + ‖wⱼ‖²/c).
     """
     D, k = W.shape
     M = W.mT @ W + c * torch.eye(k, dtype=W.dtype)
@@ -59,7 +61,8 @@ def negative_elbo(W: Tensor, cov: Tensor, c: float) -> Tensor:
 
 
 def closed_form(values: Tensor, k: int, c: float) -> float:
-    """The smallest −ELBO, nats: −log p(x) of N(b, WWᵀ + c I) with the first k eigenvalues above c kept, values (D,)."""
+    """Returns the smallest −ELBO, nats: −log p(x) of N(b, WWᵀ + c I) with the first k eigenvalues above c kept, values
+    (D,)."""
     kept = values[:k][values[:k] > c]
     rest = float(values.sum() - kept.sum())
     D, a = len(values), len(kept)
@@ -82,7 +85,7 @@ class Collapse:
 
 
 def observe(data: Spectrum, k: int, c: float, source: Generator) -> Collapse:
-    """Minimise the −ELBO of the linear VAE by L-BFGS from random weights and count what is used."""
+    """Minimises the −ELBO of the linear VAE by L-BFGS from random weights and counts what is used."""
     W = (0.1 * normal((len(data.values), k), source)).requires_grad_()
     cov = data.covariance
     search = torch.optim.LBFGS(

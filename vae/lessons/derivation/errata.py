@@ -43,6 +43,7 @@ class Erratum:
 
 
 def formula(text: str) -> Quote:
+    """Returns the quote of a formula, LaTeX without its dollars."""
     return Quote(text, formula=True)
 
 

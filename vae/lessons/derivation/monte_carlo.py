@@ -26,6 +26,7 @@ class Law:
 
 
 def measure(model: ScalarModel, x: float, m: float, s: float, source: Generator) -> Law:
+    """Measures how the error falls with the number of samples, beside σ/√S."""
     mean, second, fourth = distortion_moments(model, x, m, s)
     blocks = normal((REPEATS, SIZES[-1]), source)
     values = -model.log_px_z(x, m + s * blocks)  # (R, S): every size uses the front of the same block
@@ -40,7 +41,8 @@ def measure(model: ScalarModel, x: float, m: float, s: float, source: Generator)
 
 
 def distortion_moments(model: ScalarModel, x: float, m: float, s: float) -> tuple[float, float, float]:
-    """Mean, variance and fourth central moment over z ~ q of −log p(x|z) = (x − f(z))²/(2c) + constant, closed form.
+    """Returns the mean, the variance and the fourth central moment over z ~ q of −log p(x|z) = (x − f(z))²/(2c) +
+    constant, closed form.
 
     (x − f(m + s ε))² is a polynomial of ε, and E[ε^2j] = 1·3·5···(2j − 1).
     """

@@ -37,7 +37,7 @@ class Loss:
 
 
 def linear_vae(best: LinearGaussian, side: int) -> Model:
-    """A linear VAE of the project with the weights of its optimum (see `collapse`), float64."""
+    """Returns a linear VAE of this project with the weights of its optimum (see `collapse`), float64."""
     c, k = float(best.c), best.W.shape[1]
     config = Config(network="linear", likelihood="gaussian", C=1 / (2 * c), latent_dim=k, hidden=())
     model = build_model(config, (1, side, side)).double()
@@ -63,7 +63,7 @@ def _linear(half: torch.nn.Module) -> torch.nn.Linear:
 
 @torch.no_grad()
 def measure(data: Spectrum, image: Tensor, k: int, C: float, samples: int, source: Generator) -> Loss:
-    """image (D,) in [0, 1]; D a square number."""
+    """Compares the trainer's loss with its closed form; image (D,) in [0, 1], D a square number."""
     side, c = round(len(image) ** 0.5), 1 / (2 * C)
     best = best_at(data.x, k, c)
     model = linear_vae(best, side)
