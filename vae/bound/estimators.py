@@ -28,7 +28,8 @@ Losses = tuple[Tensor, ElboTerms]
 
 
 class Estimator(nn.Module):
-    """Base. The loss's value is an estimate of the loss (B,), its gradient the estimate of the loss's gradient."""
+    """The base of all estimators. The loss's value is an estimate of the loss (B,), its gradient the estimate of the
+    loss's gradient."""
 
     name: ClassVar[str]
     about: ClassVar[str]  # one line for whoever chooses

@@ -90,7 +90,7 @@ def joined(several: list[Evidence]) -> Evidence:
 def _block(
     model: Model, x: Tensor, proposal: Proposal, chunk: int, generator: Generator | None, progress: Progress
 ) -> Evidence:
-    """Running over chunks of so many samples an image, one component of the proposal after the other."""
+    """Estimates over chunks of so many samples an image, one component of the proposal after the other."""
     K, pz, tail, done = sum(proposal.counts), model.prior(), _Tail(sum(proposal.counts)), 0
     sums = []
     for component, count in zip(proposal.components, proposal.counts, strict=True):
@@ -108,7 +108,7 @@ def _block(
 
 
 def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail, missing: Tensor | bool) -> Evidence:
-    """From K_j, log Σw and log Σw² of each component."""
+    """Returns the estimate from K_j, log Σw and log Σw² of each component."""
     log_w = torch.logsumexp(torch.stack([log_sum for _, log_sum, _ in sums]), 0)
     log_w2 = torch.logsumexp(torch.stack([log_sum2 for _, _, log_sum2 in sums]), 0)
     variance = torch.full_like(log_w, 0.0 if K > 1 else math.nan)

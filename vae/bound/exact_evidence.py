@@ -39,8 +39,9 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class ExactEvidence:
-    """Per image, (n,) float64, nats. `log_px − elbo` and `kl_to_posterior` are one number in two ways: on one side the
-    rate is a closed form (and on a grid E_q comes from nodes of q's own), on the other all of it is summed."""
+    """log p(x) and its terms of each image, (n,) float64, nats. `log_px − elbo` and `kl_to_posterior` are one number in
+    two ways: on one side the rate is a closed form (and on a grid E_q comes from nodes of q's own), on the other all of
+    it is summed."""
 
     log_px: Tensor
     distortion: Tensor  # −E_q log p(x|z), the expectation taken exactly
@@ -154,7 +155,8 @@ def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
 
 @dataclass
 class _Sums:
-    """Over nodes z of cell size h^k, per image: log Σ p(x, z) h^k and the expectations under q, all (n,) float64."""
+    """Sums over nodes z of cell size h^k, per image: log Σ p(x, z) h^k and the expectations under q, all (n,)
+    float64."""
 
     log_px: Tensor
     log_likelihood: Tensor  # Σ q log p(x|z) h^k
@@ -195,7 +197,7 @@ def _evidence(
 
 
 def _quadrature(model: Model, x: Tensor, progress: Progress) -> ExactEvidence:
-    """Grids that halve their spacing until log p(x) stays, or the finest is reached."""
+    """Sums over grids that halve their spacing until log p(x) stays, or the finest is reached."""
     qz_x, k = cast(RealDistribution, model.encode(x)), model.k
     reach = max(REACH, float((qz_x.mean.abs() + REACH * qz_x.variance.sqrt()).max()))
     per_axis, finest = GRID[k]

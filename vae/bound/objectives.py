@@ -33,7 +33,7 @@ class ElboTerms:
 
     @property
     def elbo(self) -> Tensor:
-        """(B,) nats, higher is better."""
+        """The ELBO, (B,) nats, higher is better."""
         return -(self.distortion + self.rate)
 
 

@@ -102,7 +102,7 @@ def _walk(model: Model) -> list[Layer]:
 
 
 def _fold_input(layers: list[Layer], latent: type[Latent]) -> None:
-    """Let the first layer take z itself: a z + b before W and c is W a z + (W b + c), a and b the same for every k."""
+    """Lets the first layer take z itself: a z + b before W and c is W a z + (W b + c), a and b the same for every k."""
     ends = latent.decoder_input(torch.tensor([0.0, 1.0, 0.5, -2.0], dtype=torch.float64)).numpy()
     b, a = ends[0], ends[1] - ends[0]
     affine = np.allclose(ends[2:], a * np.array([0.5, -2.0]) + b)
@@ -116,7 +116,7 @@ def _fold_input(layers: list[Layer], latent: type[Latent]) -> None:
 
 
 def _add(layers: list[Layer], module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Append what `module` computes on a picture of this shape; the shape that it gives."""
+    """Appends what `module` computes on an image of this shape; returns the shape that it gives."""
     if type(module) in ACTIVATIONS:
         layers.append({"kind": ACTIVATIONS[type(module)]})
         return shape
@@ -144,7 +144,7 @@ def _dense(module: nn.Linear) -> Layer:
 
 
 def _channels_last(layers: list[Layer], module: nn.Unflatten, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Let the dense layer before it give (height, width, channels), so that nothing need be moved."""
+    """Lets the dense layer before it give (height, width, channels), so that nothing need be moved."""
     sizes = tuple(int(size) for size in module.unflattened_size)
     dense = next((layer for layer in reversed(layers) if layer["kind"] not in ACTIVATIONS.values()), None)
     if module.dim != 1 or len(sizes) != 3 or len(shape) != 1 or dense is None:
@@ -201,7 +201,7 @@ def _scale(model: Model, limits: tuple[float, float]) -> dict[str, float]:
 
 
 def _lay_out(layers: list[Layer]) -> Array:
-    """All weights in the kernel's order; each array in the headers becomes its offset."""
+    """Lays all weights in the kernel's order; each array in the headers becomes its offset."""
     blocks: list[Array] = []
     end = 0
     for layer in layers:
@@ -215,7 +215,7 @@ def _lay_out(layers: list[Layer]) -> Array:
 
 
 def _panels(array: Array) -> Array:
-    """(K, M) -> (M/8, K, 8) in one row, M padded by zeros; a bias (M,) is padded only."""
+    """Lays (K, M) as (M/8, K, 8) in one row, M padded by zeros; a bias (M,) is padded only."""
     matrix = np.atleast_2d(array)
     wide = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % PANEL)))
     return wide.reshape(len(wide), -1, PANEL).swapaxes(0, 1).ravel()

@@ -63,13 +63,13 @@ def rows(model: Model, x: Tensor, names: Sequence[str], draws: int, seed: int, w
 
 @torch.no_grad()
 def _left_out(model: Model, x: Tensor) -> Tensor:
-    """l σ(l) (1 − σ(l)), (B, k)."""
+    """What the printed rule leaves out of the gradient, l σ(l) (1 − σ(l)), (B, k)."""
     q = bits_of(model, x)
     return q.logits * q.mean * (1 - q.mean)
 
 
 def _draws(model: Model, x: Tensor, name: str, draws: int, seed: int, weight: float) -> Tensor:
-    """(draws, B, k), float64."""
+    """Draws the estimates, (draws, B, k) float64."""
     estimator = make(name)
     if isinstance(estimator, RunningMean):
         warm(estimator, model, x, weight)

@@ -75,7 +75,7 @@ class Latent(Protocol):
 
 
 class _Described:
-    """Says its batch and event shape."""
+    """A distribution whose text says its batch and event shape."""
 
     mean: Any
 

@@ -70,7 +70,7 @@ class PixelDistribution:
 
 
 class Likelihood(nn.Module):
-    """Base: no parameters of its own, C is a weight outside (the knobs'), not a part of the model."""
+    """The base of all likelihoods: it has no parameters, and C is a weight outside (the knobs'), not of the model."""
 
     name: ClassVar[str]
     support: ClassVar[str]

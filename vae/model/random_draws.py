@@ -20,7 +20,7 @@ Generators = Generator | Sequence[Generator] | None  # None: torch's global gene
 
 @dataclass(frozen=True)
 class Request:
-    """Numbers that were asked for once, and will be again in the next step."""
+    """Numbers that a step asked for, and the next one will ask for again."""
 
     kind: Callable[..., Tensor]  # torch.randn or torch.rand
     shape: tuple[int, ...]

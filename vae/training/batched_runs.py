@@ -83,7 +83,7 @@ class StackedModel:
         return self.template.prior()
 
     def _networks(self, half: str, x: Tensor) -> Tensor:
-        """Each model's network on its own rows, x (M, n, ...)."""
+        """Runs each model's network on its own rows, x (M, n, ...)."""
         network = getattr(self.template, half)
 
         def one(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
@@ -135,8 +135,8 @@ class Together:
             trainer.wait = lambda _: None  # who waits holds nobody up
 
     def _stack(self, name: str) -> Tensor:
-        """All trainers' parameters of that name, (M, ...). A matrix lies transposed, as the backward pass's products
-        leave its gradient: copying that into another order took a third of a step."""
+        """Stacks all trainers' parameters of that name, (M, ...). A matrix lies transposed, as the backward pass's
+        products leave its gradient: copying that into another order took a third of a step."""
         own = [moments for trainer in self.trainers for moments in trainer.moments if moments.name == name]
         transposed = own[0].parameter.ndim == 2
 
@@ -187,7 +187,8 @@ class Together:
         self.replays.run((count, members, shared, branches), steps, [self.trainers[m] for m in members])
 
     def _update(self, members: tuple[int, ...], rows: Tensor, shared: tuple[int, ...], lrs: Tensor) -> None:
-        """One step of the `members`, on the images at rows (M, B); member i has the learning rate lrs[shared[i]]."""
+        """Takes one step of the `members`, on the images at rows (M, B); member i has the learning rate
+        lrs[shared[i]]."""
         first, (M, B) = self.first, rows.shape
         trainers, everybody = [self.trainers[member] for member in members], len(members) == len(self.trainers)
         index = self._indices[members]
@@ -209,7 +210,7 @@ class Together:
             self._sums.index_add_(0, index, step_sums)
 
     def _learn(self, members: tuple[int, ...], shared: tuple[int, ...], lrs: Tensor) -> None:
-        """Adam for all members that have one learning rate in one call."""
+        """Calls Adam once for all members that have one learning rate."""
         for rate in dict.fromkeys(shared):
             learned, gradients = [], []
             for member in (m for m, its in zip(members, shared, strict=True) if its == rate):

@@ -82,7 +82,7 @@ class CudaGraphs:
         return replay
 
     def _recover(self, stream: torch.cuda.Stream) -> None:
-        """After a capture that failed. Its end raised too, before it put the stream back and the allocator."""
+        """Puts the stream and the allocator back after a capture that failed: its end raised before it did."""
         torch.cuda.set_stream(stream)
         with contextlib.suppress(RuntimeError, AttributeError):  # where it did put it back; torch's own, unpromised
             torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), self.pool)

@@ -95,7 +95,7 @@ def images_per_second(config: Config, info: DataInfo) -> float:
 
 
 def _step_multiply_adds(config: Config, info: DataInfo) -> float:
-    """Forward and backward, the whole batch: a backward pass is two forward ones."""
+    """Multiply-adds of a step, forward and backward, the whole batch: a backward pass is two forward ones."""
     size = size_of(config, info.shape)
     one = size.encoder_multiply_adds + size.decoder_multiply_adds * _decoded(config)
     return 3.0 * one * (config.batch_size or BATCH_SIZE)

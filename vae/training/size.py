@@ -29,7 +29,7 @@ PIXEL_ARRAYS = 6  # as large as the decoded pixels, that log p(x|z) and its grad
 
 @dataclass(frozen=True)
 class Size:
-    """Of a network, for one image (encoder) and one code (decoder)."""
+    """The size of a network, for one image (encoder) and one code (decoder)."""
 
     parameters: int
     encoder_multiply_adds: int

@@ -18,7 +18,7 @@ COMPILED_STEPS = 100_000  # a compiled step saves about 0.1 ms on a GPU, compili
 
 
 class StepLoss:
-    """Called with a model's batch: the mean loss (M,) of each of M models, to be differentiated, and the sums
+    """Computes, of a model's batch, the mean loss (M,) of each of M models, to be differentiated, and the sums
     (M, 5 + k) of their terms. The M models' images lie one after the other in x (M·B, ...).
 
     A compiler that is missing or fails costs speed, never a run: `refused` then tells why. The compiled part draws

@@ -160,7 +160,7 @@ class Trainer:
         return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit
 
     def _steps_at_once(self, to_record: int) -> int:
-        """Several where they are replayed and short, but none beyond the `to_record` until the next record."""
+        """Several steps where they are replayed and short, but none beyond the `to_record` until the next record."""
         return STEPS_A_REPLAY if to_record >= STEPS_A_REPLAY and self._short else 1
 
     @functools.cached_property
@@ -226,7 +226,7 @@ class Trainer:
             self._set_part(str(value))
 
     def _set_part(self, part: str) -> None:
-        """Train both halves or one; the other keeps its weights and its optimiser state."""
+        """Trains both halves or one; the other keeps its weights and its optimiser state."""
         self.part = part
         for name in ("encoder", "decoder"):
             for parameter in self.model.parameters_of(name):
@@ -268,7 +268,7 @@ class Trainer:
         return record
 
     def _catch_up(self, images: int) -> None:
-        """Let a fitted C that the last record found far from its best value start anew there: its learning rate moves
+        """Lets a fitted C that the last record found far from its best value start anew there: its learning rate moves
         it by a hundredth a step, and an error may fall faster."""
         likelihood = self.model.likelihood
         if not (isinstance(likelihood, Gaussian) and likelihood.log_C.requires_grad and self.squared_error):
@@ -331,7 +331,7 @@ class Trainer:
         return self.record(knobs, last, self.single or last or number % self.held_out.every == 0 or number == 1)
 
     def _apply(self, knobs: Knobs) -> Iterator[Record | KnobChange]:
-        """Let new values take effect. A new C ends the record before it: a record's numbers belong to one C."""
+        """Lets new values take effect. A new C ends the record before it: a record's numbers belong to one C."""
         now: dict[str, Any] = {"C": self.C_knob, "lr_factor": self.lr_factor, "part": self.part}
         for knob, old in now.items():
             new = getattr(knobs, knob)

@@ -33,7 +33,7 @@ class Check:
 
     @property
     def exact(self) -> bool:
-        """They are the same up to rounding."""
+        """Whether the two are the same up to rounding."""
         return self.difference <= self._rounding
 
     @property
@@ -47,7 +47,7 @@ class Check:
 
     @property
     def possible(self) -> bool:
-        """They agree, or a rare sample could still explain the difference."""
+        """Whether they agree, or a rare sample could still explain the difference."""
         return self._within(RARE / STANDARD_ERRORS)
 
     def _within(self, factor: float) -> bool:

@@ -71,7 +71,7 @@ def closed_form(values: Tensor, k: int, c: float) -> float:
 
 @dataclass(frozen=True)
 class Collapse:
-    """Predicted by the eigenvalues, and observed at the optimum that a search from random weights found."""
+    """What the eigenvalues predict, and what is observed at the optimum that a search from random weights found."""
 
     predicted: int  # eigenvalues above c, k at most
     near: int  # of these, so little above c that Var(E[z]) stays below the threshold

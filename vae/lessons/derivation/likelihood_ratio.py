@@ -21,7 +21,7 @@ PIXELS = 3  # few, so that the likelihood is not so peaked that it hides the mis
 
 @dataclass(frozen=True)
 class BitModel:
-    """x (D,), A (D, k), noise c; q has `logits` (k,)."""
+    """A model of one image x (D,), with A (D, k) and noise c; q has `logits` (k,)."""
 
     x: Tensor
     A: Tensor
@@ -132,7 +132,7 @@ def compare(model: BitModel, logits: Tensor, samples: int, source: Generator) ->
 
 @dataclass(frozen=True)
 class _Terms:
-    """Of codes (n, k): ∇ log q (n, k); the bracket of F13 and that of the printed rule, (n,)."""
+    """The terms of codes (n, k): ∇ log q (n, k); the bracket of F13 and that of the printed rule, (n,)."""
 
     scores: Tensor
     f: Tensor
@@ -146,7 +146,8 @@ def _terms(model: BitModel, logits: Tensor, z: Tensor) -> _Terms:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Of an estimate from S draws: its variance, and how far it strays in all but one of 370 samples. (k,) each."""
+    """The scatter of an estimate from S draws: its variance, and how far it strays in all but one of 370 samples. (k,)
+    each."""
 
     variance: Tensor
     reach: Tensor

@@ -23,7 +23,7 @@ PRIOR_DRAWS = 20_000
 
 @dataclass(frozen=True)
 class ScalarModel:
-    """`noise` is c, the variance of the likelihood."""
+    """The model of one pixel; `noise` is c, the variance of the likelihood."""
 
     bent: bool = False
     noise: float = 0.5
