@@ -359,5 +359,5 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def choices(latent: str, objective: str) -> list[str]:
-    """Returns the estimators that can train this latent with this objective, the default first."""
+    """The estimators that can train this latent with this objective, the default first."""
     return [n for n, e in ESTIMATORS.items() if e.trains and latent in e.latents and objective in e.objectives]

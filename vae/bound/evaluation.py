@@ -31,6 +31,7 @@ class SampledElbo:
 
     @property
     def elbo(self) -> Tensor:
+        """The ELBO of each image, (n,) nats."""
         return -(self.distortion + self.rate)
 
     @property

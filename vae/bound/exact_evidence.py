@@ -52,6 +52,7 @@ class ExactEvidence:
 
     @property
     def elbo(self) -> Tensor:
+        """The ELBO of each image, (n,) nats."""
         return -(self.distortion + self.rate)
 
     @property
@@ -120,8 +121,8 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
 
 
 def linear_gaussian_of(model: Model) -> LinearGaussian:
-    """Returns W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data
-    units: location + spread · (W z + b) is one matrix too. Raises ConfigError for any other model."""
+    """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data units:
+    location + spread · (W z + b) is one matrix too."""
     layer = _linear_layer(model)
     if layer is None or not isinstance(model.likelihood, Gaussian):
         raise ConfigError("model: expected a linear decoder and a gaussian likelihood")

@@ -35,10 +35,12 @@ class Toy:
 
     @property
     def codes(self) -> Tensor:
+        """All codes, (2^k, k) float64."""
         return all_codes(self.model.k, dtype=torch.float64)
 
     @property
     def log_px(self) -> float:
+        """log p(x), nats."""
         return float(self.log_joint.logsumexp(0))
 
 

@@ -70,7 +70,7 @@ class PixelDistribution:
 
 
 class Likelihood(nn.Module):
-    """The base of all likelihoods: it has no parameters, and C is a weight outside (the knobs'), not of the model."""
+    """Base: no parameters of its own, C is a weight outside (the knobs'), not a part of the model."""
 
     name: ClassVar[str]
     support: ClassVar[str]
@@ -82,8 +82,8 @@ class Likelihood(nn.Module):
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
 
     def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
-        """Returns the parameters with which a decoder starts so that it gives about this mean, which is also given
-        standardised; logits not so far out that they hardly learn."""
+        """What a decoder gives for about this mean, which is also given standardised, to begin with: logits, not so
+        far out that they hardly learn."""
         return torch.logit(mean.clamp(0.01, 0.99))
 
 

@@ -113,7 +113,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Keeps a fitted C below its bound; called after each optimiser step."""
+        """Keep a fitted C below its bound; called after each optimiser step."""
         if isinstance(self.likelihood, Gaussian) and self.likelihood.fit:
             self.likelihood.project(self.spread)
 

@@ -26,11 +26,13 @@ class Moments:
 
     @classmethod
     def of(cls, parameter: nn.Parameter, name: str, speed: float = 1.0) -> Moments:
+        """Returns the moments of a parameter that has not been updated yet."""
         step = torch.zeros((), device=parameter.device)
         zeros = [torch.zeros_like(parameter, memory_format=torch.preserve_format) for _ in range(2)]
         return cls(parameter, name, speed, step, *(z.detach() for z in zeros))
 
     def tensors(self) -> dict[str, Tensor]:
+        """Returns what a saved state holds, by its name there."""
         return {"step": self.step, "exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
 
 

@@ -80,6 +80,7 @@ class StackedModel:
         return None if stack is None else stack.detach()
 
     def prior(self) -> LatentDistribution:
+        """Returns p(z), of batch shape ()."""
         return self.template.prior()
 
     def _networks(self, half: str, x: Tensor) -> Tensor:
@@ -152,6 +153,7 @@ class Together:
 
     @property
     def refused(self) -> str:
+        """Why steps could not be captured or compiled; empty where they could."""
         return self.first.step_loss.refused or (self.replays.refused if self.replays is not None else "")
 
     def join(self, trainer: Trainer, rows: Tensor, lrs: list[float]) -> None:

@@ -48,6 +48,8 @@ def sent(values: Tensor, device: torch.device) -> Tensor:
 
 
 class CudaGraphs:
+    """Captures on the current CUDA device, all graphs in one memory pool."""
+
     def __init__(self) -> None:
         self.stream = torch.cuda.Stream()
         self.pool = torch.cuda.graph_pool_handle()  # shared: no graph reads what another left in it

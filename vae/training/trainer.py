@@ -156,7 +156,7 @@ class Trainer:
         return f"Steps run one operation at a time, which is slower: {reason}." if reason else ""
 
     def branches(self) -> tuple[object, ...]:
-        """Returns what Python decides within a step."""
+        """What Python decides within a step."""
         return self.part, isinstance(self.model.likelihood, Gaussian) and self.model.likelihood.fit
 
     def _steps_at_once(self, to_record: int) -> int:

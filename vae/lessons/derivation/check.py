@@ -29,6 +29,7 @@ class Check:
 
     @property
     def difference(self) -> float:
+        """The distance of the two numbers."""
         return abs(self.formula - self.estimate)
 
     @property
@@ -43,6 +44,7 @@ class Check:
 
     @property
     def agrees(self) -> bool:
+        """Whether the two lie within the reach of an estimate of a right formula."""
         return self._within(1.0)
 
     @property

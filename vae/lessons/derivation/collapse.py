@@ -38,6 +38,7 @@ class Spectrum:
 
     @property
     def covariance(self) -> Tensor:
+        """The covariance of the images, (D, D)."""
         return self.vectors @ torch.diag(self.values) @ self.vectors.mT
 
 
@@ -81,6 +82,7 @@ class Collapse:
 
     @property
     def agrees(self) -> bool:
+        """Whether as many dimensions are used as predicted, those near the threshold aside."""
         return self.predicted - self.near <= self.observed <= self.predicted
 
 

@@ -24,6 +24,7 @@ class Quote:
 
     @property
     def markdown(self) -> str:
+        """The quote as Markdown: a formula in dollars, words in quotation marks."""
         return f"$\\displaystyle {self.text}$" if self.formula else f"“{self.text}”"
 
 

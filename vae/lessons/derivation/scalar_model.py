@@ -144,6 +144,7 @@ class Identity:
 
     @property
     def check(self) -> Check:
+        """log p(x) beside ELBO + KL, nats."""
         return Check(self.log_px, self.elbo + self.gap, self.error, abs(self.elbo))
 
 
