@@ -103,7 +103,7 @@ def evaluate(
         "samples": samples,
         "proposal": proposal,
         "active_units": active_units(model, dataset),
-        **mutual_information(model, dataset).as_dict(),
+        **mutual_information(model, dataset).told(),
         "n": len(drawn.rate),
     }
 

@@ -48,8 +48,8 @@ class MutualInformation:
         """log n: so many images cannot show more, whatever I(x; z) is."""
         return math.log(self.images)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the numbers by the names that `evaluate` gives them, each named as what it is."""
+    def told(self) -> dict[str, Any]:
+        """Named as what it is, for whoever reads a table."""
         return {
             "mutual_information_at_least": self.at_least,
             "mutual_information_standard_error": self.standard_error,

@@ -92,7 +92,7 @@ def test_every_metric_is_registered_and_answers_with_a_number(coded: Callable) -
     assert set(METRICS.values()) == {active_units, mutual_information}
     model, dataset = coded("normal", separate())
     assert active_units(model, dataset) == 1
-    told = mutual_information(model, dataset).as_dict()
+    told = mutual_information(model, dataset).told()
     assert all(math.isfinite(value) for value in told.values())
     assert set(told) == {f"mutual_information_{name}" for name in ("at_least", "standard_error", "limit", "images")}
 
