@@ -164,7 +164,7 @@ class Ours(Loop):
         if self.together is not None:
             self.replays = self.together.replays
         if compiled:
-            self.trainers[0].look.compile("inductor" if DEVICE == "cuda" else "aot_eager")
+            self.trainers[0].step_loss.compile("inductor" if DEVICE == "cuda" else "aot_eager")
         self.warm_up(began)
 
     def take(self, steps: int) -> int:
@@ -186,7 +186,7 @@ class Ours(Loop):
 
     @property
     def not_compiled(self) -> str:
-        return self.trainers[0].look.refused
+        return self.trainers[0].step_loss.refused
 
 
 class WithRecords(Ours):

@@ -157,7 +157,7 @@ def look(bench: Bench) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     taken = gpu.seconds(trainer.evaluate, 1)
     peak = (torch.cuda.max_memory_allocated() - before) / 1e9 if gpu.DEVICE == "cuda" else 0.0
-    print(f"  {case.title}, {trainer.evaluated_images:,} images x {samples} samples: {taken:.2f} s, {peak:.2f} GB")
+    print(f"  {case.title}, {trainer.held_out.images:,} images x {samples} samples: {taken:.2f} s, {peak:.2f} GB")
     kept = bench.promise("GB that a look with many samples takes", peak, 8)
     return {"case": case.title, "samples": samples, "seconds": taken, "gigabytes": peak, "promises": [kept]}
 

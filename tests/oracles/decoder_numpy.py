@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 MAGIC = b"ELBD"
 PANEL = 8  # columns
-PRECISIONS: dict[str, np.dtype] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
+PRECISIONS: dict[str, np.dtype[np.floating]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
 Array = NDArray[np.float32]
 
@@ -23,7 +23,8 @@ Array = NDArray[np.float32]
 def read_header(packed: bytes) -> dict[str, Any]:
     """The JSON of a file of `export_decoder`."""
     (length,) = struct.unpack_from("<I", packed, 4)
-    return json.loads(packed[8 : 8 + length])
+    header: dict[str, Any] = json.loads(packed[8 : 8 + length])
+    return header
 
 
 def mean_pixels(packed: bytes, z: ArrayLike) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from ui import style
 from ui.charts.checks import digits_for, small
-from vae.lessons.derivation.errata import ERRATA, Erratum, Measured
+from vae.lessons.derivation.errata import ERRATA, Erratum
+from vae.lessons.derivation.errata_examples import Measured
 
 HEADINGS = {"misprint": "Misprint: right is", "missing condition": "Missing condition"}
 

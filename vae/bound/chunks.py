@@ -1,4 +1,4 @@
-"""How a model is looked through when it is measured: in full precision, in batches as large as pays where it is."""
+"""How a model is measured: in full precision, in batches as large as pays on its device."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ INDICES = 2**31 - 1  # numbers of an array that every CUDA kernel can count
 
 
 def full_precision(model: Model) -> Model:
-    """The same weights, but no matrix product in bfloat16, whatever the model trains in; the model is not touched."""
+    """Returns a model of the same weights, but with no matrix product in bfloat16; the given model is not touched."""
     same = copy.copy(model)
     same.in_bfloat16 = False
     return same
 
 
 def keep_freed_memory() -> None:
-    """Have malloc keep a batch's arrays for the next batch, which would else get them from the system page by page: up
+    """Has malloc keep a batch's arrays for the next batch, which would else get them from the system page by page: up
     to a third of the time. glibc keeps blocks as large as the largest that was freed (mallopt(3), M_MMAP_THRESHOLD)."""
     torch.empty(MALLOC_KEEPS, dtype=torch.uint8)
 
 
 @torch.no_grad()
 def rows_at_once(model: Model) -> int:
-    """How many codes to decode together: by the decoder's widest layer, pixels x planes included, on a CPU so that a
-    batch stays in the cache, on a GPU so that it fills a share of the memory that is free."""
+    """Returns how many codes to decode together: by the decoder's widest layer, pixels x planes included, on a CPU so
+    that a batch stays in the cache, on a GPU so that it fills a share of the memory that is free."""
     keep_freed_memory()
     weight = next(model.decoder.parameters())
     row = model.latent.decoder_input(torch.zeros(1, model.k, device=weight.device, dtype=weight.dtype))

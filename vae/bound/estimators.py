@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from vae.bound.objectives import ElboTerms, with_rate
+from vae.bound.objectives import ElboTerms, Objective, with_rate
 from vae.errors import ConfigError
 from vae.model.bit_codes import all_codes, check_bits
 from vae.model.latents import IndependentBernoulli
@@ -28,39 +28,41 @@ Losses = tuple[Tensor, ElboTerms]
 
 
 class Estimator(nn.Module):
-    """Base. The loss's value is an estimate of the loss (B,), its gradient the estimate of the loss's gradient."""
+    """The base of all estimators. The loss's value is an estimate of the loss (B,), its gradient the estimate of the
+    loss's gradient."""
 
     name: ClassVar[str]
     about: ClassVar[str]  # one line for whoever chooses
     latents: ClassVar[tuple[str, ...]] = ("bernoulli",)
     objectives: ClassVar[tuple[str, ...]] = ("elbo",)
     unbiased: ClassVar[bool] = True
-    trains: ClassVar[bool] = True  # False: known to be wrong, here to be looked at
+    trains: ClassVar[bool] = True  # False: known to be wrong, here to be watched
     draws: ClassVar[int | None] = None  # codes of one estimate; None: as many as `samples` says
-    rowwise: ClassVar[bool] = True  # an image's estimate knows no other image: batches of several models fit into one
+    rowwise: ClassVar[bool] = True  # an image's estimate knows no other image: batches of several models can be one
 
-    def __init__(self, objective: Any) -> None:
+    def __init__(self, objective: type[Objective]) -> None:
         """`objective`: the class in OBJECTIVES whose loss is estimated."""
         super().__init__()
         self.objective = objective
 
     @classmethod
     def check(cls, samples: int, k: int) -> None:
-        """Raise ConfigError where this estimator cannot use that many samples or latent dimensions."""
+        """Raises ConfigError where this estimator cannot use that many samples or latent dimensions."""
         if cls.draws is not None and samples not in (1, cls.draws):
             raise ConfigError(f"samples: {cls.name} draws {cls.draws} codes per image, got {samples}; leave it at 1")
 
     @classmethod
     def decoded(cls, samples: int, k: int) -> int:
-        """How many codes are decoded per image in a step."""
+        """Returns how many codes are decoded per image in a step."""
         return cls.draws or samples
 
     def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
-        """The loss and the terms of the ELBO of x (B, channels, height, width) at weight C, with `samples` draws."""
+        """Returns the loss (B,) and the terms of the ELBO of x (B, channels, height, width) at weight C, with `samples`
+        draws; nats."""
         return self.loss_at(model, model.encode(x), x, samples, weight, generator)
 
     def loss_at(self, model: Model, qz_x: Any, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
-        """The same from a given q(z|x)."""
+        """Returns the loss and the terms from a given q(z|x)."""
         raise NotImplementedError
 
 
@@ -83,23 +85,23 @@ class LikelihoodRatio(Estimator):
     about = "likelihood ratio without a baseline: unbiased and very noisy"
 
     def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
-        """K codes per image, (K, B, k)."""
+        """Draws K codes per image, (K, B, k)."""
         return qz_x.sample((self.draws or samples,), generator)
 
     def gradient(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor, log_q: Tensor) -> Tensor:
-        """The estimate of ∂ loss / ∂ logits, (B, k), from z (K, B, k), f (K, B) and log q(z|x) (K, B)."""
+        """Returns the estimate of ∂ loss / ∂ logits, (B, k), from z (K, B, k), f (K, B) and log q(z|x) (K, B)."""
         return (f.unsqueeze(-1) * (z - qz_x.mean)).mean(0)
 
     def weights(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
-        """Of each code in the mean E_q[log p(x|z)]: (K, B), summing to 1 over K."""
+        """Returns each code's weight in the mean E_q[log p(x|z)]: (K, B), summing to 1 over K."""
         return torch.full_like(z[..., 0], 1 / len(z))
 
     def decoder_weights(self, qz_x: IndependentBernoulli, z: Tensor, f: Tensor) -> Tensor:
-        """With which log p(x|z) of each code teaches the decoder: (K, B), summing to 1 over K."""
+        """Returns the weights with which log p(x|z) of each code teaches the decoder: (K, B), summing to 1 over K."""
         return self.weights(qz_x, z)
 
-    def look(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(x|z) and ‖x − E[x|z]‖² for z (K, B, k), both (K, B)."""
+    def reconstruction(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns log p(x|z), nats, and ‖x − E[x|z]‖², pixel², for z (K, B, k), both (K, B)."""
         return model.decode(z).log_prob_and_squared_error(x)
 
     def loss_at(
@@ -113,7 +115,7 @@ class LikelihoodRatio(Estimator):
     ) -> Losses:
         q = IndependentBernoulli(qz_x.logits.detach())
         z = self.draw(q, samples, generator)
-        log_px_z, squared_error = self.look(model, z, x)
+        log_px_z, squared_error = self.reconstruction(model, z, x)
         with torch.no_grad():
             log_q = q.log_prob(z)
             f = log_q - model.prior().log_prob(z) - weight * log_px_z
@@ -125,7 +127,7 @@ class LikelihoodRatio(Estimator):
         return self.value(terms, f, weight) + surrogate - surrogate.detach(), terms
 
     def value(self, terms: ElboTerms, f: Tensor, weight: Tensor) -> Tensor:
-        """The loss's own estimate, (B,)."""
+        """Returns the loss's own estimate, (B,) nats."""
         return weight * terms.distortion + terms.rate
 
 
@@ -137,7 +139,7 @@ class RunningMean(LikelihoodRatio):
     rowwise = False
     MEMORY = 0.9
 
-    def __init__(self, objective: Any) -> None:
+    def __init__(self, objective: type[Objective]) -> None:
         super().__init__(objective)
         self.register_buffer("baseline", torch.zeros(()))
         self.register_buffer("batches", torch.zeros(()))
@@ -235,7 +237,7 @@ class Exact(LikelihoodRatio):
 
     @classmethod
     def decoded(cls, samples: int, k: int) -> int:
-        return 2**k
+        return 1 << k
 
     def draw(self, qz_x: IndependentBernoulli, samples: int, generator: Noise) -> Tensor:
         check_bits(qz_x.logits.shape[-1])
@@ -248,8 +250,8 @@ class Exact(LikelihoodRatio):
     def weights(self, qz_x: IndependentBernoulli, z: Tensor) -> Tensor:
         return qz_x.log_prob(z).exp()
 
-    def look(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Every image has the same codes: they are decoded once, and memory grows with 2^k + B instead of 2^k B."""
+    def reconstruction(self, model: Model, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Decodes the codes once, since every image has the same: memory grows with 2^k + B instead of 2^k B."""
         px_z, exactly = model.decode(z[:, 0]), x.double()
         with torch.no_grad():
             squared_error = px_z.squared_error_table(exactly)

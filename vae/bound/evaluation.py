@@ -17,7 +17,7 @@ from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.model.vae import Model
 
-IMAGES = 100  # looked at together: what `evaluate` has done with when it is stopped
+IMAGES = 100  # evaluated together: what `evaluate` has done with when it is stopped
 DRAWS = 50  # of z for the ELBO of an image
 
 
@@ -31,6 +31,7 @@ class SampledElbo:
 
     @property
     def elbo(self) -> Tensor:
+        """The ELBO of each image, (n,) nats."""
         return -(self.distortion + self.rate)
 
     @property
@@ -41,13 +42,14 @@ class SampledElbo:
 
 @torch.no_grad()
 def sampled_elbo(model: Model, x: Tensor, draws: int = DRAWS, generator: Generator | None = None) -> SampledElbo:
-    """Of images x (n, channels, height, width) on the support, in batches that fit."""
-    model, parts = full_precision(model), []
+    """Returns the terms of the ELBO of images x (n, channels, height, width) on the support, from `draws` codes each,
+    in batches."""
+    model, blocks = full_precision(model), []
     for rows in x.split(max(1, rows_at_once(model) // draws)):
         qz_x = model.encode(rows)
         log_px_z = model.decode(qz_x.sample((draws,), generator)).log_prob(rows).double()  # (S, B)
-        parts.append((-log_px_z.mean(0), model.latent.rate(qz_x).double(), log_px_z.std(0) / draws**0.5))
-    return SampledElbo(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        blocks.append((-log_px_z.mean(0), model.latent.rate(qz_x).double(), log_px_z.std(0) / draws**0.5))
+    return SampledElbo(*(torch.cat(values) for values in zip(*blocks, strict=True)))
 
 
 @torch.no_grad()
@@ -61,17 +63,18 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     proposal: str = "mixture",
 ) -> dict[str, Any]:
-    """Means over held-out images, nats. `iw_standard_error` is the Monte-Carlo error of the mean `iw_bound` for these
-    images, None where it means nothing: `iw_flagged` of the `n` images have too few effective samples or too heavy
-    weights. `elbo_standard_error` is that of the ELBO, from DRAWS draws an image. `stop` is asked all the time: the
-    result is then that of the `n` images done with, in hundreds; KeyboardInterrupt where there is none yet."""
+    """Returns the means over held-out images, nats. Raises ConfigError for a limit below 1. `iw_standard_error` is the
+    Monte-Carlo error of the mean `iw_bound` for these images, None where it means nothing: `iw_flagged` of the `n`
+    images have too few effective samples or too heavy weights. `elbo_standard_error` is that of the ELBO, from DRAWS
+    draws an image. `stop` is asked all the time: the result is then that of the `n` images done with, in hundreds;
+    where there is none yet it raises KeyboardInterrupt."""
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more held-out images, got {limit}")
     device = next(model.parameters()).device
     generator = Generator(device).manual_seed(seed)
     images = dataset.test[:limit] if limit else dataset.test
     terms: list[SampledElbo] = []
-    parts: list[Evidence] = []
+    evidences: list[Evidence] = []
     for start in range(0, len(images), IMAGES):
         x = dataset.to_float(images[start : start + IMAGES].to(device), generator)
 
@@ -83,12 +86,12 @@ def evaluate(
 
         try:
             inner(0.0)
-            part = importance_evidence(model, x, samples, generator, inner, proposal)
+            evidence = importance_evidence(model, x, samples, generator, inner, proposal)
         except KeyboardInterrupt:
-            if not parts:
+            if not evidences:
                 raise
             break
-        parts.append(part)
+        evidences.append(evidence)
         terms.append(sampled_elbo(model, x, DRAWS, generator))
     drawn = SampledElbo(*(torch.cat([getattr(t, name) for t in terms]) for name in SampledElbo.__dataclass_fields__))
     return {
@@ -96,7 +99,7 @@ def evaluate(
         "elbo_standard_error": drawn.mean_error,
         "distortion": float(drawn.distortion.mean()),
         "rate": float(drawn.rate.mean()),
-        **_told(joined(parts)),
+        **_importance(joined(evidences)),
         "samples": samples,
         "proposal": proposal,
         "active_units": active_units(model, dataset),
@@ -105,7 +108,7 @@ def evaluate(
     }
 
 
-def _told(evidence: Evidence) -> dict[str, Any]:
+def _importance(evidence: Evidence) -> dict[str, Any]:
     known = evidence.pareto_k[~evidence.pareto_k.isnan()]
     return {
         "iw_bound": float(evidence.iw_bound.mean()),
@@ -126,10 +129,10 @@ def evaluate_exactly(
     sampled: dict[str, Any],
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own error and
-    the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, `ways_differ` by how much it is not.
-    `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the ELBO of
-    `sampled` stands too."""
+    """Returns the means over the first `n` held-out images of `sampled`, what `evaluate` found: log p(x) with its own
+    error and the ELBO without one; `gap` = log p(x) − ELBO is also `kl_to_posterior`, `ways_differ` by how much it is
+    not. `converged` tells whether `log_px` is to be believed rather than the importance bound; where it is not, the
+    ELBO of `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)
     evidence = exact_evidence(model, dataset.to_float(images), progress)  # held-out pixels are drawn once for all
     difference = evidence.grid_difference

@@ -30,7 +30,7 @@ class Evidence:
     """Importance-sampling estimate of log p(x) for each image (F14), from K samples. All (n,), float64.
 
     Var(log ŵ) ≈ Σ_j K_j s_j² / (Σw)² by the delta method, s_j² the variance of the K_j weights from the proposal's
-    part j. With one part and r = Σw²/(Σw)² that is (K r − 1)/(K − 1).
+    component j. With one component and r = Σw²/(Σw)² that is (K r − 1)/(K − 1).
     """
 
     iw_bound: Tensor  # nats; in expectation ≤ log p(x)
@@ -41,7 +41,7 @@ class Evidence:
 
     @property
     def flagged(self) -> Tensor:
-        """(n,) bool: here the bound is only a bound. It may lie far below log p(x), and its error tells nothing."""
+        """Where the bound is only a bound, (n,) bool: it may lie far below log p(x), and its error tells nothing."""
         return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY) | self.unseen
 
     @property
@@ -61,41 +61,42 @@ def importance_evidence(
     progress: Progress | None = None,
     proposal: str = "mixture",
 ) -> Evidence:
-    """Of images x (n, channels, height, width) on the support, in memory that does not grow with n, and with √samples.
+    """Estimates log p(x) of images x (n, channels, height, width) on the support, in memory that does not grow with n,
+    and with √samples. Raises ConfigError for a number of samples or a proposal that there is not.
 
-    `proposal` is a name in PROPOSALS. `progress` hears fractions; what it raises ends the work.
+    `proposal` is a name in PROPOSALS. `progress` is called with the fraction done; what it raises ends the work.
     """
     check_samples(samples)
     if proposal not in PROPOSALS:
         raise ConfigError(f"proposal: expected one of {', '.join(PROPOSALS)}, got {proposal!r}")
     model, rows = full_precision(model), rows_at_once(model)
-    blocks, parts = x.split(rows), []
+    blocks, found = x.split(rows), []
     for number, block in enumerate(blocks):
 
-        def hear(fraction: float, number: int = number) -> None:
+        def report(fraction: float, number: int = number) -> None:
             if progress:
                 progress((number + fraction) / len(blocks))
 
-        drawn_from = PROPOSALS[proposal](model, block, samples, generator, lambda: hear(0.0))
-        parts.append(_block(model, block, drawn_from, max(1, rows // max(1, len(block))), generator, hear))
-    return joined(parts)
+        drawn_from = PROPOSALS[proposal](model, block, samples, generator, lambda: report(0.0))
+        found.append(_block(model, block, drawn_from, max(1, rows // max(1, len(block))), generator, report))
+    return joined(found)
 
 
-def joined(parts: list[Evidence]) -> Evidence:
-    """Of all images, from several images' each."""
-    return Evidence(*(torch.cat([getattr(part, name) for part in parts]) for name in Evidence.__dataclass_fields__))
+def joined(several: list[Evidence]) -> Evidence:
+    """Returns the evidence of all images, from that of several groups."""
+    return Evidence(*(torch.cat([getattr(one, name) for one in several]) for name in Evidence.__dataclass_fields__))
 
 
 def _block(
     model: Model, x: Tensor, proposal: Proposal, chunk: int, generator: Generator | None, progress: Progress
 ) -> Evidence:
-    """Running over chunks of so many samples an image, one part of the proposal after the other."""
+    """Estimates over chunks of so many samples an image, one component of the proposal after the other."""
     K, pz, tail, done = sum(proposal.counts), model.prior(), _Tail(sum(proposal.counts)), 0
     sums = []
-    for part, count in zip(proposal.parts, proposal.counts, strict=True):
+    for component, count in zip(proposal.components, proposal.counts, strict=True):
         log_w, log_w2 = (torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device) for _ in range(2))
         for start in range(0, count, chunk):
-            z = draw(part, min(chunk, count - start), len(x), generator)  # (S, B, k)
+            z = draw(component, min(chunk, count - start), len(x), generator)  # (S, B, k)
             new = (model.decode(z).log_prob(x) + pz.log_prob(z) - proposal.log_prob(z)).double()
             log_w = torch.logaddexp(log_w, torch.logsumexp(new, 0))
             log_w2 = torch.logaddexp(log_w2, torch.logsumexp(2 * new, 0))
@@ -107,12 +108,12 @@ def _block(
 
 
 def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail, missing: Tensor | bool) -> Evidence:
-    """From K_j, log Σw and log Σw² of each part."""
-    log_w = torch.logsumexp(torch.stack([part for _, part, _ in sums]), 0)
-    log_w2 = torch.logsumexp(torch.stack([part for _, _, part in sums]), 0)
+    """Returns the estimate from K_j, log Σw and log Σw² of each component."""
+    log_w = torch.logsumexp(torch.stack([log_sum for _, log_sum, _ in sums]), 0)
+    log_w2 = torch.logsumexp(torch.stack([log_sum2 for _, _, log_sum2 in sums]), 0)
     variance = torch.full_like(log_w, 0.0 if K > 1 else math.nan)
-    for n, part, part2 in sums if K > 1 else []:
-        squares, square = torch.exp(part2 - 2 * log_w), torch.exp(2 * (part - log_w))  # Σw², (Σw)² of the part
+    for n, log_sum, log_sum2 in sums if K > 1 else []:
+        squares, square = torch.exp(log_sum2 - 2 * log_w), torch.exp(2 * (log_sum - log_w))  # Σw², (Σw)²
         variance = variance + (n * squares - square).clamp(min=0) / (n - 1)
     shape = pareto_shape(tail.largest())
     unseen = shape.isnan() & missing  # real codes are never drawn twice: equal weights are those of p(z|x) itself
@@ -127,7 +128,7 @@ class _Tail:
         self.waiting: list[Tensor] = []
 
     def add(self, log_w: Tensor) -> None:
-        """log_w (S, n). Sorted out when several times as many wait as are kept."""
+        """Adds log_w (S, n); all are sorted out when several times as many wait as are kept."""
         self.waiting.append(log_w)
         if sum(map(len, self.waiting)) > 4 * self.kept:
             self.waiting = [self.largest()]

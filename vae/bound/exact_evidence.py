@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.polynomial.hermite_e import hermegauss
@@ -21,6 +21,7 @@ from vae.bound.chunks import full_precision, rows_at_once
 from vae.errors import ConfigError
 from vae.model.bit_codes import MOST_BITS, all_codes
 from vae.model.kl import kl_normal_of_factors
+from vae.model.latents import RealDistribution
 from vae.model.linear_gaussian import LinearGaussian
 from vae.model.vae import Model
 
@@ -37,8 +38,9 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class ExactEvidence:
-    """Per image, (n,) float64, nats. `log_px − elbo` and `kl_to_posterior` are one number in two ways: on one side the
-    rate is a closed form (and on a grid E_q comes from nodes of q's own), on the other all of it is summed."""
+    """log p(x) and its terms of each image, (n,) float64, nats. `log_px − elbo` and `kl_to_posterior` are one number in
+    two ways: on one side the rate is a closed form (and on a grid E_q comes from nodes of q's own), on the other all of
+    it is summed."""
 
     log_px: Tensor
     distortion: Tensor  # −E_q log p(x|z), the expectation taken exactly
@@ -49,11 +51,12 @@ class ExactEvidence:
 
     @property
     def elbo(self) -> Tensor:
+        """The ELBO of each image, (n,) nats."""
         return -(self.distortion + self.rate)
 
     @property
     def error(self) -> float:
-        """Of the mean log p(x), nats: of a grid the mean of the last moves, else 0."""
+        """Error of the mean log p(x), nats: of a grid the mean of the last moves, else 0."""
         return 0.0 if self.grid_difference is None else float(self.grid_difference.mean())
 
     @property
@@ -78,15 +81,15 @@ class ExactEvidence:
         return self.possible and self.error <= CONVERGED
 
     def better_than(self, bound: float, standard_error: float | None) -> bool:
-        """Whether the mean log p(x) is to be believed rather than an importance bound on it. `standard_error` is None
-        where the bound is only a bound, which may lie as far too low as it lies below log p(x), never too high: how far
-        below tells of a poor proposal, and nothing of a grid that is not `possible`."""
+        """Returns whether the mean log p(x) is to be believed rather than an importance bound on it. `standard_error`
+        is None where the bound is only a bound, which may lie as far too low as it lies below log p(x), never too high:
+        how far below tells of a poor proposal, and nothing of a grid that is not `possible`."""
         doubt = float(self.log_px.mean()) - bound if standard_error is None else standard_error
         return self.converged or (self.possible and self.error <= doubt)
 
 
 def exact_method(model: Model) -> str | None:
-    """How log p(x) of this model is had exactly, or None: then an importance bound is what there is."""
+    """Returns how log p(x) of this model is computed exactly, or None: then an importance bound is what there is."""
     if model.latent.support == "binary":
         return "all codes" if model.k <= MOST_BITS else None
     if _linear_layer(model) is not None and model.likelihood.owns_C:
@@ -96,9 +99,11 @@ def exact_method(model: Model) -> str | None:
 
 @torch.no_grad()
 def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) -> ExactEvidence:
-    """Of images x (n, channels, height, width) on the support. Memory does not grow with codes or grid nodes.
+    """Returns log p(x) and the terms of the ELBO, nats, of images x (n, channels, height, width) on the support. Memory
+    does not grow with codes or grid nodes.
 
-    `progress` hears fractions; what it raises ends the work. Raises ConfigError where the model has no exact way.
+    `progress` is called with the fraction done; what it raises ends the work. Raises ConfigError where the model has no
+    exact way.
     """
     method, model = exact_method(model), full_precision(model)
     if method == "closed form":
@@ -133,9 +138,9 @@ def _linear_layer(model: Model) -> nn.Linear | None:
 
 
 def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
-    exact, qz_x, flat = linear_gaussian_of(model), model.encode(x), x.flatten(1).double()
-    loc = qz_x.mean.double()
-    L = (qz_x.L if hasattr(qz_x, "L") else torch.diag_embed(qz_x.scale)).double()  # type: ignore[attr-defined]
+    qz_x: Any = model.encode(x)  # a normal distribution, of scale or of L
+    exact, flat, loc = linear_gaussian_of(model), x.flatten(1).double(), qz_x.mean.double()
+    L = (qz_x.L if hasattr(qz_x, "L") else torch.diag_embed(qz_x.scale)).double()
     mean, posterior_cov = exact.posterior(flat)
     posterior_L = torch.linalg.cholesky(posterior_cov).expand_as(L)
     return ExactEvidence(
@@ -150,7 +155,8 @@ def _closed_form(model: Model, x: Tensor) -> ExactEvidence:
 
 @dataclass
 class _Sums:
-    """Over nodes z of cell size h^k, per image: log Σ p(x, z) h^k and the expectations under q, all (n,) float64."""
+    """Sums over nodes z of cell size h^k, per image: log Σ p(x, z) h^k and the expectations under q, all (n,)
+    float64."""
 
     log_px: Tensor
     log_likelihood: Tensor  # Σ q log p(x|z) h^k
@@ -191,9 +197,9 @@ def _evidence(
 
 
 def _quadrature(model: Model, x: Tensor, progress: Progress) -> ExactEvidence:
-    """Grids that halve their spacing until log p(x) stays, or the finest is reached."""
-    qz_x, k = model.encode(x), model.k
-    reach = max(REACH, float((qz_x.mean.abs() + REACH * qz_x.variance.sqrt()).max()))  # type: ignore[attr-defined]
+    """Sums over grids that halve their spacing until log p(x) stays, or the finest is reached."""
+    qz_x, k = cast(RealDistribution, model.encode(x)), model.k
+    reach = max(REACH, float((qz_x.mean.abs() + REACH * qz_x.variance.sqrt()).max()))
     per_axis, finest = GRID[k]
     before: Tensor | None = None
     while True:
@@ -209,7 +215,7 @@ def _quadrature(model: Model, x: Tensor, progress: Progress) -> ExactEvidence:
 
 def _distortion(model: Model, x: Tensor) -> Tensor:
     """−E_q log p(x|z) by Gauss–Hermite quadrature in ε, (n,) float64; z = m + L ε."""
-    k, parts = model.k, []
+    k, blocks = model.k, []
     points, weights = hermegauss(HERMITE[k])
     e = torch.as_tensor(points, dtype=x.dtype, device=x.device)
     w = torch.as_tensor(weights / math.sqrt(2 * math.pi), device=x.device)
@@ -219,5 +225,5 @@ def _distortion(model: Model, x: Tensor) -> Tensor:
         qz_x: Any = model.encode(rows)
         spread = noise @ qz_x.L.mT if hasattr(qz_x, "L") else noise * qz_x.scale.unsqueeze(1)  # (B, nodes, k)
         z = (qz_x.mean.unsqueeze(1) + spread).transpose(0, 1)
-        parts.append(-(mass.unsqueeze(1) * model.decode(z).log_prob(rows).double()).sum(0))
-    return torch.cat(parts)
+        blocks.append(-(mass.unsqueeze(1) * model.decode(z).log_prob(rows).double()).sum(0))
+    return torch.cat(blocks)

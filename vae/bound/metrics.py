@@ -21,7 +21,7 @@ PAIRS = 200_000  # of a z and an image, at once
 
 @torch.no_grad()
 def posterior_means(model: Model, dataset: Dataset) -> Tensor:
-    """E_q[z] of every held-out image, (n, k), on the CPU."""
+    """Returns E_q[z] of every held-out image, (n, k), on the CPU."""
     model = full_precision(model)
     device = next(model.parameters()).device
     chunks = dataset.test.split(rows_at_once(model))
@@ -29,9 +29,9 @@ def posterior_means(model: Model, dataset: Dataset) -> Tensor:
 
 
 def active_units(model: Model, dataset: Dataset, threshold: float = ACTIVE_THRESHOLD) -> int:
-    """Number of latent dimensions whose posterior mean varies over the held-out data: Var_x(E_q[z_i]) > threshold
-    (Burda et al. 2015, who use 0.01). "Active" is this rule alone. That a dimension "carries" something is another:
-    0.01 nats of rate or more, which a q of constant mean and narrow scale has too, without being active."""
+    """Returns the number of latent dimensions whose posterior mean varies over the held-out data: Var_x(E_q[z_i]) >
+    threshold (Burda et al. 2015, who use 0.01). "Active" is this rule alone. That a dimension "carries" something is
+    another: 0.01 nats of rate or more, which a q of constant mean and narrow scale has too, without being active."""
     return int((posterior_means(model, dataset).var(0, correction=0) > threshold).sum())
 
 
@@ -60,7 +60,7 @@ class MutualInformation:
 
 @torch.no_grad()
 def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> MutualInformation:
-    """E[log q(z|x) − log (1/n) Σ_j q(z|x_j)] over the first ROWS held-out images, one z an image.
+    """Returns E[log q(z|x) − log (1/n) Σ_j q(z|x_j)] over the first ROWS held-out images, nats, one z an image.
 
     The mean over the n images, x itself among them, stands in for the aggregate posterior, so this is a lower bound on
     I(x; z) and never above log n (Poole et al. 2019). The mean rate is an upper one. What lies between the two is no

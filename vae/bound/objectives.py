@@ -33,12 +33,13 @@ class ElboTerms:
 
     @property
     def elbo(self) -> Tensor:
-        """(B,) nats, higher is better."""
+        """The ELBO, (B,) nats, higher is better."""
         return -(self.distortion + self.rate)
 
 
 def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Noise = None) -> ElboTerms:
-    """Distortion from `samples` draws of z (F7), rate in closed form. x (B, channels, height, width) on the support.
+    """Returns the distortion from `samples` draws of z (F7) and the rate in closed form, of x (B, channels, height,
+    width) on the support. Raises ConfigError for what is no model, or no number of samples.
 
     The standard error of the distortion falls as 1/√samples; one sample is what training uses.
     """
@@ -51,7 +52,8 @@ def elbo_terms(model: Model, x: Tensor, samples: int = 1, generator: Noise = Non
 
 
 def iw_bound(model: Model, x: Tensor, samples: int, generator: Noise = None) -> Tensor:
-    """F14 with K = `samples`: (B,) nats. K = 1 is a one-sample ELBO whose rate is sampled too."""
+    """Returns F14 with K = `samples`: (B,) nats. K = 1 is a one-sample ELBO whose rate is sampled too. Raises
+    ConfigError as `elbo_terms` does."""
     check_model(model)
     check_samples(samples)
     log_w, *_ = log_weights(model, x, samples, generator)
@@ -64,10 +66,10 @@ class Objective(Protocol):
 
     @staticmethod
     def loss(model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> tuple[Tensor, ElboTerms]:
-        """The loss (B,) and, from the same samples, the terms of the ELBO."""
+        """Returns the loss (B,) and, from the same samples, the terms of the ELBO."""
 
 
-class Elbo:
+class Elbo(Objective):
     """loss = C · distortion + rate with S samples; at C = 1 it is −ELBO. For a Gaussian the weight stays 1."""
 
     name = "elbo"
@@ -79,7 +81,7 @@ class Elbo:
         return weight * terms.distortion + terms.rate, terms
 
 
-class ImportanceWeighted:
+class ImportanceWeighted(Objective):
     """loss = −(importance bound with K samples) (Burda et al. 2015). K = 1 is the ELBO with a sampled rate."""
 
     name = "iwae"
@@ -95,7 +97,7 @@ class ImportanceWeighted:
 def log_weights(
     model: Model, x: Tensor, samples: int, generator: Noise = None
 ) -> tuple[Tensor, Tensor, Tensor, LatentDistribution]:
-    """log w (K, B) with its ingredients log p(x|z) (K, B), ‖x − E[x|z]‖² (K, B) and q(z|x)."""
+    """Returns log w (K, B), nats, with its ingredients log p(x|z) (K, B), ‖x − E[x|z]‖² (K, B) and q(z|x)."""
     qz_x = model.encode(x)
     z = draw(model, qz_x, samples, generator)  # (K, B, k)
     log_px_z, squared_error = model.decode(z).log_prob_and_squared_error(x)
@@ -103,18 +105,19 @@ def log_weights(
 
 
 def draw(model: Model, qz_x: LatentDistribution, samples: int, generator: Noise = None) -> Tensor:
-    """z (samples, B, k) from q(z|x), with a path to q's parameters where the latent has one."""
+    """Draws z (samples, B, k) from q(z|x), with a path to q's parameters where the latent has one."""
     sample = qz_x.rsample if model.latent.reparameterised else qz_x.sample
     return sample((samples,), generator)
 
 
 def sample_mean(values: Tensor) -> Tensor:
-    """The mean over the samples' axis, (S, B) -> (B,). A single sample, as in training, is its own: no kernel runs."""
+    """Returns the mean over the samples' axis, (S, B) -> (B,). A single sample, as in training, is its own: no kernel
+    runs."""
     return values[0] if len(values) == 1 else values.mean(0)
 
 
 def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, squared_error: Tensor) -> ElboTerms:
-    """The terms with the closed-form rate of q(z|x) beside a distortion and a squared error, both (B,)."""
+    """Returns the terms with the closed-form rate of q(z|x) beside a distortion and a squared error, both (B,)."""
     rate_per_dim = model.latent.rate_per_dim(qz_x)
     if rate_per_dim is not None:
         return ElboTerms(distortion, rate_per_dim.sum(-1), rate_per_dim, squared_error, rate_per_dim)
@@ -124,10 +127,8 @@ def with_rate(model: Model, qz_x: LatentDistribution, distortion: Tensor, square
 
 
 def check_samples(samples: int) -> None:
-    """Raise ConfigError unless `samples` is a whole number as `Config.samples` may be."""
+    """Raises ConfigError unless `samples` is a whole number as `Config.samples` may be."""
     check_count("samples", plain("samples", samples))
 
 
-OBJECTIVES: dict[str, type[Elbo] | type[ImportanceWeighted]] = {
-    objective.name: objective for objective in (Elbo, ImportanceWeighted)
-}
+OBJECTIVES: dict[str, type[Objective]] = {objective.name: objective for objective in (Elbo, ImportanceWeighted)}

@@ -20,13 +20,14 @@ EQUAL = 1e-4  # relative difference of two weights below which they are one but 
 
 
 def tail_length(samples: int) -> int:
-    """How many of the largest weights the shape is fitted to; 0 where there are too few."""
+    """Returns the number of largest weights from which the shape is estimated; 0 where there are too few."""
     M = int(min(0.2 * samples, 3 * math.sqrt(samples)))
     return M if M >= FEWEST else 0
 
 
 def pareto_shape(log_w: Tensor) -> Tensor:
-    """(n,) float64, from the tail's weights and the next one below, log_w (M + 1, n) in any order.
+    """Returns the shape k, (n,) float64, estimated from the tail's weights and the next one below, log_w (M + 1, n) in
+    any order.
 
     NaN where there is no such law: M < FEWEST, or most of these weights are equal. Those of a proposal that is p(z|x)
     itself do no harm; those of a few codes of bits, drawn again and again, tell nothing (`Evidence.unseen`).
@@ -36,10 +37,10 @@ def pareto_shape(log_w: Tensor) -> Tensor:
     ordered = log_w.double().sort(0).values
     discrete = (ordered.diff(dim=0) < EQUAL).double().mean(0) > 0.5
     w = (ordered - ordered[-1]).exp()
-    return torch.where(discrete, math.nan, _fit((w[1:] - w[0]).clamp(min=SMALLEST)))
+    return torch.where(discrete, math.nan, _estimate((w[1:] - w[0]).clamp(min=SMALLEST)))
 
 
-def _fit(y: Tensor) -> Tensor:
+def _estimate(y: Tensor) -> Tensor:
     """Zhang & Stephens's estimate of k for excesses y (M, n) in ascending order: the likelihood of −θ = k/σ, profiled
     in k(θ) = mean log(1 − θ y), averaged over a grid of θ."""
     M = len(y)

@@ -31,7 +31,7 @@ def check_counts(options: argparse.Namespace) -> None:
 
 
 def print_evaluation(model: Model, dataset: Dataset, options: argparse.Namespace) -> None:
-    """Evaluates on held-out images and prints what came of it; Ctrl-C ends it with what has been looked at so far."""
+    """Evaluates on held-out images and prints what came of it; Ctrl-C ends it with the images that are done."""
     model.to("cpu" if options.exact else usable_device("auto"))
     if options.exact and exact_method(model) is None:
         exact_evidence(model, dataset.to_float(dataset.test[:1]))  # says why not, before the sampling
@@ -42,7 +42,7 @@ def print_evaluation(model: Model, dataset: Dataset, options: argparse.Namespace
     )  # fmt: skip
     signal.signal(signal.SIGINT, before)
     if options.exact and not stop.is_set():
-        with contextlib.suppress(KeyboardInterrupt):  # the bound is told all the same
+        with contextlib.suppress(KeyboardInterrupt):  # the bound is printed all the same
             result |= evaluate_exactly(model, dataset, result, _progress)
     print(json.dumps(result) if options.json else "\r" + "\n".join(lines(result)))
 
@@ -53,7 +53,8 @@ def _progress(fraction: float) -> None:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """For people. What stands there as a difference or a sum is one to the last digit that is printed."""
+    """Returns the lines that people read. What stands there as a difference or a sum is one to the last digit that is
+    printed."""
     elbo, rate = round(result["elbo"], DIGITS), round(result["rate"], DIGITS)
     parts = f"−(distortion {-elbo - rate:.{DIGITS}f} + rate {rate:.{DIGITS}f})"
     draws = "exact" if result["elbo_standard_error"] == 0 else f"{DRAWS} draws of z an image"
@@ -77,24 +78,24 @@ def lines(result: dict[str, Any]) -> list[str]:
 
 
 def _line(name: str, value: float, error: float | None, words: str) -> str:
-    told = f" ± {error:.{DIGITS}f}" if error else ""
-    return f"{name:<15}{value:10.{DIGITS}f}{told}  {words}"
+    plus_minus = f" ± {error:.{DIGITS}f}" if error else ""
+    return f"{name:<15}{value:10.{DIGITS}f}{plus_minus}  {words}"
 
 
 def _bound(result: dict[str, Any]) -> list[str]:
     words = f"in expectation, K = {result['samples']:,} importance samples of the proposal {result['proposal']}"
-    said = [_line("log p(x) ≥", result["iw_bound"], result["iw_standard_error"], words)]
+    rows = [_line("log p(x) ≥", result["iw_bound"], result["iw_standard_error"], words)]
     if result["iw_flagged"]:
         many = f"{result['iw_flagged']:,} of {result['n']:,} images"
-        said += [
+        rows += [
             f"{'':15}{many}: there the bound is only a bound, and no ± holds",
             f"{'':15}(fewer than {TOO_FEW} effective samples, or weights whose Pareto shape is above {TOO_HEAVY})",
         ]
     if result["iw_unseen"]:
-        said.append(
+        rows.append(
             f"{'':15}{result['iw_unseen']:,} of them: a few codes were drawn again and again, another perhaps never"
         )
-    return said
+    return rows
 
 
 def _exact(result: dict[str, Any]) -> list[str]:
@@ -102,11 +103,11 @@ def _exact(result: dict[str, Any]) -> list[str]:
     place = f"image {result['worst_image']} (row {result['worst_row']:,} of {result['rows_of']})" if difference else ""
     worst = f"; the last grid moved {place} most, by {difference:.1e}" if difference else ""
     error = result["log_px_error"] if result["converged"] else None
-    said = [_line(f"log p(x) {sign}", result["log_px"], error, f"by {result['log_px_method']}{worst}")]
+    rows = [_line(f"log p(x) {sign}", result["log_px"], error, f"by {result['log_px_method']}{worst}")]
     if not result["converged"]:
         ways = f"the gap in two ways differs by {result['ways_differ']:.{DIGITS}f} nats"
-        said.append(f"{'':15}too coarse a grid for a p(x|z) this sharp ({ways}): go by the importance bound")
-    return said
+        rows.append(f"{'':15}too coarse a grid for a p(x|z) this sharp ({ways}): go by the importance bound")
+    return rows
 
 
 def _information(result: dict[str, Any]) -> str:

@@ -48,7 +48,8 @@ Layer = dict[str, Any]  # a layer's header; "weights" and "bias" are arrays unti
 def export_decoder(
     model: Model, weights_sha256: str, precision: Precision = "float16", limits: tuple[float, float] = (0.0, 1.0)
 ) -> bytes:
-    """The packed decoder of `model`, whose weights have this SHA-256; `limits`: the values shown as black and white.
+    """Returns the packed decoder of `model`, whose weights have this SHA-256; `limits`: the values shown as black and
+    white.
 
     Raises DecoderUnsupported where a layer or the likelihood has no form in the page, and DecoderInexact where the
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.
@@ -129,7 +130,7 @@ def _walk(decoder: nn.Sequential, model: Model) -> list[Layer]:
 
 
 def _add(layers: list[Layer], module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Append what `module` computes on a picture of this shape; the shape that it gives."""
+    """Appends what `module` computes on an image of this shape; returns the shape that it gives."""
     if type(module) in ACTIVATIONS:
         layers.append({"kind": ACTIVATIONS[type(module)]})
         return shape
@@ -157,7 +158,7 @@ def _dense(module: nn.Linear) -> Layer:
 
 
 def _channels_last(layers: list[Layer], module: nn.Unflatten, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Let the dense layer before it give (height, width, channels), so that nothing need be moved."""
+    """Lets the dense layer before it give (height, width, channels), so that nothing need be moved."""
     sizes = tuple(int(size) for size in module.unflattened_size)
     dense = next((layer for layer in reversed(layers) if layer["kind"] not in ACTIVATIONS.values()), None)
     if module.dim != 1 or len(sizes) != 3 or len(shape) != 1 or dense is None:
@@ -205,16 +206,16 @@ def _head(likelihood: Likelihood) -> dict[str, Any]:
 def _scale(model: Model, limits: tuple[float, float]) -> dict[str, float]:
     """What leads from the outputs to pixels on the screen, where it is not the identity."""
     affine = (float(model.location), float(model.spread))
-    told: dict[str, float] = {}
+    scale: dict[str, float] = {}
     if model.likelihood.gives_pixels and affine != (0.0, 1.0):
-        told |= dict(zip(("location", "spread"), affine, strict=True))
+        scale |= dict(zip(("location", "spread"), affine, strict=True))
     if limits != (0.0, 1.0):
-        told |= dict(zip(("low", "high"), limits, strict=True))
-    return told
+        scale |= dict(zip(("low", "high"), limits, strict=True))
+    return scale
 
 
 def _lay_out(layers: list[Layer]) -> Array:
-    """All weights in the kernel's order; each array in the headers becomes its offset."""
+    """Lays all weights in the kernel's order; each array in the headers becomes its offset."""
     blocks: list[Array] = []
     end = 0
     for layer in layers:
@@ -228,7 +229,7 @@ def _lay_out(layers: list[Layer]) -> Array:
 
 
 def _panels(array: Array) -> Array:
-    """(K, M) -> (M/8, K, 8) in one row, M padded by zeros; a bias (M,) is padded only."""
+    """Lays (K, M) as (M/8, K, 8) in one row, M padded by zeros; a bias (M,) is padded only."""
     matrix = np.atleast_2d(array)
     wide = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % PANEL)))
     return wide.reshape(len(wide), -1, PANEL).swapaxes(0, 1).ravel()

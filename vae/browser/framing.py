@@ -13,13 +13,13 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from vae.checked_json import Check, Misfit, parse
+from vae.checked_json import Check, Misfit, T, parse
 
 MOST_HEADER = 1 << 16  # bytes
 
 
 def frame(header: Mapping[str, Any], *body: bytes, magic: bytes = b"", compact: bool = False) -> bytes:
-    """The header and the parts of the body as one. `compact` leaves out the spaces behind commas and colons.
+    """Returns the header and the parts of the body as one. `compact` leaves out the spaces behind commas and colons.
 
     Raises ValueError where the header holds a number that JSON does not have.
     """
@@ -29,8 +29,8 @@ def frame(header: Mapping[str, Any], *body: bytes, magic: bytes = b"", compact: 
     return b"".join([magic, struct.pack("<I", len(text)), text, *body])
 
 
-def unframe(data: bytes, check: Check, magic: bytes = b"", most: int = MOST_HEADER) -> tuple[Any, int]:
-    """What `check` makes of the header, of at most `most` bytes, and where the body begins. Raises Misfit."""
+def unframe(data: bytes, check: Check[T], magic: bytes = b"", most: int = MOST_HEADER) -> tuple[T, int]:
+    """Returns what `check` makes of the header, of at most `most` bytes, and where the body begins. Raises Misfit."""
     start = len(magic) + 4
     if len(data) < start or not data.startswith(magic):
         raise Misfit(f"expected a frame{f' that begins with {magic!r}' if magic else ''}, got {data[:start]!r}")

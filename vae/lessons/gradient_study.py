@@ -1,9 +1,11 @@
 """How noisy and how biased a gradient estimator is, measured against the gradient by enumeration.
 
-The gradient looked at is ∂ loss / ∂ logits of q(z|x), (B, k) in nats: what an estimator hands to the encoder.
+The gradient studied is ∂ loss / ∂ logits of q(z|x), (B, k) in nats: what an estimator hands to the encoder.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -32,7 +34,7 @@ def enumerated_variance(model: Model, x: Tensor, samples: int, weight: float = 1
     of the others (RLOO), which is the sample covariance of a = ∂ log q and f, of variance
     [E a²f² − (S − 2)/(S − 1) (E af)² + E a² E f²/(S − 1)]/S, f centred.
     """
-    q: IndependentBernoulli = model.encode(x)  # type: ignore[assignment]
+    q = bits_of(model, x)
     codes = all_codes(model.k, x.device, x.dtype)
     log_q = q.log_prob(codes.unsqueeze(1)).double()  # (2^k, B)
     log_px_z = model.decode(codes).log_prob_table(x).double()
@@ -47,6 +49,11 @@ def enumerated_variance(model: Model, x: Tensor, samples: int, weight: float = 1
     return ((squares - (S - 2) / (S - 1) * product.square() + pairs / (S - 1)) / S).clamp(min=0)
 
 
+def bits_of(model: Model, x: Tensor) -> IndependentBernoulli:
+    """Returns q(z|x) of a model whose latent is bits, for images x (B, channels, height, width)."""
+    return cast(IndependentBernoulli, model.encode(x))
+
+
 def warm(estimator: Estimator, model: Model, x: Tensor, weight: float = 1.0) -> Estimator:
     """Let what an estimator remembers (a running mean) settle on these images."""
     estimator.train()
@@ -55,7 +62,7 @@ def warm(estimator: Estimator, model: Model, x: Tensor, weight: float = 1.0) -> 
 
 
 def make(name: str) -> Estimator:
-    """An estimator for looking at: for its own objective, with nothing remembered from training."""
+    """Returns an estimator to be studied: for its own objective, with nothing remembered from training."""
     kind = ESTIMATORS[name]
     return kind(OBJECTIVES[kind.objectives[0]]).eval()
 
@@ -71,18 +78,18 @@ def estimates(
 ) -> Tensor:
     """`draws` independent estimates of the gradient, (draws, B, k). The model's own gradients are left alone."""
     with torch.no_grad():
-        logits = model.encode(x).logits  # type: ignore[attr-defined]
+        logits = bits_of(model, x).logits
     per_draw = len(x) * estimator.decoded(samples, model.k)
     C = torch.tensor(weight, dtype=x.dtype, device=x.device)
-    parts = []
+    blocks = []
     for at_once in _portions(draws, 1 if isinstance(estimator, Exact) else max(1, ROWS_AT_ONCE // per_draw)):
         leaf = logits.repeat(at_once, 1).requires_grad_()
         with torch.enable_grad():
             many = x.repeat(at_once, 1, 1, 1)
             loss, _ = estimator.loss_at(model, IndependentBernoulli(leaf), many, samples, C, generator)
             (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-        parts.append(gradient.reshape(at_once, *logits.shape))
-    return torch.cat(parts)
+        blocks.append(gradient.reshape(at_once, *logits.shape))
+    return torch.cat(blocks)
 
 
 def _portions(total: int, most: int) -> list[int]:

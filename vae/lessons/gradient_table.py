@@ -9,8 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.bound.estimators import ESTIMATORS, RunningMean
-from vae.lessons.gradient_study import enumerated_gradient, enumerated_variance, estimates, make, warm
-from vae.model.latents import IndependentBernoulli
+from vae.lessons.gradient_study import bits_of, enumerated_gradient, enumerated_variance, estimates, make, warm
 from vae.model.vae import Model
 
 STUDIED = tuple(name for name, kind in ESTIMATORS.items() if "bernoulli" in kind.latents and "elbo" in kind.objectives)
@@ -27,12 +26,12 @@ class Row:
     codes: int  # decoded per image and estimate
     variance: float
     bias: float  # ‖E g − exact‖ / ‖exact‖; unless it is known, what noise would leave is taken out
-    noise: float  # what noise alone leaves of it: a smaller bias cannot be told from none
+    noise: float  # what noise alone leaves of it: a smaller bias cannot be distinguished from none
     known: bool = False  # the bias, without sampling
 
 
 def rows(model: Model, x: Tensor, names: Sequence[str], draws: int, seed: int, weight: float = 1.0) -> Iterator[Row]:
-    """A row per estimator, from `draws` estimates, each beginning with the seed.
+    """Yields a row per estimator, from `draws` estimates, each beginning with the seed.
 
     Known without sampling are the bias of every unbiased estimator, and that of the printed rule, which leaves out
     E_q[∂ log q · log q], with logits l the gradient l σ′(l) of the rate; and the variances of BY_ALL_CODES. Draws may
@@ -64,13 +63,13 @@ def rows(model: Model, x: Tensor, names: Sequence[str], draws: int, seed: int, w
 
 @torch.no_grad()
 def _left_out(model: Model, x: Tensor) -> Tensor:
-    """l σ(l) (1 − σ(l)), (B, k)."""
-    q: IndependentBernoulli = model.encode(x)  # type: ignore[assignment]
+    """What the printed rule leaves out of the gradient, l σ(l) (1 − σ(l)), (B, k)."""
+    q = bits_of(model, x)
     return q.logits * q.mean * (1 - q.mean)
 
 
 def _draws(model: Model, x: Tensor, name: str, draws: int, seed: int, weight: float) -> Tensor:
-    """(draws, B, k), float64."""
+    """Draws the estimates, (draws, B, k) float64."""
     estimator = make(name)
     if isinstance(estimator, RunningMean):
         warm(estimator, model, x, weight)

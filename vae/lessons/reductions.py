@@ -82,7 +82,7 @@ class WrittenLoss:
 
     @property
     def width(self) -> float:
-        """Of the range of the pixels."""
+        """Width of the range of the pixels."""
         return 1 / self.data_sd if self.range == "standardised" else RANGES[self.range]
 
     def __post_init__(self) -> None:
@@ -121,7 +121,7 @@ class Meaning:
 
     @property
     def unit_C(self) -> float | None:
-        """C for the same pixels from 0 to 1; a weight of the distortion stays."""
+        """C of the same pixels scaled to 0 ... 1; a weight of the distortion stays."""
         return self.C if self.C is None or self.c is None else self.C * self.width**2
 
     @property
@@ -140,11 +140,12 @@ class Meaning:
 
     @property
     def is_elbo(self) -> bool:
-        """Up to a constant."""
+        """Whether the loss is −ELBO up to a constant."""
         return self.constant is not None
 
 
 def meaning(loss: WrittenLoss) -> Meaning:
+    """Returns what the loss minimises: ρ, s, and C, c and beta with their constant."""
     halved = 0.5 if loss.error == "squared" and loss.half else 1.0
     error_factor = loss.weight * halved / _divisor(loss.pixels, loss.D) / _divisor(loss.batch, loss.batch_size)
     doubled = 1.0 if loss.kl_half else 2.0
@@ -199,7 +200,8 @@ class Fault:
 
 
 def faults(loss: WrittenLoss) -> list[Fault]:
-    """In order of weight: no likelihood at all; no ELBO; what moves beta; noise too wide; what is missing."""
+    """Returns what the code does without saying so, in order of weight: no likelihood at all; no ELBO; what moves beta;
+    noise too wide; what is missing."""
     found, m = [], meaning(loss)
     if loss.error in ("cross-entropy", "grey-cross-entropy") and loss.range != "unit":
         found.append(Fault("no-range"))
@@ -222,7 +224,8 @@ def faults(loss: WrittenLoss) -> list[Fault]:
 
 
 def compensated(loss: WrittenLoss) -> bool:
-    """The weights undo what means and factors do: the loss is, but for a factor, that of sums with weights of 1."""
+    """Returns whether the weights undo what means and factors do: the loss is, but for a factor, that of sums with
+    weights of 1."""
     sums = dataclasses.replace(
         loss, pixels="sum", batch="mean", latents="sum", kl_batch="mean", kl_half=True, weight=1.0, kl_weight=1.0
     )
@@ -246,7 +249,8 @@ def _moved(loss: WrittenLoss) -> list[Fault]:
 
 
 def written_for(loss: WrittenLoss, ratio: float) -> tuple[WrittenLoss, WrittenLoss]:
-    """The same reductions made to mean `ratio`: by the weight of the error, or by that of the KL."""
+    """Returns the loss with the same reductions made to mean `ratio`: by the weight of the error, or by that of the KL.
+    Raises ConfigError for a ratio that is not positive."""
     if not (math.isfinite(ratio) and ratio > 0):
         raise ConfigError(f"C: expected a positive number, got {ratio!r}")
     factor = ratio / meaning(loss).ratio
@@ -255,5 +259,5 @@ def written_for(loss: WrittenLoss, ratio: float) -> tuple[WrittenLoss, WrittenLo
 
 
 def ratio_for(loss: WrittenLoss, C: float) -> float:
-    """ρ at which a loss of this kind has that C (for an absolute error: that 1/scale)."""
+    """Returns ρ at which a loss of this kind has that C (for an absolute error: that 1/scale)."""
     return 2 * loss.variance * C if loss.error == "gaussian-nll" and loss.variance is not None else C

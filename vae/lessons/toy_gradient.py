@@ -34,15 +34,17 @@ class Toy:
 
     @property
     def codes(self) -> Tensor:
+        """All codes, (2^k, k) float64."""
         return all_codes(self.model.k, dtype=torch.float64)
 
     @property
     def log_px(self) -> float:
+        """log p(x), nats."""
         return float(self.log_joint.logsumexp(0))
 
 
 def make_toy(bits: int, pixels: int, noise: float, seed: int) -> Toy:
-    """A random A of standard normal entries, and an x drawn from the model."""
+    """Returns a model of a random A with standard normal entries, and an x drawn from it."""
     config = Config(likelihood="gaussian", C=1 / (2 * noise), latent="bernoulli", latent_dim=bits, network="linear")
     model = build_model(config, (1, 1, pixels)).double()
     generator = Generator().manual_seed(seed)
@@ -61,21 +63,22 @@ def make_toy(bits: int, pixels: int, noise: float, seed: int) -> Toy:
 
 
 def elbo_and_entropy(toy: Toy, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Exactly, for each q of logits (n, k): (n,) and (n,), nats. Differentiable."""
+    """Returns the exact ELBO and entropy of each q of logits (n, k): (n,) and (n,), nats. Differentiable."""
     log_q = IndependentBernoulli(logits.unsqueeze(-2)).log_prob(toy.codes)  # (n, 2^k)
     entropy = (F.softplus(logits) - logits * logits.sigmoid()).sum(-1)
     return (log_q.exp() * toy.log_joint).sum(-1) + entropy, entropy
 
 
 def printed_gradient(toy: Toy, logits: Tensor) -> Tensor:
-    """−E_q[∂ log q (log p(z) + log p(x|z))], log q left out: (n, k)."""
+    """Returns −E_q[∂ log q (log p(z) + log p(x|z))], log q left out: (n, k)."""
     q = IndependentBernoulli(logits.unsqueeze(-2))
     weights = q.log_prob(toy.codes).exp() * -toy.log_joint  # (n, 2^k)
     return (weights.unsqueeze(-1) * (toy.codes - q.mean)).sum(-2)
 
 
 def best_elbo(toy: Toy, seed: int = 0) -> float:
-    """The largest ELBO of any q that factorises: the best end of the exact gradient from STARTS random logits, nats."""
+    """Returns the largest ELBO, nats, of any q that factorises: the best end of the exact gradient from STARTS random
+    logits."""
     logits = torch.randn(STARTS, toy.model.k, generator=Generator().manual_seed(seed), dtype=torch.float64)
     logits.requires_grad_()
     adam = torch.optim.Adam([logits], lr=SEARCH_RATE)
@@ -98,7 +101,7 @@ class Lap:
 def race(
     toy: Toy, names: Sequence[str], steps: int, rate: float, copies: int, seed: int, every: int
 ) -> Iterator[dict[str, Lap]]:
-    """Adam on the logits of `copies` independent q with each estimator's gradient, all from the same logits.
+    """Runs Adam on the logits of `copies` independent q with each estimator's gradient, all from the same logits.
 
     Yields the laps of all at step 0, every, 2 every, ..., steps.
     """

@@ -11,7 +11,7 @@ MOST_BITS = 14  # 16,384 codes
 
 
 def all_codes(k: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:
-    """Every code of k bits, (2^k, k) of 0 and 1: row n is n in binary, its first bit the most significant.
+    """Returns every code of k bits, (2^k, k) of 0 and 1: row n is n in binary, its first bit the most significant.
 
     Raises ConfigError above MOST_BITS bits.
     """
@@ -22,7 +22,7 @@ def all_codes(k: int, device: torch.device | str = "cpu", dtype: torch.dtype = t
 
 
 def check_bits(k: int) -> None:
-    """Raise ConfigError where the codes of k bits are too many to go through."""
+    """Raises ConfigError where the codes of k bits are too many to go through."""
     if k > MOST_BITS:
         raise ConfigError(
             f"latent_dim: all codes of k bits can be gone through for k = {MOST_BITS} at most, got {k} "

@@ -18,11 +18,11 @@ from vae.model.tensors import check_tensor
 
 
 def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
-    """F1: KL(N(loc1, cov1) ‖ N(loc2, cov2)), nats, of shape loc1.shape[:-1].
+    """Returns F1: KL(N(loc1, cov1) ‖ N(loc2, cov2)), nats, of shape loc1.shape[:-1].
 
-    loc1, loc2: (..., k), the same shape. cov1, cov2: (..., k) are variances, (..., k, k) are covariance matrices;
-    the two may differ in kind. Nothing else broadcasts. Raises ConfigError on other shapes or when a covariance is
-    not positive definite.
+    loc1, loc2: (..., k), the same shape. cov1, cov2: (..., k) are variances, (..., k, k) are covariance matrices; the
+    two may differ in kind. Nothing else broadcasts. Raises ConfigError on other shapes or when a covariance is not
+    positive definite.
     """
     for name, value in (("loc1", loc1), ("cov1", cov1), ("loc2", loc2), ("cov2", cov2)):
         check_tensor(name, value, f"{name}.double() makes them")
@@ -43,15 +43,16 @@ def kl_normal(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor) -> Tensor:
 
 
 def kl_normal_of_factors(loc1: Tensor, L1: Tensor, loc2: Tensor, L2: Tensor) -> Tensor:
-    """F1 with S = L Lᵀ, L (..., k, k) lower triangular with a positive diagonal: no digit of L is lost in a product."""
-    trace = torch.linalg.solve_triangular(L2, L1, upper=False).pow(2).sum((-2, -1))  # tr(S2⁻¹ S1) = ‖L2⁻¹ L1‖²
-    shift = torch.linalg.solve_triangular(L2, (loc1 - loc2).unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
+    """Returns F1, nats, (...), of S = L Lᵀ, L (..., k, k) lower triangular with a positive diagonal: no digit of L is
+    lost in a product."""
+    trace: Tensor = torch.linalg.solve_triangular(L2, L1, upper=False).pow(2).sum((-2, -1))  # tr(S2⁻¹ S1) = ‖L2⁻¹ L1‖²
+    shift: Tensor = torch.linalg.solve_triangular(L2, (loc1 - loc2).unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
     log_det = 2 * (_log_diagonal(L2) - _log_diagonal(L1))
     return 0.5 * (log_det - loc1.shape[-1] + trace + shift)
 
 
 def kl_standard_normal(loc: Tensor, log_variance: Tensor) -> Tensor:
-    """F3 per dimension: ½ (m² + v − 1 − log v), nats, of loc's shape.
+    """Returns F3 per dimension: ½ (m² + v − 1 − log v), nats, of loc's shape.
 
     `expm1` keeps the digits that v − 1 would lose in float32 when v is close to 1.
     """
@@ -59,10 +60,10 @@ def kl_standard_normal(loc: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def kl_bernoulli_half(logits: Tensor) -> Tensor:
-    """F12 per bit: KL(Ber(σ(l)) ‖ Ber(½)) = log 2 − H(σ(l)), nats, of logits' shape; from 0 to log 2.
+    """Returns F12 per bit: KL(Ber(σ(l)) ‖ Ber(½)) = log 2 − H(σ(l)), nats, of logits' shape; from 0 to log 2.
 
-    It is even in l and goes as l²/8 around 0, where σ(l) l − softplus(l) + log 2 would cancel to float32's rounding:
-    a series stands in there. Written in |l|, so that nothing overflows.
+    It is even in l and goes as l²/8 around 0, where σ(l) l − softplus(l) + log 2 would cancel to float32's rounding: a
+    series stands in there. Written in |l|, so that nothing overflows.
     """
     size = logits.abs()
     near = size < 0.1
@@ -74,8 +75,8 @@ def kl_bernoulli_half(logits: Tensor) -> Tensor:
 
 
 def kl_univariate_parts(loc1: Tensor, scale1: Tensor, loc2: Tensor, scale2: Tensor) -> tuple[Tensor, Tensor]:
-    """F4 in its two parts, nats: (negative entropy of the first, cross-entropy to the second); their sum is
-    log(s2/s1) + (s1² + (m1−m2)²)/(2 s2²) − ½. All arguments of one shape; scales are standard deviations."""
+    """Returns the two terms of F4, nats: (negative entropy of the first, cross-entropy to the second); their sum is
+    log(s2/s1) + (s1² + (m1−m2)²)/(2 s2²) − ½. All arguments are of one shape; scales are standard deviations."""
     log_2pi = torch.log(torch.tensor(2 * torch.pi, dtype=loc1.dtype, device=loc1.device))
     negative_entropy = -0.5 * (1 + log_2pi) - scale1.log()
     cross_entropy = 0.5 * log_2pi + scale2.log() + (scale1**2 + (loc1 - loc2) ** 2) / (2 * scale2**2)
@@ -85,6 +86,7 @@ def kl_univariate_parts(loc1: Tensor, scale1: Tensor, loc2: Tensor, scale2: Tens
 def _cholesky(name: str, cov: Tensor, loc: Tensor) -> Tensor:
     if cov.shape == loc.shape:
         cov = torch.diag_embed(cov)
+    L: Tensor
     L, info = torch.linalg.cholesky_ex(cov)  # reads one triangle only
     asymmetric = (cov - cov.mT).abs() > 1e-4 * cov.abs().amax((-2, -1), keepdim=True)  # more than rounding leaves
     if bool((info != 0).any() or asymmetric.any()):

@@ -33,6 +33,15 @@ class LatentDistribution(Protocol):
     def tempered(self, u: float) -> LatentDistribution: ...  # ∝ q^(1/u): wider for u > 1
 
 
+class RealDistribution(LatentDistribution, Protocol):
+    """What the posterior of a real latent answers with beside that: grids and proposals for log p(x) ask for it."""
+
+    @property
+    def variance(self) -> Tensor: ...  # (B, k), of each z_i alone
+
+    def moved(self, loc: Tensor, log_stretch: Tensor) -> LatentDistribution: ...  # another mean, each noise stretched
+
+
 class Latent(Protocol):
     """One kind of latent variable. Stateless: what is learned sits in the encoder."""
 
@@ -65,7 +74,7 @@ class Latent(Protocol):
 
 
 class _Described:
-    """Says its batch and event shape."""
+    """A distribution whose text says its batch and event shape."""
 
     mean: Any
 
@@ -101,7 +110,7 @@ class DiagonalNormal(_Described):
         return (0.5 * self.log_variance).exp()
 
     def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
-        """F8: z = m + s ⊙ ε, ε ~ N(0, I_k); shape sample_shape + batch_shape + event_shape."""
+        """Draws by F8: z = m + s ⊙ ε, ε ~ N(0, I_k); shape sample_shape + batch_shape + event_shape."""
         return self.loc + self.scale * standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
 
     def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
@@ -109,16 +118,16 @@ class DiagonalNormal(_Described):
             return self.rsample(sample_shape, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; m, diag v) = −½ Σ [log 2π + log v + (z − m)²/v], nats."""
+        """Returns log N(z; m, diag v) = −½ Σ [log 2π + log v + (z − m)²/v], nats; z (..., B, k) -> (..., B)."""
         squared = (z - self.loc) ** 2 * (-self.log_variance).exp()
         return -0.5 * (LOG_2PI + self.log_variance + squared).sum(-1)
 
     def moved(self, loc: Tensor, log_stretch: Tensor) -> DiagonalNormal:
-        """With another mean, and each noise ε_i stretched; both (..., k)."""
+        """Returns it with another mean, and each noise ε_i stretched; both (..., k)."""
         return DiagonalNormal(loc, self.log_variance + 2 * log_stretch)
 
     def tempered(self, u: float) -> DiagonalNormal:
-        """∝ q^(1/u): N(m, u v)."""
+        """Returns the distribution ∝ q^(1/u): N(m, u v)."""
         return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
 
 
@@ -134,16 +143,16 @@ class FullNormal(_Described):
 
     @property
     def covariance(self) -> Tensor:
-        """(..., k, k)."""
+        """The covariance matrices L Lᵀ, (..., k, k)."""
         return self.L @ self.L.mT
 
     @property
     def variance(self) -> Tensor:
-        """(..., k): of each z_i alone, the covariance's diagonal."""
+        """The variance of each z_i alone, the covariance's diagonal, (..., k)."""
         return self.L.square().sum(-1)
 
     def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
-        """F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
+        """Draws by F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
         noise = standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
         return self.loc + (self.L @ noise.unsqueeze(-1)).squeeze(-1)
 
@@ -152,17 +161,17 @@ class FullNormal(_Described):
             return self.rsample(sample_shape, generator)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats."""
-        white = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
+        """Returns log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats; z (..., B, k) -> (..., B)."""
+        white: Tensor = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
         log_det = 2 * self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
 
     def moved(self, loc: Tensor, log_stretch: Tensor) -> FullNormal:
-        """With another mean, and each noise ε_i stretched (a column of L); both (..., k)."""
+        """Returns it with another mean, and each noise ε_i stretched (a column of L); both (..., k)."""
         return FullNormal(loc, self.L * log_stretch.exp().unsqueeze(-2))
 
     def tempered(self, u: float) -> FullNormal:
-        """∝ q^(1/u): N(m, u Σ)."""
+        """Returns the distribution ∝ q^(1/u): N(m, u Σ)."""
         return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
 
 
@@ -174,7 +183,7 @@ class IndependentBernoulli(_Described):
 
     @property
     def mean(self) -> Tensor:
-        """(..., k): the probabilities of a 1."""
+        """The probabilities of a 1, (..., k)."""
         return self.logits.sigmoid()
 
     def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
@@ -183,21 +192,22 @@ class IndependentBernoulli(_Described):
             return (u < self.mean).to(self.logits.dtype)
 
     def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
-        """Bits have no path from their parameters; an estimator (`vae.bound.estimators`) carries the gradient."""
+        """Raises NotImplementedError: bits have no path from their parameters; an estimator (`vae.bound.estimators`)
+        carries the gradient."""
         raise NotImplementedError(
             "bits cannot be reparameterised; draw with sample and use one of vae.bound.estimators"
         )
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats."""
+        """Returns Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats; z (..., B, k) -> (..., B)."""
         return (z * self.logits - F.softplus(self.logits)).sum(-1)
 
     def tempered(self, u: float) -> IndependentBernoulli:
-        """∝ q^(1/u): logits l/u."""
+        """Returns the distribution ∝ q^(1/u): logits l/u."""
         return IndependentBernoulli(self.logits / u)
 
 
-class NormalLatent:
+class NormalLatent(Latent):
     """p(z) = N(0, I); q(z|x) = N(m(x), diag v(x)), the encoder gives m and log v."""
 
     name = "normal"
@@ -237,7 +247,7 @@ class NormalLatent:
         return kl_standard_normal(qz_x.loc, qz_x.log_variance).sum(-1)
 
 
-class FullNormalLatent:
+class FullNormalLatent(Latent):
     """p(z) = N(0, I); q(z|x) = N(m(x), L(x) L(x)ᵀ). The encoder gives m, log L_ii² and the part of L below the
     diagonal, row by row: k + k + k(k−1)/2 numbers. With that part at 0 it is `normal`."""
 
@@ -279,13 +289,13 @@ class FullNormalLatent:
 
     @staticmethod
     def rate(qz_x: FullNormal) -> Tensor:
-        """F2: ½ [−log det S − k + tr S + mᵀm] with S = L Lᵀ, so tr S = ‖L‖²."""
+        """Returns F2, (B,) nats: ½ [−log det S − k + tr S + mᵀm] with S = L Lᵀ, so tr S = ‖L‖²."""
         log_variance = 2 * qz_x.L.diagonal(dim1=-2, dim2=-1).log()
         below = qz_x.L.tril(-1).square().sum((-2, -1))
         return kl_standard_normal(qz_x.loc, log_variance).sum(-1) + 0.5 * below
 
 
-class BernoulliLatent:
+class BernoulliLatent(Latent):
     """F12: p(z) = Ber(½)^k, q(z|x) = Π Ber(σ(l_i(x))); the decoder is fed 2z − 1, that is ±1."""
 
     name = "bernoulli"
@@ -323,4 +333,4 @@ class BernoulliLatent:
         return kl_bernoulli_half(qz_x.logits).sum(-1)
 
 
-LATENTS: dict[str, Any] = {latent.name: latent for latent in (NormalLatent, FullNormalLatent, BernoulliLatent)}
+LATENTS: dict[str, type[Latent]] = {latent.name: latent for latent in (NormalLatent, FullNormalLatent, BernoulliLatent)}

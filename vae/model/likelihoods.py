@@ -21,7 +21,7 @@ EVENT = (-3, -2, -1)  # channels, height, width
 
 
 def contains(outer: str, inner: str) -> bool:
-    """Whether data of support `inner` are possible values under a likelihood of support `outer`."""
+    """Returns whether data of support `inner` are possible values under a likelihood of support `outer`."""
     return SUPPORTS.index(inner) <= SUPPORTS.index(outer)
 
 
@@ -38,11 +38,12 @@ class PixelDistribution:
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x|z) summed over pixels, (...), nats; the leading axes of x and of the distribution broadcast."""
+        """Returns log p(x|z) summed over pixels, (...), nats; the leading axes of x and of the distribution
+        broadcast."""
 
     @abstractmethod
     def log_prob_table(self, x: Tensor) -> Tensor:
-        """log p(x_j|z_i) of every image under every code: from batch shape (n,) and x (B, ...) to (n, B), nats.
+        """Returns log p(x_j|z_i) of every image under every code: from batch shape (n,) and x (B, ...) to (n, B), nats.
 
         Each likelihood here is Σ x η(z) − A(z), up to a term in x alone: one matrix product. Computed with x's digits:
         where a sharp Gaussian cancels large numbers, x in float64 keeps what float32 would lose.
@@ -52,16 +53,17 @@ class PixelDistribution:
     def sample(self, generator: Generator | None = None) -> Tensor: ...
 
     def squared_error(self, x: Tensor) -> Tensor:
-        """‖x − E[x|z]‖² summed over pixels, (...), pixel²."""
+        """Returns ‖x − E[x|z]‖² summed over pixels, (...), pixel²."""
         return (x - self.mean).square().sum(EVENT)
 
     def squared_error_table(self, x: Tensor) -> Tensor:
-        """‖x_j − E[x|z_i]‖², (n, B), pixel², as `log_prob_table`: ‖m‖² − 2 m·x + ‖x‖²."""
+        """Returns ‖x_j − E[x|z_i]‖², (n, B), pixel², as `log_prob_table`: ‖m‖² − 2 m·x + ‖x‖²."""
         mean, x = self.mean.flatten(1).to(x.dtype), x.flatten(1)
         return mean.square().sum(1, keepdim=True) - 2 * mean @ x.T + x.square().sum(1)
 
     def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both, for one pass over the pixels; the squared error is for reading, no gradient goes through it."""
+        """Returns `log_prob` and `squared_error` of x for one pass over the pixels, both (...); no gradient goes
+        through the squared error."""
         with torch.no_grad():
             squared_error = self.squared_error(x)
         return self.log_prob(x), squared_error
@@ -217,7 +219,7 @@ class ContinuousBernoulliPixels(PixelDistribution):
         return torch.where(self.near, series, -1 / torch.expm1(-far) - 1 / far)
 
     def log_normaliser(self) -> Tensor:
-        """log(l / tanh(l/2)) per pixel; log 2 at l = 0."""
+        """Returns log(l / tanh(l/2)) per pixel, nats; log 2 at l = 0."""
         l2, far = self.logits.square(), self.far_logits.abs()
         series = math.log(2) + l2 / 12 * (1 - l2 * 7 / 120 * (1 - l2 * 31 / 441))
         return torch.where(self.near, series, far.log() - torch.tanh(0.5 * far).log())
@@ -233,7 +235,7 @@ class ContinuousBernoulliPixels(PixelDistribution):
         return logits @ x.flatten(1).T + constant
 
     def sample(self, generator: Generator | None = None) -> Tensor:
-        """By the inverse CDF of −|l|, log1p(u (e^−|l| − 1)) / −|l|, mirrored where l > 0."""
+        """Draws by the inverse CDF of −|l|, log1p(u (e^−|l| − 1)) / −|l|, mirrored where l > 0."""
         steep = self.logits.abs().clamp(min=1e-4)  # below that the density is flat to float32's last digits
         x = torch.log1p(_uniform(self.logits, generator) * torch.expm1(-steep)) / -steep
         return torch.where(self.logits > 0, 1 - x, x).clamp(0, 1)

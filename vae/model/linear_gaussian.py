@@ -28,25 +28,27 @@ class LinearGaussian:
     @property
     def _M_cholesky(self) -> Tensor:
         identity = torch.eye(self.W.shape[1], dtype=self.W.dtype, device=self.W.device)
-        return torch.linalg.cholesky(self.W.T @ self.W + self.c * identity)
+        L: Tensor = torch.linalg.cholesky(self.W.T @ self.W + self.c * identity)
+        return L
 
     def log_px(self, x: Tensor) -> Tensor:
-        """F15: exact log p(x), (n,). By Woodbury's identity in k x k:
-        (W Wᵀ + c I)⁻¹ = (I − W M⁻¹ Wᵀ)/c and log det = log det M + (D − k) log c."""
+        """Returns F15: exact log p(x) of x (n, D), (n,) nats. By Woodbury's identity in k x k: (W Wᵀ + c I)⁻¹ = (I − W
+        M⁻¹ Wᵀ)/c and log det = log det M + (D − k) log c."""
         D, k = self.W.shape
         L, y = self._M_cholesky, x - self.b
-        within = torch.linalg.solve_triangular(L, (y @ self.W).T, upper=False).square().sum(0)  # yᵀ W M⁻¹ Wᵀ y
+        within: Tensor = torch.linalg.solve_triangular(L, (y @ self.W).T, upper=False).square().sum(0)  # yᵀ W M⁻¹ Wᵀ y
         log_det = 2 * L.diagonal().log().sum() + (D - k) * self.c.log()
         return -0.5 * (D * LOG_2PI + log_det + (y.square().sum(1) - within) / self.c)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (n, k) and covariance (k, k) of p(z|x); the covariance is the same for every x."""
+        """Returns the mean (n, k) and the covariance (k, k) of p(z|x); the covariance is the same for every x."""
         L = self._M_cholesky
         mean = torch.cholesky_solve(((x - self.b) @ self.W).T, L).T
         return mean, self.c * torch.cholesky_inverse(L)
 
     def expected_log_px_z(self, x: Tensor, loc: Tensor, cov: Tensor) -> Tensor:
-        """E_q log p(x|z) exactly, for q = N(loc, cov): (n,). The squared error's mean is ‖x − W m − b‖² + tr(W S Wᵀ).
+        """Returns E_q log p(x|z) exactly, for q = N(loc, cov): (n,) nats. The squared error's mean is ‖x − W m − b‖² +
+        tr(W S Wᵀ).
 
         loc (n, k); cov (n, k) variances or (n, k, k) matrices.
         """
@@ -58,7 +60,8 @@ class LinearGaussian:
 
 
 def covariance_eigenvalues(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (D,), eigenvalues (D,) from large to small and eigenvectors (D, D) in columns, of x (n, D).
+    """Returns the mean (D,), the eigenvalues (D,) from large to small and the eigenvectors (D, D) in columns, of x (n,
+    D).
 
     The covariance divides by n, as maximum likelihood does.
     """
@@ -69,12 +72,13 @@ def covariance_eigenvalues(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def best_at(x: Tensor, k: int, c: float) -> LinearGaussian:
-    """The best W and b at a given noise variance c: directions whose variance is not above c stay empty."""
+    """Returns the best W and b at a given noise variance c: directions whose variance is not above c stay empty."""
     mean, values, vectors = covariance_eigenvalues(x)
     W = vectors[:, :k] * (values[:k] - c).clamp(min=0).sqrt()
     return LinearGaussian(W, mean, torch.as_tensor(c, dtype=x.dtype, device=x.device))
 
 
 def predicted_active_units(eigenvalues: Tensor, c: float, k: int) -> int:
-    """The collapse law: at a fixed c, of k dimensions as many are used as the data have variances above c."""
+    """Returns the number of active units by the collapse law: at a fixed c, of k dimensions as many are used as the
+    data have variances above c."""
     return min(k, int((eigenvalues > c).sum()))

@@ -26,18 +26,18 @@ class Network(Protocol):
 
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:
-        """Raise ConfigError where images of this shape or these widths do not fit."""
+        """Raises ConfigError where the network cannot take images of this shape, or these widths."""
 
     @staticmethod
     def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-        """(B, channels, height, width) -> (B, outputs)."""
+        """Returns the layers from (B, channels, height, width) to (B, outputs)."""
 
     @staticmethod
     def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-        """(B, k) -> (B, planes, height, width); planes = parameters per pixel x channels."""
+        """Returns the layers from (B, k) to (B, planes, height, width); planes = parameters per pixel x channels."""
 
 
-class LinearNetwork:
+class LinearNetwork(Network):
     """One matrix each way: with a Gaussian likelihood this is probabilistic PCA."""
 
     name = "linear"
@@ -58,7 +58,7 @@ class LinearNetwork:
         return MLPNetwork.decoder(k, shape, planes, (), activation)
 
 
-class MLPNetwork:
+class MLPNetwork(Network):
     """Fully connected layers; the decoder mirrors the encoder's widths."""
 
     name = "mlp"
@@ -82,7 +82,7 @@ class MLPNetwork:
         return nn.Sequential(*_dense(widths, activation), nn.Unflatten(1, (planes, height, width)))
 
 
-class ConvNetwork:
+class ConvNetwork(Network):
     """4x4 convolutions of stride 2 down to 4x4 ... 7x7, then dense layers of the hidden widths; mirrored back.
 
     28x28: 32 and 64 channels; 64x64: four times 32 (Burgess et al. 2018). Image sides must halve evenly.
@@ -104,7 +104,7 @@ class ConvNetwork:
 
     @staticmethod
     def channels(shape: Shape) -> list[int]:
-        """Channels after each halving."""
+        """Returns the channels after each halving."""
         stages = 1
         while max(shape[1:]) / 2**stages > 7:
             stages += 1
@@ -132,7 +132,7 @@ class ConvNetwork:
 
 
 def multiply_adds(module: nn.Module, example: Tensor) -> int:
-    """Multiply-adds of one forward pass of `example` (one row), counted in dense and convolution layers."""
+    """Returns the multiply-adds of one forward pass of `example` (one row), counted in dense and convolution layers."""
     total = 0
 
     def count(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -157,6 +157,4 @@ def _dense(widths: Sequence[int], activation: str) -> list[nn.Module]:
     return layers[:-1]
 
 
-NETWORKS: dict[str, type[LinearNetwork] | type[MLPNetwork] | type[ConvNetwork]] = {
-    network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork)
-}
+NETWORKS: dict[str, type[Network]] = {network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork)}

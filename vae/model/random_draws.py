@@ -20,7 +20,7 @@ Generators = Generator | Sequence[Generator] | None  # None: torch's global gene
 
 @dataclass(frozen=True)
 class Request:
-    """Numbers that were asked for once, and will be again in the next step."""
+    """Numbers that a step asked for, and the next one will ask for again."""
 
     kind: Callable[..., Tensor]  # torch.randn or torch.rand
     shape: tuple[int, ...]
@@ -29,6 +29,7 @@ class Request:
     dtype: torch.dtype
 
     def draw(self, noise: Generators) -> Tensor:
+        """Draws the numbers, each generator those of its own rows. Raises ConfigError for what is no generator."""
         own = {"device": self.device, "dtype": self.dtype}
         if noise is None or isinstance(noise, Generator):
             return self.kind(self.shape, generator=noise, **own)
@@ -61,12 +62,13 @@ Noise = Generators | Noted | Drawn
 
 
 def standard_normal(shape: Sequence[int], noise: Noise, like: Tensor, axis: int = -2) -> Tensor:
-    """ε ~ N(0, I) of `shape`, with the device and the type of `like`; `axis` is the one of the batch."""
+    """Draws ε ~ N(0, I) of `shape`, with the device and the type of `like`; `axis` is the one of the batch. Raises
+    ConfigError where several generators cannot share the rows evenly."""
     return _draw(torch.randn, shape, noise, like, axis)
 
 
 def uniform(shape: Sequence[int], noise: Noise, like: Tensor, axis: int = -2) -> Tensor:
-    """u ~ U[0, 1), in the same way."""
+    """Draws u ~ U[0, 1), in the same way."""
     return _draw(torch.rand, shape, noise, like, axis)
 
 

@@ -8,7 +8,7 @@ from vae.errors import ConfigError
 
 
 def check_tensor(name: str, value: Any, floats: str, dtype: Any = None) -> None:
-    """Raise ConfigError unless `value` is a torch tensor of floats; `floats` says where such come from. `dtype`: the
+    """Raises ConfigError unless `value` is a torch tensor of floats; `floats` says where such come from. `dtype`: the
     one that a model computes in, and takes; None takes any."""
     if not hasattr(value, "is_floating_point"):
         kind = type(value).__name__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,7 @@ from vae.model.likelihoods import LIKELIHOODS, Likelihood, PixelDistribution
 from vae.model.networks import ACTIVATIONS, NETWORKS, Shape
 from vae.model.tensors import check_tensor
 
-REGISTRIES: dict[str, dict] = {
+REGISTRIES: dict[str, Mapping[str, object]] = {
     "network": NETWORKS,
     "latent": LATENTS,
     "likelihood": LIKELIHOODS,
@@ -29,7 +31,7 @@ class Model(nn.Module):
     The networks see pixels as (x − location) / spread, whatever the data's scale; x, and every density of x, stays in
     the data's own units: a Gaussian's mean is location + spread · g(z), g the decoder.
     While `in_bfloat16` is set the matrix products run in bfloat16, as a training step may want them
-    (config.precision); what leaves the networks is float32 again. What is only looked at is computed in float32.
+    (config.precision); what leaves the networks is float32 again. All else, an evaluation for one, is in float32.
     """
 
     def __init__(self, config: Config, shape: Shape) -> None:
@@ -53,7 +55,8 @@ class Model(nn.Module):
         self.in_bfloat16 = False
 
     def encode(self, x: Tensor) -> LatentDistribution:
-        """q(z|x); x (B, channels, height, width), floats on the data's support."""
+        """Returns q(z|x) of x (B, channels, height, width), floats on the data's support. Raises ConfigError for what
+        is no tensor of the model's type, DataError for another shape."""
         check_tensor("x", x, "the dataset's to_float makes them", self.location.dtype)
         if x.shape[1:] != self.shape:
             raise DataError(f"x: expected images of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
@@ -62,7 +65,8 @@ class Model(nn.Module):
         return self.latent.posterior(parameters.to(x.dtype))
 
     def decode(self, z: Tensor) -> PixelDistribution:
-        """p(x|z); z (..., k), leading axes are kept."""
+        """Returns p(x|z) of z (..., k), whose leading axes are kept. Raises ConfigError for what is no tensor of the
+        model's type, DataError for another shape."""
         check_tensor("z", z, f"z.to({self.location.dtype}) makes them", self.location.dtype)
         if z.shape[-1:] != (self.k,):
             raise DataError(f"z: expected codes of shape (..., {self.k}), got {tuple(z.shape)}")
@@ -71,10 +75,13 @@ class Model(nn.Module):
             parameters = self.decoder(fed)  # (n, P·channels, height, width)
         P = self.likelihood.parameters_per_pixel
         parameters = parameters.to(z.dtype).reshape(*z.shape[:-1], P, *self.shape)
-        return self.likelihood(in_data_units(self.likelihood, parameters, self.location, self.spread))
+        px_z: PixelDistribution = self.likelihood(
+            in_data_units(self.likelihood, parameters, self.location, self.spread)
+        )
+        return px_z
 
     def prior(self) -> LatentDistribution:
-        """p(z), batch shape ()."""
+        """Returns p(z), of batch shape ()."""
         weight = next(self.decoder.parameters())
         return self.latent.prior(self.k, weight.device, weight.dtype)
 
@@ -85,9 +92,8 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def start_at(self, mean: Tensor) -> None:
-        """Begin with the data's mean image, (channels, height, width): the encoder's first layer measures from it, and
-        the decoder answers with it. Convolutions, which have one bias for all places, take each channel's mean.
-        """
+        """Begins with the data's mean image, (channels, height, width): the encoder's first layer measures from it, and
+        the decoder answers with it. Convolutions, which have one bias for all places, take each channel's mean."""
         seen_mean = standardised(self.likelihood, mean, self.location, self.spread)
         first = next(layer for layer in self.encoder if isinstance(layer, (nn.Linear, nn.Conv2d)))
         last = [layer for layer in self.decoder if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))][-1]
@@ -101,7 +107,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def standardise(self, location: float, spread: float) -> None:
-        """Let the networks see pixels as (x − location) / spread; before `start_at`."""
+        """Lets the networks see pixels as (x − location) / spread; comes before `start_at`."""
         self.location.fill_(location)
         self.spread.fill_(spread)
 
@@ -110,15 +116,15 @@ class Model(nn.Module):
         """Keep a fitted C below its bound; called after each optimiser step."""
         self.likelihood.project(self.spread)
 
-    def parameters_of(self, part: str) -> list[nn.Parameter]:
-        """The parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
-        if part == "encoder":
+    def parameters_of(self, half: str) -> list[nn.Parameter]:
+        """Returns the parameters of the "encoder" (of q) or of the "decoder" (of p, the likelihood's own included)."""
+        if half == "encoder":
             return list(self.encoder.parameters())
         return [*self.decoder.parameters(), *self.likelihood.parameters()]
 
 
 def check_model(model: object) -> None:
-    """Raise ConfigError unless `model` answers as a Model does."""
+    """Raises ConfigError unless `model` answers as a Model does."""
     if not all(callable(getattr(model, name, None)) for name in ("encode", "decode", "prior")):
         kind = type(model).__name__
         hint = f"{kind.lower()}.model" if hasattr(type(model), "model") else "load_run(name).model"
@@ -126,17 +132,18 @@ def check_model(model: object) -> None:
 
 
 def standardised(likelihood: Likelihood, x: Tensor, location: Tensor, spread: Tensor) -> Tensor:
-    """What an encoder sees of x. The 0 and 1 of binary pixels have no scale of their own."""
+    """Returns what an encoder sees of x. The 0 and 1 of binary pixels have no scale of their own."""
     return x if likelihood.support == "binary" else (x - location) / spread
 
 
 def in_data_units(likelihood: Likelihood, parameters: Tensor, location: Tensor, spread: Tensor) -> Tensor:
-    """A decoder's outputs as the likelihood takes them: logits as they are, pixels on the data's scale."""
+    """Returns a decoder's outputs as the likelihood takes them: logits as they are, pixels on the data's scale."""
     return location + spread * parameters if likelihood.gives_pixels else parameters
 
 
 def build_model(config: Config, shape: Shape) -> Model:
-    """A model with the initial weights that config.seed gives, on the CPU; torch's global state is left alone."""
+    """Returns a model with the initial weights that config.seed gives, on the CPU; torch's global state is left alone.
+    Raises ConfigError for what is no model of images of this shape."""
     torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions: float32 is to mean float32
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -145,7 +152,8 @@ def build_model(config: Config, shape: Shape) -> Model:
 
 
 def lay_out(config: Config, shape: Shape) -> Model:
-    """The same without numbers, on torch's meta device: its shapes are known before any memory is taken for them."""
+    """Returns the model without numbers, on torch's meta device: its shapes are known before any memory is taken for
+    them. Raises ConfigError as `build_model` does."""
     with torch.device("meta"):
         model = Model(config, shape)
     return _with_C(model, config)

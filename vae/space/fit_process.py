@@ -54,7 +54,7 @@ from vae.files import insist, write_atomically, write_json
 from vae.machine import let_idle_threads_sleep
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.start import clear_fit
-from vae.space.parts import PARTS
+from vae.space.parts import PARTS, check_part
 from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def project(
         raise RunError(f"run {path.name!r} has no weights yet; they come with its first save")
     from vae.space.encodings import codes_of  # torch, which a wrong request need not wait for
 
-    codes = codes_of(runs.load_run(path), part)  # type: ignore[arg-type]  # checked there
+    codes = codes_of(runs.load_run(path), check_part(part))
     folder = request_fit(path, method, sha, codes.loc, part, **settings)
     return folder, fit(folder, gone), codes
 

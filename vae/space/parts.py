@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 from vae.errors import ConfigError
 
@@ -11,7 +11,7 @@ PARTS: tuple[Part, ...] = ("test", "train")
 
 
 def check_part(value: str) -> Part:
-    """The part of this name. Raises ConfigError where there is none."""
+    """Returns the part of this name. Raises ConfigError where there is none."""
     if value not in PARTS:
         raise ConfigError(f"part: expected {' or '.join(PARTS)}, got {value[:20]!r}")
-    return cast(Part, value)
+    return value

@@ -1,7 +1,7 @@
 """How does a model learn? A generator of records, steered by knobs.
 
 defaults size                   a config that can be built, and what it takes
-trainer step adam               the loop, a step's loss, the optimiser
-records                         what a trainer tells
+trainer batches step adam       the loop, its images, a step's loss, the optimiser
+held_out records divergence     what a trainer measures and records; what it says when it cannot go on
 cuda_graphs batched_runs        steps captured on a GPU; several models in one step
 """

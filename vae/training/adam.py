@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,17 +26,27 @@ class Moments:
 
     @classmethod
     def of(cls, parameter: nn.Parameter, name: str, speed: float = 1.0) -> Moments:
+        """Returns the moments of a parameter that has not been updated yet."""
         step = torch.zeros((), device=parameter.device)
         zeros = [torch.zeros_like(parameter, memory_format=torch.preserve_format) for _ in range(2)]
         return cls(parameter, name, speed, step, *(z.detach() for z in zeros))
 
     def tensors(self) -> dict[str, Tensor]:
+        """Returns what a saved state holds, by its name there."""
         return {"step": self.step, "exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
 
 
+def schedule_factor(schedule: str | list[tuple[float, float]], progress: float, epoch: float) -> float:
+    """Returns the factor on the learning rate: of "cosine" by the share of all steps taken, of [(epoch, factor), ...]
+    the product of all that have begun, else 1."""
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return math.prod(factor for start, factor in schedule if epoch >= start) if isinstance(schedule, list) else 1.0
+
+
 def adam_step(moments: Sequence[Moments], gradients: Sequence[Tensor], lr: float | Tensor) -> None:
-    """One update, fused where the device has it: p ← p − lr · m̂ / (√v̂ + ε). `lr` as a tensor is read by a CUDA graph
-    at each replay."""
+    """Updates once, fused where the device has it: p ← p − lr · m̂ / (√v̂ + ε). `lr` as a tensor is read by a CUDA
+    graph at each replay."""
     for speed in dict.fromkeys(m.speed for m in moments):
         chosen = [(m, g) for m, g in zip(moments, gradients, strict=True) if m.speed == speed]
         adam(

@@ -49,47 +49,51 @@ class StackedModel:
         (M,) each."""
         self.template, self.B, self.in_bfloat16 = template, B, False
         self.latent, self.k, self.shape = template.latent, template.k, template.shape
-        self.parts: dict[str, dict[str, Tensor]] = {}
+        self.modules: dict[str, dict[str, Tensor]] = {}
         for name, stack in stacks.items():
-            part, own_name = name.split(".", 1)
-            self.parts.setdefault(part, {})[own_name] = stack
+            module, own_name = name.split(".", 1)
+            self.modules.setdefault(module, {})[own_name] = stack
         self.M = len(next(iter(stacks.values())))
         self.location, self.spread = (scale.repeat_interleave(B).view(-1, 1, 1, 1) for scale in scales)
 
     def encode(self, x: Tensor) -> LatentDistribution:
-        """q(z|x); x (M·B, channels, height, width)."""
+        """Returns q(z|x) of x (M·B, channels, height, width)."""
         seen = standardised(self.template.likelihood, x, self.location, self.spread)
         parameters = self._networks("encoder", seen.unflatten(0, (self.M, self.B)))
         return self.template.latent.posterior(parameters.flatten(0, 1))
 
     def decode(self, z: Tensor) -> PixelDistribution:
-        """p(x|z); z (..., M·B, k)."""
+        """Returns p(x|z) of z (..., M·B, k)."""
         fed = self.latent.decoder_input(z).unflatten(-2, (self.M, self.B)).movedim(-3, 0)  # (M, ..., B, k)
         out = self._networks("decoder", fed.flatten(1, -2)).unflatten(1, fed.shape[1:-1])
         out = out.movedim(0, -5).flatten(-5, -4)  # (..., M·B, P·channels, height, width)
         out = in_data_units(self.template.likelihood, out, self.location, self.spread)
         out = out.unflatten(-3, (self.template.likelihood.parameters_per_pixel, self.shape[0]))
-        own = {name: stack.repeat_interleave(self.B) for name, stack in self.parts.get("likelihood", {}).items()}
-        return functional_call(self.template.likelihood, own, (out,))
+        own = {name: stack.repeat_interleave(self.B) for name, stack in self.modules.get("likelihood", {}).items()}
+        px_z: PixelDistribution = functional_call(self.template.likelihood, own, (out,))
+        return px_z
 
     @property
     def log_C(self) -> Tensor | None:
-        """(M,), or None."""
-        stack = self.parts.get("likelihood", {}).get("log_C")
+        """log C of each model, (M,), or None."""
+        stack = self.modules.get("likelihood", {}).get("log_C")
         return None if stack is None else stack.detach()
 
     def prior(self) -> LatentDistribution:
+        """Returns p(z), of batch shape ()."""
         return self.template.prior()
 
-    def _networks(self, part: str, x: Tensor) -> Tensor:
-        """Each model's network on its own rows, x (M, n, ...)."""
-        network = getattr(self.template, part)
+    def _networks(self, half: str, x: Tensor) -> Tensor:
+        """Runs each model's network on its own rows, x (M, n, ...)."""
+        network = getattr(self.template, half)
 
         def one(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
-            return functional_call(network, parameters, (rows,))
+            out: Tensor = functional_call(network, parameters, (rows,))
+            return out
 
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            return vmap(one)(self.parts[part], x).to(x.dtype)
+            out: Tensor = vmap(one)(self.modules[half], x)
+        return out.to(x.dtype)
 
 
 class Together:
@@ -132,8 +136,8 @@ class Together:
             trainer.wait = lambda _: None  # who waits holds nobody up
 
     def _stack(self, name: str) -> Tensor:
-        """All trainers' parameters of that name, (M, ...). A matrix lies transposed, as the backward pass's products
-        leave its gradient: copying that into another order took a third of a step."""
+        """Stacks all trainers' parameters of that name, (M, ...). A matrix lies transposed, as the backward pass's
+        products leave its gradient: copying that into another order took a third of a step."""
         own = [moments for trainer in self.trainers for moments in trainer.moments if moments.name == name]
         transposed = own[0].parameter.ndim == 2
 
@@ -149,14 +153,15 @@ class Together:
 
     @property
     def refused(self) -> str:
+        """Why steps could not be captured or compiled; empty where they could."""
         return self.first.step_loss.refused or (self.replays.refused if self.replays is not None else "")
 
     def join(self, trainer: Trainer, rows: Tensor, lrs: list[float]) -> None:
-        """`trainer` wants its next steps, on the images at rows (count, B), with these learning rates."""
+        """Records that `trainer` wants its next steps, on the images at rows (count, B), with these learning rates."""
         self._joined.append((self.trainers.index(trainer), rows, tuple(lrs)))
 
     def flush(self) -> bool:
-        """Compute the steps that were asked for since the last time; whether there were any."""
+        """Computes the steps that were asked for since the last call; returns whether there were any."""
         joined, self._joined = self._joined, []
         for count in dict.fromkeys(len(rows) for _, rows, _ in joined):
             self._take([one for one in joined if len(one[1]) == count])
@@ -184,7 +189,8 @@ class Together:
         self.replays.run((count, members, shared, branches), steps, [self.trainers[m] for m in members])
 
     def _update(self, members: tuple[int, ...], rows: Tensor, shared: tuple[int, ...], lrs: Tensor) -> None:
-        """One step of the `members`, on the images at rows (M, B); member i has the learning rate lrs[shared[i]]."""
+        """Takes one step of the `members`, on the images at rows (M, B); member i has the learning rate
+        lrs[shared[i]]."""
         first, (M, B) = self.first, rows.shape
         trainers, everybody = [self.trainers[member] for member in members], len(members) == len(self.trainers)
         index = self._indices[members]
@@ -197,16 +203,16 @@ class Together:
         for stack in self.stacks.values():
             stack.grad = None
         with first.step_loss.precision(model):
-            mean_loss, told = first.step_loss(model, x, weight, noise, M)
+            mean_loss, step_sums = first.step_loss(model, x, weight, noise, M)
             mean_loss.sum().backward()  # a model's gradient is that of its own mean: the others do not occur in it
         self._learn(members, shared, lrs)
         with torch.no_grad():
             self._fuse.index_add_(0, index, mean_loss.detach(), alpha=0)
             self._good_steps.index_add_(0, index, (self._fuse[index] == 0).long())
-            self._sums.index_add_(0, index, told)
+            self._sums.index_add_(0, index, step_sums)
 
     def _learn(self, members: tuple[int, ...], shared: tuple[int, ...], lrs: Tensor) -> None:
-        """Adam for all members that have one learning rate in one call."""
+        """Calls Adam once for all members that have one learning rate."""
         for rate in dict.fromkeys(shared):
             learned, gradients = [], []
             for member in (m for m, its in zip(members, shared, strict=True) if its == rate):
@@ -221,7 +227,7 @@ class Together:
 
 
 def check_alike(configs: Sequence[Config]) -> None:
-    """Raise ConfigError unless runs of these completed configs can share their steps."""
+    """Raises ConfigError unless runs of these completed configs can share their steps."""
     first = configs[0]
     for config in configs:
         for name, value in dataclasses.asdict(first).items():
@@ -231,12 +237,12 @@ def check_alike(configs: Sequence[Config]) -> None:
                     f"got {value!r} and {getattr(config, name)!r}"
                 )
     if not ESTIMATORS[first.estimator or choices(first.latent, first.objective)[0]].rowwise:
-        raise ConfigError(f"estimator: {first.estimator} looks across a whole batch; such runs train one by one")
+        raise ConfigError(f"estimator: {first.estimator} takes a whole batch together; such runs train one by one")
 
 
 def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:
-    """Whether these runs can share their steps and end sooner if they do: on a GPU, which one small model leaves idle;
-    on a CPU where Python, not arithmetic, takes the time."""
+    """Returns whether these runs can share their steps and end sooner if they do: on a GPU, which one small model
+    leaves idle; on a CPU where Python, not arithmetic, takes the time."""
     try:
         check_alike(configs)
     except ConfigError:

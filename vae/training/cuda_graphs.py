@@ -23,12 +23,13 @@ class Graphs(Protocol):
     """How a device captures. CUDA's is `CudaGraphs`; tests put one in its place that needs no GPU."""
 
     def warm(self, function: Callable[[], None]) -> None:
-        """Run `function` once as a capture would run it."""
+        """Runs `function` once as a capture would run it."""
 
     def capture(self, function: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
-        """What repeats `function`, which is not run now; `generators`: those that it draws with.
+        """Returns what repeats `function`, which is not run now; `generators`: those that it draws with.
 
-        RuntimeError where that cannot be: the device goes on as before, but those generators may not be used again.
+        Raises RuntimeError where that cannot be: the device goes on as before, but those generators may not be used
+        again.
         """
 
 
@@ -39,14 +40,16 @@ class Draws(Protocol):
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """Values from the host on the device, from pinned memory: from any other, the host would wait until the device
-    has finished all its steps."""
+    """Returns values from the host on the device, through pinned memory: from any other, the host would wait until the
+    device has finished all its steps."""
     if device.type == "cuda":
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
 
 
 class CudaGraphs:
+    """Captures on the current CUDA device, all graphs in one memory pool."""
+
     def __init__(self) -> None:
         self.stream = torch.cuda.Stream()
         self.pool = torch.cuda.graph_pool_handle()  # shared: no graph reads what another left in it
@@ -81,11 +84,11 @@ class CudaGraphs:
         return replay
 
     def _recover(self, stream: torch.cuda.Stream) -> None:
-        """After a capture that failed. Its end raised too, before it put the stream back and the allocator."""
+        """Puts the stream and the allocator back after a capture that failed: its end raised before it did."""
         torch.cuda.set_stream(stream)
         with contextlib.suppress(RuntimeError, AttributeError):  # where it did put it back; torch's own, unpromised
             torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), self.pool)
-        with contextlib.suppress(RuntimeError):  # the capture's error, told once more; one of the device's own stays
+        with contextlib.suppress(RuntimeError):  # the capture's error, raised once more; one of the device's own stays
             torch.cuda.synchronize()
         torch.cuda.synchronize()
 
@@ -103,8 +106,8 @@ class Replays:
         self._seen: Counter[Hashable] = Counter()
 
     def run(self, key: Hashable, function: Callable[[], None], owners: Sequence[Draws]) -> None:
-        """`owners`: whose noise the function draws; where a capture fails, each gets a new generator that goes on
-        where the old one stood before."""
+        """Runs `function`, or replays its graph. `owners`: whose noise it draws; where a capture fails, each gets a new
+        generator that goes on where the old one stood before."""
         if key in self._kept:
             self._kept[key]()
         elif self.refused:

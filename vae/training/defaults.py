@@ -37,7 +37,7 @@ REGISTRIES: dict[str, dict[str, Any]] = {
 
 
 def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
-    """The config with every open choice made for these data, and a sentence for each choice worth saying.
+    """Returns the config with every open choice made for these data, and a sentence for each choice worth saying.
 
     `info` describes the data before binarisation, or after it: the result is the same. The device "auto" stays: each
     process chooses anew. Raises ConfigError for a combination that is no model of the data, and for a device, threads
@@ -81,12 +81,13 @@ def complete(config: Config, info: DataInfo) -> tuple[Config, list[str]]:
 
 
 def total_steps(config: Config, images: int) -> int:
-    """Steps of config.epochs passes over `images` images; a last part of a batch counts as a step."""
+    """Returns the number of steps of config.epochs passes over `images` images; an incomplete batch counts as a
+    step."""
     return -(-(config.epochs or 1) * images // (config.batch_size or 1))
 
 
 def images_per_second(config: Config, info: DataInfo) -> float:
-    """A rough guess for two ordinary cores, from the multiply-adds of a training step."""
+    """Estimates, roughly, the images per second on two ordinary cores, from the multiply-adds of a training step."""
     batch_size = config.batch_size or BATCH_SIZE
     pixels = batch_size * info.pixels * _decoded(config)
     rate = 60e9 if config.precision == "bfloat16" else 40e9
@@ -94,15 +95,15 @@ def images_per_second(config: Config, info: DataInfo) -> float:
 
 
 def _step_multiply_adds(config: Config, info: DataInfo) -> float:
-    """Forward and backward, the whole batch: a backward pass is two forward ones."""
+    """Multiply-adds of a step, forward and backward, the whole batch: a backward pass is two forward ones."""
     size = size_of(config, info.shape)
     one = size.encoder_multiply_adds + size.decoder_multiply_adds * _decoded(config)
     return 3.0 * one * (config.batch_size or BATCH_SIZE)
 
 
 def default_epochs(config: Config, info: DataInfo) -> int:
-    """About a minute of training on two cores, up to two where a minute is not ENOUGH_STEPS; at least 1 and at most
-    MOST_EPOCHS."""
+    """Returns the epochs of about a minute of training on two cores, up to two minutes where one is not ENOUGH_STEPS;
+    at least 1 and at most MOST_EPOCHS."""
     a_minute = 60 * images_per_second(config, info)
     images = max(a_minute, min(2 * a_minute, ENOUGH_STEPS * (config.batch_size or BATCH_SIZE)))
     return int(min(MOST_EPOCHS, max(1, round(images / info.train))))
@@ -139,7 +140,7 @@ def _likelihood_and_view(config: Config, info: DataInfo, notes: list[str]) -> tu
 
 
 def likelihoods_for(info: DataInfo) -> list[str]:
-    """The likelihoods that some view of these data admits."""
+    """Returns the likelihoods that some view of these data admits."""
 
     def admits(name: str) -> bool:
         try:
@@ -164,12 +165,12 @@ def _C(config: Config, likelihood: str) -> float | Literal["fit"]:
 
 def _estimator(config: Config) -> str:
     """The estimator asked for, or the latent's default; refused where it does not belong to latent and objective."""
-    fitting = choices(config.latent, config.objective)
-    name = config.estimator or fitting[0]
-    if name not in fitting:
+    possible = choices(config.latent, config.objective)
+    name = config.estimator or possible[0]
+    if name not in possible:
         raise ConfigError(
-            f"estimator: expected one of {', '.join(fitting)} for a {config.latent} latent with the {config.objective} "
-            f"objective, got {name!r}"
+            f"estimator: expected one of {', '.join(possible)} for a {config.latent} latent with the "
+            f"{config.objective} objective, got {name!r}"
         )
     ESTIMATORS[name].check(config.samples, config.latent_dim)
     return name
@@ -182,12 +183,12 @@ def _decoded(config: Config) -> int:
 
 
 def needs_of(config: Config, info: DataInfo) -> Needs:
-    """The memory and the disk that training a completed config takes."""
+    """Returns the memory and the disk, in bytes, that training a completed config takes."""
     return needs(config, info, _decoded(config))
 
 
 def check_memory_of(config: Config, info: DataInfo, device: str) -> None:
-    """Raise a ConfigError where training a completed config takes more memory than the device has."""
+    """Raises ConfigError where training a completed config takes more memory than the device has."""
     check_memory(config, info, _decoded(config), device)
 
 
@@ -237,6 +238,6 @@ def _record_every(config: Config, info: DataInfo, device: str) -> int:
     return min(most, max(1, total_steps(config, info.train) // 300))
 
 
-def _known(name: str, value: str, registry: dict) -> None:
+def _known(name: str, value: str, registry: dict[str, Any]) -> None:
     if value not in registry:
         raise ConfigError(f"{name}: expected one of {', '.join(registry)}, got {value!r}")

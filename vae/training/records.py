@@ -12,7 +12,7 @@ from vae.bound.objectives import ElboTerms
 
 
 @dataclass(frozen=True)
-class Means:
+class MeanTerms:
     """Means over `images` observations: nats, and pixel² for the squared error. ELBO at weight 1 always."""
 
     distortion: float
@@ -35,8 +35,8 @@ class Record:
     epoch: float
     C: float
     lr: float
-    train: Means
-    test: Means | None
+    train: MeanTerms
+    test: MeanTerms | None
     seconds: float = field(compare=False)
 
 
@@ -50,8 +50,8 @@ class KnobChange:
 
 
 def sums(loss: Tensor, terms: ElboTerms, log_C: Tensor | None, D: int) -> Tensor:
-    """(M, 5 + k) of M models with B rows each: distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per
-    dimension (of the marginals), summed over each model's rows; NaN where a model has no such term.
+    """Returns the sums over each model's rows, (M, 5 + k) of M models with B rows each: distortion, rate, squared
+    error, loss, (D/2) log(2πc) and the rate per dimension (of the marginals); NaN where a model has no such term.
 
     loss: (M, B), terms of M·B rows, log_C: (M,) of Gaussian likelihoods, else None; D pixels.
     """
@@ -62,10 +62,10 @@ def sums(loss: Tensor, terms: ElboTerms, log_C: Tensor | None, D: int) -> Tensor
     return torch.cat([columns, normaliser, terms.marginal_rate_per_dim.view(M, B, -1).sum(1)], 1)
 
 
-def means(values: list[float], images: int, factorises: bool) -> Means:
-    """From one model's row of `sums`, divided by the images. `factorises`: whether q(z|x) does."""
+def mean_terms(values: list[float], images: int, factorises: bool) -> MeanTerms:
+    """Returns the means from one model's row of `sums` divided by the images. `factorises`: whether q(z|x) does."""
     distortion, rate, squared_error, loss, normaliser, *per_dim = values
-    return Means(
+    return MeanTerms(
         distortion=distortion,
         rate=rate,
         elbo=-(distortion + rate),

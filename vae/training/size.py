@@ -29,7 +29,7 @@ PIXEL_ARRAYS = 6  # as large as the decoded pixels, that log p(x|z) and its grad
 
 @dataclass(frozen=True)
 class Size:
-    """Of a network, for one image (encoder) and one code (decoder)."""
+    """The size of a network, for one image (encoder) and one code (decoder)."""
 
     parameters: int
     encoder_multiply_adds: int
@@ -50,16 +50,16 @@ class Needs:
 
     @property
     def device(self) -> int:
-        """In the device's memory, while training."""
+        """Bytes of the device's memory that are needed while training."""
         return self.weights + self.batch + self.images
 
     def memory(self, on_gpu: bool = False) -> int:
-        """In the machine's memory, at most."""
+        """Returns the bytes of the machine's memory that are needed, at most."""
         return self.images + self.saving + (0 if on_gpu else self.weights + self.batch)
 
 
 def size_of(config: Config, shape: Shape) -> Size:
-    """The size of a config's network. ConfigError for what is no network of these images."""
+    """Returns the size of a config's network. Raises ConfigError for what is no network of these images."""
     hidden = None if config.hidden is None else tuple(config.hidden)
     return _size(
         config.network, hidden, config.activation, config.latent, config.latent_dim, str(config.likelihood), shape
@@ -82,7 +82,8 @@ def _size(
 
 
 def count(layers: nn.Sequential, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Multiply-adds of one forward pass of one row of this shape, and the numbers that all layers put out."""
+    """Returns the multiply-adds of one forward pass of one row of this shape, and the count of the numbers that all
+    layers put out."""
     multiply_adds = numbers = 0
     for layer in layers:
         before, shape = shape, _after(layer, shape)
@@ -113,7 +114,8 @@ def _after(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def needs(config: Config, info: DataInfo, decoded: int) -> Needs:
-    """What training a completed config takes; `decoded` codes an image. Twice a batch's numbers: their gradients."""
+    """Returns what training a completed config takes, in bytes; `decoded` codes an image. Twice a batch's numbers:
+    their gradients."""
     size, B = size_of(config, info.shape), config.batch_size or 1
     numbers = 2 * (size.encoder_numbers + decoded * size.decoder_numbers) + PIXEL_ARRAYS * decoded * info.pixels
     stored = NUMBER if info.support == "real" else 1
@@ -128,7 +130,7 @@ def needs(config: Config, info: DataInfo, decoded: int) -> Needs:
 
 
 def check_memory(config: Config, info: DataInfo, decoded: int, device: str) -> None:
-    """Raise a ConfigError, with the numbers, for a run that takes more memory than there is."""
+    """Raises ConfigError, with the numbers, for a run that takes more memory than there is."""
     needed, on_gpu = needs(config, info, decoded), torch.device(device).type == "cuda"
     asked = [("this machine", needed.memory(on_gpu), memory())]
     if on_gpu:
@@ -145,6 +147,6 @@ def check_memory(config: Config, info: DataInfo, decoded: int, device: str) -> N
 
 
 def in_words(size: float) -> str:
-    """`1.5 MB`, `350 MB`, `1.2 GB`, `3,170 GB`."""
+    """Returns a number of bytes in words: `1.5 MB`, `350 MB`, `1.2 GB`, `3,170 GB`."""
     number, unit = (size / 1e9, "GB") if size >= 0.9995e9 else (size / 1e6, "MB")
     return f"{number:,.0f} {unit}" if number >= 9.95 or number == round(number) else f"{number:.1f} {unit}"

@@ -12,7 +12,7 @@ import functools
 import math
 import time
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -20,41 +20,30 @@ from torch import Generator, Tensor
 from vae.bound.chunks import keep_freed_memory, rows_at_once
 from vae.bound.estimators import ESTIMATORS, choices
 from vae.bound.objectives import OBJECTIVES, elbo_terms
-from vae.config import FIRST_STEPS, Config, Knobs, check_C, parse_lr_schedule
+from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
 from vae.datasets.scale import location_and_spread
-from vae.errors import ConfigError, TrainingDiverged
+from vae.errors import ConfigError
 from vae.machine import usable_device
 from vae.model.vae import IDENTITY, Model, build_model
-from vae.training.adam import Moments, adam_step
+from vae.training.adam import Moments, adam_step, schedule_factor
+from vae.training.batches import Batches
 from vae.training.cuda_graphs import CudaGraphs, Graphs, Replays, sent
 from vae.training.defaults import images_per_second, total_steps
-from vae.training.records import KnobChange, Means, Record, means, sums
+from vae.training.divergence import diverged
+from vae.training.held_out import HeldOut
+from vae.training.records import KnobChange, MeanTerms, Record, mean_terms
 from vae.training.step import StepLoss
 
-EVALUATED_IMAGES = 2000  # held-out images looked at during training, at most; the last record looks at all
-EVALUATION_SECONDS = 0.1  # about what one look may take, so that a knob is not kept waiting
-EVALUATION_ROWS = 250  # images a chunk at most, on a CPU; the knobs are looked at between chunks
-EVALUATION_SHARE = 0.03  # of the training time, about, that held-out records may cost
+if TYPE_CHECKING:
+    from vae.training.batched_runs import Together
+
 FAR_C = 2.0  # a factor from its best value at which a fitted C is set there
 ENOUGH_FOR_C = 32  # images from which the best value is known well enough for that
 STARTING_DRAWS = 1000  # of z, from which the untrained decoder's error is measured, at most
 STEPS_A_REPLAY = 8  # where one step is short
 SHORT_STEP = 0.1  # seconds on two cores; a GPU takes a twentieth and less
-STATE_VALUES = ("step", "cursor", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
-
-
-class Joint(Protocol):
-    """Who computes a trainer's steps with those of others (`vae.training.batched_runs`)."""
-
-    replays: Replays | None
-
-    @property
-    def refused(self) -> str:
-        """Why steps could not be captured or compiled; empty where they could."""
-
-    def join(self, trainer: Trainer, rows: Tensor, lrs: list[float]) -> None:
-        """The trainer wants its next steps, on the images at rows (count, B), with these learning rates."""
+STATE_VALUES = ("step", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
 
 
 class Trainer:
@@ -84,18 +73,18 @@ class Trainer:
         self.schedule = parse_lr_schedule(config.lr_schedule)
         self.total_steps = total_steps(config, self.N)
         self.step_loss = StepLoss(config, self.estimator, self.total_steps)
+        self.held_out = HeldOut(config, dataset, self.model, self.estimator.objective)
 
         self.step, self.lr_factor, self.part = 0, 1.0, "both"
         self.weight = torch.ones((), device=self.device)  # C of the likelihoods that C weights
         self.noise = Generator(self.device).manual_seed(config.seed)
-        self.order_generator = Generator().manual_seed(config.seed)
-        self.order, self.cursor = self._permutation(), 0
+        self.batches = Batches(self.N, self.B, config.seed, self.device)
         self.sums = torch.zeros(5 + config.latent_dim, device=self.device)
         self.steps_summed = 0
         self.record_due = self.single = False  # single: the last step was asked for on its own
         self.fuse = torch.zeros((), device=self.device)
         self.good_steps = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, while all losses are finite
-        self.together: Joint | None = None
+        self.together: Together | None = None  # what computes its steps with those of others
         self.wait = time.sleep
         self._capture(CudaGraphs() if graphs is None and self.device.type == "cuda" else graphs)
         self.started = time.perf_counter()
@@ -109,8 +98,8 @@ class Trainer:
     # ---- steps
 
     def take_steps(self, count: int = 1) -> None:
-        """`count` updates on the next batches; no host synchronisation."""
-        rows, lrs = self._next_rows(count), [self._lr_at(self.step + ahead) for ahead in range(count)]
+        """Takes `count` updates on the next batches; no host synchronisation."""
+        rows, lrs = self.batches.next(count), [self._lr_at(self.step + ahead) for ahead in range(count)]
         if self.together is not None:
             self.together.join(self, rows, lrs)
         elif self.replays is None:
@@ -122,13 +111,13 @@ class Trainer:
         self.steps_summed += count
 
     def update(self, rows: Tensor, lr: float | Tensor) -> None:
-        """What the device does in a step, on the images at `rows` (B,). It may be captured and replayed: what changes
+        """Computes a step on the device, on the images at `rows` (B,). It may be captured and replayed: what changes
         from step to step is in tensors that stay."""
         x = self.dataset.to_float(self.images.index_select(0, rows), self.noise)
         for moments in self.moments:
             moments.parameter.grad = None
         with self.step_loss.precision(self.model):
-            mean_loss, told = self.step_loss(self.model, x, self.weight, self.noise)
+            mean_loss, step_sums = self.step_loss(self.model, x, self.weight, self.noise)
             mean_loss.backward()
         learned = [m for m in self.moments if m.parameter.grad is not None]
         adam_step(learned, [m.parameter.grad for m in learned if m.parameter.grad is not None], lr)
@@ -136,7 +125,7 @@ class Trainer:
         with torch.no_grad():
             self.fuse.add_(mean_loss[0], alpha=0)  # NaN for ever after a loss that is NaN or infinite
             self.good_steps += self.fuse == 0
-            self.sums += told[0]
+            self.sums += step_sums[0]
 
     def _capture(self, graphs: Graphs | None) -> None:
         self.replays = Replays(graphs) if graphs is not None else None
@@ -170,22 +159,13 @@ class Trainer:
         return self.part, self.model.likelihood.fit
 
     def _steps_at_once(self, to_record: int) -> int:
-        """Several where they are replayed and short, but none beyond the `to_record` until the next record."""
+        """Several steps where they are replayed and short, but none beyond the `to_record` until the next record."""
         return STEPS_A_REPLAY if to_record >= STEPS_A_REPLAY and self._short else 1
 
     @functools.cached_property
     def _short(self) -> bool:
         replayed = self.replays is not None or (self.together is not None and self.together.replays is not None)
         return replayed and self.B / images_per_second(self.config, self.dataset.info) < SHORT_STEP
-
-    def _next_rows(self, count: int) -> Tensor:
-        """(count, B): the next places of an endless row of permutations, so that every batch is full."""
-        wanted = count * self.B
-        while self.cursor + wanted > len(self.order):
-            self.order, self.cursor = torch.cat([self.order[self.cursor :], self._permutation()]), 0
-        rows = self.order[self.cursor : self.cursor + wanted].view(count, self.B)
-        self.cursor += wanted
-        return rows
 
     def _start(self) -> None:
         """The model starts on the data's scale at the mean image, and a fitted C at the best one for its decoder."""
@@ -203,11 +183,9 @@ class Trainer:
             self.model.likelihood.set_C(best_C(self.dataset.info.pixels, error))
             self.model.likelihood.set_C("fit")
 
-    def _permutation(self) -> Tensor:
-        return sent(torch.randperm(self.N, generator=self.order_generator), self.device)
-
     @property
     def epoch(self) -> float:
+        """Passes over the training set so far."""
         return self.step * self.B / self.N
 
     @property
@@ -216,17 +194,13 @@ class Trainer:
         return self._lr_at(self.step)
 
     def _lr_at(self, step: int) -> float:
-        factor = 1.0
-        if self.schedule == "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.total_steps)))
-        elif isinstance(self.schedule, list):
-            factor = math.prod(f for start, f in self.schedule if step * self.B / self.N >= start)
+        factor = schedule_factor(self.schedule, step / self.total_steps, step * self.B / self.N)
         return (self.config.lr or 1e-3) * factor * self.lr_factor
 
     # ---- knobs
 
     def check_C(self, C: float | str) -> None:
-        """Raise a ConfigError where this run cannot take that C."""
+        """Raises ConfigError where this run cannot take that C."""
         if C == "fit":
             if not self.model.likelihood.owns_C:
                 raise ConfigError(f"C: only a gaussian likelihood can fit C; this run's is {self.config.likelihood}")
@@ -234,7 +208,7 @@ class Trainer:
             raise ConfigError(f"C: the {self.config.objective} objective is a bound on log p(x) only at C = 1")
 
     def apply(self, knob: str, value: Any) -> None:
-        """Make a change of C, lr_factor or part take effect at the next step."""
+        """Makes a change of C, lr_factor or part take effect at the next step."""
         if knob == "C":
             self.check_C(value)
             self._C_knob = value
@@ -251,7 +225,7 @@ class Trainer:
             self._set_part(str(value))
 
     def _set_part(self, part: str) -> None:
-        """Train both halves or one; the other keeps its weights and its optimiser state."""
+        """Trains both halves or one; the other keeps its weights and its optimiser state."""
         self.part = part
         for name in ("encoder", "decoder"):
             for parameter in self.model.parameters_of(name):
@@ -269,11 +243,11 @@ class Trainer:
         """The value that a person set: "fit" while C is learned. Kept on the host: the device is not asked."""
         return self._C_knob
 
-    # ---- looking
+    # ---- records
 
     def record(self, knobs: Knobs | None = None, whole: bool = False, evaluate: bool = True) -> Record | None:
-        """Fetch the means since the last record and, if asked, those of held-out images. None if `knobs.stop` came
-        while these were looked at: the record stays due.
+        """Fetches the means since the last record and, if asked, those of held-out images. Returns None if `knobs.stop`
+        came meanwhile: the record stays due.
 
         Raises TrainingDiverged if any step so far had a loss that is not a finite number.
         """
@@ -282,7 +256,7 @@ class Trainer:
         if evaluate and test is None:
             return None
         images = self.steps_summed * self.B
-        train = means((self.sums / images).tolist(), images, self.model.latent.factorises)
+        train = mean_terms((self.sums / images).tolist(), images, self.model.latent.factorises)
         self.sums.zero_()
         self.steps_summed = 0
         self.record_due = self.single = False
@@ -292,7 +266,7 @@ class Trainer:
         return record
 
     def _catch_up(self, images: int) -> None:
-        """Let a fitted C that the last record found far from its best value start anew there: its learning rate moves
+        """Lets a fitted C that the last record found far from its best value start anew there: its learning rate moves
         it by a hundredth a step, and an error may fall faster."""
         likelihood = self.model.likelihood
         if likelihood.log_C is None or not likelihood.log_C.requires_grad or not self.squared_error:
@@ -303,80 +277,23 @@ class Trainer:
             self.model.project()
 
     def check_finite(self) -> None:
-        """Raise TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
+        """Raises TrainingDiverged if a loss was not finite, or if a gradient has left weights that are not."""
         bad = int(self.good_steps) + 1 if bool(self.fuse != 0) else None
         if bad is None and not bool(torch.stack([p.isfinite().all() for p in self.model.parameters()]).all()):
             bad = self.step
         if bad is not None:
-            raise TrainingDiverged(
-                f"Training diverged at step {bad:,}: the loss is no longer a finite number. {self._what_to_try(bad)}",
-                bad,
-            )
+            C = self.config.C if isinstance(self.config.C, str) else format(self.C, ".3g")
+            raise diverged(bad, self.images, self.dataset.scale, C)
 
-    def _what_to_try(self, bad: int) -> str:
-        """After a divergence at step `bad`. What breaks within the first steps seldom broke for a large step."""
-        if bad > FIRST_STEPS:
-            return (
-                "The last good checkpoint is kept; continue from it with a smaller learning rate, or with C closer to "
-                "its optimum."
-            )
-        low, high = (float(value) / self.dataset.scale for value in self.images.aminmax())
-        return (
-            f"So early it is rarely the learning rate: the images hold values from {low:g} to {high:g}, and C is "
-            f"{self.config.C if isinstance(self.config.C, str) else format(self.C, '.3g')}; look for values far from "
-            "all others, or start again with another C."
-        )
-
-    @torch.no_grad()
-    def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> Means | None:
-        """Means over the first held-out images, or all, always with the same noise; None if `knobs.stop` came."""
-        images = self.dataset.test if whole else self._evaluated
-        generator = Generator(self.device).manual_seed(self.config.seed + 1)
-        summed, elbos = torch.zeros_like(self.sums), []
-        for rows in images.split(self._evaluation_rows):
-            x = self.dataset.to_float(rows.to(self.device), generator)
-            loss, terms = self.estimator.objective.loss(self.model, x, self.config.samples, self.weight, generator)
-            summed += sums(loss.unsqueeze(0), terms, self.model.log_C, self.dataset.info.pixels)[0]
-            elbos.append(terms.elbo)
-            if knobs is not None:
-                knobs.refresh()
-                if knobs.stop:
-                    return None
-        error = float(torch.cat(elbos).double().std(correction=0)) / math.sqrt(len(images))
-        told = means((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
-        return dataclasses.replace(told, elbo_error=error)
-
-    @property
-    def evaluate_every(self) -> int:
-        """Records between two held-out evaluations: every record where that is cheap. A forward pass is a third of
-        a step's work."""
-        every = self.config.record_every or 1
-        return max(1, round(self.evaluated_images / 3 / (EVALUATION_SHARE * every * self.B)))
-
-    @functools.cached_property
-    def evaluated_images(self) -> int:
-        """Fewer for a slow network. Decided by the config, never by the clock: histories repeat."""
-        as_looked_at = dataclasses.replace(self.config, precision="float32")
-        affordable = int(3 * EVALUATION_SECONDS * images_per_second(as_looked_at, self.dataset.info))
-        return min(max(EVALUATION_ROWS, affordable), EVALUATED_IMAGES, len(self.dataset.test))
-
-    @functools.cached_property
-    def _evaluation_rows(self) -> int:
-        """A constant on a GPU, whatever its memory holds, and by the network on a CPU: histories repeat. `samples`
-        codes of each image are decoded at once."""
-        if self.device.type != "cpu":
-            return max(1, EVALUATED_IMAGES // self.config.samples)
-        return min(EVALUATION_ROWS, max(1, rows_at_once(self.model) // self.config.samples))
-
-    @functools.cached_property
-    def _evaluated(self) -> Tensor:
-        return self.dataset.test[: self.evaluated_images].to(self.device)
+    def evaluate(self, knobs: Knobs | None = None, whole: bool = False) -> MeanTerms | None:
+        """Returns the means over the first held-out images, or over all; None if `knobs.stop` came meanwhile."""
+        return self.held_out.evaluate(self.weight, knobs, whole)
 
     # ---- the loop
 
     def run(self, knobs: Knobs | None = None) -> Iterator[Record | KnobChange | None]:
-        """Train to the end or until `knobs.stop`. Yields records and knob changes, and None between steps and while
-        waiting, so that a caller can look after other things."""
+        """Trains to the end or until `knobs.stop`. Yields records and knob changes, and None between steps and while
+        waiting, so that a caller can do other things. Raises TrainingDiverged as `record` does."""
         knobs = knobs if knobs is not None else Knobs()
         every = self.config.record_every or 1
         steps_taken, due = knobs.steps_requested, time.perf_counter()
@@ -409,10 +326,10 @@ class Trainer:
     def _due_record(self, knobs: Knobs) -> Record | None:
         number = -(-self.step // (self.config.record_every or 1))
         last = self.step == self.total_steps
-        return self.record(knobs, last, self.single or last or number % self.evaluate_every == 0 or number == 1)
+        return self.record(knobs, last, self.single or last or number % self.held_out.every == 0 or number == 1)
 
     def _apply(self, knobs: Knobs) -> Iterator[Record | KnobChange]:
-        """Let new values take effect. A new C ends the record before it: a record's numbers belong to one C."""
+        """Lets new values take effect. A new C ends the record before it: a record's numbers belong to one C."""
         now: dict[str, Any] = {"C": self.C_knob, "lr_factor": self.lr_factor, "part": self.part}
         for knob, old in now.items():
             new = getattr(knobs, knob)
@@ -430,29 +347,24 @@ class Trainer:
     # ---- the state that continuing exactly needs
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and JSON values; `load_state` of both continues to the last bit on the same kind of CPU."""
+        """Returns tensors and JSON values; `load_state` of both continues to the last bit on the same kind of CPU."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for index, moments in enumerate(self.moments):
             tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.tensors().items()}
         tensors |= {f"estimator.{name}": value for name, value in self.estimator.state_dict().items()}
-        tensors |= {
-            "order": self.order[self.cursor :],  # what is left of it
-            "order_generator": self.order_generator.get_state(),
-            "noise": self.noise.get_state(),
-            "sums": self.sums,
-            "weight": self.weight,
-        }
-        values = {name: getattr(self, name) for name in (*STATE_VALUES, "part")} | {"cursor": 0}
+        tensors |= self.batches.state()
+        tensors |= {"noise": self.noise.get_state(), "sums": self.sums, "weight": self.weight}
+        values = {"step": self.step, "cursor": 0} | {name: getattr(self, name) for name in (*STATE_VALUES, "part")}
         return {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}, values
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continues where `state` was taken; states of older versions are read too."""
         self.model.load_state_dict(IDENTITY | {n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
         self.estimator.load_state_dict({n[10:]: t for n, t in tensors.items() if n.startswith("estimator.")})
         for index, moments in enumerate(self.moments):
             for name, value in moments.tensors().items():  # older states leave out what never had a gradient
                 value.copy_(tensors.get(f"optimiser.{index}.{name}", torch.zeros_like(value)))
-        self.order = tensors["order"].to(self.device)
-        self.order_generator.set_state(tensors["order_generator"])
+        self.batches.load_state(tensors, values["cursor"])
         if tensors["noise"].shape == self.noise.get_state().shape:
             self.noise.set_state(tensors["noise"])
         else:  # another kind of device drew it: other noise from here on
@@ -473,5 +385,5 @@ def _speed(name: str) -> float:
 
 
 def best_C(pixels: int, squared_error: float) -> float:
-    """The C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image."""
+    """Returns the C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image, pixel²."""
     return pixels / (2 * squared_error)

@@ -59,9 +59,9 @@ def test_over_all_codes_the_weights_have_no_bias() -> None:
         for name in proposals(model):
             r = PROPOSALS[name](model, x, K, None)
             assert sum(r.counts) == K
-            parts = [n / K * (part.log_prob(z) + joint - r.log_prob(z)).exp().sum(0)
-                     for part, n in zip(r.parts, r.counts, strict=True)]  # fmt: skip
-            torch.testing.assert_close(sum(parts).log(), exact, rtol=1e-12, atol=1e-12)  # type: ignore[union-attr]
+            means = [n / K * (component.log_prob(z) + joint - r.log_prob(z)).exp().sum(0)
+                     for component, n in zip(r.components, r.counts, strict=True)]  # fmt: skip
+            torch.testing.assert_close(sum(means).log(), exact, rtol=1e-12, atol=1e-12)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("proposal", PROPOSALS)
@@ -88,10 +88,10 @@ def test_samples_come_from_each_part_as_often_as_it_weighs() -> None:
     z = r.sample(4, Generator().manual_seed(0))
     assert z.shape == (1000, 4, 2)
     start = 0
-    for part, n in zip(r.parts, r.counts, strict=True):
+    for component, n in zip(r.components, r.counts, strict=True):
         mean = z[start : start + n].mean(0)
-        expected = part.mean.expand(4, 2)
-        torch.testing.assert_close(mean, expected, rtol=0, atol=8 * part.variance.max().item() ** 0.5 / n**0.5)  # type: ignore[attr-defined]
+        expected = component.mean.expand(4, 2)
+        torch.testing.assert_close(mean, expected, rtol=0, atol=8 * component.variance.max().item() ** 0.5 / n**0.5)  # type: ignore[attr-defined]
         start += n
     assert draw(model.prior(), 5, 3, None).shape == (5, 3, 2)
 

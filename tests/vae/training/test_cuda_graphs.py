@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 import vae.training.batched_runs
+import vae.training.batches
 import vae.training.trainer
 from tests.vae.training.tape import FailingTape, Tape
 from vae.bound.estimators import ESTIMATORS, choices
@@ -26,8 +27,9 @@ from vae.training import cuda_graphs
 from vae.training.batched_runs import Together
 from vae.training.cuda_graphs import CudaGraphs
 from vae.training.defaults import complete
+from vae.training.held_out import MOST_IMAGES
 from vae.training.records import KnobChange, Record
-from vae.training.trainer import EVALUATED_IMAGES, STEPS_A_REPLAY, Trainer
+from vae.training.trainer import STEPS_A_REPLAY, Trainer
 
 
 def trainer(graphs: Any = None, **settings: Any) -> Trainer:
@@ -288,7 +290,7 @@ def test_all_that_goes_to_the_device_between_steps_is_sent(together: bool, monke
         went.append(values.shape)
         return cuda_graphs.sent(values, device)
 
-    for module in (vae.training.trainer, vae.training.batched_runs):
+    for module in (vae.training.batches, vae.training.trainer, vae.training.batched_runs):
         monkeypatch.setattr(module, "sent", sent)
     tape = Tape()
     trained = [trainer(tape, lr_schedule="cosine", seed=seed) for seed in range(2)]
@@ -305,10 +307,10 @@ def test_all_that_goes_to_the_device_between_steps_is_sent(together: bool, monke
 
 
 def test_a_look_at_held_out_images_decodes_as_many_codes_whatever_the_samples() -> None:
-    for samples, rows in ((1, EVALUATED_IMAGES), (50, EVALUATED_IMAGES // 50), (10**4, 1)):
-        trained = trainer(samples=samples)
-        trained.device = torch.device("cuda")
-        assert trained._evaluation_rows == rows
+    for samples, rows in ((1, MOST_IMAGES), (50, MOST_IMAGES // 50), (10**4, 1)):
+        held_out = trainer(samples=samples).held_out
+        held_out.device = torch.device("cuda")
+        assert held_out.rows == rows
 
 
 def test_the_tape_can_fail() -> None:

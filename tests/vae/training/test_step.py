@@ -44,15 +44,15 @@ from tests.vae.training.test_cuda_graphs import events, numbers, trainer
 from tests.vae.training.test_batched_runs import told_together
 
 plain, compiled = (trainer(epochs=1, likelihood="bernoulli") for _ in range(2))
-compiled.look.compile("aot_eager")  # traced and differentiated as ever, without a C++ compiler
+compiled.step_loss.compile("aot_eager")  # traced and differentiated as ever, without a C++ compiler
 told = [numbers(event) for event in events(compiled)]
 graphs = [counters["graph_break"], counters["stats"]["unique_graphs"]]
 shared = [trainer(epochs=1, latent="bernoulli", estimator="disarm", seed=seed) for seed in range(2)]
-shared[0].look.compile("eager")  # traced only
+shared[0].step_loss.compile("eager")  # traced only
 told_together(shared, [None] * 2)  # one more graph, for all steps of two models
-graphs += [shared[0].look.refused, counters["graph_break"], counters["stats"]["unique_graphs"] - graphs[1]]
-look, expected = compiled.look, [numbers(event) for event in events(plain)]
-print(json.dumps([[look.refused, look.compiled is not None], graphs, told, expected]))
+graphs += [shared[0].step_loss.refused, counters["graph_break"], counters["stats"]["unique_graphs"] - graphs[1]]
+loss, expected = compiled.step_loss, [numbers(event) for event in events(plain)]
+print(json.dumps([[loss.refused, loss.compiled is not None], graphs, told, expected]))
 """
 
 
@@ -65,19 +65,19 @@ def test_a_compiler_that_fails_costs_speed_only(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(torch, "compile", broken)
     plain, refused = trainer(epochs=1), trainer(epochs=1)
-    refused.look.compile()
+    refused.step_loss.compile()
     assert events(refused) == events(plain)
-    assert refused.look.refused == "RuntimeError: no working compiler"
+    assert refused.step_loss.refused == "RuntimeError: no working compiler"
 
 
 def test_compiling_is_for_long_runs_on_a_gpu() -> None:
-    assert trainer(epochs=COMPILED_STEPS).look.compiled is None  # on a CPU it gains a few per cent
+    assert trainer(epochs=COMPILED_STEPS).step_loss.compiled is None  # on a CPU it gains a few per cent
 
 
 @pytest.mark.parametrize("name", ["float32", "tf32", "bfloat16"])
 def test_precision_is_that_of_the_whole_step_and_ends_with_it(name: str) -> None:
     trained = trainer()
-    trained.look.config = dataclasses.replace(trained.config, precision=name)
+    trained.step_loss.config = dataclasses.replace(trained.config, precision=name)
     seen: list[tuple[bool, str, bool]] = []
 
     def note(*_: Any) -> None:
@@ -88,7 +88,7 @@ def test_precision_is_that_of_the_whole_step_and_ends_with_it(name: str) -> None
     trained.take_steps()
     assert seen == [(name == "bfloat16", "high" if name == "tf32" else "highest", name == "tf32")] * 2
     assert flags() == ("highest", False)
-    with contextlib.suppress(ValueError), trained.look.precision(trained.model):
+    with contextlib.suppress(ValueError), trained.step_loss.precision(trained.model):
         raise ValueError("in the step")
     assert (trained.model.in_bfloat16, *flags()) == (False, "highest", False)
 

@@ -26,7 +26,7 @@ def test_held_out_records_are_rare_where_they_would_cost_much() -> None:
     dataset = load_dataset("digits")
     config, _ = complete(Config(epochs=1, record_every=1, batch_size=8, threads=1), dataset.info)
     trainer = Trainer(config, dataset)
-    assert trainer.evaluate_every == 500  # 360 / 3 images' work for each 3 % of 8 images a step
+    assert trainer.held_out.every == 500  # 360 / 3 images' work for each 3 % of 8 images a step
     told = records(trainer)
     assert [r.step for r in told if r.test] == [1, 180]  # the first, and the last
 

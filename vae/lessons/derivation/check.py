@@ -29,11 +29,12 @@ class Check:
 
     @property
     def difference(self) -> float:
+        """The distance of the two numbers."""
         return abs(self.formula - self.estimate)
 
     @property
     def exact(self) -> bool:
-        """They are the same up to rounding."""
+        """Whether the two are the same up to rounding."""
         return self.difference <= self._rounding
 
     @property
@@ -43,11 +44,12 @@ class Check:
 
     @property
     def agrees(self) -> bool:
+        """Whether the two lie within the reach of an estimate of a right formula."""
         return self._within(1.0)
 
     @property
     def possible(self) -> bool:
-        """They agree, or a rare sample could still explain the difference."""
+        """Whether they agree, or a rare sample could still explain the difference."""
         return self._within(RARE / STANDARD_ERRORS)
 
     def _within(self, factor: float) -> bool:
@@ -60,26 +62,27 @@ class Check:
 
 
 def sampled(formula: float, values: Tensor) -> Check:
-    """`values` (S,) are independent draws whose mean should be `formula`."""
+    """Returns the check of `formula` against the mean of `values` (S,), independent draws."""
     return Check(formula, float(values.mean()), standard_error(values), float(values.abs().max()))
 
 
 def standard_error(values: Tensor) -> float:
-    """Of the mean of `values` (S,), S > 1."""
+    """Returns the standard error of the mean of `values` (S,), S > 1."""
     return float(values.std()) / math.sqrt(len(values))
 
 
 def bernstein(variance: Tensor, farthest: Tensor, samples: int) -> Tensor:
-    """How far the mean of S independent draws strays from its expectation, in at most a share BEYOND of all samples:
-    the ε of 2 exp(−S ε² / (2 variance + ⅔ farthest ε)) = BEYOND. `farthest`: the largest distance of a draw from the
-    mean. Holds for few draws of a lopsided quantity too, where the standard error promises too much."""
+    """Returns how far the mean of S independent draws strays from its expectation, in at most a share BEYOND of all
+    samples: the ε of 2 exp(−S ε² / (2 variance + ⅔ farthest ε)) = BEYOND. `farthest`: the largest distance of a draw
+    from the mean. It holds for few draws of a lopsided quantity too, where the standard error promises too much."""
     L = math.log(2 / BEYOND)
-    part = L * farthest / (3 * samples)
-    return part + (part.square() + 2 * variance * L / samples).sqrt()
+    linear = L * farthest / (3 * samples)
+    return linear + (linear.square() + 2 * variance * L / samples).sqrt()
 
 
 def trapezoid(f: Callable[[Tensor], Tensor], low: float, high: float, points: int = 2001) -> tuple[float, float]:
-    """∫ f over [low, high] with 2·points − 1 places, and how much that moved from the grid of `points`.
+    """Integrates f over [low, high] with 2·points − 1 places; returns also how much that moved from the grid of
+    `points`.
 
     For smooth f that vanishes at both ends the error falls faster than any power of the number of points.
     """
@@ -92,10 +95,10 @@ def trapezoid(f: Callable[[Tensor], Tensor], low: float, high: float, points: in
 
 
 def generator(seed: int) -> torch.Generator:
-    """Random numbers of one seed, apart from torch's global state."""
+    """Returns a generator of one seed, apart from torch's global state."""
     return torch.Generator().manual_seed(seed)
 
 
 def normal(shape: tuple[int, ...], source: torch.Generator) -> Tensor:
-    """Independent standard normal numbers, float64."""
+    """Draws independent standard normal numbers, float64."""
     return torch.randn(shape, generator=source, dtype=torch.float64)

@@ -20,9 +20,9 @@ from vae.model.normal_density import LOG_2PI
 
 
 def digits() -> Tensor:
-    """All 1797 digits as (1797, 64) numbers in [0, 1], float64."""
+    """Returns all 1797 digits as (1797, 64) numbers in [0, 1], float64."""
     data = load_dataset("digits")
-    return torch.cat([data.to_float(part).flatten(1).double() for part in (data.train, data.test)])
+    return torch.cat([data.to_float(split).flatten(1).double() for split in (data.train, data.test)])
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,32 @@ class Spectrum:
 
     @property
     def covariance(self) -> Tensor:
+        """The covariance of the images, (D, D)."""
         return self.vectors @ torch.diag(self.values) @ self.vectors.mT
 
 
 def spectrum(x: Tensor) -> Spectrum:
+    """Returns the spectrum of images x (n, D)."""
     return Spectrum(x, *covariance_eigenvalues(x))
 
 
 def negative_elbo(W: Tensor, cov: Tensor, c: float) -> Tensor:
-    """Mean −ELBO per image with the best linear encoder and a diagonal q, nats; W (D, k), cov (D, D) of centred images.
+    """Returns the mean −ELBO per image with the best linear encoder and a diagonal q, nats; W (D, k), cov (D, D) of
+    centred images.
 
-    The encoder's optimum is m(x) = M⁻¹ Wᵀ x with M = WᵀW + c I, and variances 1/(1 + ‖wⱼ‖²/c); put in, it leaves
-    (D/2) log 2πc + [tr S − tr(M⁻¹ Wᵀ S W)]/(2c) + ½ Σⱼ log(1 + ‖wⱼ‖²/c).
+    The encoder's optimum is m(x) = M⁻¹ Wᵀ x with M = WᵀW + c I, and variances 1/(1 + ‖wⱼ‖²/c); put in, it leaves (D/2)
+    log 2πc + [tr S − tr(M⁻¹ Wᵀ S W)]/(2c) + ½ Σⱼ log(1 + ‖wⱼ‖²/c).
     """
     D, k = W.shape
     M = W.mT @ W + c * torch.eye(k, dtype=W.dtype)
-    explained = torch.linalg.solve(M, W.mT @ cov @ W).diagonal().sum()
+    explained: Tensor = torch.linalg.solve(M, W.mT @ cov @ W).diagonal().sum()
     rate_of_variances = 0.5 * torch.log1p(W.square().sum(0) / c).sum()
     return 0.5 * D * (LOG_2PI + math.log(c)) + (cov.diagonal().sum() - explained) / (2 * c) + rate_of_variances
 
 
 def closed_form(values: Tensor, k: int, c: float) -> float:
-    """The smallest −ELBO, nats: −log p(x) of N(b, WWᵀ + c I) with the first k eigenvalues above c kept, values (D,)."""
+    """Returns the smallest −ELBO, nats: −log p(x) of N(b, WWᵀ + c I) with the first k eigenvalues above c kept, values
+    (D,)."""
     kept = values[:k][values[:k] > c]
     rest = float(values.sum() - kept.sum())
     D, a = len(values), len(kept)
@@ -67,7 +71,7 @@ def closed_form(values: Tensor, k: int, c: float) -> float:
 
 @dataclass(frozen=True)
 class Collapse:
-    """Predicted by the eigenvalues, and observed at the optimum that a search from random weights found."""
+    """What the eigenvalues predict, and what is observed at the optimum that a search from random weights found."""
 
     predicted: int  # eigenvalues above c, k at most
     near: int  # of these, so little above c that Var(E[z]) stays below the threshold
@@ -77,11 +81,12 @@ class Collapse:
 
     @property
     def agrees(self) -> bool:
+        """Whether as many dimensions are used as predicted, those near the threshold aside."""
         return self.predicted - self.near <= self.observed <= self.predicted
 
 
 def observe(data: Spectrum, k: int, c: float, source: Generator) -> Collapse:
-    """Minimise the −ELBO of the linear VAE by L-BFGS from random weights and count what is used."""
+    """Minimises the −ELBO of the linear VAE by L-BFGS from random weights and counts what is used."""
     W = (0.1 * normal((len(data.values), k), source)).requires_grad_()
     cov = data.covariance
     search = torch.optim.LBFGS(

@@ -24,6 +24,7 @@ class Quote:
 
     @property
     def markdown(self) -> str:
+        """The quote as Markdown: a formula in dollars, words in quotation marks."""
         return f"$\\displaystyle {self.text}$" if self.formula else f"“{self.text}”"
 
 
@@ -43,6 +44,7 @@ class Erratum:
 
 
 def formula(text: str) -> Quote:
+    """Returns the quote of a formula, LaTeX without its dollars."""
     return Quote(text, formula=True)
 
 

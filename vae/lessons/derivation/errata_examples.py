@@ -33,7 +33,7 @@ MODELS, BITS, BIT_NOISE = 40, 8, 4.0
 
 
 def binary_gradient() -> list[Measured]:
-    """The printed rule against F13 by enumeration, and where it drives q."""
+    """Measures the printed rule against F13 by enumeration, and where it drives q."""
     errors = []
     for seed in range(MODELS):
         model, logits = likelihood_ratio.toy(BITS, generator(seed), BIT_NOISE)
@@ -51,7 +51,8 @@ def binary_gradient() -> list[Measured]:
 
 
 def continuous_gradient() -> list[Measured]:
-    """The derivative along m of E_ε[log q] and of E_ε[log q − log p(z) − log p(x|z)], z = m + s ⊙ ε, by autograd."""
+    """Measures the derivative along m of E_ε[log q] and of E_ε[log q − log p(z) − log p(x|z)], z = m + s ⊙ ε, by
+    autograd."""
     W = torch.tensor([[2.0, 0.5], [-1.0, 3.0]], dtype=torch.float64)
     x, m = torch.tensor([1.0, -2.0], dtype=torch.float64), torch.tensor([1.5, 0.5], dtype=torch.float64)
     s, c = torch.tensor([0.4, 0.7], dtype=torch.float64), 0.5
@@ -85,16 +86,19 @@ def _rate_gradients() -> tuple[float, float]:
 
 
 def decoder_parameterises_q() -> list[Measured]:
+    """Measures the derivative of the rate to the decoder's weight, which q does not have."""
     encoder, decoder = _rate_gradients()
     return [Measured("derivative of the rate to that network’s weight", decoder, encoder, "nats")]
 
 
 def swapped_parameters() -> list[Measured]:
+    """Measures the derivative of the rate to each network's weight where the two are called by each other's name."""
     encoder, decoder = _rate_gradients()
     return [Measured("derivative of the rate to what is called the encoder", decoder, encoder, "nats")]
 
 
 def sign() -> list[Measured]:
+    """Measures a number that is called the ELBO and is its negative, and what the evidence leaves above it."""
     elbo = BENT.elbo(BENT_X, BENT_M, BENT_S)
     log_px, _ = BENT.log_evidence(BENT_X)
     return [
@@ -116,15 +120,17 @@ def _covariance_error(way: str, reference: str, cov: Tensor) -> list[Measured]:
 
 
 def one_number() -> list[Measured]:
+    """Measures the covariance of draws with one ε for all dimensions."""
     return _covariance_error("one-number", "diagonal", torch.diag(torch.tensor([1.0, 1.5, 0.8], dtype=torch.float64)))
 
 
 def elementwise() -> list[Measured]:
+    """Measures the covariance of draws by an elementwise product with Σ^½."""
     return _covariance_error("elementwise", "full", torch.tensor(COVARIANCE, dtype=torch.float64))
 
 
 def elementwise_two() -> list[Measured]:
-    """The same product in two dimensions of strong correlation."""
+    """Measures the same product in two dimensions of strong correlation."""
     cov = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
     wrong = noise.exact_covariance("elementwise", cov)
     return [
@@ -135,7 +141,8 @@ def elementwise_two() -> list[Measured]:
 
 
 def quadratic_form() -> list[Measured]:
-    """The last term of E_q[(z − m2)ᵀ S2⁻¹ (z − m2)], with A = z − m1 and B = m1 − m2, and the KL made with it."""
+    """Measures the last term of E_q[(z − m2)ᵀ S2⁻¹ (z − m2)], with A = z − m1 and B = m1 − m2, and the KL made with
+    it."""
     m1, m2 = torch.tensor([0.5, -0.2], dtype=torch.float64), torch.tensor([0.3, 0.1], dtype=torch.float64)
     S1 = torch.tensor([[0.3, 0.1], [0.1, 0.2]], dtype=torch.float64)
     S2 = torch.tensor([[0.5, 0.3], [0.3, 0.2]], dtype=torch.float64)
@@ -149,7 +156,7 @@ def quadratic_form() -> list[Measured]:
 
 
 def posterior_is_no_encoder() -> list[Measured]:
-    """KL(q ‖ p(z|x)) of the best normal q where the posterior has two humps."""
+    """Measures KL(q ‖ p(z|x)) of the best normal q where the posterior has two humps."""
     model, x = ScalarModel(bent=True, noise=0.5), 1.0
     m, s = model.best_q(x, torch.linspace(-3, 3, 601).double(), torch.linspace(0.05, 2, 196).double())
     three = identity(model, x, m, s)
@@ -160,7 +167,7 @@ def posterior_is_no_encoder() -> list[Measured]:
 
 
 def dropped_constant() -> list[Measured]:
-    """D = 784 with the loss's constant and without, and what a fit of C does without it."""
+    """Measures, at D = 784, the loss's constant and the C that is best without it."""
     squared_error = 30.0
     C = torch.logspace(-4, 4, 2001, dtype=torch.float64)
     without = float(C[(C * squared_error).argmin()])
@@ -176,13 +183,16 @@ BENT_X, BENT_M, BENT_S = 1.0, 1.2, 0.3
 
 
 def sample_of_the_posterior() -> list[Measured]:
-    """−E log p(x|z) with z from the posterior p(z|x), by quadrature, and with z from the best normal q, closed form."""
+    """Measures −E log p(x|z) with z from the posterior p(z|x), by quadrature, and with z from the best normal q, closed
+    form."""
     m, s = BENT.best_q(BENT_X, torch.linspace(-3, 3, 601).double(), torch.linspace(0.05, 2, 196).double())
     log_px, _ = BENT.log_evidence(BENT_X)
 
     def under_the_posterior(f: Callable[[Tensor], Tensor]) -> float:
-        density = lambda z: (BENT.log_joint(BENT_X, z) - log_px).exp()  # noqa: E731
-        return trapezoid(lambda z: density(z) * f(z), -PRIOR_REACH, PRIOR_REACH)[0]
+        def weighted(z: Tensor) -> Tensor:
+            return (BENT.log_joint(BENT_X, z) - log_px).exp() * f(z)
+
+        return trapezoid(weighted, -PRIOR_REACH, PRIOR_REACH)[0]
 
     distortion = under_the_posterior(lambda z: -BENT.log_px_z(BENT_X, z))
     return [
@@ -192,7 +202,7 @@ def sample_of_the_posterior() -> list[Measured]:
 
 
 def noise_for_z() -> list[Measured]:
-    """d/dm of the distortion: with z drawn from p(ε) it does not know m; with z = m + s ε, closed form."""
+    """Measures d/dm of the distortion: with z drawn from p(ε) it does not know m; with z = m + s ε, closed form."""
     m = _t(BENT_M).requires_grad_()
     (right,) = torch.autograd.grad(BENT.distortion(BENT_X, m, _t(BENT_S)), m)
     of_the_noise = float(BENT.distortion(BENT_X, _t(0.0), _t(1.0)))
@@ -206,7 +216,7 @@ DRAWS = 64
 
 
 def one_index_for_another() -> list[Measured]:
-    """The scatter of a mean over DRAWS terms: all the same z⁽ˡ⁾, or one z⁽ˢ⁾ each."""
+    """Measures the scatter of a mean over DRAWS terms: all the same z⁽ˡ⁾, or one z⁽ˢ⁾ each."""
     _, variance, _ = monte_carlo.distortion_moments(BENT, BENT_X, BENT_M, BENT_S)
     return [
         Measured(f"standard error of a mean of {DRAWS} terms", math.sqrt(variance), math.sqrt(variance / DRAWS), "nats")
@@ -214,7 +224,7 @@ def one_index_for_another() -> list[Measured]:
 
 
 def similarity() -> list[Measured]:
-    """Which of N(0, 1), …, N(3, 1) is most like N(0, 1): by the largest KL, and by the smallest."""
+    """Measures which of N(0, 1), …, N(3, 1) is most like N(0, 1): by the largest KL, and by the smallest."""
     means = torch.arange(4, dtype=torch.float64)
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     kl = torch.stack([kl_normal(mean.reshape(1), one, zero, one) for mean in means])
@@ -222,7 +232,7 @@ def similarity() -> list[Measured]:
 
 
 def parameters_in_the_prior() -> list[Measured]:
-    """d/dθ KL(N(1.5, 0.36) ‖ N(θ, 1)) at θ = 0, by autograd, beside the derivative that leaves the KL out."""
+    """Measures d/dθ KL(N(1.5, 0.36) ‖ N(θ, 1)) at θ = 0, by autograd, beside the derivative that leaves the KL out."""
     theta = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     q_mean, q_cov = torch.tensor([1.5], dtype=torch.float64), torch.tensor([[0.36]], dtype=torch.float64)
     kl = kl_normal(q_mean, q_cov, theta, torch.ones(1, 1, dtype=torch.float64))
@@ -234,7 +244,8 @@ PAIR = (-1.0, 2.0)
 
 
 def argmin_for_each() -> list[Measured]:
-    """−log p(x) of N(b, 1 + c), mean over two x: each with the b that is best for itself, and one b for both."""
+    """Measures −log p(x) of N(b, 1 + c), mean over two x: each with the b that is best for itself, and one b for
+    both."""
     model, mean = ScalarModel(noise=0.5), sum(PAIR) / len(PAIR)
     own = -model.straight_evidence(0.0)
     shared = -sum(model.straight_evidence(x - mean) for x in PAIR) / len(PAIR)
@@ -242,13 +253,13 @@ def argmin_for_each() -> list[Measured]:
 
 
 def one_letter_for_two() -> list[Measured]:
-    """The mean over DRAWS draws, divided by the loss instead of their number."""
+    """Measures the mean over DRAWS draws, divided by the loss instead of their number."""
     loss = -BENT.elbo(BENT_X, BENT_M, BENT_S)
     return [Measured("factor on the gradient", DRAWS / loss, 1.0)]
 
 
 def loss_of_one_draw() -> list[Measured]:
-    """C (x − x̂)² at the mean of q, and its expectation; then D pixels and k dimensions for one of each."""
+    """Measures C (x − x̂)² at the mean of q, and its expectation; then D pixels and k dimensions for one of each."""
     C, m, s = 1 / (2 * BENT.noise), _t(BENT_M), _t(BENT_S)
     at_the_mean = C * float((BENT_X - BENT.decode(m)) ** 2)
     rate = float(BENT.rate(m, s))
@@ -259,7 +270,7 @@ def loss_of_one_draw() -> list[Measured]:
 
 
 def evidence_of_a_learned_decoder() -> list[Measured]:
-    """d/dw log p(x) for p(x|z) = N(w z, c): p(x) = N(0, w² + c). At w = 1, c = 0.5, x = 2.5, by autograd."""
+    """Measures d/dw log p(x) for p(x|z) = N(w z, c): p(x) = N(0, w² + c). At w = 1, c = 0.5, x = 2.5, by autograd."""
     w = _t(1.0).requires_grad_()
     log_px = torch.distributions.Normal(_t(0.0), (w * w + 0.5).sqrt()).log_prob(_t(2.5))
     (gradient,) = torch.autograd.grad(log_px, w)
@@ -267,7 +278,8 @@ def evidence_of_a_learned_decoder() -> list[Measured]:
 
 
 def one_parameter_for_two() -> list[Measured]:
-    """The least mean −ELBO of q = N(a x, s²), p(x|z) = N(w z, c), x of variance 4: with a = w, and with both free."""
+    """Measures the least mean −ELBO of q = N(a x, s²), p(x|z) = N(w z, c), x of variance 4: with a = w, and with both
+    free."""
     variance, c = 4.0, 0.5
     grid = torch.linspace(0.01, 3, 300, dtype=torch.float64)
 

@@ -18,18 +18,18 @@ BEYOND_THREE = 0.5 * math.erfc(STANDARD_ERRORS / math.sqrt(2))  # how often a no
 
 
 def constant(D: int, c: float) -> float:
-    """(D/2) log(2πc), nats."""
+    """Returns (D/2) log(2πc), nats."""
     return 0.5 * D * math.log(2 * math.pi * c)
 
 
 def loss(C: Tensor | float, D: int, squared_error: float) -> Tensor:
-    """C · squared_error + (D/2) log(π/C), nats; C may be many values."""
+    """Returns C · squared_error + (D/2) log(π/C), nats; C may be many values."""
     C = torch.as_tensor(C, dtype=torch.float64)
     return C * squared_error + 0.5 * D * (math.log(math.pi) - C.log())
 
 
 def optimum(D: int, squared_error: float) -> float:
-    """The C of smallest loss."""
+    """Returns the C of smallest loss."""
     return D / (2 * squared_error)
 
 
@@ -44,7 +44,7 @@ class Noise:
 
 
 def measure(D: int, C: float, truth: float, images: int, source: Generator) -> Noise:
-    """D pixels, the likelihood's C, the noise's true variance, number of images."""
+    """Measures F10 on drawn residuals: D pixels, the likelihood's C, the noise's true variance, number of images."""
     residual = math.sqrt(truth) * normal((images, D), source)
     squared = residual.square().sum(1)
     mean = float(squared.mean())
@@ -62,8 +62,8 @@ def measure(D: int, C: float, truth: float, images: int, source: Generator) -> N
 
 
 def variance_error(truth: float, estimate: float, count: int) -> float:
-    """The error of a mean of `count` squares of N(0, truth): a third of the way from the truth to the quantile that
-    three standard errors of a normal estimate reach, on the estimate's side. For many squares truth · √(2/count).
+    """Returns the error of a mean of `count` squares of N(0, truth): a third of the way from the truth to the quantile
+    that three standard errors of a normal estimate reach, on the estimate's side. For many squares truth · √(2/count).
 
     The mean is truth · χ²/count, which leans far to one side for few squares: a plain standard error would be exceeded
     three times over far more often than three of a normal one.
@@ -77,7 +77,7 @@ def _smallest(D: int, squared_error: float) -> tuple[float, float]:
     a grid whose best place is no end of it holds the smallest; else the grid moves on to that end."""
     low, high, passes = -8.0, 12.0, 0  # log C
     best, step = 0.0, 0.0
-    while passes < 3:  # each pass looks between the neighbours of the last one's best place
+    while passes < 3:  # each pass searches between the neighbours of the last one's best place
         grid = torch.linspace(low, high, 401, dtype=torch.float64)
         at = int(loss(grid.exp(), D, squared_error).argmin())
         best, step = float(grid[at]), (high - low) / 400
@@ -89,6 +89,6 @@ def _smallest(D: int, squared_error: float) -> tuple[float, float]:
 
 
 def density_at_zero(D: int, c: float) -> float:
-    """−log N(0; 0, c I) by torch.distributions: an image that is met exactly, nats."""
+    """Returns −log N(0; 0, c I) by torch.distributions, nats: an image that is met exactly."""
     zero = torch.zeros(D, dtype=torch.float64)
     return -float(torch.distributions.Normal(zero, math.sqrt(c)).log_prob(zero).sum())

@@ -26,9 +26,9 @@ class Parts:
 
 
 def kl_1d(m1: float, s1: float, m2: float, s2: float) -> Parts:
-    """F4 against quadrature. s1, s2 are standard deviations."""
+    """Compares F4 with quadrature. s1, s2 are standard deviations."""
     numbers = [torch.tensor(value, dtype=torch.float64) for value in (m1, s1, m2, s2)]
-    negative_entropy, cross_entropy = (float(part) for part in kl_univariate_parts(*numbers))
+    negative_entropy, cross_entropy = (float(term) for term in kl_univariate_parts(*numbers))
 
     def mean_of(log_density: tuple[float, float], sign: float) -> tuple[float, float]:
         return trapezoid(
@@ -47,7 +47,7 @@ def kl_1d(m1: float, s1: float, m2: float, s2: float) -> Parts:
 
 
 def covariance_2d(s1: float, s2: float, correlation: float) -> Tensor:
-    """[[s1², r s1 s2], [r s1 s2, s2²]]."""
+    """Returns the matrix [[s1², r s1 s2], [r s1 s2, s2²]]."""
     off = correlation * s1 * s2
     return torch.tensor([[s1 * s1, off], [off, s2 * s2]], dtype=torch.float64)
 
@@ -62,7 +62,7 @@ class Sampled2d:
 
 
 def kl_2d(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor, samples: int, source: Generator) -> Sampled2d:
-    """F1 by Cholesky against the mean of log p₁(z) − log p₂(z) over z ~ p₁."""
+    """Compares F1 by Cholesky with the mean of log p₁(z) − log p₂(z) over z ~ p₁."""
     exact = float(kl_normal(loc1, cov1, loc2, cov2))
     z = loc1 + normal((samples, 2), source) @ torch.linalg.cholesky(cov1).mT
     log_ratio = log_normal_full(z, loc1, cov1) - log_normal_full(z, loc2, cov2)
@@ -71,8 +71,9 @@ def kl_2d(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor, samples: int, 
 
 
 def log_normal_full(z: Tensor, loc: Tensor, cov: Tensor) -> Tensor:
-    """log N(z; loc, cov) by torch.distributions; z (S, k) -> (S,), nats."""
-    return torch.distributions.MultivariateNormal(loc, cov).log_prob(z)
+    """Returns log N(z; loc, cov) by torch.distributions; z (S, k) -> (S,), nats."""
+    log_density: Tensor = torch.distributions.MultivariateNormal(loc, cov).log_prob(z)
+    return log_density
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Rate:
 
 
 def rate(loc: Tensor, scale: Tensor, samples: int, source: Generator) -> Rate:
-    """F3 per dimension against the mean of log q(z) − log p(z) over z ~ q. loc, scale (k,)."""
+    """Compares F3 per dimension with the mean of log q(z) − log p(z) over z ~ q. loc, scale (k,)."""
     exact = kl_standard_normal(loc, 2 * scale.log())
     noise = normal((samples, len(loc)), source)
     z = loc + scale * noise

@@ -21,29 +21,29 @@ PIXELS = 3  # few, so that the likelihood is not so peaked that it hides the mis
 
 @dataclass(frozen=True)
 class BitModel:
-    """x (D,), A (D, k), noise c; q has `logits` (k,)."""
+    """A model of one image x (D,), with A (D, k) and noise c; q has `logits` (k,)."""
 
     x: Tensor
     A: Tensor
     noise: float
 
     def log_px_z(self, z: Tensor) -> Tensor:
-        """z (n, k) of 0 and 1 -> (n,) nats."""
+        """Returns log p(x|z): z (n, k) of 0 and 1 -> (n,) nats."""
         error = (self.x - (2 * z - 1) @ self.A.mT).square().sum(-1)
         return -error / (2 * self.noise) - 0.5 * len(self.x) * math.log(2 * math.pi * self.noise)
 
     def log_joint(self, z: Tensor) -> Tensor:
-        """log p(z) + log p(x|z), nats."""
+        """Returns log p(z) + log p(x|z): z (n, k) of 0 and 1 -> (n,) nats."""
         return self.log_px_z(z) - z.shape[-1] * math.log(2)
 
     @property
     def codes(self) -> Tensor:
-        """(2^k, k)."""
+        """All codes, (2^k, k)."""
         return all_codes(self.A.shape[1], self.A.device, self.A.dtype)
 
 
 def toy(bits: int, source: Generator, noise: float = 1.0) -> tuple[BitModel, Tensor]:
-    """A random model, an x of it, and random logits for q."""
+    """Returns a random model, an x of it, and random logits for q."""
     A = normal((PIXELS, bits), source)
     z = (torch.rand(bits, generator=source, dtype=torch.float64) < 0.5).double()
     x = A @ (2 * z - 1) + math.sqrt(noise) * normal((PIXELS,), source)
@@ -51,35 +51,35 @@ def toy(bits: int, source: Generator, noise: float = 1.0) -> tuple[BitModel, Ten
 
 
 def log_q(logits: Tensor, z: Tensor) -> Tensor:
-    """log q(z) = Σⱼ zⱼ lⱼ − softplus(lⱼ), z (n, k) -> (n,) nats."""
+    """Returns log q(z) = Σⱼ zⱼ lⱼ − softplus(lⱼ), z (n, k) -> (n,) nats."""
     return (z * logits - F.softplus(logits)).sum(-1)
 
 
 def score(logits: Tensor, z: Tensor) -> Tensor:
-    """∇ log q(z) for each code, (n, k)."""
+    """Returns ∇ log q(z) for each code, (n, k)."""
     return z - logits.sigmoid()
 
 
 def elbo(model: BitModel, logits: Tensor) -> Tensor:
-    """By enumeration, nats; differentiable."""
+    """Returns the ELBO by enumeration, nats; differentiable."""
     log_weights = log_q(logits, model.codes)
     return (log_weights.exp() * (model.log_joint(model.codes) - log_weights)).sum()
 
 
 def entropy(logits: Tensor) -> float:
-    """Of q, nats."""
+    """Returns the entropy of q, nats."""
     return float((F.softplus(logits) - logits * logits.sigmoid()).sum())
 
 
 def gradient(model: BitModel, logits: Tensor) -> Tensor:
-    """F13 by enumeration: ∇L, (k,)."""
+    """Returns F13 by enumeration: ∇L, (k,)."""
     log_weights = log_q(logits, model.codes)
     f = log_weights - model.log_joint(model.codes)
     return (log_weights.exp() * f) @ score(logits, model.codes)
 
 
 def printed_gradient(model: BitModel, logits: Tensor) -> Tensor:
-    """−E_q[∇ log q (log p(z) + log p(x|z))] by enumeration: log q is missing in the bracket. (k,)"""
+    """Returns −E_q[∇ log q (log p(z) + log p(x|z))] by enumeration, (k,): log q is missing in the bracket."""
     weights = log_q(logits, model.codes).exp()
     return (weights * -model.log_joint(model.codes)) @ score(logits, model.codes)
 
@@ -105,6 +105,7 @@ class Comparison:
 
 
 def compare(model: BitModel, logits: Tensor, samples: int, source: Generator) -> Comparison:
+    """Compares estimates of ∇L from `samples` codes with the sum over all codes."""
     uniform = torch.rand(samples, len(logits), generator=source, dtype=torch.float64)
     drawn, every = (_terms(model, logits, z) for z in ((uniform < logits.sigmoid()).double(), model.codes))
     scores, f = drawn.scores, drawn.f[:, None]
@@ -131,7 +132,7 @@ def compare(model: BitModel, logits: Tensor, samples: int, source: Generator) ->
 
 @dataclass(frozen=True)
 class _Terms:
-    """Of codes (n, k): ∇ log q (n, k); the bracket of F13 and that of the printed rule, (n,)."""
+    """The terms of codes (n, k): ∇ log q (n, k); the bracket of F13 and that of the printed rule, (n,)."""
 
     scores: Tensor
     f: Tensor
@@ -145,7 +146,8 @@ def _terms(model: BitModel, logits: Tensor, z: Tensor) -> _Terms:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Of an estimate from S draws: its variance, and how far it strays in all but one of 370 samples. (k,) each."""
+    """The scatter of an estimate from S draws: its variance, and how far it strays in all but one of 370 samples. (k,)
+    each."""
 
     variance: Tensor
     reach: Tensor
@@ -155,7 +157,7 @@ NEVER = 1e-11  # of a code: 256 such codes and 30,000 draws, and one sample in 1
 
 
 def scatter(values: Tensor, weights: Tensor, samples: int) -> Scatter:
-    """Of the mean of S draws; `values` (n, k) of every code and its probability (n,)."""
+    """Returns the scatter of the mean of S draws; `values` (n, k) of every code and its probability (n,)."""
     centred = values - weights @ values
     variance = weights @ centred.square()
     farthest = centred[weights > NEVER].abs().amax(0)
@@ -163,7 +165,8 @@ def scatter(values: Tensor, weights: Tensor, samples: int) -> Scatter:
 
 
 def scatter_of_covariance(a: Tensor, f: Tensor, weights: Tensor, samples: int) -> Scatter:
-    """Of the mean of a (f − mean of the other draws' f), for a of mean 0: the sample covariance of a (n, k) and f (n,).
+    """Returns the scatter of the mean of a (f − mean of the other draws' f), for a of mean 0: the sample covariance of
+    a (n, k) and f (n,).
 
     Its variance is [E a²f² − (S − 2)/(S − 1) (E af)² + E a² E f²/(S − 1)]/S, f centred. It is S/(S − 1) times the mean
     of a f less the product of the means of a and of f, whose three reaches together bound its own.
@@ -193,7 +196,7 @@ class Driven:
 
 
 def drive(model: BitModel, logits: Tensor, printed: bool, steps: int = 500, rate: float = 0.1) -> Driven:
-    """Adam on the logits with the right gradient or the printed one."""
+    """Runs Adam on the logits with the right gradient or the printed one."""
     logits = logits.clone().requires_grad_()
     adam = torch.optim.Adam([logits], lr=rate)
     rule = printed_gradient if printed else gradient

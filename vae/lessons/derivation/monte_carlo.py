@@ -26,6 +26,7 @@ class Law:
 
 
 def measure(model: ScalarModel, x: float, m: float, s: float, source: Generator) -> Law:
+    """Measures how the error falls with the number of samples, beside σ/√S."""
     mean, second, fourth = distortion_moments(model, x, m, s)
     blocks = normal((REPEATS, SIZES[-1]), source)
     values = -model.log_px_z(x, m + s * blocks)  # (R, S): every size uses the front of the same block
@@ -40,7 +41,8 @@ def measure(model: ScalarModel, x: float, m: float, s: float, source: Generator)
 
 
 def distortion_moments(model: ScalarModel, x: float, m: float, s: float) -> tuple[float, float, float]:
-    """Mean, variance and fourth central moment over z ~ q of −log p(x|z) = (x − f(z))²/(2c) + constant, closed form.
+    """Returns the mean, the variance and the fourth central moment over z ~ q of −log p(x|z) = (x − f(z))²/(2c) +
+    constant, closed form.
 
     (x − f(m + s ε))² is a polynomial of ε, and E[ε^2j] = 1·3·5···(2j − 1).
     """
@@ -54,7 +56,7 @@ def distortion_moments(model: ScalarModel, x: float, m: float, s: float) -> tupl
 
 
 def _expectation(coefficients: list[float]) -> float:
-    """Of a polynomial of ε ~ N(0, 1)."""
+    """The expectation of a polynomial of ε ~ N(0, 1)."""
     return sum(a * math.prod(range(1, power, 2)) for power, a in enumerate(coefficients) if power % 2 == 0)
 
 
@@ -68,8 +70,9 @@ def _product(a: list[float], b: list[float]) -> list[float]:
 
 
 def _slope(spread: list[Check]) -> Check:
-    """Of log spread against log S. The estimates of neighbouring sizes share draws, so the points move together: their
-    errors are counted as if they were one, which makes the slope's error too large rather than too small."""
+    """The slope of log spread against log S. The estimates of neighbouring sizes share draws, so the points move
+    together: their errors are counted as if they were one, which makes the slope's error too large rather than too
+    small."""
     x = torch.tensor([math.log(size) for size in SIZES], dtype=torch.float64)
     y = torch.tensor([math.log(check.estimate) for check in spread], dtype=torch.float64)
     relative = torch.tensor([check.error / check.formula for check in spread], dtype=torch.float64)

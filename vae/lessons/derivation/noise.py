@@ -17,28 +17,30 @@ RIGHT = 1e-9  # of a covariance, relative: rounding of an eigendecomposition
 
 
 def square_root(cov: Tensor) -> Tensor:
-    """Σ^½, the symmetric matrix whose square is Σ."""
+    """Returns Σ^½, the symmetric matrix whose square is Σ."""
     values, vectors = torch.linalg.eigh(cov)
-    return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.mT
+    root: Tensor = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.mT
+    return root
 
 
 def diagonal(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:
-    """F8 with s² the diagonal of Σ."""
+    """Draws by F8 with s² the diagonal of Σ."""
     return loc + cov.diagonal().sqrt() * normal((samples, len(loc)), source)
 
 
 def full(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:
-    """F9."""
-    return loc + normal((samples, len(loc)), source) @ torch.linalg.cholesky(cov).mT
+    """Draws by F9."""
+    L: Tensor = torch.linalg.cholesky(cov)
+    return loc + normal((samples, len(loc)), source) @ L.mT
 
 
 def one_number(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:
-    """Wrong: ε ~ N(0, 1), one number for all dimensions."""
+    """Draws wrongly: ε ~ N(0, 1), one number for all dimensions."""
     return loc + cov.diagonal().sqrt() * normal((samples, 1), source)
 
 
 def elementwise(loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Tensor:
-    """Wrong: m + ε ⊙ Σ^½. Only the diagonal of Σ^½ can enter an elementwise product that gives a vector."""
+    """Draws wrongly: m + ε ⊙ Σ^½. Only the diagonal of Σ^½ can enter an elementwise product that gives a vector."""
     return loc + square_root(cov).diagonal() * normal((samples, len(loc)), source)
 
 
@@ -57,7 +59,7 @@ class Draw:
 
     @property
     def relative_error(self) -> float:
-        """Of these draws."""
+        """Relative error of the covariance of these draws."""
         return self.check.estimate
 
     @property
@@ -67,22 +69,23 @@ class Draw:
 
     @property
     def right(self) -> bool:
-        """By algebra, up to rounding: draws cannot decide it where the error is small beside what they leave."""
+        """Whether the way is right by algebra, up to rounding: draws cannot decide it where the error is small beside
+        what they leave."""
         return self.exact_error <= RIGHT
 
     @property
     def rank(self) -> int:
-        """Of the sample covariance."""
+        """Rank of the sample covariance."""
         return int(torch.linalg.matrix_rank(self.measured, rtol=1e-9))
 
 
 def wanted(way: str, cov: Tensor) -> Tensor:
-    """The covariance that is asked for: the diagonal way and the one-number way are meant for a diagonal Σ."""
+    """Returns the covariance that is asked for: the diagonal way and the one-number way are meant for a diagonal Σ."""
     return torch.diag(cov.diagonal()) if way in ("diagonal", "one-number") else cov
 
 
 def exact_covariance(way: str, cov: Tensor) -> Tensor:
-    """The covariance of z by algebra."""
+    """Returns the covariance of z by algebra."""
     if way == "one-number":
         s = cov.diagonal().sqrt()
         return torch.outer(s, s)
@@ -92,7 +95,7 @@ def exact_covariance(way: str, cov: Tensor) -> Tensor:
 
 
 def draw(way: str, loc: Tensor, cov: Tensor, samples: int, source: Generator) -> Draw:
-    """`way` is a key of WAYS; loc (k,), cov (k, k)."""
+    """Draws `samples` codes and measures them; `way` is a key of WAYS; loc (k,), cov (k, k)."""
     z = WAYS[way](loc, cov, samples, source)
     aim = wanted(way, cov)
     measured = torch.cov(z.mT)
@@ -102,5 +105,5 @@ def draw(way: str, loc: Tensor, cov: Tensor, samples: int, source: Generator) ->
 
 
 def sampling_error(cov: Tensor, samples: int) -> float:
-    """√E‖sample covariance − Σ‖² (Frobenius) for S normal draws: √((tr²Σ + ‖Σ‖²)/(S − 1))."""
+    """Returns √E‖sample covariance − Σ‖² (Frobenius) for S normal draws: √((tr²Σ + ‖Σ‖²)/(S − 1))."""
     return math.sqrt((float(cov.trace()) ** 2 + float(cov.norm()) ** 2) / (samples - 1))

@@ -7,6 +7,7 @@ E_q‖x − f(z)‖² = ‖x − W m − b‖² + Σⱼ vⱼ ‖wⱼ‖²
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -17,6 +18,7 @@ from vae.lessons.derivation.check import Check, sampled
 from vae.lessons.derivation.collapse import Spectrum
 from vae.lessons.derivation.gaussian_noise import constant
 from vae.model.kl import kl_standard_normal
+from vae.model.latents import RealDistribution
 from vae.model.linear_gaussian import LinearGaussian, best_at
 from vae.model.vae import Model, build_model
 
@@ -34,7 +36,7 @@ class Loss:
 
 
 def linear_vae(best: LinearGaussian, side: int) -> Model:
-    """A linear VAE of the project with the weights of its optimum (see `collapse`), float64."""
+    """Returns a linear VAE of this project with the weights of its optimum (see `collapse`), float64."""
     c, k = float(best.c), best.W.shape[1]
     config = Config(network="linear", likelihood="gaussian", C=1 / (2 * c), latent_dim=k, hidden=())
     model = build_model(config, (1, side, side)).double()
@@ -59,13 +61,13 @@ def _linear(half: torch.nn.Module) -> torch.nn.Linear:
 
 @torch.no_grad()
 def measure(data: Spectrum, image: Tensor, k: int, C: float, samples: int, source: Generator) -> Loss:
-    """image (D,) in [0, 1]; D a square number."""
+    """Compares the trainer's loss with its closed form; image (D,) in [0, 1], D a square number."""
     side, c = round(len(image) ** 0.5), 1 / (2 * C)
     best = best_at(data.x, k, c)
     model = linear_vae(best, side)
     x = image.reshape(1, 1, side, side)
-    qz_x = model.encode(x)
-    m, v = qz_x.mean, qz_x.variance  # type: ignore[attr-defined]  # (1, k)
+    qz_x = cast(RealDistribution, model.encode(x))
+    m, v = qz_x.mean, qz_x.variance  # (1, k)
     distortion = -float(best.expected_log_px_z(image[None], m, v))
     fixed = constant(len(image), c)
     rate = float(kl_standard_normal(m, v.log()).sum())
