@@ -208,8 +208,8 @@ class Killer:
 
 
 DRIVER = (
-    "import sys; from vae import file_knobs, worker;"
-    "file_knobs.KNOBS_EVERY = 0.005; worker.SAVE_EVERY = float(sys.argv[2]);"
+    "import sys; from vae.engines import worker; from vae.runs import live_knobs;"
+    "live_knobs.KNOBS_EVERY = 0.005; worker.SAVE_EVERY = float(sys.argv[2]);"
     "sys.exit(worker.main(sys.argv[1:2]))"
 )
 
