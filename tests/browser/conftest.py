@@ -1,6 +1,7 @@
 """A real server on a free port with an empty runs folder, and a real Chromium that notices what a user would not.
 
-A server is shared by the tests of a module, Chromium by all; each test has a runs folder and a window of its own. An installed Chromium or Chrome is used, else Playwright's own, which is installed on first use.
+A server is shared by the tests of a module, Chromium by all; each test has a runs folder and a window of its own.
+An installed Chromium or Chrome is used, else Playwright's own, which is installed on first use.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class Server:
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
     def empty_runs(self) -> None:
-        """An empty runs folder; a run there is to the engine, which resolves links, another than its namesake before."""
+        """An empty runs folder; the engine, which resolves links, takes no run there for its namesake before."""
         folder = next(self._folders)
         folder.mkdir()
         link = self.runs.with_name("link")
@@ -163,7 +164,7 @@ def servers() -> Iterator[list[Server]]:
 def server(
     request: pytest.FixtureRequest, servers: list[Server], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """The module's server with an empty runs folder; another where a test has stopped it, failed, or left a run at work."""
+    """The module's server with an empty runs folder; another where a test stopped it, failed, or left a run at work."""
     if not servers or servers[-1].process.poll() is not None:
         servers.append(Server(tmp_path_factory.mktemp("server")))
     made = servers[-1]

@@ -24,8 +24,7 @@ def command(*arguments: str, runs: Path | None = None, encoding: str = "utf-8") 
         try:
             code = main(list(arguments))
         except SystemExit as end:  # argparse's
-            assert isinstance(end.code, int)
-            code = end.code
+            code = int(end.code or 0)
         finally:
             signal.signal(signal.SIGINT, interrupt)
     return subprocess.CompletedProcess(arguments, code, printed[0].getvalue(), printed[1].getvalue())
