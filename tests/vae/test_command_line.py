@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,15 +34,21 @@ def process(*arguments: str, runs: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     runs = tmp_path_factory.mktemp("runs")
     result = process("train", *SHORT, "--name", "first", "--json", runs=runs)
     assert result.returncode == 0, result.stderr
     return runs, json.loads(result.stdout)
 
 
-def test_train_prints_one_object_that_agrees_with_the_history(trained: tuple[Path, dict]) -> None:
-    runs, answer = trained
+@pytest.fixture
+def trained(trained_once: tuple[Path, dict], tmp_path: Path) -> tuple[Path, dict]:
+    """A folder of a test's own with the run, and what its training printed."""
+    return shutil.copytree(trained_once[0], tmp_path / "runs"), trained_once[1]
+
+
+def test_train_prints_one_object_that_agrees_with_the_history(trained_once: tuple[Path, dict]) -> None:
+    runs, answer = trained_once
     history = [json.loads(line) for line in (runs / "first/history.jsonl").read_text().splitlines()]
     assert answer["run"] == str(runs / "first")
     assert answer["step"] == 23 == history[-1]["step"]  # 2 x 1437 / 128, the last part of a batch included
