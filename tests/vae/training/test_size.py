@@ -58,9 +58,10 @@ def test_what_is_counted_is_what_the_built_network_has(
 
 PEAK = """
 import sys
-from vae import Config, runs, worker
-from vae.training.defaults import complete
+from vae import Config, runs
 from vae.datasets import describe
+from vae.engines import worker
+from vae.training.defaults import complete
 from pathlib import Path
 def peak(hidden):
     config, _ = complete(Config(hidden=(hidden, hidden), epochs=1, batch_size=720, threads=1), describe("digits"))
