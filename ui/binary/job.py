@@ -4,13 +4,13 @@ their own; results that are finished serve all who ask for the same. The work it
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import streamlit as st
 
 from ui import style
+from ui.live.cache import Newest
 from vae.errors import ElboRoomError
 
 KEPT = 32  # results
@@ -25,21 +25,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self._results: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, key: Hashable) -> Any:
-        """The finished result, or None."""
-        with self._lock:
-            if key in self._results:
-                self._results.move_to_end(key)
-            return self._results.get(key)
-
-    def keep(self, key: Hashable, result: Any) -> None:
-        with self._lock:
-            self._results[key] = result
-            while len(self._results) > KEPT:
-                self._results.popitem(last=False)
+        self.results: Newest[Any] = Newest(KEPT)
 
 
 class Job:
@@ -54,7 +40,7 @@ class Job:
             threading.Thread(target=self._run, args=(work, bench), daemon=True, name="laboratory").start()
 
     def _take(self, bench: Bench) -> bool:
-        result = bench.find(self.key)
+        result = bench.results.find(self.key)
         if result is not None:
             self.result, self.done_share = result, 1.0
             self._ended.set()
@@ -81,7 +67,7 @@ class Job:
             if self.stopped:
                 return
             self.done_share, self.result = share, result
-        bench.keep(self.key, self.result)
+        bench.results.keep(self.key, self.result)
 
     @property
     def running(self) -> bool:

@@ -14,7 +14,7 @@ from ui.binary.job import follow
 from ui.binary.table import estimator_table, table_csv
 from ui.components.explore_modes import Fields
 from ui.components.mounting import browser_component
-from ui.live.decoder import model_of, weights_sha, weights_step
+from ui.live.cache import model_of, weights_sha, weights_step
 from ui.runs.gallery import last_measured
 from vae import runs
 

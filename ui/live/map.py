@@ -24,8 +24,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.codes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
-from ui.live.decoder import model_of
+from ui.live.cache import current_codes, model_of
+from ui.live.codes import IMMUTABLE, answer_with_codes, in_thread, with_codes
 from ui.network import base_path
 from vae.datasets.pictures import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
@@ -59,7 +59,7 @@ def _method(request: Request) -> str:
 def plane(request: Request) -> Response:
     path, sha, part = _asked(request)
     projection = Pca()
-    projection.fit(current_codes(path, sha, part).codes.loc)
+    projection.fit(current_codes(path, sha, part).loc)
     arrays = {name: array.tolist() for name, array in projection.arrays().items()}
     return JSONResponse(arrays, headers=IMMUTABLE)
 
@@ -93,7 +93,7 @@ def posterior(request: Request) -> Response:
     import torch
 
     path, sha, part = _asked(request)
-    codes = current_codes(path, sha, part).codes
+    codes = current_codes(path, sha, part)
     index = request.query_params.get("index", "")
     if not (index.isascii() and index.isdigit() and len(index) < 10 and int(index) < len(codes)):
         raise ConfigError(f"index: expected 0 to {len(codes) - 1:,}, got {index[:20]!r}")
@@ -132,7 +132,7 @@ def _encode(request: Request, body: bytes) -> Response:
     import torch
 
     path, sha, part = _asked(request)
-    model, codes = model_of(path, sha), current_codes(path, sha, part).codes
+    model, codes = model_of(path, sha), current_codes(path, sha, part)
     channels, height, width = model.shape
     try:
         picture, note = picture_and_note(body, channels)

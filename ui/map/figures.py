@@ -11,8 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from ui.map.view import MapView
 from vae.errors import RunError
 from vae.space.fit_process import folder_of, read_frame
@@ -39,7 +38,7 @@ LEGEND_MOST = 30
 def places_of(path: Path, view: MapView) -> tuple[NDArray[Any], Any, tuple[str, str]]:
     """Places (n, 2), the codes behind them, and the axes' names. RunError where a map is not computed yet."""
     sha = weights_sha(path)
-    codes = current_codes(path, sha, view.part).codes
+    codes = current_codes(path, sha, view.part)
     if view.method == "line":
         return np.stack([codes.loc[:, 0], codes.rate], 1), codes, ("z0", "rate in nats")
     if view.method in ("plane", "dims"):

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from vae.engines.process import WorkerProcess, end_all
 from vae.errors import ElboRoomError, RunBusy
 from vae.space.fit_process import WORKING, FitStatus, folder_of, read_fit, request_fit, stop_fit
@@ -48,7 +47,7 @@ def start_fit(path: Path, method: str, part: str = "test") -> str:
                 return ""
             if len(holder.living()) >= MOST:
                 raise RunBusy(f"{MOST} maps are being computed already; this one can start when one of them is done")
-            codes = current_codes(path, sha, part).codes
+            codes = current_codes(path, sha, part)
             request_fit(path, method, sha, codes.loc, part)
             holder.workers[folder] = _worker(holder, folder, path, method, part, sha)
     except (ElboRoomError, OSError) as error:

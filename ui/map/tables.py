@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from ui.map.figures import places_of
 from ui.map.histograms import values_of
 from ui.map.view import MapView
@@ -33,7 +32,7 @@ def map_table(path: Path, view: MapView) -> str:
 
 def histogram_table(path: Path, quantity: str, part: str = "test") -> str:
     """run, index, row, row_of, label and the quantity of every image."""
-    codes = current_codes(path, weights_sha(path), part).codes
+    codes = current_codes(path, weights_sha(path), part)
     return _table(path, codes, {quantity: values_of(codes, quantity)})
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui.live.decoder import model_of, weights_sha, weights_step
+from ui.live.cache import model_of, weights_sha, weights_step
 from vae.errors import ElboRoomError
 
 if TYPE_CHECKING:
