@@ -94,7 +94,7 @@ def variances(app: AppTest) -> dict[str, float]:
 
 
 def figures(app: AppTest) -> list[str]:
-    return [data["svg"] for name, data in given(app) if name == "lesson_figure"]
+    return [data["svg"] for name, data in given(app) if name == "learn_lesson_figure"]
 
 
 def test_the_newest_run_with_bits_opens(app: AppTest, make_trained: Make) -> None:
@@ -102,7 +102,7 @@ def test_the_newest_run_with_bits_opens(app: AppTest, make_trained: Make) -> Non
     make_trained("normal", latent="normal")
     laboratory(app)
     assert app.selectbox(key="chosen-run").options == ["bits"]
-    assert ("bits_lab", {"run": "bits", "start": {}, "support": "binary"}) in given(app)
+    assert ("bits_laboratory", {"run": "bits", "start": {}, "support": "binary"}) in given(app)
     found = variances(app)
     assert set(found) == set(STUDIED)
     assert 0 == found["exact"] < found["rloo-4"] < found["score"]
@@ -112,7 +112,7 @@ def test_the_newest_run_with_bits_opens(app: AppTest, make_trained: Make) -> Non
 def test_a_link_gives_the_component_its_code(app: AppTest, make_trained: Make) -> None:
     make_trained("bits")
     laboratory(app, run="bits", z="1_0_1", image="3", order="plain", heat="yes", seed="4")
-    start = dict(given(app))["bits_lab"]["start"]
+    start = dict(given(app))["bits_laboratory"]["start"]
     assert start == {"z": "1_0_1", "image": "3", "order": "plain", "heat": "yes", "seed": "4"}
 
 
@@ -122,7 +122,7 @@ def test_a_code_that_is_none_is_said(app: AppTest, make_trained: Make, z: str, s
     laboratory(app, run="bits", z=z, colour="label")
     assert said in html(app)
     assert "does not know (colour)" in html(app)
-    assert dict(given(app))["bits_lab"]["start"] == {}
+    assert dict(given(app))["bits_laboratory"]["start"] == {}
 
 
 def test_a_run_without_bits_is_refused_and_the_race_is_there(app: AppTest, make_trained: Make) -> None:
@@ -130,7 +130,7 @@ def test_a_run_without_bits_is_refused_and_the_race_is_there(app: AppTest, make_
     make_trained("normal", latent="normal")
     laboratory(app, run="normal")
     assert "is no binary one" in html(app)
-    assert "bits_lab" not in dict(given(app))
+    assert "bits_laboratory" not in dict(given(app))
     assert len(figures(app)) == 2
 
 

@@ -27,7 +27,6 @@ from starlette.routing import BaseRoute, Route
 from ui.live.cache import current_codes, model_of
 from ui.live.codes import IMMUTABLE, answer_with_codes, in_thread, with_codes
 from ui.network import base_path
-from vae.datasets.pictures import MOST_BYTES, fit_frame, is_picture, layout_of, picture_and_note
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
@@ -120,6 +119,8 @@ def _finite(values: Any) -> Any:
 async def encode(request: Request) -> Response:
     """Where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it. 413: too large,
     415: neither a PNG nor a JPEG, 422: empty, broken or of too many pixels."""
+    from vae.datasets.pictures import MOST_BYTES  # with torch, which takes its time
+
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -130,6 +131,8 @@ async def encode(request: Request) -> Response:
 
 def _encode(request: Request, body: bytes) -> Response:
     import torch
+
+    from vae.datasets.pictures import fit_frame, is_picture, layout_of, picture_and_note
 
     path, sha, part = _asked(request)
     model, codes = model_of(path, sha), current_codes(path, sha, part)

@@ -33,10 +33,10 @@ def test_each_mode_is_given_its_own_part_of_the_address() -> None:
     usual = {"run": "one", "support": "real"}
     rates = {"rate_per_dim": [2.0, 0.001], "factorises": False}
     assert sent == {
-        "sheet_prior": {"run": "one", "support": "binary", "start": {"z": "1_2", "seed": "3"}},
-        "sheet_traversal": {**usual, "start": {"z": "1_2"}, **rates},
-        "interpolation": {**usual, "start": {"a": "7", "t": "0.5"}},
-        "attributes": {**usual, "start": {}},
+        "sheets_prior": {"run": "one", "support": "binary", "start": {"z": "1_2", "seed": "3"}},
+        "sheets_traversal": {**usual, "start": {"z": "1_2"}, **rates},
+        "interpolation_interpolation": {**usual, "start": {"a": "7", "t": "0.5"}},
+        "attributes_attributes": {**usual, "start": {}},
     }
 
 
