@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import style
+from ui.address import check_address
 from ui.converter import questions
 from ui.converter.code import our_command, snippet
 from ui.converter.faults import GRAVE, sentence, verdict
@@ -15,17 +16,11 @@ from vae.lessons.reductions import WrittenLoss, faults, meaning
 TITLE = "My code says …"
 
 
-def check_address() -> None:
-    """The address may hold anything; what this page does not know is taken out, and said."""
-    unknown = sorted(set(st.query_params) - set(questions.FIELDS))
-    for name in unknown:
-        del st.query_params[name]
-    refused = questions.take_from_address(dict(st.query_params.items()))
-    if unknown:
-        named = ", ".join(name[:20] for name in unknown[:3])
-        refused.append(f"settings that this page does not know ({named})")
-    if refused:
-        style.notice(f"The address held what could not be used: {'; '.join(refused)}.")
+def take_answers() -> None:
+    """The answers of the address become those of the page; what cannot be meant is left out, and said."""
+    check_address(questions.FIELDS)
+    if refused := questions.take_from_address(dict(st.query_params.items())):
+        style.notice(f"The address contained answers that could not be used: {'; '.join(refused)}.")
 
 
 def results(loss: WrittenLoss) -> None:
@@ -67,7 +62,7 @@ def the_way_back(loss: WrittenLoss) -> None:
             st.markdown(f"${line.tex}$ {line.about}")
 
 
-check_address()
+take_answers()
 st.html(style.STATIC / "shared/pages.css")
 style.lead(TITLE)
 style.note("Sums and means, weights and halves in a loss choose a noise level and a beta. Here is which.")

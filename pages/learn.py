@@ -7,20 +7,17 @@ from html import escape
 import streamlit as st
 
 from ui import style
+from ui.address import check_address
 from ui.lessons.steps import BY_NAME, STEPS, Step, coloured
 
 
 def read_step() -> Step:
-    """The step of the address; the first where there is none, with a word if the address asked for another."""
-    unknown = [name for name in st.query_params if name != "step"]
+    """Returns the step of the address; the first where there is none, with a word if the address asked for another."""
+    check_address(["step"])
     asked = st.query_params.get("step")
-    for name in unknown:
-        del st.query_params[name]
     if asked is not None and asked not in BY_NAME:
         del st.query_params["step"]
         style.notice(f"There is no step “{asked[:40]}”; this is the first one.")
-    elif unknown:
-        style.notice(f"The address held settings that this page does not know ({unknown[0][:20]}); they were left out.")
     if asked in BY_NAME:
         st.query_params["step"] = asked  # a link to the page that is open leaves the browser's address as it was
     return BY_NAME.get(asked or "", STEPS[0])

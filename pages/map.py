@@ -7,12 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
+from ui.address import check_address
 from ui.components.map import FitWish, latent_map
 from ui.map import fits
 from ui.map.view import FIELDS, MapView, read_view
 from ui.runs.chooser import choose_run
-from ui.runs.limits import limits_note
-from vae import runs
+from ui.runs.display_limits import limits_note
 from vae.errors import ElboRoomError
 
 KNOWN = ("run", *FIELDS)
@@ -108,23 +108,12 @@ def choose_figure(k: int) -> tuple[str, str]:
     return "" if kind in (None, "map") else kind, picture or "PNG"
 
 
-def drop_unknown_parameters() -> None:
-    """The address may hold anything; what this page does not know is taken out, and said."""
-    unknown = sorted(set(st.query_params) - set(KNOWN))
-    for name in unknown:
-        del st.query_params[name]
-    if unknown:
-        named = ", ".join(name[:20] for name in unknown[:3])
-        style.notice(f"The address held settings that this page does not know ({named}); they were left out.")
-
-
-drop_unknown_parameters()
-path = choose_run("Map", keep=("colour",))
-if path is not None:
-    st.set_page_config(page_title=f"{path.name} · Map · ELBO Room")
+check_address(KNOWN)
+view = choose_run("Map", keep=("colour",))
+if view is not None:
+    st.set_page_config(page_title=f"{view.name} · Map · ELBO Room")
     fits.warm()
     from vae.model.latents import LATENTS  # torch takes its time
 
-    config = runs.read_config(path)[0]
-    the_map(path, config.latent_dim, LATENTS[config.latent].support)
-    limits_note(path)
+    the_map(view.path, view.config.latent_dim, LATENTS[view.config.latent].support)
+    limits_note(view.run)

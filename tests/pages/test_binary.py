@@ -21,6 +21,7 @@ from ui.binary import laboratory as laboratory_module
 from ui.binary.job import Bench, Job, bench, own_job
 from ui.binary.race import Setting, Standing, elbo_chart, entropy_chart, run_race, words
 from ui.binary.table import COLOURS, decades, estimator_table, significant, table_csv
+from ui.runs.run_view import RunView
 from vae import runs
 from vae.lessons.gradient_table import BY_ALL_CODES, STUDIED, Row
 from vae.model.vae import build_model
@@ -237,8 +238,9 @@ def test_only_images_within_reach_are_offered(
 
 def test_C_is_the_weight_of_a_bernoulli_and_a_gaussian_has_its_own(make_trained: Make) -> None:
     history = [{"step": 1, "C": 2.5, "train": {"elbo": 0.0}, "test": None}]
-    assert laboratory_module.weight_of(make_trained("weighted", history=history)) == 2.5
-    assert laboratory_module.weight_of(make_trained("gaussian", likelihood="gaussian", C=36.0, binarize="none")) == 1.0
+    assert laboratory_module.weight_of(RunView(make_trained("weighted", history=history))) == 2.5
+    gaussian = make_trained("gaussian", likelihood="gaussian", C=36.0, binarize="none")
+    assert laboratory_module.weight_of(RunView(gaussian)) == 1.0
 
 
 # ---- work in a thread

@@ -153,7 +153,7 @@ def test_the_switch_of_modes_keeps_z_and_drops_what_the_old_mode_added(app: AppT
 def test_a_z_that_is_none_is_left_out_with_its_own_fault(app: AppTest, make_trained: Make, z: str, fault: str) -> None:
     make_trained("one")
     explore(app, run="one", z=z)
-    assert f"The z of the address could not be used: {fault} Shown instead is the prior mean." in html(app)
+    assert f"The z in the address could not be used: {fault} The prior mean is shown instead." in html(app)
     assert "z" not in app.query_params
     assert given(app)["explore_explore"]["z"] == ""
 
@@ -161,7 +161,7 @@ def test_a_z_that_is_none_is_left_out_with_its_own_fault(app: AppTest, make_trai
 def test_a_code_that_is_none_leaves_all_bits_zero(app: AppTest, make_trained: Make) -> None:
     make_trained("one", latent="bernoulli")
     explore(app, run="one", z="1_2")
-    said = "so each number should be 0 or 1. Shown instead is the code of all zeros."
+    said = "so each number should be 0 or 1. The code of all zeros is shown instead."
     assert said in html(app)
     assert "z" not in app.query_params
 

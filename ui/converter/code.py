@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ui.runs.command import command_line
 from vae.config import Config
 from vae.errors import ConfigError
 from vae.lessons.reductions import WrittenLoss, meaning
@@ -87,8 +88,6 @@ def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
 
 
 def _command(loss: WrittenLoss, shape: Shape, likelihood: str, C: float | str) -> str:
-    from ui.train.answers import command_line  # torch takes its time
-
     dataset = DATASETS.get(shape, OWN_DATA)
     binary = likelihood == "bernoulli"
     config = Config(

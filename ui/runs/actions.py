@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
-from ui.runs.owners import may_change, why_not
+from ui.runs.owners import may_change, recorded_owner, why_not
 from vae import runs
 from vae.errors import ElboRoomError
 
@@ -54,7 +54,7 @@ def _restored(trashed: Path) -> None:
 
 def _attempt(path: Path, action: Callable[[], object]) -> None:
     if not may_change(path):
-        st.session_state["notice"] = why_not(path)
+        st.session_state["notice"] = why_not(recorded_owner(path))
         return
     try:
         action()

@@ -7,9 +7,10 @@ import logging
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from ui.runs.run_view import RunView
+from ui.runs.states import in_words
 from ui.style import number
 from vae import runs
 from vae.checked_json import Misfit, read_bytes
@@ -17,24 +18,7 @@ from vae.config import Config
 from vae.errors import RunDamaged, RunError
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
 
-TAIL = 1 << 16  # bytes at the end of a history in which the newest held-out record is looked for
-
 OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
-
-STATES = {  # what a state is called, for people
-    "queued": "waiting for its turn",
-    "starting": "starting",
-    "running": "training",
-    "paused": "paused",
-    "resting": "paused, its place given to another run",
-    "saving": "saving",
-    "finished": "finished",
-    "stopped": "stopped",
-    "interrupted": "interrupted, can be continued",
-    "diverged": "diverged",
-    "failed": "failed",
-    "damaged": "damaged",
-}
 
 
 @dataclass(frozen=True)
@@ -86,18 +70,16 @@ def read_card(path: Path) -> Card:
 
 
 def _read_card(path: Path) -> Card:
-    config, data = runs.read_config(path)
-    status = runs.read_status(path)
-    record = last_measured(path)
-    test = record.get("test") or record.get("train") or {}
+    view = RunView(path)
+    test = view.measured.get("test") or view.measured.get("train") or {}
     return Card(
         path,
         _modified(path / "config.json"),
-        status.state,
-        dataset=str(data.get("name", config.dataset)),
-        facts=facts(config, record.get("C"), asked_C(path, config)),
-        step=status.step,
-        total_steps=status.total_steps,
+        view.status.state,
+        dataset=view.dataset,
+        facts=facts(view.config, view.measured.get("C"), view.asked_C),
+        step=view.status.step,
+        total_steps=view.status.total_steps,
         distortion=test.get("distortion"),
         rate=test.get("rate"),
         elbo=test.get("elbo"),
@@ -107,17 +89,9 @@ def _read_card(path: Path) -> Card:
     )
 
 
-def asked_C(path: Path, config: Config) -> float | str | None:
-    """What was last asked for: the C that was turned to, else the config's; "fit" while it is learned."""
-    try:
-        turned = runs.read_knobs(path).C
-    except RunError:
-        turned = None
-    return config.C if turned is None else turned
-
-
 def facts(config: Config, C: float | None = None, asked: float | str | None = None) -> str:
-    """`d = 2 · gaussian, C = 36.2 (fitted)`: what tells runs apart. C: the newest value, if any; asked: `asked_C`."""
+    """Returns what tells runs apart, `d = 2 · gaussian, C = 36.2 (fitted)`. C: the newest value, if any; asked: what
+    was asked for last (`RunView.asked_C`)."""
     asked = config.C if asked is None else asked
     fitted = " (fitted)" if asked == "fit" and C is not None else ""
     newest = asked if C is None else f"{C:.3g}"
@@ -125,29 +99,6 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
     codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
     full = ", full covariance" if config.latent == "full-normal" else ""
     return f"{codes}{full} · {config.likelihood}, C = {value}{fitted}"
-
-
-def last_measured(path: Path) -> dict[str, Any]:
-    """The newest record with held-out values, else the newest record, else {}."""
-    try:
-        if not (path / "history.jsonl").is_file():  # a pipe would never answer
-            return {}
-        with open(path / "history.jsonl", "rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL))
-            lines = file.read().split(b"\n")
-    except OSError:
-        return {}
-    newest: dict[str, Any] = {}
-    for line in reversed(lines):
-        try:
-            value = runs.read_line(line)
-        except Misfit:
-            continue
-        if value.get("test"):
-            return value
-        newest = newest or (value if value.get("train") else {})
-    return newest
 
 
 def picture(path: Path) -> Picture | None:
@@ -205,7 +156,7 @@ def card_html(card: Card) -> str:
 
 
 def state_html(card: Card) -> str:
-    words = STATES.get(card.state, card.state)
+    words = in_words(card.state)
     if card.active and card.total_steps and card.step:
         words += f", {100 * card.step / card.total_steps:.0f} %"
     return f'<p class="er-state" data-state="{escape(card.state)}">{escape(words)}</p>'

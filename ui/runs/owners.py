@@ -60,18 +60,20 @@ def at_this_machine() -> bool:
 
 
 def may_change(path: Path, owner: str | None = None) -> bool:
-    """Whether this browser may steer, rename and delete the run."""
-    if runs.is_shipped(path):
-        return False
-    recorded = recorded_owner(path)
+    """Whether this browser may steer, rename and delete the run, by its files as they are now."""
+    return not runs.is_shipped(path) and may_steer(recorded_owner(path), owner)
+
+
+def may_steer(recorded: str, owner: str | None = None) -> bool:
+    """Whether this browser (or the one with the id `owner`) may steer a run of that owner."""
     if recorded and recorded == (current_owner() if owner is None else owner):
         return True
     return _nobodys(recorded) and at_this_machine()
 
 
-def why_not(path: Path) -> str:
-    """What to tell a browser that may not change the run."""
-    return ONLY_HERE if _nobodys(recorded_owner(path)) else NOT_YOURS
+def why_not(recorded: str) -> str:
+    """Returns the sentence for a browser that may not steer a run of that owner."""
+    return ONLY_HERE if _nobodys(recorded) else NOT_YOURS
 
 
 def _nobodys(recorded: str) -> bool:

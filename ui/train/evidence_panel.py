@@ -1,4 +1,4 @@
-"""log p(x) and the gap of a run while it trains: `evidence_panel(path)` on the Train page.
+"""log p(x) and the gap of a run while it trains: `evidence_panel(view)` on the Train page.
 
 log p(x) = ELBO + KL(q(z|x) ‖ p(z|x)): steps of the encoder alone leave the left side where it is and close the gap.
 """
@@ -12,7 +12,9 @@ import streamlit as st
 from ui import style
 from ui.charts import figure
 from ui.charts.drawing import Chart
-from ui.train.evidence_track import EVERY, SAMPLES, Point, Track, part_at, parts, track_of
+from ui.runs.run_view import RunView
+from ui.train.evidence_track import EVERY, SAMPLES, Point, Track, track_of
+from ui.train.halves import HALVES, half_at, halves_trained
 from vae import runs
 
 FINISHING = 0.5  # seconds between two looks while the last measurement of an ended run goes on
@@ -29,11 +31,12 @@ WAYS = {
     "at nodes of q’s own, the second sums both over the grid.",
 }
 DIGITS = 3  # after the point
-PART_WORDS = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
+WHO = {"both": "Both halves train", "encoder": "Only the encoder trains", "decoder": "Only the decoder trains"}
 
 
-def evidence_panel(path: Path) -> None:
+def evidence_panel(view: RunView) -> None:
     """A toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
+    path = view.path
     with st.container(key="panel-evidence"):
         if not st.toggle(TITLE, key=f"evidence-{path.name}", help="Of the newest saved weights."):
             return
@@ -44,8 +47,7 @@ def evidence_panel(path: Path) -> None:
         track = track_of(path, part)
         track.look()
         track.wait(SOON)
-        active = runs.read_status(path).state in runs.ACTIVE
-        every = EVERY if active else FINISHING if track.busy else None
+        every = EVERY if view.active else FINISHING if track.busy else None
         st.fragment(_panel, run_every=every)(path, part, every is not None)
 
 
@@ -59,7 +61,7 @@ def _panel(path: Path, part: str, watching: bool) -> None:
     if not track.points:
         style.note(track.problem or "Measuring …")
         return
-    point, changes = track.points[-1], parts(runs.read_history(path))
+    point, changes = track.points[-1], halves_trained(runs.read_history(path))
     st.markdown(r"$\log p(x) = \mathrm{ELBO} + \mathrm{KL}\big(q(z|x)\,\|\,p(z|x)\big)$")
     figure.show(bars(point), f"evidence-bars-{path.name}")
     style.facts(facts(point))
@@ -167,12 +169,12 @@ def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
         chart.line([point.step, point.step], [point.elbo, point.log_px], "posterior")
     chart.line(steps, [p.log_px for p in points], "faint")
     chart.line(steps, [p.elbo for p in points], "elbo")
-    for start, end, part in _stretches(changes, points[0].step, points[-1].step):
-        chart.bar(start, end, floor, floor + 0.35 * margin, "posterior" if part == "encoder" else "faint")
+    for start, end, half in _stretches(changes, points[0].step, points[-1].step):
+        chart.bar(start, end, floor, floor + 0.35 * margin, "posterior" if half == "encoder" else "faint")
         late = start > steps[0] + 0.7 * (steps[-1] - steps[0])
         if end - start > 0.12 * (steps[-1] - steps[0]):
             place, anchor = (end, "end") if late else (start, "start")
-            chart.word(place, floor + 0.7 * margin, PART_WORDS[part], "faint", anchor)
+            chart.word(place, floor + 0.7 * margin, HALVES[half], "faint", anchor)
     first, last = points[0], points[-1]
     return chart.svg(
         f"From step {first.step:,} to {last.step:,}: log p(x) {first.log_px:.2f} to {last.log_px:.2f}, "
@@ -181,27 +183,25 @@ def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
 
 
 def _stretches(changes: list[tuple[int, str]], first: int, last: int) -> list[tuple[int, int, str]]:
-    """Which part trained from where to where, as far as the curve goes."""
+    """Which half trained from where to where, as far as the curve goes."""
     ends = [start for start, _ in changes[1:]] + [last]
-    cut = [(max(start, first), min(end, last), part) for (start, part), end in zip(changes, ends, strict=True)]
-    return [(start, end, part) for start, end, part in cut if end > start]
+    cut = [(max(start, first), min(end, last), half) for (start, half), end in zip(changes, ends, strict=True)]
+    return [(start, end, half) for start, end, half in cut if end > start]
 
 
 def what_moved(points: list[Point], changes: list[tuple[int, str]], images: str = "test") -> str:
     """What the present stretch of training did to log p(x) and to the gap; "" before it has two points."""
-    part, begun = part_at(changes, points[-1].step), changes[-1][0]
+    half, begun = half_at(changes, points[-1].step), changes[-1][0]
     inside = [point for point in points if point.step >= begun and point.method == points[-1].method]
     if len(inside) < 2:
         return ""
     first, last = inside[0], inside[-1]
-    who = {"both": "Both halves train", "encoder": "Only the encoder trains", "decoder": "Only the decoder trains"}[
-        part
-    ]
+    who = WHO[half]
     moved = (
         f"{who} since step {begun:,}. Measured from step {first.step:,} to {last.step:,}, log p(x) moved by "
         f"{_signed(last.log_px - first.log_px)} nats, the gap by {_signed(last.gap - first.gap)}."
     )
-    if part == "encoder" and images == "test" and last.gap > first.gap:
+    if half == "encoder" and images == "test" and last.gap > first.gap:
         moved += " It may grow here while it closes on training images, which an encoder can learn by heart."
     return moved
 

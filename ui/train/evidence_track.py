@@ -7,7 +7,7 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +153,7 @@ class Track:
             step = weights_step(self.path) or 0
             model = model_of(self.path, sha)
             method, images = plan(model)
-            point = measure(model, self._images(images), step, method, self._hear)
+            point = measure(model, self._images(images), step, method, self._set_fraction)
             self._add(replace(point, worst_row=self._row(point.worst)))
             self.problem = ""
         except (ElboRoomError, OSError) as error:  # the run has gone on, or away: the next look tries again
@@ -161,7 +161,7 @@ class Track:
         now = time.monotonic()
         self._rest_until = now + max(EVERY, IDLE * (now - self.began))
 
-    def _hear(self, fraction: float) -> None:
+    def _set_fraction(self, fraction: float) -> None:
         self.fraction = fraction
 
     def _images(self, count: int) -> Any:
@@ -185,20 +185,6 @@ class Track:
 def row_of(image: int | None, rows: Any, of: str) -> str:
     """Where an image is in the data that a person has, where that is known."""
     return "" if image is None or rows is None else f"row {int(rows[image]):,} of {of}"
-
-
-def parts(history: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:
-    """From which step on which part trained: [(0, "both"), (1200, "encoder"), ...]."""
-    found = [(0, "both")]
-    for line in history:
-        if line.get("knob") == "part" and line["value"] != found[-1][1]:
-            found.append((line["step"], str(line["value"])))
-    return found
-
-
-def part_at(changes: list[tuple[int, str]], step: int) -> str:
-    """Which part made the steps up to this one."""
-    return next(part for start, part in reversed(changes) if start < step or start == 0)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

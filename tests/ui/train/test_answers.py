@@ -6,7 +6,11 @@ from typing import Any
 import numpy
 import pytest
 
-from ui.train.answers import command_line, default_pace, overfitting, parse_C, parse_widths, still_improving, undo_value
+from ui.runs.command import command_line
+from ui.train.advice import overfitting, still_improving
+from ui.train.answers import parse_C, parse_widths
+from ui.train.pace import default_pace
+from ui.train.undo import undo_value
 from vae.config import Config, Knobs
 from vae.datasets import describe
 from vae.errors import ConfigError

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from ui import style
-from vae import runs
 from vae.errors import ElboRoomError
+from vae.runs import Run
 
 
-def limits_note(path: Path) -> None:
-    """`Shown: −1 to 1`, for runs of real-valued images."""
+def limits_note(run: Run) -> None:
+    """Says between which values the pictures are shown, `Shown: −1 to 1`, for runs of real-valued images."""
+    if run.data.get("support") != "real":
+        return
+    from vae.space.encodings import display_limits_of  # torch takes its time
+
     try:
-        run = runs.load_run(path)
-        if run.data.get("support") != "real":
-            return
-        from vae.space.encodings import display_limits_of  # torch takes its time
-
         low, high = display_limits_of(run)
     except ElboRoomError:
         return  # the page itself says what is wrong
     style.note(
         f"Shown: {shown(low, high)}, from black to white, the smallest and the largest value of its images. "
-        "What is computed starts from the values themselves."
+        "Everything is computed from the values themselves."
     )
 
 
