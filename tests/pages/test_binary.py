@@ -130,7 +130,7 @@ def test_a_run_without_bits_is_refused_and_the_race_is_there(app: AppTest, make_
     make_trained("bits")
     make_trained("normal", latent="normal")
     laboratory(app, run="normal")
-    assert "is no binary one" in html(app)
+    assert "is not binary" in html(app)
     assert "bits_laboratory" not in dict(given(app))
     assert len(figures(app)) == 2
 
