@@ -39,7 +39,7 @@ def _warm() -> None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    network.tell_streamlit()
+    network.configure_streamlit()
     server.start()
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()
     try:

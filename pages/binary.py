@@ -10,7 +10,7 @@ from ui import style
 from ui.address import check_address, check_z
 from ui.binary import laboratory
 from ui.binary.race import race_section
-from ui.components.explore_modes import said
+from ui.components.explore_modes import received
 from ui.runs.chooser import choose_run
 from ui.runs.run_view import RunView
 
@@ -21,7 +21,7 @@ KNOWN = ("run", *laboratory.FIELDS)
 @st.fragment
 def bits(path: Path, k: int) -> None:
     """A fragment: a flipped bit draws nothing else anew."""
-    view = said(path.name, laboratory.KEY, laboratory.FIELDS)
+    view = received(path.name, laboratory.KEY, laboratory.FIELDS)
     if view is not None:
         view.pop("open")
         st.query_params.from_dict({"run": path.name, **view})

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui import style
 from ui.address import check_address
-from ui.components.map import FitWish, latent_map
+from ui.components.map import FitRequest, latent_map
 from ui.map import fits
 from ui.map.view import FIELDS, MapView, read_view
 from ui.runs.chooser import choose_run
@@ -38,23 +38,23 @@ def the_map(path: Path, k: int, support: str) -> None:
 def _the_map(path: Path, k: int, support: str) -> None:
     """A fragment: a change of the view draws nothing else anew."""
     view, _ = read_view(st.query_params, k, support)
-    told = st.session_state.get("map-problem", ("", ""))
-    problem = told[1] if told[0] == path.name else ""
-    changed, wish = latent_map(path.name, k, view, problem, support, key="latent-map")
+    last = st.session_state.get("map-problem", ("", ""))
+    problem = last[1] if last[0] == path.name else ""
+    changed, request = latent_map(path.name, k, view, problem, support, key="latent-map")
     if changed is not None and changed != view and changed != st.session_state.get("map-view"):
         st.session_state["map-view"] = view = changed
         st.query_params.update(changed.to_query())
-    if wish is not None:
-        fulfil(path, wish)
+    if request is not None:
+        fulfil(path, request)
     static_figure(path, view, k, support)
 
 
-def fulfil(path: Path, wish: FitWish) -> None:
+def fulfil(path: Path, request: FitRequest) -> None:
     """Start or end the computing of a map; where it cannot start, the map says why."""
-    if wish.action == "stop":
-        fits.end_fit(path, wish.method, wish.part)
+    if request.action == "stop":
+        fits.end_fit(path, request.method, request.part)
         return
-    problem = fits.start_fit(path, wish.method, wish.part)
+    problem = fits.start_fit(path, request.method, request.part)
     before = st.session_state.get("map-problem", ("", ""))[1]
     st.session_state["map-problem"] = (path.name, problem)
     if problem != before:

@@ -136,7 +136,7 @@ def origin_for_others(url: str) -> str | None:
     return None
 
 
-def tell_streamlit() -> None:
+def configure_streamlit() -> None:
     """Give Streamlit's websocket the names that are let in besides those of `server.allowedHosts`, where there is such
     a list: otherwise a page would load at http://localhost and never connect."""
     if listed := config.get_option("server.allowedHosts"):

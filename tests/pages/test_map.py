@@ -17,7 +17,7 @@ from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from ui.components import map as map_component
-from ui.components.map import FitWish, read_changed, read_wish
+from ui.components.map import FitRequest, read_changed, read_request
 from ui.live import cache
 from ui.live.cache import weights_sha
 from ui.map import fits
@@ -178,11 +178,11 @@ def test_only_views_of_this_run_are_taken_from_a_browser(sent: object) -> None:
 
 def test_only_wishes_that_can_be_met_are_taken_from_a_browser() -> None:
     good = {"run": "ten", "action": "start", "method": "tsne", "part": "train"}
-    assert read_wish(good, "ten", 10) == FitWish("start", "tsne", "train")
+    assert read_request(good, "ten", 10) == FitRequest("start", "tsne", "train")
     for name, value in (("run", "two"), ("action", "rm"), ("method", "pca"), ("method", "../x"), ("part", "all")):
-        assert read_wish({**good, name: value}, "ten", 10) is None
-    assert read_wish(good, "ten", 1) is None  # one dimension needs no t-SNE
-    assert read_wish({**good, "method": "tsne-sklearn"}, "ten", 10) == FitWish("start", "tsne-sklearn", "train")
+        assert read_request({**good, name: value}, "ten", 10) is None
+    assert read_request(good, "ten", 1) is None  # one dimension needs no t-SNE
+    assert read_request({**good, "method": "tsne-sklearn"}, "ten", 10) == FitRequest("start", "tsne-sklearn", "train")
     assert methods_for(1) == ["line"]
     assert methods_for(2, "binary") == methods_for(10)  # bits have no plane
     assert read_view({"method": "plane"}, 2, "binary")[0].method == "pca"

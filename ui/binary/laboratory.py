@@ -37,7 +37,7 @@ def has_bits(view: RunView) -> bool:
 
 
 def bit_laboratory(run: str, start: dict[str, str]) -> None:
-    """Switches, their image, the sheet of codes. Values (see `explore_modes.said`): z, image (number of a held-out
+    """Switches, their image, the sheet of codes. Values (see `explore_modes.received`): z, image (number of a held-out
     one), order ("gray" or "plain"), heat ("yes" or "no"), seed."""
     known = {name: start[name] for name in FIELDS if name in start}
     _lab(key=KEY, data={"run": run, "start": known, "support": "binary"}, on_view_change=_nothing)

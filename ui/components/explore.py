@@ -28,8 +28,8 @@ def latent_sliders(
     """One slider per latent dimension, or one switch where its support is binary, the decoded image, ways to start.
 
     `rates`: the mean rate of each dimension in nats, for the order; those of the marginals where q does not factorise.
-    `z`: where the sliders stand, as text (see `read_z`). What the browser released itself it need not be told: give
-    back what `released_z` answered. Another z, such as that of a link, moves the sliders there.
+    `z`: where the sliders stand, as text (see `read_z`). What the browser released itself it knows: give back
+    what `released_z` answered. Another z, such as that of a link, moves the sliders there.
     """
     data = {
         "run": run,

@@ -1,11 +1,11 @@
 """The modes of the Explore page besides its sliders: sheets of samples and traversals, interpolation, attributes.
 
-Each function mounts one component, which decodes in the browser. `said` answers what has come to rest in one of them
-since the last time: a few small values that the page keeps in its address and gives back as `start` (as text; what
+Each function mounts one component, which decodes in the browser. `received` answers what has come to rest in one of
+them since the last time: a few small values that the page keeps in its address and gives back as `start` (as text; what
 cannot be meant is refused in the browser, with a sentence). Ask before drawing, so that a component gets back what it
 has said, not what it said the time before:
 
-    view = said(run, "sheet", PRIOR)
+    view = received(run, "sheet", PRIOR)
     if view is not None:
         keep(view)
     prior_samples(run, start=address(), key="sheet")
@@ -80,17 +80,17 @@ def attributes(run: str, start: Start, key: str = "attributes") -> None:
     _mount(_attributes, ATTRIBUTES, key, run, start, "real")
 
 
-def said(run: str, key: str, fields: Fields) -> View | None:
+def received(run: str, key: str, fields: Fields) -> View | None:
     """What has come to rest in a mode since it was last asked: `fields` that differ from what is usual, as the address
     has them (text), and `open`: whether to go to the sliders with this z. None where nothing has."""
     state = st.session_state.get(key)
     sent = state.get("view") if isinstance(state, Mapping) else None
     if not isinstance(sent, Mapping) or sent.get("run") != run:
         return None
-    heard = f"{key}-heard"
-    if sent.get("moment") == st.session_state.get(heard):
+    before = f"{key}-received"
+    if sent.get("moment") == st.session_state.get(before):
         return None
-    st.session_state[heard] = sent.get("moment")
+    st.session_state[before] = sent.get("moment")
     return read_view(sent, fields)
 
 

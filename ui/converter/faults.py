@@ -50,15 +50,15 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
         "all_missing": loss.D * math.log(2),
     }
     missing = missing_constant(loss)
-    said = {
-        "batch": _said(loss.batch),
-        "kl_batch": _said(loss.kl_batch),
+    words = {
+        "batch": _verb(loss.batch),
+        "kl_batch": _verb(loss.kl_batch),
         "constant": number(m.constant or 0.0, 6),
         "by_error": _times(m.beta / m.scale),
         "by_rate": _times(1 / m.scale),
         "and_constant": f", with the missing ${number(missing, 6)}$ nats," if missing else "",
     }
-    return {name: f"${number(value)}$" for name, value in values.items()} | said
+    return {name: f"${number(value)}$" for name, value in values.items()} | words
 
 
 def verdict(loss: WrittenLoss, found: list[Fault]) -> str:
@@ -96,7 +96,7 @@ def _times(factor: float) -> str:
     return "" if math.isclose(factor, 1.0, rel_tol=1e-9) else f" times ${number(factor)}$"
 
 
-def _said(reduction: str) -> str:
+def _verb(reduction: str) -> str:
     return "summed" if reduction == "sum" else "averaged"
 
 

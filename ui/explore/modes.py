@@ -93,7 +93,7 @@ def keep(space: Space, mode: str) -> str:
     """
     fields = MODES[mode].fields
     key = f"{mode}-{space.support}"  # real numbers and bits are shown by two components
-    view = explore_modes.said(space.run, key, fields)
+    view = explore_modes.received(space.run, key, fields)
     if view is None:
         return key
     if view.pop("open"):

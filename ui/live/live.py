@@ -68,13 +68,13 @@ async def live(socket: WebSocket) -> None:
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(viewer.send_news, tasks.cancel_scope)
-            await viewer.receive_wishes()
+            await viewer.receive_messages()
             tasks.cancel_scope.cancel()
     finally:
         viewer.leave_all()
 
 
-def read_wish(text: str) -> Any:
+def read_message(text: str) -> Any:
     """What a tab's message says; None where it is no JSON of a few levels."""
     try:
         return parse(text.encode(errors="replace"), 4 * MESSAGE_LIMIT)  # bytes of so many characters
@@ -102,7 +102,7 @@ class Viewer:
     errors: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def receive_wishes(self) -> None:
+    async def receive_messages(self) -> None:
         """Read messages until the tab closes the connection."""
         while True:
             message = await self.socket.receive()
@@ -112,11 +112,11 @@ class Viewer:
             if len(text) > MESSAGE_LIMIT or len(message.get("bytes") or b"") > MESSAGE_LIMIT:
                 await self.socket.close(1009, f"a message may have {MESSAGE_LIMIT:,} characters")
                 return
-            wish = read_wish(text)
-            if isinstance(wish, dict) and isinstance(wish.get("watch"), str):
-                await self.watch(wish["watch"], wish.get("offset"), wish.get("file"))
-            elif isinstance(wish, dict) and isinstance(wish.get("unwatch"), str):
-                self.unwatch(wish["unwatch"])
+            request = read_message(text)
+            if isinstance(request, dict) and isinstance(request.get("watch"), str):
+                await self.watch(request["watch"], request.get("offset"), request.get("file"))
+            elif isinstance(request, dict) and isinstance(request.get("unwatch"), str):
+                self.unwatch(request["unwatch"])
             else:
                 self.refuse(None, 'expected {"watch": run, "offset": bytes, "file": id} or {"unwatch": run}')
 

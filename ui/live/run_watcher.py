@@ -57,11 +57,11 @@ def read_lines(file: BinaryIO, start: int, end: int) -> tuple[Lines | None, byte
     head, newline, _ = data.rpartition(b"\n")
     if not newline:
         return None, b""
-    kept = [line.decode() for line in head.split(b"\n") if _fits(line)]
+    kept = [line.decode() for line in head.split(b"\n") if _is_sound(line)]
     return Lines(start, start + len(head) + 1, ",".join(kept)), data[: len(head) + 1]
 
 
-def _fits(line: bytes) -> bool:
+def _is_sound(line: bytes) -> bool:
     """Whether the browser can have it: one NaN and it refuses the whole message."""
     try:
         read_line(line)
