@@ -39,6 +39,7 @@ def _warm() -> None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Starts what lives with the server, and ends it."""
     network.configure_streamlit()
     server.start()
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()

@@ -20,7 +20,7 @@ KNOWN = ("run", *laboratory.FIELDS)
 
 @st.fragment
 def bits(path: Path, k: int) -> None:
-    """A fragment: a flipped bit draws nothing else anew."""
+    """Draws the bits. A fragment: a flipped bit draws nothing else anew."""
     view = received(path.name, laboratory.KEY, laboratory.FIELDS)
     if view is not None:
         view.pop("open")

@@ -17,13 +17,14 @@ TITLE = "My code says …"
 
 
 def take_answers() -> None:
-    """The answers of the address become those of the page; what cannot be meant is left out, and said."""
+    """Takes the answers from the address; what cannot be meant is left out, with a notice."""
     check_address(questions.FIELDS)
     if refused := questions.take_from_address(dict(st.query_params.items())):
         style.notice(f"The address contained answers that could not be used: {'; '.join(refused)}.")
 
 
 def results(loss: WrittenLoss) -> None:
+    """Draws what the written loss means, with its faults."""
     found = faults(loss)
     style.label("Verdict")
     with st.container(key=f"er-fault-{'grave' if any(one.name in GRAVE for one in found) else 'fine'}-verdict"):
@@ -41,6 +42,7 @@ def results(loss: WrittenLoss) -> None:
 
 
 def code(loss: WrittenLoss) -> None:
+    """Draws the loss in PyTorch, and the command that trains the same here."""
     style.label("This loss in PyTorch")
     st.code(snippet(loss, questions.image_shape()), language="python", wrap_lines=True)
     style.label("The same here")
@@ -54,6 +56,7 @@ def code(loss: WrittenLoss) -> None:
 
 
 def the_way_back(loss: WrittenLoss) -> None:
+    """Draws the question which weights to write for a C, and its answer."""
     with st.container(key="panel-converter-back"):
         style.label("The other way: what to write")
         value = questions.reverse_question(wanted(loss))

@@ -24,7 +24,7 @@ def read_step() -> Step:
 
 
 def contents(here: Step) -> None:
-    """A link to every step."""
+    """Draws a link to every step."""
     with st.container(key="learn-contents"):
         style.label("The derivation")
         for number, step in enumerate(STEPS, 1):
@@ -33,6 +33,7 @@ def contents(here: Step) -> None:
 
 
 def to(step: Step, label: str, icon: str | None = None, icon_position: str = "left") -> None:
+    """Draws a link to a step."""
     st.page_link(__file__, label=label, icon=icon, icon_position=icon_position, query_params={"step": step.name})
 
 
@@ -46,6 +47,7 @@ def turn(number: int, place: str, names: tuple[str, str] = ("", "")) -> None:
 
 
 def lesson(step: Step) -> None:
+    """Draws a step: its equation, the reason, the live check."""
     number = STEPS.index(step)
     with st.container(
         key="learn-head", horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"

@@ -26,6 +26,7 @@ FIGURES = {
 
 
 def the_map(path: Path, k: int, support: str) -> None:
+    """Draws the map; what the address asks for and this run does not have is left out, with a notice."""
     _, refused = read_view(st.query_params, k, support)
     if refused:
         style.notice(f"The address asks for what this run does not have ({', '.join(refused)}); that was left out.")
@@ -50,7 +51,7 @@ def _the_map(path: Path, k: int, support: str) -> None:
 
 
 def fulfil(path: Path, request: FitRequest) -> None:
-    """Start or end the computing of a map; where it cannot start, the map says why."""
+    """Starts or ends the computing of a map; where it cannot start, the map says why."""
     if request.action == "stop":
         fits.end_fit(path, request.method, request.part)
         return
@@ -62,7 +63,7 @@ def fulfil(path: Path, request: FitRequest) -> None:
 
 
 def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
-    """For print: made only when somebody asks, with downloads."""
+    """Draws the figure for print, made only when somebody asks, with downloads."""
     with st.container(key="map-figure", width=WIDTH):
         if not st.toggle("Figures and tables", key="map-static", help="The map and histograms, to read and download."):
             return
@@ -92,7 +93,8 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
 
 
 def choose_figure(k: int) -> tuple[str, str]:
-    """What to draw, "" for the map, else rate, distortion or z3; and the format of its picture."""
+    """Draws the choice of a figure; returns what to draw, "" for the map, else rate, distortion or z3, and the
+    format of its picture."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kinds = ["map", "rate", "distortion", "codes"]
         kind = st.segmented_control(

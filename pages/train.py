@@ -25,7 +25,7 @@ HOME = Path(__file__).with_name("home.py")
 
 
 def find(name: str) -> Path | None:
-    """The run of the address; None, with a notice, where there is none."""
+    """Returns the run of the address; None, with a notice, where there is none."""
     try:
         return runs.run_path(name)
     except RunNotFound:
@@ -37,7 +37,7 @@ def find(name: str) -> Path | None:
 
 
 def copy_settings(name: str) -> None:
-    """`?from=name`: the form starts with that run's settings; once per visit, so that edits stay."""
+    """Fills the form with the settings of the run in `?from=name`; once per visit, so that edits stay."""
     if st.session_state.get("copied") == name:
         return
     st.session_state["copied"] = name
@@ -53,7 +53,7 @@ def copy_settings(name: str) -> None:
 
 
 def leave(label: str, icon: str, address: dict[str, str]) -> None:
-    """A button to the form. No link: to the page that is open already a link would leave the address as it is."""
+    """Draws a button to the form. It is no link: to the page that is open, a link would leave the address as it is."""
     st.button(label, icon=icon, key=f"leave-{label}", type="tertiary", on_click=_to_form, args=(address,))
 
 

@@ -35,7 +35,7 @@ HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a 
 
 
 def inline_scripts() -> str:
-    """The hashes of the scripts in Streamlit's own page, as a Content-Security-Policy names them."""
+    """Returns the hashes of the scripts in Streamlit's own page, as a Content-Security-Policy names them."""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", page, re.DOTALL)
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
@@ -59,7 +59,7 @@ POLICY = "; ".join(
 
 
 def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
-    """What goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
+    """Returns what goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
     framing = " ".join(ancestors) or "'none'"
     headers = {
         "content-security-policy": f"{POLICY}; frame-ancestors {framing}",
@@ -194,14 +194,14 @@ def _refused(reason: str, status: int, page: bool) -> Response:
 
 
 def visitor_id(cookies: Mapping[str, str]) -> str:
-    """The browser's random id from its cookie, "" if there is none or its signature is wrong."""
+    """Returns the browser's random id from its cookie, "" if there is none or its signature is wrong."""
     key = signing_key(runs_root())
     visitor, _, signature = cookies.get(cookie_name(key), "").partition(".")
     return visitor if visitor and hmac.compare_digest(signature.encode(), _sign(visitor, key).encode()) else ""
 
 
 def owner_id(visitor: str) -> str:
-    """What is written beside a run: enough to recognise the browser, not enough to pose as it."""
+    """Returns what is written beside a run: enough to recognise the browser, not enough to pose as it."""
     return hashlib.sha256(f"owner:{visitor}".encode()).hexdigest()[:24] if visitor else ""
 
 
@@ -212,7 +212,8 @@ def cookie_name(key: bytes) -> str:
 
 @functools.cache
 def signing_key(root: Path) -> bytes:
-    """Kept beside the runs, so that a restarted server knows its visitors again; in memory where that fails."""
+    """Returns the key, which is kept beside the runs, so that a restarted server knows its visitors again; in memory
+    where that fails."""
     file = root / ".signing-key"
     try:
         key = file.read_bytes()

@@ -75,20 +75,22 @@ class Job:
         return not self._ended.is_set()
 
     def stop(self) -> None:
-        """What there is so far stays."""
+        """Stops the job; what there is so far stays."""
         self.stopped = self.stopped or self.running
 
     def wait(self, seconds: float) -> None:
+        """Waits for the end of the job, `seconds` at most."""
         self._ended.wait(seconds)
 
 
 @st.cache_resource(show_spinner=False)
 def bench() -> Bench:
+    """Returns the bench of this server."""
     return Bench()
 
 
 def follow(name: str, key: Hashable, work: Work, draw: Callable[[Any], None]) -> None:
-    """Draw the result of `work` as it comes, with a button that stops it. `name` tells the parts of a page apart."""
+    """Draws the result of `work` as it comes, with a button that stops it. `name` tells the parts of a page apart."""
     job = own_job(st.session_state, name, key, work)
     job.wait(SOON)
     running = job.running

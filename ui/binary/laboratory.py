@@ -94,7 +94,7 @@ def _select(label: str, options: tuple[int, ...], usual: int, key: str) -> int:
 
 
 def weight_of(view: RunView) -> float:
-    """C where it weights the distortion, as the run has it now; 1 for a Gaussian, whose own noise it is."""
+    """Returns C where it weights the distortion, as the run has it now; 1 for a Gaussian, whose own noise it is."""
     from vae.model.likelihoods import LIKELIHOODS
 
     if LIKELIHOODS[str(view.config.likelihood)].learns_C:

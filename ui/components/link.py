@@ -16,7 +16,8 @@ ALONE = (
 
 
 def link(key: str = "link") -> None:
-    """The button that opens it. The address is read in the browser: what a drag wrote there Python does not know."""
+    """Draws the button that opens it. The address is read in the browser: what a drag wrote there Python does not
+    know."""
     origin = origin_for_others(st.context.url or "")
     with st.popover("Link", icon=":material/link:", type="tertiary"):
         _link(key=key, data={"origin": origin or "", "note": ALONE if origin is None else REACHED})

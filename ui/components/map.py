@@ -1,4 +1,4 @@
-"""The map of the latent space. What the hand drives happens in the browser; Python receives the view and requests for fits."""
+"""The map of the latent space. What the hand drives happens in the browser; Python receives views and requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def latent_map(
 
 
 def read_changed(sent: object, run: str, k: int, support: str = "real") -> MapView | None:
-    """The view that a browser sent, if it is one of this run."""
+    """Returns the view that a browser sent, if it is one of this run."""
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     view, refused = read_view(sent, k, support)
@@ -50,7 +50,7 @@ def read_changed(sent: object, run: str, k: int, support: str = "real") -> MapVi
 
 
 def read_request(sent: object, run: str, k: int) -> FitRequest | None:
-    """What a browser asked for, checked."""
+    """Returns the request that a browser sent, or None where it is none."""
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     action, method, part = (str(sent.get(name)) for name in ("action", "method", "part"))

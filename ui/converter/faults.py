@@ -11,6 +11,7 @@ GRAVE = ("no-range", "no-likelihood", "no-elbo")  # the loss is no ELBO at all: 
 
 
 def sentence(found: Fault, loss: WrittenLoss) -> str:
+    """Returns the sentence for a fault, with the numbers of this loss."""
     bound = _bound(loss) if found.name == "no-elbo" else ""
     return (SENTENCES[found.name] + bound).format(**_numbers(found, loss))
 
@@ -25,7 +26,7 @@ def _bound(loss: WrittenLoss) -> str:
 
 
 def missing_constant(loss: WrittenLoss) -> float:
-    """What the error of a density whose noise is learned leaves out of −log p(x|z), nats per image."""
+    """Returns what the error of a density whose noise is learned leaves out of −log p(x|z), nats per image."""
     if loss.error == "absolute":
         return loss.D * math.log(2)
     return 0.0 if loss.error == "cross-entropy" or loss.full else 0.5 * loss.D * math.log(2 * math.pi)
@@ -62,7 +63,7 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
 
 
 def verdict(loss: WrittenLoss, found: list[Fault]) -> str:
-    """First of all: is it −ELBO? Markdown."""
+    """Returns the answer to the first question, whether the loss is −ELBO. Markdown."""
     grave = [sentence(one, loss) for one in found if one.name in GRAVE]
     if grave:
         return grave[0]
@@ -75,7 +76,7 @@ def verdict(loss: WrittenLoss, found: list[Fault]) -> str:
 
 
 def fraction(value: float) -> str:
-    """A number, or one over a whole number."""
+    """Returns a number, or one over a whole number."""
     whole = round(1 / value)
     if value < 1 and math.isclose(value * whole, 1.0, rel_tol=1e-9):
         return rf"\tfrac{{1}}{{{number(whole)}}}"

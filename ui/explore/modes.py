@@ -29,7 +29,7 @@ class Mode:
 
 @st.fragment
 def sliders(space: Space) -> None:
-    """Everything under one hand. A fragment: a released slider draws nothing else anew."""
+    """Draws all dimensions under one hand. A fragment: a released slider draws nothing else anew."""
     key = f"{SLIDERS}-{space.support}"  # sliders and switches are two components
     released = released_z(space.run, key)
     if released[0] is not None and released != st.session_state.get("released"):
@@ -41,24 +41,28 @@ def sliders(space: Space) -> None:
 
 @st.fragment
 def samples(space: Space) -> None:
+    """Draws the sheet of samples from the prior."""
     key = keep(space, "samples")
     explore_modes.prior_samples(space.run, address(), space.support, key=key)
 
 
 @st.fragment
 def traversal(space: Space) -> None:
+    """Draws the sheet of traversals."""
     key = keep(space, "traversal")
     explore_modes.traversal_sheet(space.run, address(), space.rates, space.support, space.factorises, key=key)
 
 
 @st.fragment
 def interpolate(space: Space) -> None:
+    """Draws the interpolation between two images."""
     key = keep(space, "interpolate")
     explore_modes.interpolation(space.run, address(), space.support, key=key)
 
 
 @st.fragment
 def attributes(space: Space) -> None:
+    """Draws the attribute arithmetic, or why there is none."""
     if space.support == "binary":
         style.note(NO_DIRECTIONS)
         return
@@ -81,11 +85,12 @@ MODES = {
 
 
 def address() -> dict[str, Any]:
+    """Returns the parameters of the address."""
     return dict(st.query_params)
 
 
 def keep(space: Space, mode: str) -> str:
-    """Put what came to rest in a mode into the address; a z that is to be opened goes to the sliders. Answers the
+    """Puts what came to rest in a mode into the address; a z that is to be opened goes to the sliders. Answers the
     component's key.
 
     The browser has written the same address by itself, without an entry in its history: written alike, in the same
@@ -107,13 +112,13 @@ def keep(space: Space, mode: str) -> str:
 
 
 def go_to(mode: str, **more: str) -> None:
-    """Another mode of the same run and z; the old mode's parameters leave the address."""
+    """Goes to another mode of the same run and z; the old mode's parameters leave the address."""
     kept = {name: st.query_params[name] for name in ("run", "z") if name in st.query_params}
     st.query_params.from_dict({**kept, "mode": mode, **more})
 
 
 def chosen_mode(space: Space) -> Mode:
-    """The mode of the address, and the switch to change it."""
+    """Returns the mode of the address; draws the switch to change it."""
     name = st.query_params.get("mode", "sliders")
     if name not in MODES:
         style.notice(f"There is no mode “{name[:30]}”; shown instead is the first one.")

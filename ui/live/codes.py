@@ -116,7 +116,8 @@ def _on_this_machine(request: Request) -> bool:
 
 
 def in_words(make: Make, request: Request) -> Response:
-    """What `make` answers, or its error's sentence: 404 not there, 400 asked wrongly, 409 anything else of ours."""
+    """Returns what `make` answers, or its error's sentence: 404 not there, 400 asked wrongly, 409 anything else of
+    ours."""
     try:
         return make(request)
     except RunNotFound as error:
@@ -128,7 +129,7 @@ def in_words(make: Make, request: Request) -> Response:
 
 
 def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
-    """The route that `make` answers, off the event loop."""
+    """Returns the route that `make` answers, off the event loop."""
 
     async def route(request: Request) -> Response:
         return await anyio.to_thread.run_sync(in_words, make, request)
@@ -137,8 +138,8 @@ def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
 
 
 def with_codes(make: Make) -> Callable[[Request], Awaitable[Response]]:
-    """The route that `make` answers from the run's codes. Who waits for codes to be computed waits without a thread:
-    those that serve static files, decoding and live data stay free, and so do those that send what is there."""
+    """Returns the route that `make` answers from the run's codes. Who waits for codes to be computed waits without a
+    thread: those that serve static files, decoding and live data stay free, and so do those that send what is there."""
 
     async def route(request: Request) -> Response:
         return await answer_with_codes(make, request)
@@ -147,7 +148,7 @@ def with_codes(make: Make) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def answer_with_codes(make: Make, request: Request) -> Response:
-    """What `make` answers, once the codes of the request's run are there."""
+    """Returns what `make` answers, once the codes of the request's run are there."""
     if not codes_are_there(*_key(request)):
         refusal = await in_thread_of("computing codes", in_words, _ensure, request)
         if refusal.status_code != 204:
@@ -168,7 +169,7 @@ def _ensure(request: Request) -> Response:
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path."""
+    """Returns the routes under the server's base path."""
     return [
         Route(f"{base}/runs/{{name}}/codes/{{sha}}", with_codes(codes), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/images/{{sha}}", with_codes(images), methods=["GET"]),

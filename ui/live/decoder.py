@@ -36,7 +36,8 @@ _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
 
 
 def packed_decoder(path: Path, sha: str) -> bytes:
-    """The decoder with these weights, packed for the page. DecoderUnsupported where the page cannot run it."""
+    """Returns the decoder with these weights, packed for the page. Raises DecoderUnsupported where the page cannot
+    run it."""
     made = _packed.get((path, sha), lambda: _export(path, sha))
     if isinstance(made, DecoderUnsupported):
         raise DecoderUnsupported(str(made))
@@ -61,8 +62,8 @@ def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
 
 
 def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None = None) -> bytes:
-    """(n, height, width, channels) bytes for n·k numbers, between the display limits of the run's data. Raises
-    ValueError with a sentence, RunError."""
+    """Returns (n, height, width, channels) bytes for n·k numbers, between the display limits of the run's data.
+    Raises ValueError with a sentence, RunError."""
     import torch
 
     from vae.datasets.scale import to_bytes
@@ -83,7 +84,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
 
 
 def read_numbers(text: str) -> list[float]:
-    """Finite numbers between commas. ValueError with a sentence."""
+    """Reads finite numbers between commas. Raises ValueError with a sentence."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
@@ -94,7 +95,7 @@ def read_numbers(text: str) -> list[float]:
 
 
 def read_seed(text: str | None) -> int | None:
-    """A whole number that a generator takes, or None. ValueError with a sentence."""
+    """Reads a whole number that a generator takes, or None. Raises ValueError with a sentence."""
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 15:
@@ -103,12 +104,12 @@ def read_seed(text: str | None) -> int | None:
 
 
 async def decoder(request: Request) -> Response:
-    """Which weights are the newest."""
+    """Answers which weights are the newest."""
     return await anyio.to_thread.run_sync(_answer, request, _newest)
 
 
 async def packed(request: Request) -> Response:
-    """The packed decoder with the weights {sha}."""
+    """Answers with the packed decoder with the weights {sha}."""
     return await in_thread_of("packing decoders", _answer, request, _pack)
 
 
@@ -154,7 +155,7 @@ def _decode(request: Request, path: Path) -> Response:
 
 
 def make_decoder_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path."""
+    """Returns the routes under the server's base path."""
     return [
         Route(f"{base}/runs/{{name}}/decoder", decoder, methods=["GET"]),
         Route(f"{base}/runs/{{name}}/decoder/{{sha}}", packed, methods=["GET"]),

@@ -56,6 +56,7 @@ def _method(request: Request) -> str:
 
 
 def plane(request: Request) -> Response:
+    """Answers with the PCA of the codes."""
     path, sha, part = _asked(request)
     projection = Pca()
     projection.fit(current_codes(path, sha, part).loc)
@@ -89,6 +90,7 @@ def layout(request: Request) -> Response:
 
 
 def posterior(request: Request) -> Response:
+    """Answers with the spread of q(z|x) of one image."""
     import torch
 
     path, sha, part = _asked(request)
@@ -117,8 +119,8 @@ def _finite(values: Any) -> Any:
 
 
 async def encode(request: Request) -> Response:
-    """Where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it. 413: too large,
-    415: neither a PNG nor a JPEG, 422: empty, broken or of too many pixels."""
+    """Answers where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it. 413:
+    too large, 415: neither a PNG nor a JPEG, 422: empty, broken or of too many pixels."""
     from vae.datasets.pictures import MOST_BYTES  # with torch, which takes its time
 
     body = bytearray()
@@ -179,7 +181,7 @@ def _projection(folder: Path, _: int) -> Projection:
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path."""
+    """Returns the routes under the server's base path."""
     return [
         Route(f"{base}/runs/{{name}}/plane/{{sha}}", with_codes(plane), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),

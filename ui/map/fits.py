@@ -27,6 +27,7 @@ class _Holder:
         self.spare: WorkerProcess | None = None
 
     def living(self) -> dict[Path, WorkerProcess]:
+        """Returns the workers that have not ended; the others are forgotten."""
         self.workers = {folder: worker for folder, worker in self.workers.items() if worker.exit_code() is None}
         return self.workers
 
@@ -37,7 +38,7 @@ def _holder() -> _Holder:
 
 
 def start_fit(path: Path, method: str, part: str = "test") -> str:
-    """Have the run's newest codes laid out, unless that is done or under way; a sentence where it cannot be."""
+    """Has the run's newest codes laid out, unless that is done or under way; returns a sentence where it cannot be."""
     try:
         sha = weights_sha(path)
         folder = folder_of(path, method, sha, part)
@@ -66,7 +67,7 @@ def _worker(holder: _Holder, folder: Path, path: Path, method: str, part: str, s
 
 
 def warm() -> None:
-    """Keep a process at hand that has imported what t-SNE needs: the first frame comes seconds sooner."""
+    """Keeps a process at hand that has imported what t-SNE needs: the first frame comes seconds sooner."""
     holder = _holder()
     with holder.lock:
         if holder.spare is None or holder.spare.exit_code() is not None:
@@ -77,7 +78,7 @@ def warm() -> None:
 
 
 def end_fit(path: Path, method: str, part: str = "test") -> None:
-    """Let the fit end with what it has; one that does not listen is killed after a while."""
+    """Lets the fit end with what it has; one that does not listen is killed after a while."""
     sha = weights_sha(path)
     for folder in {folder_of(path, method, sha, part), *_folders(path, method, part)}:
         status = read_fit(folder)
@@ -110,7 +111,7 @@ def fit_status(path: Path, method: str, part: str = "test") -> FitStatus:
 
 
 def stop_all() -> None:
-    """With the server: every fit saves what it has."""
+    """Ends all fits, as the server ends: each saves what it has."""
     holder = _holder()
     end_all([*holder.living().values(), *([holder.spare] if holder.spare else [])], time.monotonic() + 2)
     holder.spare = None

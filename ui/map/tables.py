@@ -31,7 +31,7 @@ def map_table(path: Path, view: MapView) -> str:
 
 
 def histogram_table(path: Path, quantity: str, part: str = "test") -> str:
-    """run, index, row, row_of, label and the quantity of every image."""
+    """Returns CSV: run, index, row, row_of, label and the quantity of every image."""
     codes = current_codes(path, weights_sha(path), part)
     return _table(path, codes, {quantity: values_of(codes, quantity)})
 

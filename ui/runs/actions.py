@@ -14,7 +14,7 @@ from vae.errors import ElboRoomError
 
 
 def choose(path: Path, key: str) -> None:
-    """A choice from the menu of a run's card; `key` is the menu's."""
+    """Follows a choice from the menu of a run's card; `key` is the menu's."""
     choice = st.session_state.get(key)
     if choice == "Delete":
         _attempt(path, lambda: st.session_state.__setitem__("trashed", runs.delete_run(path)))
@@ -24,7 +24,7 @@ def choose(path: Path, key: str) -> None:
 
 @st.dialog("Rename run")
 def rename(path: Path) -> None:
-    """Ask for the new name."""
+    """Asks for the new name."""
     st.text(path.name)
     name = st.text_input("New name", path.name, max_chars=60, key="rename-to")
     st.caption("Letters, digits, dots, dashes and underscores; anything else is left out.")
@@ -34,7 +34,7 @@ def rename(path: Path) -> None:
 
 
 def undo_bar() -> None:
-    """After a deletion: what was deleted, and the way back."""
+    """Draws, after a deletion, what was deleted, and the way back."""
     trashed = st.session_state.get("trashed")
     if not trashed:
         return

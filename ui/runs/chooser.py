@@ -143,7 +143,7 @@ def _can_be_shown(view: RunView) -> bool:
 
 
 def damage(path: Path) -> str:
-    """What is wrong with the run's weights, a sentence; "" if they are those that were saved."""
+    """Returns what is wrong with the run's weights, a sentence; "" if they are those that were saved."""
     try:
         stamps = tuple((path / name).stat().st_mtime_ns for name in (runs.WEIGHTS, "manifest.json"))
     except OSError:

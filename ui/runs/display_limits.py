@@ -26,7 +26,7 @@ def limits_note(run: Run) -> None:
 
 
 def shown(low: float, high: float) -> str:
-    """`−1 to 1`: both to a thousandth of their distance."""
+    """Returns `−1 to 1`: both to a thousandth of their distance."""
     digits = 3 - math.floor(math.log10(high - low))
     first, last = (round(limit, digits) + 0.0 for limit in (low, high))  # + 0: no negative zero
     return f"{first:,.10g} to {last:,.10g}".replace("-", "−")

@@ -59,7 +59,7 @@ class Card:
 
 
 def read_card(path: Path) -> Card:
-    """What the files of a run say; a damaged one says so, whatever is wrong with it: the others are shown."""
+    """Returns what the files of a run say; a damaged one says so, whatever is wrong with it: the others are shown."""
     try:
         return _read_card(path)
     except RunError as error:
@@ -102,7 +102,7 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
 
 
 def picture(path: Path) -> Picture | None:
-    """The run's picture, its address with the content's hash so that the browser may keep it."""
+    """Returns the run's picture, its address with the content's hash so that the browser may keep it."""
     try:
         data = read_bytes(path / "preview" / "live.bin", PREVIEW_LIMIT)
         count = read_header(data).count
@@ -114,7 +114,7 @@ def picture(path: Path) -> Picture | None:
 
 
 def picture_html(picture: Picture) -> str:
-    """The sheet cut into its images, so that they stand apart; enlarged without smoothing."""
+    """Returns the sheet cut into its images, so that they stand apart; enlarged without smoothing."""
     columns, rows = picture.columns, picture.rows
     tiles = "".join(
         f'<i style="background-image:url({escape(picture.address)});background-size:{columns * 100}% {rows * 100}%;'
@@ -131,7 +131,7 @@ def _percent(index: int, count: int) -> str:
 
 
 def card_html(card: Card) -> str:
-    """The card without its buttons. Whatever comes from files is escaped."""
+    """Returns the card without its buttons. Whatever comes from files is escaped."""
     if card.picture and not card.problem:
         top = picture_html(card.picture)
     else:
@@ -156,6 +156,7 @@ def card_html(card: Card) -> str:
 
 
 def state_html(card: Card) -> str:
+    """Returns the state of a card in words, as HTML."""
     words = in_words(card.state)
     if card.active and card.total_steps and card.step:
         words += f", {100 * card.step / card.total_steps:.0f} %"
@@ -171,7 +172,7 @@ ORDERS = {
 
 
 def select(cards: list[Card], search: str = "", order: str = "Newest") -> list[Card]:
-    """The cards whose name, dataset or facts hold every word of `search`, sorted; runs at work come first."""
+    """Returns the cards whose name, dataset or facts hold every word of `search`, sorted; runs at work come first."""
     words = _joined(search).split()
     found = [c for c in cards if all(w in _joined(f"{c.name} {c.dataset} {c.facts} {c.state}") for w in words)]
     return sorted(sorted(found, key=ORDERS[order]), key=lambda card: not card.active)

@@ -40,12 +40,14 @@ def current_owner() -> str:
 
 
 def record_owner(path: Path, owner: str) -> None:
+    """Writes the owner beside the run; "" leaves it without one."""
     if owner:
         write_json(path / "owner.json", {"owner": owner})
 
 
 def recorded_owner(path: Path) -> str:
-    """The owner id; "" where none is recorded. A record that cannot be read is nobody's: no browser has this id."""
+    """Returns the owner id; "" where none is recorded. A record that cannot be read is nobody's: no browser has this
+    id."""
     try:
         return runs.read_file(path, "owner.json", OWNER)["owner"]
     except FileNotFoundError:

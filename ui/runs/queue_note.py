@@ -16,7 +16,7 @@ EVERY = 2.0  # seconds between two looks
 
 @st.fragment(run_every=EVERY)
 def queue_note(path: Path) -> None:
-    """The note, kept up to date; nothing for a run that does not wait."""
+    """Draws the note and keeps it up to date; nothing for a run that does not wait."""
     queue = server.engine().queued()
     if runs.read_status(path).state != "queued":
         return
@@ -27,7 +27,7 @@ def queue_note(path: Path) -> None:
 
 
 def sentence(ahead: list[Path], at_work: list[Path], owner: str) -> str:
-    """For the person with this owner id: the queue before a run, and the runs that have the places."""
+    """Returns the note for the person with this owner id: the queue before a run, and the runs that have the places."""
     words = [f"Waiting: number {len(ahead) + 1} in the queue."]
     if ahead:
         words.append(f"Just ahead of it waits {_named(ahead[-1], owner)}.")

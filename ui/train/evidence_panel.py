@@ -35,7 +35,7 @@ WHO = {"both": "Both halves train", "encoder": "Only the encoder trains", "decod
 
 
 def evidence_panel(view: RunView) -> None:
-    """A toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
+    """Draws a toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
     path = view.path
     with st.container(key="panel-evidence"):
         if not st.toggle(TITLE, key=f"evidence-{path.name}", help="Of the newest saved weights."):
@@ -80,7 +80,7 @@ def _progress(track: Track) -> None:
 
 
 def bars(point: Point) -> str:
-    """Three bars that add up."""
+    """Returns three bars that add up, as SVG."""
     ends = [0.0, point.log_px, point.elbo]
     span = max(ends) - min(ends) or 1.0
     estimated = "log p(x)" if point.kl is not None else "log p(x), a bound" if point.flagged else "log p(x), estimated"
@@ -101,7 +101,8 @@ def bars(point: Point) -> str:
 
 
 def facts(point: Point) -> dict[str, str]:
-    """The numbers, the gap in both ways where the posterior is known. The first gap is a difference as printed."""
+    """Returns the numbers, the gap in both ways where the posterior is known. The first gap is a difference as
+    printed."""
     from ui.charts.checks import small  # torch takes its time
 
     number = style.number
@@ -129,7 +130,7 @@ def _error(error: float | None) -> str:
 
 
 def how(point: Point, part: str = "test") -> str:
-    """Where the numbers come from, in words."""
+    """Returns in words where the numbers come from."""
     images = IMAGES[part] if point.images > 1 else IMAGES[part].removesuffix("s")
     from_ = f"Mean over the first {point.images} {images}, nats, weights of step {point.step:,}."
     if point.kl is not None:
@@ -153,7 +154,7 @@ def how(point: Point, part: str = "test") -> str:
 
 
 def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
-    """log p(x) and the ELBO over steps, the gap between them; below, which half trained."""
+    """Returns log p(x) and the ELBO over steps, the gap between them; below, which half trained. SVG."""
     steps = [float(point.step) for point in points]
     low, high = min(p.elbo for p in points), max(max(p.log_px, p.elbo) for p in points)
     margin = 0.06 * (high - low) or 0.5
@@ -190,7 +191,7 @@ def _stretches(changes: list[tuple[int, str]], first: int, last: int) -> list[tu
 
 
 def what_moved(points: list[Point], changes: list[tuple[int, str]], images: str = "test") -> str:
-    """What the present stretch of training did to log p(x) and to the gap; "" before it has two points."""
+    """Returns what the present stretch of training did to log p(x) and to the gap; "" before it has two points."""
     half, begun = half_at(changes, points[-1].step), changes[-1][0]
     inside = [point for point in points if point.step >= begun and point.method == points[-1].method]
     if len(inside) < 2:

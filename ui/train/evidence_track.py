@@ -56,7 +56,7 @@ class Point:
 
 
 def plan(model: Model) -> tuple[str, int]:
-    """How log p(x) is had, and from how many images, so that it takes about two seconds at most."""
+    """Returns how log p(x) is computed, and from how many images, so that it takes about two seconds at most."""
     import torch
 
     from vae.bound.evaluation import DRAWS
@@ -74,7 +74,7 @@ def plan(model: Model) -> tuple[str, int]:
 
 
 def measure(model: Model, x: Any, step: int, method: str, progress: Progress) -> Point:
-    """Of images x on the support. A grid that is too coarse is weighed against an importance bound."""
+    """Measures images x on the support. A grid that is too coarse is weighed against an importance bound."""
     if method == "importance bound":
         return _estimate(model, x, step, progress)
     from vae.bound.exact_evidence import exact_evidence
@@ -129,7 +129,7 @@ class Track:
         return self._thread is not None and self._thread.is_alive()
 
     def look(self) -> None:
-        """Begin to measure if there are other weights than last time, and it is time."""
+        """Begins to measure if there are other weights than last time, and it is time."""
         with self._lock:
             if self.busy or time.monotonic() < self._rest_until:
                 return
@@ -145,6 +145,7 @@ class Track:
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
+        """Waits for the measurement that goes on, `seconds` at most."""
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -183,11 +184,11 @@ class Track:
 
 
 def row_of(image: int | None, rows: Any, of: str) -> str:
-    """Where an image is in the data that a person has, where that is known."""
+    """Returns where an image is in the data that a person has, where that is known."""
     return "" if image is None or rows is None else f"row {int(rows[image]):,} of {of}"
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def track_of(path: Path, part: str = "test") -> Track:
-    """`part`: test (held-out images) or train."""
+    """Returns the track of a run, shared by its viewers. `part`: test (held-out images) or train."""
     return Track(path, part)
