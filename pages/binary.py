@@ -39,9 +39,9 @@ def of_run(view: RunView) -> None:
     st.markdown(
         r"Each estimates $g = \nabla_{l}\,\mathbb{E}_q[\log q(z|x) - \log p(z) - \log p(x|z)]$ in the logits $l$ of "
         r"$q(z|x)$. Total variance: $\mathbb{E}\|\hat g - \mathbb{E}\hat g\|^2$, mean over images. Relative bias: "
-        r"$\|\mathbb{E}\hat g - g\| / \|g\|$, with $g$ by the sum over all codes; $\pm$ is what noise alone leaves of "
-        "it after so many estimates. That an estimator has no bias is known; so are, by all codes, the variances of "
-        "score, RLOO and the printed rule; the rest is measured on these draws."
+        r"$\|\mathbb{E}\hat g - g\| / \|g\|$, with $g$ by the sum over all codes; $\pm$ is what noise alone "
+        "would leave of it after that many estimates. Which estimators have no bias is known; the variances of score, "
+        "RLOO and the printed rule are computed exactly, by all codes; the rest is measured on these draws."
     )
     laboratory.estimators(view)
 

@@ -29,7 +29,7 @@ def the_map(path: Path, k: int, support: str) -> None:
     """Draws the map; what the address asks for and this run does not have is left out, with a notice."""
     _, refused = read_view(st.query_params, k, support)
     if refused:
-        style.notice(f"The address asks for what this run does not have ({', '.join(refused)}); that was left out.")
+        style.notice(f"The address asked for what this run does not have ({', '.join(refused)}); it was left out.")
         for name in refused:
             del st.query_params[name]
     _the_map(path, k, support)
@@ -83,7 +83,7 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
         image = {"format": picture.lower(), "filename": name, "scale": 2}
         config = {"displaylogo": False, "displayModeBar": True, "toImageButtonOptions": image}
         st.plotly_chart(figure, theme=None, key="map-plotly", config=config)
-        spread = " Each bar counts means of q(z|x): beside them the prior is wider by what each q(z|x) spreads itself."
+        spread = " Each bar counts means of q(z|x). The prior is wider: each q(z|x) also has a spread of its own."
         coded = quantity.startswith("z") and support == "real"
         style.note(f"The camera above the figure saves it as {picture}.{spread if coded else ''}")
         with st.container(horizontal=True):

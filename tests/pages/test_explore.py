@@ -197,7 +197,7 @@ def test_dimensions_of_a_q_that_does_not_factorise_come_by_their_marginals(app: 
 def test_unknown_parameters_and_modes_are_left_out_with_a_sentence(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", mode="sideways", evil="<script>")
-    assert "no mode “sideways”; shown instead is the first one" in html(app)
+    assert "no mode “sideways”; the first one is shown instead" in html(app)
     assert "does not know (evil)" in html(app)
     assert address(app) == {"run": "one", "mode": "sliders"}
 

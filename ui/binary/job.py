@@ -101,7 +101,7 @@ def follow(name: str, key: Hashable, work: Work, draw: Callable[[Any], None]) ->
             again = lambda: st.session_state.pop(f"job-{name}", None)  # noqa: E731
             st.button("Start again", icon=":material/replay:", key=f"job-again-{name}", on_click=again)
             nothing = job.result is None
-            style.note(f"Stopped{' before there was anything to show.' if nothing else ': this is as far as it came.'}")
+            style.note(f"Stopped{' before there was anything to show.' if nothing else ': this is as far as it got.'}")
     st.fragment(_show, run_every=POLL if running else None)(job, draw, running)
 
 
@@ -121,7 +121,7 @@ def _show(job: Job, draw: Callable[[Any], None], running: bool) -> None:
     elif job.error is not None:
         raise job.error
     if running and job.waiting:
-        style.note("Waiting for another measurement.")
+        style.note("Waiting for another measurement to finish.")
     elif running:
         st.progress(job.done_share, f"{job.done_share:.0%}")
     if job.result is not None:

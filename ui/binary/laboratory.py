@@ -49,7 +49,7 @@ def estimators(view: RunView) -> None:
     if config.latent_dim > MOST_BITS:
         st.markdown(
             f"With {config.latent_dim} bits the exact gradient is out of reach: a sum over "
-            f"$2^{{{config.latent_dim}}}$ codes. It is had up to {MOST_BITS} bits."
+            f"$2^{{{config.latent_dim}}}$ codes. It is computed for up to {MOST_BITS} bits."
         )
         return
     most = max(1, NUMBERS // (2**config.latent_dim * math.prod(data["shape"])))
@@ -78,8 +78,8 @@ def estimators(view: RunView) -> None:
     weighted = f" The distortion weighs C = {C:g}, as in this run." if C != 1 else ""
     style.note(
         f"{draws:,} estimates of the gradient in the logits of q for each of {images} held-out images, weights "
-        f"{WEIGHTS[weights]}{step}; every estimator begins with seed {seed}.{weighted} VIMCO is not here: its gradient "
-        "is that of another bound."
+        f"{WEIGHTS[weights]}{step}; every estimator begins with seed {seed}.{weighted} VIMCO is not included: its "
+        "gradient is that of another bound."
     )
 
 

@@ -85,7 +85,7 @@ def bias_words(row: Row) -> str:
     if row.noise == 0:
         return "unknown <small>all draws were alike</small>"
     if row.bias <= 2 * row.noise:
-        return f"not told from none {noise}"
+        return f"not distinguishable from 0 {noise}"
     return f"{significant(row.bias)} {noise}"
 
 

@@ -72,7 +72,7 @@ def attributes(space: Space) -> None:
 
 NO_DIRECTIONS = (
     "There is no attribute arithmetic for a binary latent: it adds a multiple of the difference of two mean codes to a "
-    "code, and the sum of bits and such a difference is no code. Switches and Traversal flip bits, Interpolate goes "
+    "code, and the sum of bits and such a difference is not a code. Switches and Traversal flip bits, Interpolate goes "
     "from one image's bits to another's."
 )
 MODES = {
@@ -121,7 +121,7 @@ def chosen_mode(space: Space) -> Mode:
     """Returns the mode of the address; draws the switch to change it."""
     name = st.query_params.get("mode", "sliders")
     if name not in MODES:
-        style.notice(f"There is no mode “{name[:30]}”; shown instead is the first one.")
+        style.notice(f"There is no mode “{name[:30]}”; the first one is shown instead.")
         name = st.query_params["mode"] = "sliders"
     st.session_state["mode"] = name  # the address decides, also after the browser's Back
     labels = {name: mode.label for name, mode in MODES.items()}

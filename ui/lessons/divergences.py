@@ -115,7 +115,7 @@ def kl_2d() -> None:
     left_out = found.without_correlation - found.kl.formula
     style.note(
         f"With the off-diagonal numbers left out the formula would give {style.number(found.without_correlation, 4)} "
-        f"nats, {style.number(abs(left_out), 4)} {'more' if left_out >= 0 else 'less'}."
+        f"nats, {style.number(abs(left_out), 4)} nats {'more' if left_out >= 0 else 'less'}."
     )
 
 

@@ -195,9 +195,8 @@ def narrowing(model: ScalarModel, x: float, m: float) -> str:
     best = model.best_scale(x, m)
     if best == 0:
         return "At this mean the distortion falls all the way as q narrows."
-    return (
-        f"At this mean the distortion is least at s = {style.number(best, 2)}: a narrower q raises it, as a wider one."
-    )
+    at = style.number(best, 2)
+    return f"At this mean the distortion is least at s = {at}: a narrower q raises it, and so does a wider one."
 
 
 def trade_chart(model: ScalarModel, x: float, m: float, s: float) -> str:

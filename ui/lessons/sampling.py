@@ -47,7 +47,7 @@ def reparameterise() -> None:
                 one_way(way, noise.draw(way, loc, covariance, samples, generator(seed)), samples)
     style.note(
         "Relative error: the length of the difference of the two matrices over the length of the wanted one. Even "
-        "right draws leave some. The elementwise form is read as the diagonal of the root."
+        "correct draws leave some. The elementwise form is read as the diagonal of the root."
     )
 
 

@@ -65,8 +65,8 @@ def plane(request: Request) -> Response:
 
 
 def layout(request: Request) -> Response:
-    """uint32 L | L bytes of JSON {...FitStatus, "tag": of the places, "places": whether they follow}, padded so that
-    4 + L is a multiple of 8 | float32 places (n, 2)."""
+    """Answers with uint32 L | L bytes of JSON {...FitStatus, "tag": of the places, "places": whether they follow},
+    padded so that 4 + L is a multiple of 8 | float32 places (n, 2)."""
     path, sha, part = _asked(request)
     if len(sha) != 64 or not sha.isalnum():
         raise RunNotFound("these are no weights of this run")

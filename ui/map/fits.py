@@ -107,6 +107,7 @@ def _kill_later(folder: Path, patience: float) -> None:
 
 
 def fit_status(path: Path, method: str, part: str = "test") -> FitStatus:
+    """Returns how far the map of the run's newest codes is."""
     return read_fit(folder_of(path, method, weights_sha(path), part))
 
 

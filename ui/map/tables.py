@@ -19,8 +19,8 @@ from vae.space.places_file import literal
 
 
 def map_table(path: Path, view: MapView) -> str:
-    """run, index, row, row_of, label, rate, distortion (nats), z0, z1, ... and the place under the method's name:
-    pca_1, pca_2."""
+    """Returns CSV: run, index, row, row_of, label, rate, distortion (nats), z0, z1, ... and the place under the
+    method's name: pca_1, pca_2."""
     places, codes, axes = places_of(path, view)
     spoken = view.method in ("plane", "line", "dims")
     names = [axis.split()[0] for axis in axes] if spoken else ["1", "2"]

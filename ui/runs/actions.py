@@ -27,7 +27,7 @@ def rename(path: Path) -> None:
     """Asks for the new name."""
     st.text(path.name)
     name = st.text_input("New name", path.name, max_chars=60, key="rename-to")
-    st.caption("Letters, digits, dots, dashes and underscores; anything else is left out.")
+    st.caption("Letters, digits, dots, dashes and underscores are kept; anything else is left out.")
     disabled = not name.strip()
     if st.button("Rename", type="primary", key="rename-confirm", disabled=disabled, on_click=_renamed, args=(path,)):
         st.rerun()

@@ -25,10 +25,10 @@ from vae.files import write_json
 UNREADABLE = "?"  # no owner id: those are digits
 TAB = "tab-"  # what the ids of tabs begin with
 OWNER = fields(("owner",), owner=text(100))
-NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
+NOT_YOURS = "Another browser started this run: you can watch it here and copy its settings, but not steer it."
 ONLY_HERE = (
-    "No browser is recorded as this run's owner: it can be watched here, and its settings copied, but steered, renamed "
-    "and deleted only on the server's own machine, at localhost."
+    "No browser is recorded as this run's owner: you can watch it here and copy its settings; it can be "
+    "steered, renamed and deleted only on the server's own machine, at localhost."
 )
 
 

@@ -82,8 +82,8 @@ def overfitting(history: list[dict[str, Any]]) -> str:
         return ""
     low, high = (f"{value:,.1f}".replace("-", "−") for value in (lowest, end))
     return (
-        f"Held-out −ELBO was lowest at step {best['step']:,} ({low} nats) and has risen to {high} since: "
-        "what is learned after that fits the training images only."
+        f"Held-out −ELBO was lowest at step {best['step']:,} ({low} nats) and has risen to {high} nats since: "
+        "what the model has learned after that helps on the training images only."
     )
 
 

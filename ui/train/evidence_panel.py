@@ -142,15 +142,15 @@ def how(point: Point, part: str = "test") -> str:
         if point.ways_differ is not None:
             why += f", and the gap in two ways differs by {style.number(point.ways_differ, 3)} nats"
     told = (
-        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high; so is "
-        "the gap."
+        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it and tends to be too low; so does the "
+        "gap."
     )
     if point.flagged:
         told += (
             f" {point.flagged} of {point.images} images have too few effective samples, too heavy weights, or bits of "
             "which some code may never have been drawn: there the bound is only a bound, and no ± holds."
         )
-    return f"{told} The other way to the gap needs the posterior."
+    return f"{told} The second way to compute the gap needs the posterior."
 
 
 def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
@@ -200,7 +200,7 @@ def what_moved(points: list[Point], changes: list[tuple[int, str]], images: str 
     who = WHO[half]
     moved = (
         f"{who} since step {begun:,}. Measured from step {first.step:,} to {last.step:,}, log p(x) moved by "
-        f"{_signed(last.log_px - first.log_px)} nats, the gap by {_signed(last.gap - first.gap)}."
+        f"{_signed(last.log_px - first.log_px)} nats, the gap by {_signed(last.gap - first.gap)} nats."
     )
     if half == "encoder" and images == "test" and last.gap > first.gap:
         moved += " It may grow here while it closes on training images, which an encoder can learn by heart."

@@ -54,7 +54,7 @@ def facts(asked: Asked) -> dict[str, str]:
         "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
         "Step": f"Adam at {config.lr:g}, matrix products in {config.precision}",
         "Takes": f"about {in_words(needed.memory())} of memory{here}, {in_words(needed.disk)} of disk",
-        "Pace": f"{pace:g} steps a second, to watch it learn" if pace else "full speed",
+        "Pace": f"{pace:g} steps/s, so that you can watch it learn" if pace else "full speed",
     }
 
 
