@@ -40,8 +40,9 @@ _packed: Newest[bytes] = Newest(3)
 
 def pack_codes(codes: Codes) -> bytes:
     """Returns for the page uint32 length L of a JSON header padded so that 4 + L is a multiple of 8, then little-endian
-    float32 loc (n, k), log-variance (n, k) if the header says so, rate (n,), distortion (n,), labels (n,) as uint8 (uint16
-    where there are more than 256), padded to 4 bytes, and uint32 rows (n,) in what the header calls `rows_of`, if it does."""
+    float32 loc (n, k), log-variance (n, k) if the header says so, rate (n,), distortion (n,), labels (n,) as uint8
+    (uint16 where there are more than 256), padded to 4 bytes, and uint32 rows (n,) in what the header calls `rows_of`,
+    if it does."""
     n, k = codes.loc.shape
     channels, height, width = codes.images.shape[1:]
     per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
