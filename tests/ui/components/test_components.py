@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from ui.components import live, mounting
 from ui.components.live import gaussian_range, read_C
+from ui.runs.states import STATES
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE
 
 STATIC = Path(mounting.__file__).parents[1] / "static"
@@ -48,7 +49,7 @@ def test_every_component_is_mounted_with_its_run() -> None:
     assert set(data) == {"charts", "c_slider", "preview", "rate_bars", "status_line"}
     assert all(given["run"] == "one" for several in data.values() for given in several)
     assert data["charts"] == [{"run": "one", "likelihood": "gaussian", "pixels": 64, "objective": "iwae", "samples": 5}]
-    assert data["status_line"] == [{"run": "one", "state": "running", "visible": True}]
+    assert data["status_line"] == [{"run": "one", "state": "running", "visible": True, "words": STATES}]
 
 
 def test_the_range_of_the_slider_is_that_of_the_likelihood() -> None:
