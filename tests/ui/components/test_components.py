@@ -38,7 +38,7 @@ def sent(app: AppTest) -> dict[str, list[dict[str, Any]]]:
         proto = getattr(element, "proto", None)
         if not hasattr(proto, "component_name"):
             continue
-        found.setdefault(proto.component_name.removeprefix("elbo_room_"), []).append(json.loads(proto.json))
+        found.setdefault(proto.component_name.removeprefix("elbo_room_train_"), []).append(json.loads(proto.json))
     return found
 
 
