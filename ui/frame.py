@@ -1,4 +1,4 @@
-"""The main Streamlit script: page settings, look, navigation. Runs around every page."""
+"""The main Streamlit script: page settings, style sheet, navigation. Runs around every page."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_one_dimension_and_three(
     untrained(server.runs, "few", latent_dim=k)
     page = window.page()
     stage = open_map(page, server.url, "run=few&part=train&method=nonsense&colour=%3Cb%3E")
-    expect(page.get_by_text("The address asks for what this run does not have (method, colour)")).to_be_visible()
+    expect(page.get_by_text("The address asked for what this run does not have (method, colour)")).to_be_visible()
     expect(page.locator(".about")).to_contain_text(words)
     expect(page.locator(".about")).to_contain_text("1,437 training images of digits")
     x, y = middle(stage)

@@ -17,9 +17,9 @@ from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from ui.components import map as map_component
-from ui.components.map import FitWish, read_changed, read_wish
-from ui.live import codes as codes_routes
-from ui.live.decoder import weights_sha
+from ui.components.map import FitRequest, read_changed, read_request
+from ui.live import cache
+from ui.live.cache import weights_sha
 from ui.map import fits
 from ui.map.figures import CLASSES, map_figure, places_of
 from ui.map.histograms import histogram
@@ -84,7 +84,7 @@ def given(app: AppTest) -> dict[str, Any]:
             elif hasattr(getattr(element, "proto", None), "component_name"):
                 yield element.proto
 
-    found = {proto.json for proto in walk(app.main) if proto.component_name == "elbo_room_map"}
+    found = {proto.json for proto in walk(app.main) if proto.component_name == "elbo_room_map_map"}
     assert len(found) == 1
     return json.loads(found.pop())
 
@@ -178,11 +178,11 @@ def test_only_views_of_this_run_are_taken_from_a_browser(sent: object) -> None:
 
 def test_only_wishes_that_can_be_met_are_taken_from_a_browser() -> None:
     good = {"run": "ten", "action": "start", "method": "tsne", "part": "train"}
-    assert read_wish(good, "ten", 10) == FitWish("start", "tsne", "train")
+    assert read_request(good, "ten", 10) == FitRequest("start", "tsne", "train")
     for name, value in (("run", "two"), ("action", "rm"), ("method", "pca"), ("method", "../x"), ("part", "all")):
-        assert read_wish({**good, name: value}, "ten", 10) is None
-    assert read_wish(good, "ten", 1) is None  # one dimension needs no t-SNE
-    assert read_wish({**good, "method": "tsne-sklearn"}, "ten", 10) == FitWish("start", "tsne-sklearn", "train")
+        assert read_request({**good, name: value}, "ten", 10) is None
+    assert read_request(good, "ten", 1) is None  # one dimension needs no t-SNE
+    assert read_request({**good, "method": "tsne-sklearn"}, "ten", 10) == FitRequest("start", "tsne-sklearn", "train")
     assert methods_for(1) == ["line"]
     assert methods_for(2, "binary") == methods_for(10)  # bits have no plane
     assert read_view({"method": "plane"}, 2, "binary")[0].method == "pca"
@@ -194,9 +194,9 @@ def test_only_wishes_that_can_be_met_are_taken_from_a_browser() -> None:
 
 @pytest.fixture
 def fresh() -> Any:
-    codes_routes._kept.clear()
+    cache.forget()
     yield
-    codes_routes._kept.clear()
+    cache.forget()
 
 
 def test_places_are_those_of_the_page(fresh: None, demo: Path, wide: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_histogram_leaves_out_what_is_not_finite_and_says_so(
 ) -> None:
     codes = codes_of(load_run(demo))
     codes.rate[:3] = np.nan
-    monkeypatch.setattr("ui.map.histograms.current_codes", lambda *_: codes_routes.Kept(codes, b""))
+    monkeypatch.setattr("ui.map.histograms.current_codes", lambda *_: codes)
     figure = histogram(demo, "rate")
     assert sum(int(np.sum(bar.y)) for bar in figure.data) == 357
     assert "3 not finite, left out" in figure.layout.title.subtitle.text

@@ -441,7 +441,7 @@ def test_a_damaged_run_is_explained(app: AppTest, make_run: Callable[..., Path])
 def test_the_queue_is_told(app: AppTest, make_run: Callable[..., Path], engine: Any) -> None:
     first, second = make_run("first", state="queued"), make_run("second", state="queued")
     engine.queue = [first, second]
-    assert "Waiting: number 2 in the queue. Just ahead of it waits “first”" in html(cold(app, run="second"))
+    assert "Waiting: number 2 in the queue. “first”" in html(cold(app, run="second"))
     engine.queue = []
     assert "Waiting" not in html(cold(app, run="second"))
     with runs.run_lock(second):

@@ -24,14 +24,17 @@ class MapView:
     part: str = "test"
 
     def to_json(self) -> dict[str, Any]:
+        """Returns the view as the browser has it."""
         return asdict(self)
 
     def to_query(self) -> dict[str, str]:
+        """Returns the view as the address has it."""
         return {name: str(value) for name, value in asdict(self).items()}
 
 
 def methods_for(k: int, support: str = "real") -> list[str]:
-    """The kinds of map for k latent dimensions, the first one first. Bits have no plane: their codes are corners."""
+    """Returns the kinds of map for k latent dimensions, the first one first. Bits have no plane: their codes are
+    corners."""
     if k == 1:
         return ["line"]
     fitted = [name for name in installed() if name != "pca"]
@@ -40,7 +43,7 @@ def methods_for(k: int, support: str = "real") -> list[str]:
 
 
 def read_view(values: Mapping[str, Any], k: int, support: str = "real") -> tuple[MapView, list[str]]:
-    """The view that these values ask for, and the names of those that cannot be and were left out."""
+    """Returns the view that these values ask for, and the names of those that cannot be and were left out."""
     methods = methods_for(k, support)
     refused = []
 

@@ -131,7 +131,8 @@ test("the line tells what is known and nothing else", () => {
     images_per_second: 24312,
     seconds_left: 38.2,
   };
-  assert.deepEqual(phrases(status, 2), [
+  const words = { running: "training", queued: "waiting for its turn" };
+  assert.deepEqual(phrases(status, 2, words), [
     "training",
     "step 2,490",
     "epoch 5.3",
@@ -139,7 +140,7 @@ test("the line tells what is known and nothing else", () => {
     "38 s left",
     "2 watching",
   ]);
-  assert.deepEqual(phrases({ ...status, state: "finished" }, 1), [
+  assert.deepEqual(phrases({ ...status, state: "finished" }, 1, words), [
     "finished",
     "step 2,490",
     "epoch 5.3",
@@ -154,8 +155,9 @@ test("the line tells what is known and nothing else", () => {
         seconds_left: null,
       },
       1,
+      words,
     ),
-    ["waiting for a free place"],
+    ["waiting for its turn"],
   );
   assert.deepEqual(settings({ part: "decoder", lr_factor: 0.5, pace: 5 }), [
     "decoder only",

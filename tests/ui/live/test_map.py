@@ -19,8 +19,8 @@ from safetensors.torch import save
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ui.live import codes as codes_module
-from ui.live.decoder import weights_sha
+from ui.live import cache
+from ui.live.cache import weights_sha
 from ui.live.map import map_routes
 from ui.map import fits
 from vae import runs
@@ -47,7 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def client(run: Path) -> Iterator[TestClient]:
     yield TestClient(Starlette(routes=map_routes))
-    codes_module._kept.clear()
+    cache.forget()
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_the_spread_of_one_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert all(0 < value < 1 for value in arrived["z"])  # probabilities
     for wrong in ("", "?index=-1", "?index=360", "?index=x"):
         assert client.get(address + wrong).status_code == 400
-    codes_module._kept.clear()
+    cache.forget()
 
 
 def test_real_numbers_are_computed_from_the_stored_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_real_numbers_are_computed_from_the_stored_images(tmp_path: Path, monkey
     arrived = client.post(address.replace("posterior", "encode"), content=picture).json()
     np.testing.assert_allclose(arrived["z"], qz_x.mean[0], atol=1e-4)
     np.testing.assert_allclose(arrived["log_variance"], qz_x.log_variance[0], atol=1e-4)
-    codes_module._kept.clear()
+    cache.forget()
 
 
 def test_a_drawing_anywhere_lands_where_the_centred_one_does(client: TestClient, run: Path) -> None:

@@ -4,15 +4,14 @@ import { duration, significant, whole } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { follow } from "../shared/store.js";
 
-const WORDS = { queued: "waiting for a free place", running: "training", resting: "paused, without a place" };
 const GONE = "gone"; // what the page is told when the run was renamed or deleted
 const AGAIN = 3000; // milliseconds before a page that did not follow is told again
 
-/** The parts of the line, from a status and the number of viewers. */
-export function phrases(status, viewers) {
+/** The parts of the line, from a status and the number of viewers; `words`: what the states are called. */
+export function phrases(status, viewers, words) {
   const { state, step, epoch, images_per_second: speed, seconds_left: left } = status;
   const moving = state === "running" || state === "saving";
-  const parts = [WORDS[state] ?? state];
+  const parts = [words[state] ?? state];
   if (step > 0) parts.push(`step ${whole(step)}`, `epoch ${epoch < 100 ? epoch.toFixed(1) : whole(epoch)}`);
   if (moving && speed > 0) parts.push(`${whole(Number(speed.toPrecision(3)))} images/s`);
   if (moving && Number.isFinite(left) && left !== null) parts.push(`${duration(left)} left`);
@@ -64,7 +63,7 @@ class StatusLine {
     const away = store.linked === false;
     const state = store.error ? "failed" : away ? "away" : (store.status?.state ?? "away");
     this.box.dataset.state = state;
-    const parts = store.status ? phrases(store.status, store.viewers) : [];
+    const parts = store.status ? phrases(store.status, store.viewers, this.data.words) : [];
     if (store.status && !store.ended) parts.push(...settings(store.knobs));
     if (away) parts.unshift("connection lost, trying again");
     const shown = store.error ? [store.error] : parts;
