@@ -1,4 +1,4 @@
-// Paths, sheets and directions in the page against tests/oracles/latent_geometry.py, which wrote latent_geometry.json.
+// Paths, sheets and directions in the page against tests/oracles/latent_geometry.py, which wrote geometry.json.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -19,11 +19,13 @@ import {
   lengthWords,
   normalQuantile,
   normRange,
+  shareShorter,
+} from "../../../ui/static/latent/normal.js";
+import {
+  nearestValue,
   priorDraws,
   traversalCodes,
   traversalValues,
-  nearestValue,
-  shareShorter,
 } from "../../../ui/static/sheets/codes.js";
 
 const numbers = JSON.parse(

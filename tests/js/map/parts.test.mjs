@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { normalQuantile } from "../../../ui/static/latent/normal.js";
 import { readCodes } from "../../../ui/static/shared/codes.js";
 import { brightOnDark, refusal } from "../../../ui/static/map/arrive.js";
 import { Fit, readLayout } from "../../../ui/static/map/layout_fit.js";
@@ -18,7 +19,6 @@ import {
 } from "../../../ui/static/map/side.js";
 import {
   BENEATH,
-  normalQuantile,
   quantileTiles,
   windowTiles,
 } from "../../../ui/static/map/tiles.js";
@@ -185,15 +185,7 @@ test("what the server refuses is told once, an absent server is asked again", as
   }
 });
 
-test("the prior's quantiles are right, and its pictures share its mass equally", () => {
-  for (const [p, z] of [
-    [0.5, 0],
-    [0.975, 1.959963985],
-    [0.001, -3.090232306],
-    [0.3, -0.524400513],
-  ]) {
-    assert.ok(Math.abs(normalQuantile(p) - z) < 1e-7, `${p}`);
-  }
+test("pictures at the prior's quantiles share its mass equally", () => {
   const tiles = quantileTiles([1, -2], 5);
   assert.equal(tiles.length, 25);
   assert.deepEqual([tiles[0].x, tiles[0].y], [1, -2]);

@@ -1,6 +1,6 @@
 // The evidence for a direction: both sets along it, and its effect size among those of random pairs of sets.
 
-import { svg } from "../sheets/svg.js";
+import { svg } from "../modes/svg.js";
 
 const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 112, 8, 8, 18, 22];
 

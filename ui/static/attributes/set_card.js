@@ -1,9 +1,9 @@
 // One of the two sets: what it is, how many images, and the first of them.
 
 import { element } from "../shared/mount.js";
-import { button, choice } from "../sheets/controls.js";
-import { put } from "../sheets/model.js";
-import { classesOf } from "../sheets/picker.js";
+import { button, choice } from "../modes/controls.js";
+import { put } from "../modes/model.js";
+import { classesOf } from "../modes/picker.js";
 
 const SHOWN = 12;
 const [REST, PICKED] = ["rest", "picked"];

@@ -5,11 +5,11 @@ import { bitString, fairBits, likelyBits, posteriorBits } from "../latent/bits.j
 import { packZ, readZ } from "../latent/space.js";
 import { Switches } from "../explore/switches.js";
 import { element, renderer } from "../shared/mount.js";
-import { button, segmented, wholeField } from "../sheets/controls.js";
-import { Mode } from "../sheets/mode.js";
-import { saveSheet } from "../sheets/save.js";
-import { put } from "../sheets/model.js";
-import { codeField, oneOf, wholeIn } from "../sheets/view.js";
+import { button, segmented, wholeField } from "../modes/controls.js";
+import { Mode } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { put } from "../modes/model.js";
+import { codeField, oneOf, wholeIn } from "../modes/view.js";
 
 const NARROW = 620; // pixels: 8 pictures in a row instead of 16
 const SEEDS = 999_999;
@@ -286,4 +286,4 @@ class BitLab extends Mode {
   }
 }
 
-export default renderer((root) => new BitLab(root), ["explore/explore.css", "sheets/sheet.css", "bits/laboratory.css"]);
+export default renderer((root) => new BitLab(root), ["explore/explore.css", "modes/mode.css", "bits/laboratory.css"]);

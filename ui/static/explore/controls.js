@@ -1,7 +1,7 @@
 // The buttons around the sliders: where to start, what the ranges are, play, undo.
 
 import { element } from "../shared/mount.js";
-import { wholeField } from "../sheets/controls.js";
+import { wholeField } from "../modes/controls.js";
 
 const button = (text, className = "button") => element("button", { className, type: "button", text });
 

@@ -1,7 +1,7 @@
 // The decoded image, large and not smoothed; beside it a sample of p(x|z) and the nearest real image.
 
 import { element } from "../shared/mount.js";
-import { saveSheet } from "../sheets/save.js";
+import { saveSheet } from "../modes/save.js";
 
 /** An image on its canvas, one pixel of the canvas for one of the image; the style sheet enlarges it. */
 export function paint(canvas, image) {

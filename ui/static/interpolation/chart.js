@@ -2,8 +2,8 @@
 
 import { norm } from "../latent/space.js";
 import { degrees, PATHS } from "./paths.js";
-import { normRange } from "../sheets/codes.js";
-import { svg } from "../sheets/svg.js";
+import { normRange } from "../latent/normal.js";
+import { svg } from "../modes/svg.js";
 
 const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 128, 30, 64, 10, 20];
 const POINTS = 41;

@@ -6,10 +6,10 @@ import { bitString } from "../latent/bits.js";
 import { nats } from "../shared/format.js";
 import { element } from "../shared/mount.js";
 import { traversalCodes } from "./codes.js";
-import { button } from "./controls.js";
-import { Mode } from "./mode.js";
-import { saveSheet } from "./save.js";
-import { codeField, wholeIn } from "./view.js";
+import { button } from "../modes/controls.js";
+import { Mode } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, wholeIn } from "../modes/view.js";
 
 const MORE = 10; // bits at first, and how many more come at a time
 const VALUES = [0, 1];

@@ -3,10 +3,10 @@
 import { packZ } from "../latent/space.js";
 import { element, renderer } from "../shared/mount.js";
 import { PRIORS } from "./codes.js";
-import { button, choice, segmented, wholeField } from "./controls.js";
-import { Mode, NARROW } from "./mode.js";
-import { saveSheet } from "./save.js";
-import { codeField, oneOf, wholeIn } from "./view.js";
+import { button, choice, segmented, wholeField } from "../modes/controls.js";
+import { Mode, NARROW } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, oneOf, wholeIn } from "../modes/view.js";
 
 const COUNTS = [20, 40, 80, 160];
 const FIELDS = {
@@ -120,4 +120,4 @@ class PriorSheet extends Mode {
   }
 }
 
-export default renderer((root) => new PriorSheet(root), ["sheets/sheet.css"]);
+export default renderer((root) => new PriorSheet(root), ["modes/mode.css"]);

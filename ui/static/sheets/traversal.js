@@ -5,11 +5,11 @@ import { ALIVE, byRate, packZ, readZ } from "../latent/space.js";
 import { nats } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { nearestValue, traversalCodes, traversalValues } from "./codes.js";
-import { button, choice, segmented } from "./controls.js";
+import { button, choice, segmented } from "../modes/controls.js";
 import { FlipSheet } from "./flips.js";
-import { Mode, NARROW } from "./mode.js";
-import { saveSheet } from "./save.js";
-import { codeField, oneOf, wholeIn } from "./view.js";
+import { Mode, NARROW } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, oneOf, wholeIn } from "../modes/view.js";
 
 const COLUMNS = [5, 7, 9, 11, 13];
 const MORE = 10; // dimensions at first, and how many more come at a time
@@ -125,5 +125,5 @@ class TraversalSheet extends Mode {
 
 export default renderer(
   (root, { data }) => (data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root)),
-  ["sheets/sheet.css"],
+  ["modes/mode.css"],
 );

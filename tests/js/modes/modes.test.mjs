@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cellSize, moved } from "../../../ui/static/sheets/grid.js";
-import { Painter, SheetModel } from "../../../ui/static/sheets/model.js";
-import { classesOf, rowsOf } from "../../../ui/static/sheets/picker.js";
-import { parseWhole } from "../../../ui/static/sheets/controls.js";
-import { plan } from "../../../ui/static/sheets/save.js";
+import { cellSize, moved } from "../../../ui/static/modes/grid.js";
+import { Painter, SheetModel } from "../../../ui/static/modes/model.js";
+import { classesOf, rowsOf } from "../../../ui/static/modes/picker.js";
+import { parseWhole } from "../../../ui/static/modes/controls.js";
+import { plan } from "../../../ui/static/modes/save.js";
 import {
   numberIn,
   oneOf,
@@ -13,7 +13,7 @@ import {
   text,
   View,
   wholeIn,
-} from "../../../ui/static/sheets/view.js";
+} from "../../../ui/static/modes/view.js";
 
 test("pictures take whole screen pixels where that wastes little", () => {
   assert.equal(cellSize(600, 10, 28), 56); // room for 57
