@@ -34,7 +34,8 @@ def reports() -> dict[str, tuple[bool, str]]:
 
 def test_folders_mirror_those_of_the_modules() -> None:
     folders = {Path(module).parent.name for module in MODULES}
-    assert folders and folders <= {path.name for path in STATIC.iterdir()}
+    assert folders
+    assert folders <= {path.name for path in STATIC.iterdir()}
 
 
 @pytest.mark.parametrize("module", MODULES)

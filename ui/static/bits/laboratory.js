@@ -81,9 +81,9 @@ class BitLab extends Mode {
       most: 9_999_999,
       name: "Number of the held-out image",
     });
-    const next = button("Next held-out image", () => this._take(this.view.values.image + 1));
+    this.next = button("Next held-out image", () => this._take(this.view.values.image + 1));
     this.sample = button("Draw from its q", () => this._drawFromQ());
-    this.tools = element("div", { className: "bar" }, random, this.seed.root, next, this.own.root, this.sample);
+    this.tools = element("div", { className: "bar" }, random, this.seed.root, this.next, this.own.root, this.sample);
     this.ownPicture = element("canvas", { className: "large", role: "img" });
     this.ownBox = this._titled("The held-out image", this.ownPicture);
     this.ownWords = element("p", { className: "er-note", role: "status" });
@@ -159,8 +159,8 @@ class BitLab extends Mode {
     this.heat.set(heat);
     this.seed.set(seed);
     this.save.disabled = !shape;
-    for (const tool of this.tools.querySelectorAll("button, input")) tool.disabled = !shape;
-    for (const tool of [this.own.input, this.own.root.previousSibling, this.sample]) tool.disabled = !codes;
+    for (const tool of this.tools.querySelectorAll("button, input")) tool.toggleAttribute("disabled", !shape);
+    for (const tool of [this.own.input, this.next, this.sample]) tool.disabled = !codes;
     this.sample.hidden = image === NONE;
     if (!this.ready(shape)) return;
     this.z = readZ(this.view.values.z, shape.k) ?? new Float64Array(shape.k);
@@ -250,7 +250,7 @@ class BitLab extends Mode {
     const most = chances ? Math.max(...chances) : 1;
     this.grid.cells
       .flat()
-      .forEach((cell, i) => cell.style.setProperty("--heat", chances ? Math.sqrt(chances[i] / most) : 0));
+      .forEach((cell, i) => cell.style.setProperty("--heat", String(chances ? Math.sqrt(chances[i] / most) : 0)));
     this.note.textContent = chances
       ? this._heatText(most)
       : "Click a picture, or press Enter on it: the switches take its code.";

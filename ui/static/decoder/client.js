@@ -61,6 +61,10 @@ export class SharedDecoder {
     this.current = false; // whether the server has named this model the newest since a component came
     this.problem = "";
     this.failures = 0;
+    /** @type {import("../shared/types.js").Timer} */
+    this.idle = undefined;
+    /** @type {import("../shared/types.js").Timer} */
+    this.retry = undefined;
   }
 
   join(handle) {
@@ -222,7 +226,7 @@ class Lane {
 }
 
 /** What one component holds. It is the component's own: its requests overtake each other, not those of others. */
-class Handle {
+export class Handle {
   constructor(shared, onModel) {
     this.shared = shared;
     this.onModel = onModel;
@@ -340,7 +344,12 @@ const numbers = (zs) => Array.from(zs, (value) => Number(value.toPrecision(7))).
 
 const shared = new Map(); // run -> SharedDecoder
 
-/** The decoder of a run; `onModel(handle)` is called when there is one, when there is a newer one, and on a problem. */
+/**
+ * The decoder of a run; `onModel(handle)` is called when there is one, when there is a newer one, and on a problem.
+ *
+ * @param {string} run
+ * @param {{ onModel?: (handle: Handle) => void }} [on]
+ */
 export function openDecoder(run, { onModel } = {}) {
   if (!shared.has(run)) shared.set(run, new SharedDecoder(run));
   return new Handle(shared.get(run), onModel);

@@ -53,16 +53,20 @@ export class Controls {
     this.chosen = element("span", { className: "chosen" });
     this.postMean = button(this.words.mean);
     this.postSample = button("Posterior sample");
-    this.range = element("div", { className: "switch", role: "group", "aria-label": "Range of the sliders" });
-    for (const [kind, text] of [
+    this.ranges = [
       ["prior", "Range: prior"],
       ["posterior", "posterior"],
-    ]) {
+    ].map(([kind, text]) => {
       const choice = element("button", { type: "button", text, "aria-pressed": String(kind === "prior") });
       choice.dataset.kind = kind;
       choice.addEventListener("click", () => this.on.range(kind));
-      this.range.append(choice);
-    }
+      return choice;
+    });
+    this.range = element(
+      "div",
+      { className: "switch", role: "group", "aria-label": "Range of the sliders" },
+      ...this.ranges,
+    );
     this.postMean.addEventListener("click", () => this.on.postMean());
     this.postSample.addEventListener("click", () => this.on.postSample());
     this.imageRow = element(
@@ -113,6 +117,6 @@ export class Controls {
   }
 
   ranged(kind) {
-    for (const choice of this.range.children) choice.setAttribute("aria-pressed", String(choice.dataset.kind === kind));
+    for (const choice of this.ranges) choice.setAttribute("aria-pressed", String(choice.dataset.kind === kind));
   }
 }

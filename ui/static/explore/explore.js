@@ -344,7 +344,7 @@ class Explore {
     }
     this.sliders.show(this.z);
     this.place.show(this.z, this.base);
-    this._decode(now);
+    this._decode();
   }
 
   _decode() {

@@ -6,7 +6,20 @@ import { loadCodes } from "../shared/codes.js";
 const EVERY = 20_000; // milliseconds between two looks at the codes of a model that trains
 const AHEAD = 48e6; // bytes of images that are fetched ahead at most
 
+/** @import { Codes } from "../shared/codes.js" */
+
 export class HeldOut {
+  /** @type {string | null} */
+  run = null;
+  /** @type {Codes | null} */
+  codes = null;
+  /** @type {string | null} of the weights of the codes */
+  sha = null;
+  /** @type {{ sha: string, time: number } | null} */
+  asked = null;
+  /** @type {Uint8Array | null} all images, (n, height, width, channels) */
+  pixels = null;
+
   /** `on`: codes(codes) when they have come, failed(sentence) when there are none. `world` is replaced in tests. */
   constructor(
     on,

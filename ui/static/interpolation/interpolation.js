@@ -194,7 +194,7 @@ class Interpolation extends Mode {
   _explain() {
     const { codes, flips, binary } = this;
     for (const part of [this.path.root, this.steps.root, this.chart.root]) part.toggleAttribute("hidden", binary);
-    this.slider.root.step = binary ? 1 / Math.max(1, flips.length) : 0.01;
+    this.slider.root.step = String(binary ? 1 / Math.max(1, flips.length) : 0.01);
     if (!binary) {
       this.chart.draw(codes.a, codes.b, this.view.values.path);
       this.note.textContent = reading(codes.a, codes.b);

@@ -40,6 +40,9 @@ export function lengthWords(k, length) {
   return `${word} than ${share > 0.999 ? "over 99.9" : (100 * share).toFixed(1)} of 100 draws from the prior`;
 }
 
+/** @typedef {[numerator: number[], denominator: number[]]} Ratio coefficients of two polynomials */
+
+/** @type {Ratio} */
 const AROUND = [
   // coefficients of Wichura (1988), algorithm AS 241: numerator and denominator, constants first
   [
@@ -51,6 +54,7 @@ const AROUND = [
     3.930789580009271061e4, 2.8729085735721942674e4, 5.226495278852854561e3,
   ],
 ];
+/** @type {Ratio} */
 const BESIDE = [
   [
     1.42343711074968357734, 4.6303378461565452959, 5.7694972214606914055, 3.64784832476320460504,
@@ -62,7 +66,7 @@ const BESIDE = [
   ],
 ];
 const polynomial = (coefficients, x) => coefficients.reduceRight((sum, value) => sum * x + value, 0);
-const ratio = ([above, below], x) => polynomial(above, x) / polynomial(below, x);
+const ratio = (/** @type {Ratio} */ [above, below], x) => polynomial(above, x) / polynomial(below, x);
 
 /** The standard normal's quantile, for p from 1e-11 to 1 − 1e-11, to the last digits. */
 export function normalQuantile(p) {

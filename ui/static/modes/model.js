@@ -9,12 +9,19 @@ const RETRY = 3000; // milliseconds until codes that could not be fetched are as
 const FRAME = 14; // milliseconds of decoding after which the page gets a turn
 const TOGETHER = 16; // pictures decoded at once
 
+/** @import { Codes } from "../shared/codes.js" */
+/** @import { Handle } from "../decoder/client.js" */
+
 export class SheetModel {
+  /** @type {Handle | null} */
+  handle = null;
+  /** @type {Codes | null} of the newest weights for which they have come */
+  codes = null;
+
   /** `onChange()` is called when the decoder or the codes change, and on a problem. */
   constructor(onChange) {
     this.onChange = onChange;
     this.run = null;
-    this.codes = null; // of the newest weights for which they have come; see codes.js
     this.codesProblem = "";
     this.wantsCodes = false;
   }

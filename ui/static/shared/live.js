@@ -15,7 +15,11 @@ export class LiveConnection {
     later = (f, ms) => setTimeout(f, ms),
     forget = (id) => clearTimeout(id),
   }) {
-    Object.assign(this, { url, page, open, later, forget });
+    this.url = url;
+    this.page = page;
+    this.open = open;
+    this.later = later;
+    this.forget = forget;
     this.followers = new Map(); // run -> follower
     this.socket = null;
     this.failures = 0;

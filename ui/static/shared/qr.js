@@ -30,7 +30,7 @@ const sideOf = (version) => 17 + 4 * version;
 /** Bytes that hold data or checks: the modules that no pattern takes, by eights. */
 function allBytes(version) {
   let free = 0;
-  for (const row of patterns(version).taken) for (const taken of row) free += !taken;
+  for (const row of patterns(version).taken) for (const taken of row) free += 1 - taken;
   return free >> 3;
 }
 
@@ -60,7 +60,7 @@ function interleaved(data, version) {
   const longer = all % blocks;
   const made = [];
   for (let i = 0, at = 0; i < blocks; i++) {
-    const length = short + (i >= blocks - longer);
+    const length = short + (i >= blocks - longer ? 1 : 0);
     const part = data.slice(at, (at += length));
     made.push({ part, rest: remainder(part, generator(checks)) });
   }
@@ -199,7 +199,7 @@ function penalty(code) {
   code.forEach((row, y) =>
     row.forEach((value, x) => {
       dark += value;
-      if (x && y) points += 3 * (row[x - 1] === value && code[y - 1][x] === value && code[y - 1][x - 1] === value);
+      if (x && y && row[x - 1] === value && code[y - 1][x] === value && code[y - 1][x - 1] === value) points += 3;
     }),
   );
   return points + 10 * Math.floor(Math.abs((20 * dark) / side ** 2 - 10));
