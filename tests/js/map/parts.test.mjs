@@ -138,13 +138,13 @@ test("a layout's places are read, or their absence", () => {
 test("a fit is followed until it ends, and only its new places are asked for", async () => {
   const states = ["absent", "fitting", "fitting", "finished"];
   const asked = [];
-  const heard = [];
+  const received = [];
   await new Promise((done) => {
     const fit = new Fit(
       { run: "a b", sha: "s", part: "test", method: "tsne" },
       {
-        heard: (status) => {
-          heard.push(status.state);
+        received: (status) => {
+          received.push(status.state);
           if (status.state === "absent") fit.expect();
           if (status.state === "finished") setTimeout(done, 500);
         },
@@ -157,7 +157,7 @@ test("a fit is followed until it ends, and only its new places are asked for", a
       },
     );
   });
-  assert.deepEqual(heard, states);
+  assert.deepEqual(received, states);
   assert.match(
     asked[0],
     /^runs\/a%20b\/layout\/s\?part=test&method=tsne&seen=$/,
@@ -173,7 +173,7 @@ test("what the server refuses is told once, an absent server is asked again", as
     const told = [];
     const fit = new Fit(
       { run: "a", sha: "s", part: "test", method: "tsne" },
-      { heard: assert.fail, failed: (text) => told.push(text) },
+      { received: assert.fail, failed: (text) => told.push(text) },
       async () => {
         throw error;
       },

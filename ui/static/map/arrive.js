@@ -34,8 +34,17 @@ export async function encode(address, blob) {
   return answer.json();
 }
 
+/** @import { Picture } from "./types.js" */
+
 export class Arrive {
-  /** `on`: send(blob, drawn) -> promise of the server's answer; landed(answer or null). */
+  /** @type {import("../shared/types.js").ImageShape} */ header;
+  /** @type {[number, number] | null} where the pen was last, while it is down */ last = null;
+
+  /**
+   * `landed`: a sentence on where; null takes the picture away.
+   *
+   * @param {{ send: (blob: Blob, drawn: boolean) => Promise<Picture>, landed: (answer: Picture | null) => string }} on
+   */
   constructor(on) {
     this.on = on;
     this.dark = true; // most data are bright on dark
@@ -112,6 +121,7 @@ export class Arrive {
   }
 
   _listen() {
+    /** @returns {[number, number]} */
     const at = (event) => {
       const box = this.canvas.getBoundingClientRect();
       return [((event.clientX - box.left) / box.width) * 2 * SIDE, ((event.clientY - box.top) / box.height) * 2 * SIDE];
@@ -142,8 +152,8 @@ export class Arrive {
     const context = this.canvas.getContext("2d");
     Object.assign(context, { strokeStyle: this.dark ? "#fff" : "#000", lineWidth: PEN * 2 * SIDE, lineCap: "round" });
     context.beginPath();
-    context.moveTo(...from);
-    context.lineTo(...to);
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
     context.stroke();
   }
 

@@ -17,14 +17,39 @@ const REST = 140; // milliseconds without motion after which the ground is compu
 const REACH = 22; // pixels within which a point counts as under the pointer
 const PRIOR = 3.25; // standard deviations that the frame shows at least
 
+/** @import { Handle } from "../decoder/client.js" */
+/** @import { Palette } from "../shared/types.js" */
+/** @import { Arrival, Colouring, Layout, Near, Place, Pointed, Spread, Tone } from "./types.js" */
+
 export class MapCanvas {
-  /** `on`: hover({x, y, digits, near} or null), choose(index or null), select(indices or null). near: {index, distance} or undefined. */
+  /** @type {Handle | null} */ decoder = null;
+  /** @type {Layout} */ layout;
+  /** @type {Float32Array} where the points are going, x, y, x, y, ... */ to;
+  /** @type {Float32Array | null} where they come from, while they glide */ from;
+  /** @type {Float32Array} where they are */ xy = new Float32Array(0);
+  /** @type {number} when they set out */ since;
+  /** @type {PlaceIndex | null} made when it is first asked */ index;
+  /** @type {Uint8Array} the colour of each point */ kinds = new Uint8Array(0);
+  /** @type {Uint32Array} */ palette = new Uint32Array(0);
+  /** @type {Colouring["classes"]} */ classes;
+  /** @type {{ name: string, place: Place }[] | null} their names, on the map */ labels;
+  /** @type {Tone} */ tone;
+  /** @type {Palette} */ inks;
+  /** @type {Arrival[]} */ arrivals = [];
+  /** @type {Place[] | null} a lasso or box */ shape = null;
+  /** @type {Place | null} where the pointer is, pixels of the canvas */ pointer = null;
+  /** @type {Set<string> | null} layers to draw anew */ dirty = null;
+  stats = { redraws: 0, first: 0, decodes: 0 };
+
+  /**
+   * @param {{ hover: (at: Pointed | null) => void, choose: (index: number | null) => void,
+   *   select: (indices: Uint32Array | null) => void }} on
+   */
   constructor(on) {
     this.on = on;
     this.view = new View();
     this.tiles = new Tiles(() => this.wake("under"));
     this.shade = new Shade(() => this.wake("under"));
-    this.stats = { redraws: 0, first: 0 };
     this.layers = ["under", "points", "over"].map((name) =>
       element("canvas", { className: name, "aria-hidden": "true" }),
     );
@@ -33,7 +58,7 @@ export class MapCanvas {
       { className: "stage", tabindex: "0", role: "application", "aria-roledescription": "map" },
       ...this.layers,
     );
-    this.stage.stats = this.stats;
+    Object.assign(this.stage, { stats: this.stats });
     this.input = new Input(this.stage, {
       hover: (px, py) => this._hover(px, py),
       pan: (dx, dy) => this._pan(dx * this.ratio, dy * this.ratio),
@@ -43,10 +68,6 @@ export class MapCanvas {
       fit: () => this.fit(),
       clear: () => this.on.select(null),
     });
-    this.xy = new Float32Array(0);
-    this.kinds = new Uint8Array(0);
-    this.palette = [];
-    this.arrivals = [];
     this.observer = new ResizeObserver(() => this._resize());
     this.observer.observe(this.stage);
   }
@@ -59,23 +80,35 @@ export class MapCanvas {
 
   // ---- what is shown
 
-  /** Places of all points under a layout. `glide`: from where they are; `fit`: show them all. */
+  /**
+   * Places of all points under a layout. `glide`: from where they are; `fit`: show them all.
+   *
+   * @param {Float32Array} xy
+   * @param {Layout} layout
+   */
   place(xy, layout, { glide = false, fit = false } = {}) {
     const { view } = this;
     const before = this.xy;
     const [x, y, scale] = [view.x, view.y, view.scale];
-    Object.assign(this, { layout, index: null, to: xy, labels: null });
+    this.layout = layout;
+    this.to = xy;
+    this.index = this.labels = null;
     if (fit) this.fit();
     if (glide && before.length === xy.length && xy.length <= 2 * MANY) {
       // They set out from where they are on the screen, also when the new map has another scale.
       const share = scale / view.scale;
       const from = before.map((value, at) => (at % 2 ? view.y + (value - y) * share : view.x + (value - x) * share));
-      Object.assign(this, { from, since: performance.now(), xy: from.slice() });
-    } else Object.assign(this, { from: null, xy });
+      this.from = from;
+      this.xy = from.slice();
+      this.since = performance.now();
+    } else {
+      this.from = null;
+      this.xy = xy;
+    }
     this.wake("all");
   }
 
-  /** kinds, palette, classes as `colouring` gives them, by tone. */
+  /** @param {Colouring} colouring  @param {Tone} tone */
   colour(colouring, tone) {
     this.kinds = colouring.kinds;
     this.classes = colouring.classes;
@@ -101,7 +134,7 @@ export class MapCanvas {
     this.wake("over");
   }
 
-  /** The spread of the chosen's q(z|x), as LinearLayout.ellipse takes it; null: there is none, or none yet. */
+  /** Of the chosen's q(z|x); null: there is none, or none yet.  @param {Spread | null} spread */
   set spread(spread) {
     this._spread = spread;
     this.wake("over");
@@ -171,7 +204,12 @@ export class MapCanvas {
     this.wake("over");
   }
 
-  /** The point under the pointer, if one is near enough. */
+  /**
+   * The point under the pointer, if one is near enough.
+   *
+   * @param {Place} pointer
+   * @returns {Near | undefined}
+   */
   _near([px, py], reach = REACH) {
     if (!this.to?.length || this.from) return undefined;
     this.index ??= new PlaceIndex(this.to, boundsOf(this.to));
@@ -185,8 +223,8 @@ export class MapCanvas {
   }
 
   _shape(points, done) {
-    this.shape =
-      points && points.map(([px, py]) => [this.view.fromX(px * this.ratio), this.view.fromY(py * this.ratio)]);
+    const { view, ratio } = this;
+    this.shape = points && points.map(([px, py]) => [view.fromX(px * ratio), view.fromY(py * ratio)]);
     this.wake("over");
     if (!done) return;
     this.on.select(this.shape && inside(this.to, this.shape));
@@ -233,8 +271,10 @@ export class MapCanvas {
 
   _glide() {
     const share = Math.min(1, (performance.now() - this.since) / GLIDE);
-    if (share === 1) Object.assign(this, { xy: this.to, from: null, labels: null });
-    else {
+    if (share === 1) {
+      this.xy = this.to;
+      this.from = this.labels = null;
+    } else {
       const { from, to, xy } = this;
       for (let i = 0; i < xy.length; i++) xy[i] = from[i] + (to[i] - from[i]) * share;
     }
@@ -279,14 +319,8 @@ export class MapCanvas {
 
   _drawOver() {
     const context = this._clean(2);
-    const {
-      view,
-      inks,
-      ratio,
-      xy,
-      layout: { priorCentre },
-      _chosen: chosen,
-    } = this;
+    const { view, inks, ratio, xy, _chosen: chosen } = this;
+    const { priorCentre } = this.layout;
     if (priorCentre) ink.rings(context, view, priorCentre, inks, ratio);
     if (this.classes && this.classes.length <= 12 && !this.from && view.zoom < 6) {
       this.labels ??= ink.namePlaces(xy, this.kinds, this.classes);
@@ -294,6 +328,7 @@ export class MapCanvas {
     }
     ink.outline(context, view, this.shape, inks.text, ratio);
     if (chosen >= 0 && 2 * chosen < xy.length) {
+      /** @type {Place} */
       const place = [xy[2 * chosen], xy[2 * chosen + 1]];
       if (this._spread && this.layout.linear)
         ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);

@@ -63,8 +63,12 @@ export function rampRange(values) {
 }
 
 /**
- * What to colour by: "label", "rate", "distortion" or "z3" (`bits`: z3 is a probability). Gives { kinds: index into the palette for each point,
- * palette: [#rrggbb], classes: [{ index, name, count }] or null, range: { low, high } or null, title, unit }.
+ * What to colour by: "label", "rate", "distortion" or "z3" (`bits`: z3 is a probability).
+ *
+ * @param {import("../shared/types.js").CodeRows} codes
+ * @param {string} by
+ * @param {import("./types.js").Tone} tone
+ * @returns {import("./types.js").Colouring}
  */
 export function colouring(codes, by, tone, bits = false) {
   const { header, labels } = codes;

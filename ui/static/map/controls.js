@@ -31,13 +31,13 @@ function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   const path = document.createElementNS(space, "path");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }))
+  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }))
     svg.setAttribute(key, value);
   for (const [key, value] of Object.entries({
     d: ICONS[name],
     fill: "none",
     stroke: "currentColor",
-    "stroke-width": 1.5,
+    "stroke-width": "1.5",
     "stroke-linecap": "round",
     "stroke-linejoin": "round",
   }))

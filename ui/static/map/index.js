@@ -1,7 +1,10 @@
 // Which points are near, inside a shape, or near in latent space. Numbers only.
 
+/** @import { Bounds, Near } from "./types.js" */
+
 /** Points sorted into square cells, for nearest-point questions in constant time. xy: x, y, x, y, ..., all in bounds. */
 export class PlaceIndex {
+  /** @param {Float32Array} xy  @param {Bounds} bounds */
   constructor(xy, bounds) {
     const n = xy.length / 2;
     this.xy = xy;
@@ -33,7 +36,9 @@ export class PlaceIndex {
   _row = (y) => Math.min(this.rows - 1, Math.max(0, Math.floor((y - this.bounds.bottom) / this.cell) || 0));
 
   /**
-   * The `count` nearest points, nearest first: [{ index, distance }]. Those farther than `most` are left out.
+   * The `count` nearest points, nearest first. Those farther than `most` are left out.
+   *
+   * @returns {Near[]}
    */
   nearest(x, y, count = 1, most = Infinity) {
     const { xy, columns, rows, cell } = this;
@@ -70,7 +75,13 @@ export class PlaceIndex {
   }
 }
 
-/** Indices of the points inside a polygon [[x, y], ...] (even-odd), ascending. `allowed(index)` may leave some out. */
+/**
+ * Indices of the points inside a polygon (even-odd), ascending. `allowed(index)` may leave some out.
+ *
+ * @param {Float32Array} xy
+ * @param {import("./types.js").Place[]} polygon
+ * @param {(index: number) => boolean} [allowed]
+ */
 export function inside(xy, polygon, allowed = () => true) {
   const xs = polygon.map(([x]) => x);
   const ys = polygon.map(([, y]) => y);
@@ -88,7 +99,7 @@ export function inside(xy, polygon, allowed = () => true) {
   return Uint32Array.from(found);
 }
 
-/** The `count` codes nearest to z in latent space (loc: n·k numbers), nearest first: [{ index, distance }]. */
+/** The `count` codes nearest to z in latent space (loc: n·k numbers), nearest first.  @returns {Near[]} */
 export function latentNearest(loc, k, z, count, leaveOut = -1) {
   const n = loc.length / k;
   const found = [];

@@ -6,7 +6,26 @@ const FAR = 72; // pixels that Shift and an arrow key move the map
 const ZOOM = 1.35;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** The corners of a box from one corner to the other. */
+/**
+ * @import { Place } from "./types.js"
+ *
+ * @typedef {object} Hand  What is asked of the map. Pixels are CSS pixels from the top left corner of the stage.
+ * @property {(px: number | null, py?: number) => void} hover  null: the pointer has left
+ * @property {(dx: number, dy: number) => void} pan
+ * @property {(px: number, py: number, factor: number) => void} zoom
+ * @property {(px: number, py: number) => void} choose
+ * @property {(points: Place[] | null, done: boolean) => void} shape  a lasso or box as it is drawn
+ * @property {() => void} fit  show all
+ * @property {() => void} clear
+ */
+
+/**
+ * The corners of a box from one corner to the other.
+ *
+ * @param {Place} from
+ * @param {Place} to
+ * @returns {Place[]}
+ */
 export const corners = ([ax, ay], [bx, by]) => [
   [ax, ay],
   [bx, ay],
@@ -14,13 +33,20 @@ export const corners = ([ax, ay], [bx, by]) => [
   [ax, by],
 ];
 
-/**
- * `on`: hover(px, py) or hover(null), pan(dx, dy), zoom(px, py, factor), choose(px, py), shape(points or null, done),
- * fit(), clear(). Pixels are CSS pixels from the top left corner of `stage`.
- */
 export class Input {
+  /** @type {"pan" | "lasso" | "box"} what a drag does */ mode = "pan";
+  /** @type {Map<number, Place>} fingers, pens and mice that are down */ pointers = new Map();
+  /** @type {Place} where the first went down */ began;
+  /** @type {boolean} whether it has moved since */ wandered;
+  /** @type {"lasso" | "box"} */ drawing;
+  /** @type {Place[] | null} as far as it is drawn */ shape = null;
+  /** @type {Place | null} where pointer or keys are */ cursor = null;
+  /** @type {Place | null} the first corner of a box drawn with the keys */ anchor = null;
+
+  /** @param {HTMLElement} stage  @param {Hand} on */
   constructor(stage, on) {
-    Object.assign(this, { stage, on, mode: "pan", pointers: new Map(), shape: null, cursor: null, anchor: null });
+    this.stage = stage;
+    this.on = on;
     const listen = (name, handle, options) =>
       stage.addEventListener(name, (event) => handle.call(this, event), options);
     listen("pointerdown", this._down);
@@ -30,13 +56,18 @@ export class Input {
     listen("pointerleave", this._leave);
     listen("wheel", this._wheel, { passive: false });
     listen("keydown", this._key);
-    listen("dblclick", (event) => event.target.closest("button") || this.on.zoom(...this._at(event), 2));
+    listen("dblclick", this._double);
     listen("blur", () => this.on.hover(null));
   }
 
+  /** @returns {Place} */
   _at(event) {
     const box = this.stage.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  _double(event) {
+    if (!event.target.closest("button")) this.on.zoom(...this._at(event), 2);
   }
 
   _down(event) {

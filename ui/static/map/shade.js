@@ -19,15 +19,33 @@ export function thinned(loc, k, most = SAMPLE) {
   return out;
 }
 
+/** @import { Bounds, Tone } from "./types.js" */
+
 export class Shade {
+  on = true;
+  budget = BUDGET;
+  /** @type {Float32Array | null} what is compared with */ loc;
+  /** @type {number} numbers of each */ k;
+  /** @type {(x: number, y: number) => ArrayLike<number>} what a place of the map is, there */ code;
+  /** @type {number | null} that neighbouring codes keep within */ gap;
+  /** @type {Bounds | null} of what is painted on `canvas` */ bounds;
+  /** @type {string | null} the window that was asked for last */ wanted;
+  /** @type {{ bounds: Bounds, width: number, height: number, tone: Tone, pass: number, row: number, data: ImageData } | null} */
+  next;
+
+  /** `wake()` is called when more can be drawn. */
   constructor(wake, canvas = document.createElement("canvas")) {
-    Object.assign(this, { wake, canvas, on: true, budget: BUDGET });
+    this.wake = wake;
+    this.canvas = canvas;
     this._forget();
   }
 
   /** codes {loc, k} in the space in which distance counts: latent space, or the map itself where it has no inverse. */
   start(loc, k, code) {
-    Object.assign(this, { loc: thinned(loc, k), k, code, gap: null });
+    this.loc = thinned(loc, k);
+    this.k = k;
+    this.code = code;
+    this.gap = null;
     this._forget();
   }
 

@@ -15,11 +15,18 @@ export const gapFor = (width) => Math.max(1, Math.round((GAP * COUNT * width) / 
 /** The picture, of COUNT, at this share (0 to 1) of a side. */
 export const pictureAt = (share, width, gap) => Math.floor((share * (COUNT * (width + gap) - gap)) / (width + gap));
 
+/** @import { Layout, Tile } from "./types.js" */
+/** @import { Handle } from "../decoder/client.js" */
+
 export class PlaneSheet {
-  /** `on`: point(x, y): a place on the map that is pointed at here. */
+  at = [COUNT >> 1, COUNT >> 1]; // column and row of the picture that is pointed at
+  /** @type {Tile[]} */ tiles;
+  /** @type {Handle["shape"]} */ shape;
+  /** @type {number} pixels between pictures */ gap;
+
+  /** `point`: at a place on the map.  @param {{ point: (x: number, y: number) => void }} on */
   constructor(on) {
     this.on = on;
-    this.at = [COUNT >> 1, COUNT >> 1];
     this.canvas = element("canvas", {
       tabindex: "0",
       role: "img",
@@ -60,7 +67,12 @@ export class PlaneSheet {
     if (tile) this.on.point(tile.x, tile.y);
   }
 
-  /** Decode anew with this decoder (decoder_client.js), a few pictures at a time; a newer call ends an older one. */
+  /**
+   * Decode anew, a few pictures at a time; a newer call ends an older one.
+   *
+   * @param {Layout} layout
+   * @param {Handle} decoder
+   */
   async draw(layout, decoder) {
     const call = (this.call = (this.call ?? 0) + 1);
     const { shape } = decoder;
@@ -74,13 +86,14 @@ export class PlaneSheet {
     const ys = [...new Set(this.tiles.map((tile) => tile.y))].sort((a, b) => b - a);
     for (const tile of this.tiles) Object.assign(tile, { column: xs.get(tile.x), row: ys.indexOf(tile.y) });
     const gap = gapFor(shape.width);
-    Object.assign(this, { shape, gap });
+    this.shape = shape;
+    this.gap = gap;
     Object.assign(this.canvas, {
       width: COUNT * (shape.width + gap) - gap,
       height: COUNT * (shape.height + gap) - gap,
     });
     const context = this.canvas.getContext("2d");
-    const put = (image, { column, row }) =>
+    const put = (image, /** @type {Tile} */ { column, row }) =>
       context.putImageData(image, column * (shape.width + gap), row * (shape.height + gap));
     let until = performance.now() + BUDGET;
     for (let i = 0; i < this.tiles.length; i++) {

@@ -9,9 +9,13 @@ const KEPT = 3000; // pictures kept
 const BUDGET = 7; // milliseconds of decoding in one go
 export const QUANTILES = 15; // pictures a side where they stand at the prior's quantiles
 
+/** @import { Place, Tile } from "./types.js" */
+
 /**
  * Which pictures fill the window: on a lattice in data coordinates, so that they stay where they are while the map
- * moves. [{ key, x, y, width, height }], x and y the middle; outward from the middle of the window.
+ * moves; outward from the middle of the window.
+ *
+ * @returns {Tile[]}
  */
 export function windowTiles(view) {
   const step = Math.round(2 * Math.log2(SIZE / view.scale));
@@ -27,7 +31,12 @@ export function windowTiles(view) {
   return tiles.sort((a, b) => far(a) - far(b));
 }
 
-/** Pictures at the quantiles of the prior, on both axes, around its centre on the map: each stands for equal mass. */
+/**
+ * Pictures at the quantiles of the prior, on both axes, around its centre on the map: each stands for equal mass.
+ *
+ * @param {Place} centre
+ * @returns {Tile[]}
+ */
 export function quantileTiles([cx, cy], count = QUANTILES) {
   const at = Array.from({ length: count }, (_, i) => normalQuantile((i + 0.5) / count));
   const edge = Array.from({ length: count - 1 }, (_, i) => normalQuantile((i + 1) / count));
@@ -56,8 +65,10 @@ export class Tiles {
   /** `wake()` is called when more can be drawn. */
   constructor(wake) {
     this.wake = wake;
-    this.pictures = new Map(); // key -> canvas
-    this.kind = "off"; // off | window | prior
+    /** @type {Map<string, HTMLCanvasElement>} by key */
+    this.pictures = new Map();
+    /** @type {"off" | "window" | "prior"} */
+    this.kind = "off";
   }
 
   /** Another model or another plane: nothing of what was decoded holds. */
