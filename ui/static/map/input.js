@@ -107,9 +107,8 @@ export class Input {
   _pinch(id, before, at) {
     const [other] = [...this.pointers].filter(([key]) => key !== id).map(([, place]) => place);
     const span = (place) => Math.hypot(place[0] - other[0], place[1] - other[1]) || 1;
-    const middle = [(at[0] + other[0]) / 2, (at[1] + other[1]) / 2];
     this.on.pan((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
-    this.on.zoom(...middle, span(at) / span(before));
+    this.on.zoom((at[0] + other[0]) / 2, (at[1] + other[1]) / 2, span(at) / span(before));
     this.wandered = true;
   }
 
