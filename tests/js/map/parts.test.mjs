@@ -363,7 +363,7 @@ function staged() {
     setPointerCapture() {},
   };
   const on = Object.fromEntries(
-    ["hover", "pan", "zoom", "choose", "shape", "fit", "clear"].map((name) => [
+    ["hover", "pan", "zoom", "choose", "shape", "showAll", "clear"].map((name) => [
       name,
       (...given) => calls.push([name, ...given]),
     ]),
@@ -454,7 +454,7 @@ test("every act has a key", () => {
     ["zoom"],
   );
   assert.ok(press("-")[0][3] < 1);
-  assert.deepEqual(press("0"), [["fit"]]);
+  assert.deepEqual(press("0"), [["showAll"]]);
   assert.deepEqual(press("Enter"), [["choose", 212, 150]]);
   press(" ");
   press("ArrowDown");

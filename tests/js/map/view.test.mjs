@@ -67,9 +67,9 @@ test("panning moves by pixels", () => {
 
 test("fitting shows the whole box on both axes at one scale", () => {
   const v = view();
-  v.fit({ left: 0, right: 8, bottom: 0, top: 2 }, 0);
+  v.show({ left: 0, right: 8, bottom: 0, top: 2 }, 0);
   assert.deepEqual([v.x, v.y, v.scale], [4, 1, 50]);
-  v.fit({ left: 0, right: 1, bottom: 0, top: 30 }, 0);
+  v.show({ left: 0, right: 1, bottom: 0, top: 30 }, 0);
   assert.equal(v.scale, 10);
 });
 

@@ -9,7 +9,7 @@ import { plan } from "../../../ui/static/modes/save.js";
 import {
   numberIn,
   oneOf,
-  teller,
+  sender,
   text,
   View,
   wholeIn,
@@ -223,7 +223,7 @@ test("a mode tells the address and the page the same, the address without an ent
     data: { run: "r" },
     setStateValue: (name, value) => told.push([name, value]),
   };
-  teller({ component })(
+  sender({ component })(
     { seed: null, show: "sample", t: 0.3 },
     { z: "1_2", open: true },
   );

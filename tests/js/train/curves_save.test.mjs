@@ -54,7 +54,7 @@ test("the SVG holds every panel's curve, text as text, and balanced groups", () 
       new Proxy({}, { get: (of, name) => of[name] ?? (() => ({ width: 0 })) }),
   };
   const panel = new Panel(canvas);
-  assert.equal(panel.fit(1), true);
+  assert.equal(panel.resize(1), true);
   panel.glide({ low: 0, high: 10 }, true);
   const series = { xs: [0, 50, 100], ys: [9, 5, 2], n: 3 };
   panel.draw({

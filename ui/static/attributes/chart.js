@@ -92,10 +92,10 @@ export function verdict({ effect, sizes, random, pairs }) {
   const [a, b] = sizes.map((size) => size.toLocaleString("en-US"));
   if (effect === null)
     return `${a} and ${b} ${sizes[1] === 1 ? "image" : "images"}: an effect size takes two images in each set at least.`;
-  const said = `Cohen’s d = ${effect.toFixed(2)}, sets of ${a} and ${b} images`;
-  if (random.length < pairs) return `${said}; comparing with random pairs of sets, ${random.length} of ${pairs} …`;
+  const size = `Cohen’s d = ${effect.toFixed(2)}, sets of ${a} and ${b} images`;
+  if (random.length < pairs) return `${size}; comparing with random pairs of sets, ${random.length} of ${pairs} …`;
   const exceeded = random.filter((value) => value < effect).length;
-  const evidence = `${said}: larger than ${exceeded} of ${pairs} random pairs of sets of these sizes.`;
+  const evidence = `${size}: larger than ${exceeded} of ${pairs} random pairs of sets of these sizes.`;
   if (exceeded >= 0.95 * pairs) return evidence;
   return `${evidence} Sets drawn blindly differ about as much, so this direction may be chance: take more images.`;
 }

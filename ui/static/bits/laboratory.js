@@ -95,8 +95,8 @@ class BitLab extends Mode {
       { gray: "neighbours differ in one bit", plain: "as numbers" },
       (order) => this.change({ order }),
     );
-    const told = { no: "pictures", yes: "and how probable" };
-    this.heat = segmented("Probability under the aggregate posterior", told, (heat) => this.change({ heat }));
+    const words = { no: "pictures", yes: "and how probable" };
+    this.heat = segmented("Probability under the aggregate posterior", words, (heat) => this.change({ heat }));
     this.sheetTitle = element("h3", { className: "er-title" });
     this.bar = element(
       "div",

@@ -71,10 +71,10 @@ export class SharedDecoder {
     this.handles.add(handle);
     clearTimeout(this.idle);
     if (this.source) {
-      if (this.current || this.problem) queueMicrotask(() => this.handles.has(handle) && handle.tell());
+      if (this.current || this.problem) queueMicrotask(() => this.handles.has(handle) && handle.notify());
       return;
     }
-    this.source = this.world.follow(this.run, () => this._hear());
+    this.source = this.world.follow(this.run, () => this._received());
     this.refresh();
   }
 
@@ -98,7 +98,7 @@ export class SharedDecoder {
   }
 
   /** News of the run over the live connection: are there newer weights? */
-  _hear() {
+  _received() {
     const { weights, error } = this.source.store;
     if (error && !this.model) this._fail(error);
     if (weights && weights !== this.model?.sha && weights !== this.refused) this.refresh();
@@ -171,17 +171,17 @@ export class SharedDecoder {
     this.model = model;
     this.current = true;
     this.problem = "";
-    this._tell();
+    this._notify();
   }
 
   _fail(sentence) {
     if (this.problem === sentence) return;
     this.problem = sentence;
-    this._tell();
+    this._notify();
   }
 
-  _tell() {
-    for (const handle of [...this.handles]) handle.tell();
+  _notify() {
+    for (const handle of [...this.handles]) handle.notify();
   }
 }
 
@@ -314,7 +314,7 @@ export class Handle {
     for (const lane of Object.values(this.lanes)) lane.waiting?.resolve(null);
   }
 
-  tell() {
+  notify() {
     this.onModel?.(this);
   }
 

@@ -230,7 +230,7 @@ class Explore {
 
   _ease(to, quiet = false) {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.sliders.fit(to);
+    this.sliders.widen(to);
     this._stop();
     this.motion = { ...easing(this.z, to, performance.now(), still ? 0 : this.kind.duration), quiet };
     this._soon();

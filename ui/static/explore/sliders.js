@@ -18,18 +18,18 @@ export class Sliders extends Dimensions {
   start(k, rates, z, factorises) {
     this.ranges = Array.from({ length: k }, () => rangeOf());
     super.start(k, rates, z, factorises);
-    this.fit(z);
+    this.widen(z);
   }
 
   /** Other ranges, one per dimension. */
   range(ranges, z) {
     this.ranges = ranges;
-    this.fit(z);
+    this.widen(z);
     this.show(z);
   }
 
   /** After a jump: every value lies on its slider. */
-  fit(z) {
+  widen(z) {
     this.ranges = this.ranges.map((range, i) => including(range, z[i]));
     this._ends();
     this.redraw();

@@ -18,7 +18,7 @@ export class Switches extends Dimensions {
     this.show(z);
   }
 
-  fit() {}
+  widen() {}
 
   add(dimension) {
     const bit = element("span", { className: "bit" });

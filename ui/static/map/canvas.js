@@ -65,7 +65,7 @@ export class MapCanvas {
       zoom: (px, py, factor) => this._moved(() => this.view.zoomAt(px * this.ratio, py * this.ratio, factor)),
       choose: (px, py) => this._choose(px, py),
       shape: (points, done) => this._shape(points, done),
-      fit: () => this.fit(),
+      showAll: () => this.showAll(),
       clear: () => this.on.select(null),
     });
     this.observer = new ResizeObserver(() => this._resize());
@@ -81,19 +81,19 @@ export class MapCanvas {
   // ---- what is shown
 
   /**
-   * Places of all points under a layout. `glide`: from where they are; `fit`: show them all.
+   * Places of all points under a layout. `glide`: from where they are; `all`: show them all.
    *
    * @param {Float32Array} xy
    * @param {Layout} layout
    */
-  place(xy, layout, { glide = false, fit = false } = {}) {
+  place(xy, layout, { glide = false, all = false } = {}) {
     const { view } = this;
     const before = this.xy;
     const [x, y, scale] = [view.x, view.y, view.scale];
     this.layout = layout;
     this.to = xy;
     this.index = this.labels = null;
-    if (fit) this.fit();
+    if (all) this.showAll();
     if (glide && before.length === xy.length && xy.length <= 2 * MANY) {
       // They set out from where they are on the screen, also when the new map has another scale.
       const share = scale / view.scale;
@@ -140,7 +140,7 @@ export class MapCanvas {
     this.wake("over");
   }
 
-  fit() {
+  showAll() {
     if (!this.to) return;
     const box = boundsOf(this.to, this.to.length > 400 ? 0.001 : 0);
     const centre = this.layout?.priorCentre;
@@ -150,8 +150,8 @@ export class MapCanvas {
       bottom: centre[1] - PRIOR,
       top: centre[1] + PRIOR,
     };
-    this._moved(() => this.view.fit(prior ? joined(box, prior) : box));
-    this.touched = false; // it goes on to fit by itself
+    this._moved(() => this.view.show(prior ? joined(box, prior) : box));
+    this.touched = false; // it goes on to show all by itself
   }
 
   zoom(factor) {
@@ -175,7 +175,7 @@ export class MapCanvas {
 
   _moved(change) {
     this._shift(change);
-    if (this.pointer) this._tell();
+    if (this.pointer) this._report();
   }
 
   _shift(change) {
@@ -190,17 +190,17 @@ export class MapCanvas {
   _hover(px, py) {
     this.pointer = px === null ? null : [px * this.ratio, py * this.ratio];
     this.wake("over");
-    this._tell();
+    this._report();
   }
 
   /** Point at a place as the pointer would. */
   point(x, y) {
     this.pointer = [this.view.toX(x), this.view.toY(y)];
-    this._tell();
+    this._report();
   }
 
-  _tell() {
-    this.telling = true;
+  _report() {
+    this.reporting = true;
     this.wake("over");
   }
 
@@ -242,7 +242,7 @@ export class MapCanvas {
     this.view.resize(width, height);
     this.image = new ImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
-    if (first || !this.touched) this.fit();
+    if (first || !this.touched) this.showAll();
     this.wake("all");
   }
 
@@ -252,8 +252,8 @@ export class MapCanvas {
     this.dirty = null;
     if (!this.image || !this.layout || !this.inks) return;
     if (this.from) this._glide();
-    if (this.telling) {
-      this.telling = false;
+    if (this.reporting) {
+      this.reporting = false;
       const { view, pointer } = this;
       this.on.hover(
         pointer && {

@@ -24,7 +24,7 @@ const ICONS = {
   box: "M2 4V2h2M7 2h2M12 2h2v2M14 7v2M14 12v2h-2M9 14H7M4 14H2v-2M2 9V7",
   closer: "M8 2v12M2 8h12",
   farther: "M2 8h12",
-  fit: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
+  whole: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
 };
 
 function icon(name) {
@@ -47,7 +47,7 @@ function icon(name) {
 }
 
 export class Controls {
-  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), fit(). */
+  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), showAll(). */
   constructor(on) {
     this.on = on;
     this.methods = element("div", { className: "switch", role: "group", "aria-label": "Kind of map" });
@@ -111,7 +111,7 @@ export class Controls {
       ...Object.values(this.modes),
       tool("closer", "Zoom in (+)", () => this.on.zoom(1.5)),
       tool("farther", "Zoom out (−)", () => this.on.zoom(1 / 1.5)),
-      tool("fit", "Show all (0)", () => this.on.fit()),
+      tool("whole", "Show all (0)", () => this.on.showAll()),
     );
     this.mode("pan");
   }

@@ -45,7 +45,7 @@ export class PlaceIndex {
     const [column, row] = [this._column(x), this._row(y)];
     const found = [];
     let worst = most * most;
-    const look = (c, r) => {
+    const visit = (c, r) => {
       const at = r * columns + c;
       for (let o = this.starts[at]; o < this.starts[at + 1]; o++) {
         const index = this.order[o];
@@ -62,13 +62,13 @@ export class PlaceIndex {
     const last = Math.max(columns, rows);
     for (let ring = 0; ring <= last; ring++) {
       if (ring > 1 && ((ring - 1) * cell) ** 2 > worst) break;
-      if (ring === 0) look(column, row);
+      if (ring === 0) visit(column, row);
       for (let d = -ring; ring > 0 && d <= ring; d++) {
-        if (row - ring >= 0 && column + d >= 0 && column + d < columns) look(column + d, row - ring);
-        if (row + ring < rows && column + d >= 0 && column + d < columns) look(column + d, row + ring);
+        if (row - ring >= 0 && column + d >= 0 && column + d < columns) visit(column + d, row - ring);
+        if (row + ring < rows && column + d >= 0 && column + d < columns) visit(column + d, row + ring);
         if (Math.abs(d) === ring) continue;
-        if (column - ring >= 0 && row + d >= 0 && row + d < rows) look(column - ring, row + d);
-        if (column + ring < columns && row + d >= 0 && row + d < rows) look(column + ring, row + d);
+        if (column - ring >= 0 && row + d >= 0 && row + d < rows) visit(column - ring, row + d);
+        if (column + ring < columns && row + d >= 0 && row + d < rows) visit(column + ring, row + d);
       }
     }
     return found.map(({ index, distance }) => ({ index, distance: Math.sqrt(distance) }));

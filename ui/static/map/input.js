@@ -15,7 +15,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * @property {(px: number, py: number, factor: number) => void} zoom
  * @property {(px: number, py: number) => void} choose
  * @property {(points: Place[] | null, done: boolean) => void} shape  a lasso or box as it is drawn
- * @property {() => void} fit  show all
+ * @property {() => void} showAll
  * @property {() => void} clear
  */
 
@@ -159,7 +159,7 @@ export class Input {
       this.on.hover(...this.cursor);
     } else if (key === "+" || key === "=") this.on.zoom(...this.cursor, ZOOM);
     else if (key === "-" || key === "_") this.on.zoom(...this.cursor, 1 / ZOOM);
-    else if (key === "0") this.on.fit();
+    else if (key === "0") this.on.showAll();
     else if (key === "Enter") this.on.choose(...this.cursor);
     else if (key === " ") this._corner();
     else if (key === "Escape") {

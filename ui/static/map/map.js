@@ -63,7 +63,7 @@ class LatentMap {
       shade: (on) => this._shade(on),
       mode: (mode) => this.canvas && (this.canvas.input.mode = this.canvas.stage.dataset.mode = mode),
       zoom: (factor) => this.canvas.zoom(factor),
-      fit: () => this.canvas.fit(),
+      showAll: () => this.canvas.showAll(),
     });
     this.canvas = new MapCanvas({
       hover: (at) => this._hover(at),
@@ -243,7 +243,7 @@ class LatentMap {
     const { codes, canvas } = this;
     canvas.tiles.forget();
     canvas.shape = null; // it was drawn around places that are others now
-    canvas.place(layout.places(codes.loc), layout, { glide, fit });
+    canvas.place(layout.places(codes.loc), layout, { glide, all: fit });
     this.focus.selection.placed = { xy: canvas.to, method, names: placeNames(method, layout.axes) };
     if (layout.linear) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.point(x, y));
     else if (layout.xy) canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);

@@ -31,7 +31,7 @@ export class View {
   fromY = (py) => this.y - (py - this.height / 2) / this.scale;
 
   /** Show all of { left, right, bottom, top }. */
-  fit({ left, right, bottom, top }, margin = 0.04) {
+  show({ left, right, bottom, top }, margin = 0.04) {
     this.x = (left + right) / 2;
     this.y = (bottom + top) / 2;
     const room = 1 - 2 * margin;

@@ -66,7 +66,7 @@ export class Grid {
     this.form = "";
     this.root.addEventListener("click", (event) => this._click(event));
     this.root.addEventListener("keydown", (event) => this._key(event));
-    this.observer = new ResizeObserver(() => this.fit());
+    this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.root);
   }
 
@@ -97,7 +97,7 @@ export class Grid {
       }
       this.cells[i].forEach((cell, j) => cell.setAttribute("aria-label", describe(i, j)));
     });
-    this.fit();
+    this.resize();
   }
 
   _build() {
@@ -137,7 +137,7 @@ export class Grid {
   }
 
   /** Give the pictures the size that the width allows. */
-  fit() {
+  resize() {
     if (!this.image || !this.root.clientWidth) return;
     const side = this.root.classList.contains("headed") ? this.sides[0].offsetWidth + 8 : 0;
     const { width, height } = this.image;

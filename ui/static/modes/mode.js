@@ -7,7 +7,7 @@ import { element } from "../shared/mount.js";
 import { button } from "./controls.js";
 import { Grid } from "./grid.js";
 import { Painter, SheetModel } from "./model.js";
-import { teller, View } from "./view.js";
+import { sender, View } from "./view.js";
 
 /** Where the body of a mode is narrow, pixels. */
 export const NARROW = 520;
@@ -36,7 +36,7 @@ export class Mode {
 
   /** `fields`: what stands in the address, see View. `pictures`: the grid's name; pick(row, column) answers a click. */
   constructor({ fields, pictures }) {
-    this.view = new View(fields, teller(this));
+    this.view = new View(fields, sender(this));
     this.model = new SheetModel(() => this.draw());
     this.painter = new Painter(this.model);
     this.grid = new Grid({ label: pictures, onPick: (row, column) => this.pick(row, column) });

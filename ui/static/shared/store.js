@@ -70,20 +70,20 @@ export class RunStore {
     }
     if ("viewers" in message) this.viewers = message.viewers;
     if (message.error) this.error = message.error;
-    this._tell();
+    this._notify();
   }
 
   show(preview) {
     this.preview = preview;
-    this._tell();
+    this._notify();
   }
 
   link(up) {
     this.linked = up;
-    this._tell();
+    this._notify();
   }
 
-  _tell() {
+  _notify() {
     for (const listener of [...this.listeners]) listener();
   }
 }

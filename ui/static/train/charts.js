@@ -268,7 +268,7 @@ class Charts {
     const turned = history.lastTurn === null ? null : (history.lastTurn * wide) / (this.end || 1);
     let [moving, flattened] = [false, false];
     for (const entry of this.panels) {
-      if (!entry.panel.fit(ratio)) continue;
+      if (!entry.panel.resize(ratio)) continue;
       const series = (of) => ({ xs: of.step.values, ys: of[entry.name].values, n: of.length });
       const [a, b] = [series(train), series(test)];
       const shown = [a, b].flatMap(({ xs, ys, n }) => columns(xs, ys, n, this.end, wide, 2));
