@@ -20,7 +20,7 @@ export function reach(projections, length) {
   return [Math.min(-0.5, Math.floor(2 * at(0.005)) / 2), Math.max(1.5, Math.ceil(2 * at(0.995)) / 2)];
 }
 
-const bars = (values, low, high, most, className) => {
+const bars = (values, most, className) => {
   const width = (WIDE - LEFT - RIGHT) / values.length;
   const points = values.flatMap((share, i) => {
     const y = (HIGH - BOTTOM - (share / most) * (HIGH - TOP - BOTTOM)).toFixed(1);
@@ -51,8 +51,8 @@ export function setsChart({ projections, length }) {
   const chart = frame("Where the images of A and B lie along the direction");
   chart.append(
     svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - BOTTOM, y2: HIGH - BOTTOM, class: "axis" }),
-    bars(found[0], low, high, most, "set-a"),
-    bars(found[1], low, high, most, "set-b"),
+    bars(found[0], most, "set-a"),
+    bars(found[1], most, "set-b"),
     svg("text", { x: x(0), y: 11, class: "set-a" }, "A"),
     svg("text", { x: x(1), y: 11, class: "set-b" }, "B"),
     svg("line", { x1: x(0), x2: x(0), y1: TOP - 4, y2: HIGH - BOTTOM, class: "set-a" }),
@@ -74,7 +74,7 @@ export function randomChart(effect, random) {
   const ownEnd = x(effect) > WIDE / 2;
   chart.append(
     svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - BOTTOM, y2: HIGH - BOTTOM, class: "axis" }),
-    bars(found, 0, high, Math.max(...found), "random"),
+    bars(found, Math.max(...found), "random"),
     svg("line", { x1: x(effect), x2: x(effect), y1: TOP - 4, y2: HIGH - BOTTOM, class: "own" }),
     svg(
       "text",

@@ -324,13 +324,13 @@ class Explore {
   }
 
   _soon() {
-    this.frame ||= requestAnimationFrame((now) => {
+    this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      this._draw(now);
+      this._draw();
     });
   }
 
-  _draw(now) {
+  _draw() {
     if (this.motion) {
       const { z, done } = this.motion.at(performance.now(), this.z);
       this.z = z;

@@ -18,7 +18,7 @@ export function meaning(dimension, rate) {
 }
 
 /**
- * @import { Posterior, Vector } from "../shared/types.js"
+ * @import { Posterior } from "../shared/types.js"
  *
  * @typedef {object} Row  The elements of one dimension; kinds of control add their own.
  * @property {HTMLLIElement} item

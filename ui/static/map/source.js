@@ -25,7 +25,7 @@ export async function spreadOf(run, sha, part, { logVariance, header: { k } }, i
 }
 
 /** @import { Codes } from "../shared/codes.js" */
-/** @import { FitStatus, Layout, MapSource, Plane, Spread } from "./types.js" */
+/** @import { FitStatus, MapSource, Plane, Spread } from "./types.js" */
 
 export class LayoutSource {
   /** @type {Map<string, Plane>} the server's answers, by address */ planes = new Map();

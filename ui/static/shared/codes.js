@@ -37,7 +37,7 @@ export async function fetchBytes(address) {
   return new Uint8Array(await answer.arrayBuffer());
 }
 
-/** @import { CodeRows, CodesHeader } from "./types.js" */
+/** @import { CodeRows } from "./types.js" */
 
 /**
  * What GET /runs/{name}/codes/{sha} sends, as views on its bytes. Throws RangeError if it holds less than it says.

@@ -32,10 +32,11 @@ function sheet(name) {
  * A Streamlit renderer. `create(root, component)` builds the view once in `root`; `styles` are files of `ui/static/`,
  * as `map/map.css`.
  *
- * @param {(root: HTMLDivElement, component: Component) => View} create
+ * @template [Data=unknown]
+ * @param {(root: HTMLDivElement, component: Component<Data>) => View<Data>} create
  */
 export function renderer(create, styles = []) {
-  return async (/** @type {Component} */ component) => {
+  return async (/** @type {Component<Data>} */ component) => {
     const { parentElement } = component;
     const used = await Promise.all(["shared/palette.css", ...styles].map(sheet));
     let state = mounted.get(parentElement);

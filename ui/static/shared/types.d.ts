@@ -70,7 +70,7 @@ export interface Range {
 }
 
 /** What Streamlit gives to a renderer: the data from Python, and ways back to it. */
-export interface Component<Data = any> {
+export interface Component<Data = unknown> {
   parentElement: ShadowRoot;
   data: Data;
   /** A value that stays until it is another. */
@@ -80,7 +80,7 @@ export interface Component<Data = any> {
 }
 
 /** What a renderer keeps on the page. */
-export interface View<Data = any> {
+export interface View<Data = unknown> {
   update(data: Data, component: Component<Data>): void;
   destroy(): void;
 }

@@ -123,7 +123,11 @@ class TraversalSheet extends Mode {
   }
 }
 
+/** @import { Component } from "../shared/types.js" */
+/** @import { ModeData } from "../modes/mode.js" */
+
 export default renderer(
-  (root, { data }) => (data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root)),
+  (root, /** @type {Component<ModeData>} */ { data }) =>
+    data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root),
   ["modes/mode.css"],
 );

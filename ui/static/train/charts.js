@@ -244,7 +244,7 @@ class Charts {
   _draw() {
     const { store } = this.source;
     const { history } = store;
-    const { train, test } = history;
+    const { train } = history;
     if (this.version !== history.version && !train.length) this.hover = null;
     const jump = this.fresh || this.version === undefined || this.still.matches || train.length < 3;
     this.fresh = train.length < 3;
