@@ -16,9 +16,12 @@ const FIRST_WAIT = 700; // milliseconds before a decoder that could not be fetch
 const LONGEST_WAIT = 10_000;
 const OVERTAKEN = 4; // times that a decoder may be replaced while it is fetched
 
+/** @import { Timer } from "../shared/types.js" */
+
 /** The server's sentence on why there is no decoder. */
 class Refusal extends Error {}
 
+/** @type {Promise<ArrayBuffer> | null} */
 let kernel = null;
 
 async function readKernel() {
@@ -61,10 +64,12 @@ export class SharedDecoder {
     this.current = false; // whether the server has named this model the newest since a component came
     this.problem = "";
     this.failures = 0;
-    /** @type {import("../shared/types.js").Timer} */
+    /** @type {Timer | undefined} */
     this.idle = undefined;
-    /** @type {import("../shared/types.js").Timer} */
+    /** @type {Timer | undefined} */
     this.retry = undefined;
+    /** @type {ReturnType<typeof follow> | null} the run's news, while a component is there */
+    this.source = null;
   }
 
   join(handle) {
@@ -99,6 +104,7 @@ export class SharedDecoder {
 
   /** News of the run over the live connection: are there newer weights? */
   _received() {
+    if (!this.source) return;
     const { weights, error } = this.source.store;
     if (error && !this.model) this._fail(error);
     if (weights && weights !== this.model?.sha && weights !== this.refused) this.refresh();

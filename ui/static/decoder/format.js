@@ -79,7 +79,7 @@ export function readDecoder(bytes) {
   check(data.byteLength >= 8 && view.getUint32(0, true) === MAGIC, "it does not begin as one");
   const start = 8 + view.getUint32(4, true);
   check(start <= data.byteLength, "it is cut off in its header");
-  let header = null;
+  let header;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data.subarray(8, start)));
   } catch {

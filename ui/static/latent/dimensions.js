@@ -183,7 +183,7 @@ export class Dimensions {
     const rate = this.rates?.[dimension];
     const known = Number.isFinite(rate);
     row.rateText.textContent = known ? nats(rate) : "";
-    row.item.classList.toggle("dead", known && rate < ALIVE);
+    row.item.classList.toggle("dead", rate !== undefined && known && rate < ALIVE);
     row.item.title = meaning(dimension, rate);
     row.control.setAttribute("aria-label", known ? `z${dimension}, ${nats(rate)} nats` : `z${dimension}`);
   }

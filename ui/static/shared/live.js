@@ -40,7 +40,7 @@ export class LiveConnection {
     return () => {
       if (this.followers.get(run) !== follower) return;
       this.followers.delete(run);
-      if (this._up()) this.socket.send(JSON.stringify({ unwatch: run }));
+      if (this._up()) this.socket?.send(JSON.stringify({ unwatch: run }));
       if (!this.followers.size) this._close();
     };
   }
@@ -50,7 +50,7 @@ export class LiveConnection {
   }
 
   _ask(run, follower) {
-    this.socket.send(JSON.stringify({ watch: run, ...follower.resume() }));
+    this.socket?.send(JSON.stringify({ watch: run, ...follower.resume() }));
     follower.link(true);
   }
 
@@ -96,6 +96,7 @@ export class LiveConnection {
   }
 }
 
+/** @type {LiveConnection | null} */
 let shared = null;
 
 /** The connection of this tab. */

@@ -66,7 +66,7 @@ export function renderer(create, styles = []) {
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {{ className?: string, text?: string | number, [attribute: string]: string | number }} [properties]
+ * @param {{ className?: string, text?: string | number, [attribute: string]: string | number | undefined }} [properties]
  * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */

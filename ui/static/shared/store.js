@@ -23,7 +23,8 @@ export class RunStore {
     this.linked = null; // null before the first connection
     this.listeners = new Set();
     this._unwatch = null;
-    this._timer = null;
+    /** @type {number | undefined} */
+    this._timer = undefined;
   }
 
   /** Whether the run's training has come to an end; false while nothing is known. */

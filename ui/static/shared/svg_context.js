@@ -104,7 +104,7 @@ export class SvgContext {
   }
 
   fillText(text, x, y, widest = Infinity) {
-    const [, weight = "400", size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font);
+    const [, weight = "400", size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font) ?? [];
     const narrow =
       this.measureText(text).width > widest ? ` textLength="${widest}" lengthAdjust="spacingAndGlyphs"` : "";
     this.parts.push(
