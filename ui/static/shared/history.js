@@ -60,6 +60,7 @@ export class History {
   /** @type {number[]} how many held-out images the measurements are means over, ascending */ testImages = [];
   /** @type {number[] | null} training rate of each dimension in the newest record, nats */ ratePerDim = null;
   version = 0;
+  highestRate = 0; // of any one dimension in any record, nats
   /** @type {Record<string, number | string>} */ _knobs = {};
   /** @type {[images: number, squaredError: number][]} of the last records */ _recent = [];
 
@@ -79,7 +80,7 @@ export class History {
     this.testImages = [];
     this.squaredError = NaN; // training squared error, pixel^2 per image, over the last ENOUGH images
     this.ratePerDim = null;
-    this.highestRate = 0; // of any one dimension in any record, nats
+    this.highestRate = 0;
     this.version += 1;
     this._knobs = {};
     this._recent = [];
