@@ -32,32 +32,21 @@ test("kernel.wasm is built from kernel.ts", (t) => {
   const out = mkdtempSync(join(tmpdir(), "kernel-"));
   try {
     const wasm = join(out, "kernel.wasm");
-    const built = spawnSync(
-      asc,
-      ["kernel.ts", "-o", wasm, ...options.split(" ")],
-      { cwd: folder, encoding: "utf8" },
-    );
+    const built = spawnSync(asc, ["kernel.ts", "-o", wasm, ...options.split(" ")], { cwd: folder, encoding: "utf8" });
     assert.equal(built.status, 0, built.stderr);
-    assert.ok(
-      readFileSync(wasm).equals(readFileSync(join(folder, "kernel.wasm"))),
-      "build kernel.wasm again",
-    );
+    assert.ok(readFileSync(wasm).equals(readFileSync(join(folder, "kernel.wasm"))), "build kernel.wasm again");
   } finally {
     rmSync(out, { recursive: true });
   }
 });
 
 test("the kernel asks for a memory and nothing else", async () => {
-  const module = await WebAssembly.compile(
-    readFileSync(join(folder, "kernel.wasm")),
-  );
+  const module = await WebAssembly.compile(readFileSync(join(folder, "kernel.wasm")));
   assert.deepEqual(
     WebAssembly.Module.imports(module).map(({ name }) => name),
     ["memory"],
   );
-  const functions = WebAssembly.Module.exports(module).filter(
-    ({ kind }) => kind === "function",
-  );
+  const functions = WebAssembly.Module.exports(module).filter(({ kind }) => kind === "function");
   assert.deepEqual(
     functions.map(({ name }) => name),
     ["matmul", "fold", "relu"],
