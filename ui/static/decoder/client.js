@@ -259,7 +259,7 @@ export class Handle {
     return this._model?.step ?? null;
   }
 
-  /** {k, height, width, channels}, or null before there is a model. */
+  /** Null before there is a model.  @returns {import("../shared/types.js").ModelShape | null} */
   get shape() {
     if (!this._model) return null;
     const { k, height, width, channels } = this._model;

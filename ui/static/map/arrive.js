@@ -1,6 +1,6 @@
 // An image of one's own: drawn here, dropped or chosen; the server encodes it and it lands on the map.
 
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 import { paint } from "./side.js";
 
 const SIDE = 168; // pixels of the drawing
@@ -95,7 +95,7 @@ export class Arrive {
       ),
     );
     this.clear.addEventListener("click", () => this.reset());
-    this.file.addEventListener("change", () => this.take(this.file.files[0]));
+    this.file.addEventListener("change", () => this.take(this.file.files?.[0]));
     this._listen();
     this.reset();
   }
@@ -110,7 +110,7 @@ export class Arrive {
 
   reset() {
     this.call = (this.call ?? 0) + 1; // what is still being encoded does not land any more
-    const context = this.canvas.getContext("2d");
+    const context = contextOf(this.canvas);
     context.fillStyle = this.dark ? "#000" : "#fff";
     context.fillRect(0, 0, 2 * SIDE, 2 * SIDE);
     this.note.textContent =
@@ -149,7 +149,7 @@ export class Arrive {
   }
 
   _line(from, to) {
-    const context = this.canvas.getContext("2d");
+    const context = contextOf(this.canvas);
     Object.assign(context, { strokeStyle: this.dark ? "#fff" : "#000", lineWidth: PEN * 2 * SIDE, lineCap: "round" });
     context.beginPath();
     context.moveTo(from[0], from[1]);

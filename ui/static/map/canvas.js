@@ -8,7 +8,7 @@ import { FAINT, packed } from "./colours.js";
 import { Shade } from "./shade.js";
 import { Tiles } from "./tiles.js";
 import { View, boundsOf, joined } from "./view.js";
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 import { colours } from "../shared/palette.js";
 
 const GLIDE = 240; // milliseconds in which points move to newer places
@@ -40,6 +40,11 @@ export class MapCanvas {
   /** @type {Place | null} where the pointer is, pixels of the canvas */ pointer = null;
   /** @type {Set<string> | null} layers to draw anew */ dirty = null;
   stats = { redraws: 0, first: 0, decodes: 0 };
+  ratio = 1; // pixels of the canvas for one of CSS
+  frame = 0; // that is asked for
+  /** @type {number | undefined} timer of the ground */ rest;
+  /** @type {ImageData | undefined} the points */ image;
+  /** @type {Uint32Array} the same bytes */ pixels;
 
   /**
    * @param {{ hover: (at: Pointed | null) => void, choose: (index: number | null) => void,
@@ -250,8 +255,8 @@ export class MapCanvas {
     this.frame = 0;
     const dirty = this.dirty;
     this.dirty = null;
-    if (!this.image || !this.layout || !this.inks) return;
-    if (this.from) this._glide();
+    if (!dirty || !this.image || !this.layout || !this.inks) return;
+    if (this.from) this._glide(this.from);
     if (this.reporting) {
       this.reporting = false;
       const { view, pointer } = this;
@@ -269,13 +274,13 @@ export class MapCanvas {
     if (dirty.has("over") || dirty.has("points")) this._drawOver();
   }
 
-  _glide() {
+  _glide(from) {
     const share = Math.min(1, (performance.now() - this.since) / GLIDE);
     if (share === 1) {
       this.xy = this.to;
       this.from = this.labels = null;
     } else {
-      const { from, to, xy } = this;
+      const { to, xy } = this;
       for (let i = 0; i < xy.length; i++) xy[i] = from[i] + (to[i] - from[i]) * share;
     }
     this.wake(share === 1 ? "all" : "points");
@@ -291,7 +296,7 @@ export class MapCanvas {
   }
 
   _drawPoints() {
-    const { pixels, image, view, xy, kinds, palette, focus, ratio } = this;
+    const { pixels, view, xy, kinds, palette, focus, ratio } = this;
     pixels.fill(0);
     const n = Math.min(kinds.length, xy.length / 2);
     if (n) {
@@ -312,7 +317,7 @@ export class MapCanvas {
         draw(palette, { focus, want: 1 });
       } else draw(palette, {});
     }
-    this.layers[1].getContext("2d").putImageData(image, 0, 0);
+    if (this.image) contextOf(this.layers[1]).putImageData(this.image, 0, 0);
     this.stats.redraws += 1;
     if (n) this.stats.first ||= performance.now();
   }
@@ -330,13 +335,13 @@ export class MapCanvas {
     if (chosen >= 0 && 2 * chosen < xy.length) {
       /** @type {Place} */
       const place = [xy[2 * chosen], xy[2 * chosen + 1]];
-      if (this._spread && this.layout.linear)
+      if (this._spread && this.layout.ellipse)
         ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);
       else ink.mark(context, view, place, inks.posterior, inks.card, 7, ratio);
     }
     for (const { place, spread } of this.arrivals) {
       if (!place) continue;
-      if (spread && this.layout.linear)
+      if (spread && this.layout.ellipse)
         ink.ellipse(context, view, place, this.layout.ellipse(spread), inks.sample, ratio);
       ink.dot(context, view, place, inks.sample, inks.card, ratio);
     }
@@ -348,7 +353,7 @@ export class MapCanvas {
   }
 
   _clean(layer) {
-    const context = this.layers[layer].getContext("2d");
+    const context = contextOf(this.layers[layer]);
     context.clearRect(0, 0, this.view.width, this.view.height);
     return context;
   }

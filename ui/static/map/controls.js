@@ -117,7 +117,8 @@ export class Controls {
   }
 
   mode(name) {
-    for (const [key, button] of Object.entries(this.modes)) button.setAttribute("aria-pressed", String(key === name));
+    for (const [key, button] of Object.entries(this.modes ?? {}))
+      button.setAttribute("aria-pressed", String(key === name));
     this.on.mode?.(name);
   }
 

@@ -18,7 +18,7 @@ export class Focus {
     this.canvas = canvas;
     this.legend = new Legend({
       isolate: (classes) => this._isolate(classes),
-      pick: () => this.select(allowedOf(Uint32Array.from(this.isolated.keys()), this.isolated)),
+      pick: () => this.select(allowedOf(Uint32Array.from(this.kinds.keys()), this.isolated)),
     });
     this.selection = new Selection({ clear: () => this.select(null), choose });
   }
@@ -52,11 +52,12 @@ export class Focus {
   /** Of those inside only the isolated classes count, whichever came first. */
   _count() {
     const { inside, isolated, legend, selection } = this;
-    this.indices = allowedOf(inside, isolated);
-    if (!inside) selection.clear();
+    const indices = inside && allowedOf(inside, isolated);
+    this.indices = indices;
+    if (!inside || !indices) selection.clear();
     else {
-      const only = aboutIsolated(legend.names(), this.indices.length, inside.length);
-      selection.show(this.indices, (name) => legend.colourOf(name), only);
+      const only = aboutIsolated(legend.names(), indices.length, inside.length);
+      selection.show(indices, (name) => legend.colourOf(name), only);
     }
     this._mark();
   }

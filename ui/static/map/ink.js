@@ -207,12 +207,13 @@ export function names(context, view, labels, { text, card, font }, ratio) {
  *
  * @param {Float32Array} xy
  * @param {Uint8Array} kinds
- * @param {import("./types.js").Colouring["classes"]} classes
+ * @param {{ index: number, name: string }[]} classes
  * @returns {{ name: string, place: import("./types.js").Place }[]}
  */
 export function namePlaces(xy, kinds, classes) {
   const step = Math.max(1, Math.floor(kinds.length / 4000));
   return classes.flatMap(({ index, name }) => {
+    /** @type {number[][]} */
     const [xs, ys] = [[], []];
     for (let i = 0; i < kinds.length; i += step) {
       if (kinds[i] !== index) continue;

@@ -40,7 +40,7 @@ export class Input {
   /** @type {boolean} whether it has moved since */ wandered;
   /** @type {"lasso" | "box"} */ drawing;
   /** @type {Place[] | null} as far as it is drawn */ shape = null;
-  /** @type {Place | null} where pointer or keys are */ cursor = null;
+  /** @type {Place | null} where pointer or keys have been */ cursor = null;
   /** @type {Place | null} the first corner of a box drawn with the keys */ anchor = null;
 
   /** @param {HTMLElement} stage  @param {Hand} on */
@@ -100,7 +100,7 @@ export class Input {
 
   _extend(at) {
     if (this.drawing === "box") this.shape = corners(this.began, at);
-    else this.shape.push(at);
+    else this.shape?.push(at);
     this.on.shape(this.shape, false);
   }
 
@@ -146,22 +146,21 @@ export class Input {
     if (event.target !== this.stage || event.ctrlKey || event.metaKey || event.altKey) return;
     const { clientWidth, clientHeight } = this.stage;
     this.cursor ??= [clientWidth / 2, clientHeight / 2];
-    if (!this._act(event, clientWidth, clientHeight)) return;
-    event.preventDefault();
+    if (this._act(event, this.cursor)) event.preventDefault();
   }
 
-  _act(event, width, height) {
-    const { key, shiftKey } = event;
+  /** Whether the key means something, and it is done.  @param {KeyboardEvent} event  @param {Place} cursor */
+  _act({ key, shiftKey }, cursor) {
     if (key in ARROWS) {
       const [dx, dy] = ARROWS[key];
       if (shiftKey) this.on.pan(-dx * FAR, -dy * FAR);
-      else this._step(dx * STEP, dy * STEP, width, height);
-      this.on.hover(...this.cursor);
-    } else if (key === "+" || key === "=") this.on.zoom(...this.cursor, ZOOM);
-    else if (key === "-" || key === "_") this.on.zoom(...this.cursor, 1 / ZOOM);
+      else this.cursor = this._step(cursor, dx * STEP, dy * STEP);
+      this.on.hover(...(this.cursor ?? cursor));
+    } else if (key === "+" || key === "=") this.on.zoom(...cursor, ZOOM);
+    else if (key === "-" || key === "_") this.on.zoom(...cursor, 1 / ZOOM);
     else if (key === "0") this.on.showAll();
-    else if (key === "Enter") this.on.choose(...this.cursor);
-    else if (key === " ") this._corner();
+    else if (key === "Enter") this.on.choose(...cursor);
+    else if (key === " ") this._corner(cursor);
     else if (key === "Escape") {
       this._drop();
       this.on.clear();
@@ -169,22 +168,25 @@ export class Input {
     return true;
   }
 
-  /** Move the cursor; at the edge the map moves beneath it. */
-  _step(dx, dy, width, height) {
-    const to = [this.cursor[0] + dx, this.cursor[1] + dy];
-    this.cursor = [Math.min(width - 1, Math.max(0, to[0])), Math.min(height - 1, Math.max(0, to[1]))];
-    if (to[0] !== this.cursor[0] || to[1] !== this.cursor[1]) this.on.pan(-dx * 4, -dy * 4);
-    if (this.anchor) this.on.shape(corners(this.anchor, this.cursor), false);
+  /** Where the cursor comes to; at the edge the map moves beneath it.  @returns {Place} */
+  _step([x, y], dx, dy) {
+    const { clientWidth, clientHeight } = this.stage;
+    const to = [x + dx, y + dy];
+    /** @type {Place} */
+    const cursor = [Math.min(clientWidth - 1, Math.max(0, to[0])), Math.min(clientHeight - 1, Math.max(0, to[1]))];
+    if (to[0] !== cursor[0] || to[1] !== cursor[1]) this.on.pan(-dx * 4, -dy * 4);
+    if (this.anchor) this.on.shape(corners(this.anchor, cursor), false);
+    return cursor;
   }
 
-  /** Space sets a corner of a box, and then the other. */
-  _corner() {
+  /** Space sets a corner of a box, and then the other.  @param {Place} cursor */
+  _corner(cursor) {
     if (this.anchor) {
-      this.on.shape(corners(this.anchor, this.cursor), true);
+      this.on.shape(corners(this.anchor, cursor), true);
       this.anchor = null;
     } else {
-      this.anchor = this.cursor;
-      this.on.shape(corners(this.cursor, this.cursor), false);
+      this.anchor = cursor;
+      this.on.shape(corners(cursor, cursor), false);
     }
   }
 }

@@ -20,7 +20,6 @@ export class Landing {
   constructor(canvas, on) {
     this.canvas = canvas;
     this.on = on;
-    /** @type {OwnPicture | undefined} */
     this.own = new OwnPicture({ encode: (blob, drawn) => this._send(blob, drawn), changed: () => this.mark() });
     this.arrive = new Arrive({
       send: (blob, drawn) => this._send(blob, drawn),
@@ -56,9 +55,9 @@ export class Landing {
     const { own, canvas } = this;
     const map = this.on.map();
     const found = map && own.locate(map);
+    const { picture } = own;
     canvas.arrivals = [];
-    if (found) {
-      const { picture } = own;
+    if (found && picture) {
       canvas.arrivals = [{ place: found.place, spread: picture.log_variance || picture.covariance ? picture : null }];
       this.arrive.note.textContent = aboutPicture(picture, found, this.bits);
     }

@@ -45,6 +45,7 @@ export class Fit {
     this.sha = sha;
     this.on = on;
     this.fetch = fetch;
+    /** @type {string | undefined} the places that are known */
     this.seen = "";
     this.failures = 0;
     this.closed = false;
@@ -72,6 +73,7 @@ export class Fit {
   async _ask() {
     if (this.busy) return;
     this.busy = true;
+    /** @type {number | null} */
     let wait = null;
     try {
       const { status, places } = readLayout(await this.fetch(`${this.address}&seen=${this.seen}`));

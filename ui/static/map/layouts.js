@@ -117,7 +117,7 @@ export class LinearLayout {
     let [xx, xy, yy] = [0, 0, 0];
     for (let d = 0; d < k; d++) {
       for (let e = covariance ? 0 : d; e < (covariance ? k : d + 1); e++) {
-        const both = covariance ? covariance[d * k + e] : Math.exp(logVariance[d]);
+        const both = covariance ? covariance[d * k + e] : Math.exp(logVariance?.[d] ?? -Infinity);
         xx += first[d] * first[e] * both;
         xy += first[d] * second[e] * both;
         yy += second[d] * second[e] * both;

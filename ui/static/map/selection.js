@@ -82,7 +82,7 @@ export class Selection {
   /** @type {Codes} */ codes;
   /** @type {Describe} */ describe;
   /** @type {Placed} where the points are */ placed;
-  /** @type {Uint32Array | null} */ indices;
+  /** @type {Uint32Array} */ indices = new Uint32Array(0);
 
   /** @param {{ clear: () => void, choose: (index: number) => void }} on */
   constructor(on) {
@@ -145,7 +145,7 @@ export class Selection {
   }
 
   clear() {
-    this.indices = null;
+    this.indices = new Uint32Array(0);
     this.hint.hidden = false;
     this.body.hidden = this.only.hidden = true;
     this.title.textContent = "Selection";

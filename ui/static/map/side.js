@@ -3,7 +3,7 @@
 import { imageName } from "../shared/codes.js";
 import { nats } from "../shared/format.js";
 import { latentNearest } from "./index.js";
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 import { rgba } from "../train/preview_data.js";
 
 export const NEIGHBOURS = 10;
@@ -76,10 +76,9 @@ export class Side {
     this.where.textContent = words;
     if (image instanceof Promise) image = await image;
     if (!image) return;
-    const { canvas } = this.image.getContext("2d");
-    if (canvas.width !== image.width || canvas.height !== image.height)
-      Object.assign(canvas, { width: image.width, height: image.height });
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    const { width, height } = image;
+    if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
+    contextOf(this.image).putImageData(image, 0, 0);
     this.stats.decodes += 1;
     this.image.setAttribute("aria-label", `Decoded image at ${words}`);
     this.asked = z && Float64Array.from(z);

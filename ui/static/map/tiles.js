@@ -1,6 +1,7 @@
 // The decoded manifold beneath the points: small pictures of what the decoder makes of places on the plane.
 
 import { normalQuantile } from "../latent/normal.js";
+import { contextOf } from "../shared/mount.js";
 
 const SIZE = 46; // pixels of the screen for one picture, about
 /** How strong the pictures are, by tone of the ground: so faint that each colour of a point stands out from them. */
@@ -130,8 +131,9 @@ export class Tiles {
   _keep(key, image) {
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width: image.width, height: image.height });
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    if (this.pictures.size > KEPT) this.pictures.delete(this.pictures.keys().next().value);
+    contextOf(canvas).putImageData(image, 0, 0);
+    const [oldest] = this.pictures.keys();
+    if (this.pictures.size > KEPT) this.pictures.delete(oldest);
     this.pictures.set(key, canvas);
   }
 }

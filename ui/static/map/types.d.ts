@@ -158,10 +158,6 @@ export interface Tile {
   height: number;
   left?: number;
   top?: number;
-  /** On the sheet of the decoded plane. */
-  column?: number;
-  row?: number;
-  z?: Float64Array;
 }
 
 /** What a file of the chosen points says of their places. */

@@ -54,6 +54,12 @@ export class Grid {
   image;
   /** @type {number} pixels of a picture's side */
   largest;
+  /** @type {number} pictures in the longest row */
+  wide = 1;
+  /** @type {HTMLSpanElement[]} of the headings */
+  heads = [];
+  /** @type {HTMLSpanElement[]} of the rows' heads */
+  sides = [];
   /** @type {HTMLButtonElement[][]} the pictures, row by row */
   cells = [];
   /** @type {[row: number, column: number]} the picture that the tab key reaches */

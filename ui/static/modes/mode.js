@@ -31,6 +31,8 @@ export class Mode {
   component;
   /** @type {Vector} the code that is opened in the sliders */
   z;
+  /** @type {ResizeObserver} */
+  observer;
   /** @type {number} pictures in a row, as drawn */
   drawn;
 
@@ -113,7 +115,7 @@ export class Mode {
 
   /** What a saved picture says about the weights behind it. */
   get atStep() {
-    const words = weightsWord(this.model.handle.step);
+    const words = weightsWord(this.model.handle?.step);
     return words && `, ${words}`;
   }
 

@@ -113,7 +113,12 @@ export class View {
     return parts.length ? `The address held what could not be used: ${parts.join(" and ")}.` : "";
   }
 
-  /** Change values and tell the page soon; with `extra` (a z to open elsewhere) at once. */
+  /**
+   * Change values and tell the page soon; with `extra` (a z to open elsewhere) at once.
+   *
+   * @param {Record<string, unknown>} values
+   * @param {Record<string, unknown> | null} [extra]
+   */
   change(values, extra = null) {
     this.values = { ...this.values, ...values };
     this.refused.clear();

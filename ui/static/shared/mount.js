@@ -79,5 +79,9 @@ export function element(tag, { className = "", text, ...attributes } = {}, ...ch
   return made;
 }
 
+/** What draws on a canvas. */
+export const contextOf = (/** @type {HTMLCanvasElement} */ canvas) =>
+  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
 /** The element that has the keys, in the tree that `node` is in. */
 export const activeIn = (node) => /** @type {ShadowRoot | Document} */ (node.getRootNode()).activeElement;

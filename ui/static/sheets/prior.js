@@ -17,6 +17,8 @@ const FIELDS = {
 };
 
 class PriorSheet extends Mode {
+  /** @type {Float32Array} draws from the prior, (count, k) */ codes;
+
   constructor(root) {
     super({ fields: FIELDS, pictures: "Samples from the prior" });
     this.chosen = null; // index of the picture whose z was taken last, in the present sheet
@@ -69,7 +71,7 @@ class PriorSheet extends Mode {
     this.show.set(show);
     this.save.disabled = !shape;
     this.toSliders.disabled = true;
-    if (!this.ready(shape)) return;
+    if (!this.ready(shape) || !shape) return;
     this.drawn = this.count();
     const prior = PRIORS[this.data.support];
     this.codes = prior.draws(shape.k, count, seed);
@@ -96,7 +98,7 @@ class PriorSheet extends Mode {
   }
 
   _code(index) {
-    const { k } = this.model.shape;
+    const { k } = this.model;
     return this.codes.slice(index * k, (index + 1) * k);
   }
 

@@ -23,6 +23,9 @@ const FIELDS = {
 const signed = (value) => (Math.abs(value) < 0.005 ? "0" : `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`);
 
 class TraversalSheet extends Mode {
+  /** @type {number[]} values of each dimension */ steps = [];
+  /** @type {number[]} those that are shown, most nats first */ dimensions = [];
+
   constructor(root) {
     super({ fields: FIELDS, pictures: "Traversal sheet" });
     this.columns = choice(
@@ -65,7 +68,7 @@ class TraversalSheet extends Mode {
   /** Nats per dimension, or null where nobody knows them. */
   get rates() {
     const rates = this.data.rate_per_dim ?? this.model.codes?.header.rate_per_dim;
-    return rates?.length === this.model.shape.k ? rates : null;
+    return rates?.length === this.model.k ? rates : null;
   }
 
   draw() {
@@ -73,7 +76,7 @@ class TraversalSheet extends Mode {
     const ready = shape && !this.model.waiting; // rows would change places when the codes come
     this.save.disabled = this.toSliders.disabled = !ready;
     this.more.hidden = true;
-    if (!this.ready(ready)) return;
+    if (!this.ready(ready) || !shape) return;
     const { k } = shape;
     const { z, values, rows } = this.view.values;
     this.z = Array.from(readZ(z, k) ?? new Float64Array(k));
@@ -95,7 +98,7 @@ class TraversalSheet extends Mode {
       head: `z${dimension} = ${signed(this.z[dimension])}`,
       note: rates ? `${nats(rates[dimension])} nats` : "",
       count: steps.length,
-      faint: rates && !(rates[dimension] >= ALIVE),
+      faint: Boolean(rates && !(rates[dimension] >= ALIVE)),
     }));
     const describe = (row, column) => `z${dimensions[row]} = ${signed(steps[column])}, the others as they are`;
     this.grid.layout({ rows, columns: steps.map(signed), image: shape, describe, largest: 100 });
