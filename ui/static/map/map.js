@@ -2,25 +2,24 @@
 // Python hears of the view (it keeps the address) and starts and stops fits.
 
 import { intoAddress } from "../shared/address.js";
-import { imageName, loadCodes } from "../shared/codes.js";
+import { imageName } from "../shared/codes.js";
 import { openDecoder } from "../decoder/client.js";
 import { brightOnDark } from "./arrive.js";
+import { Beside } from "./beside.js";
 import { MapCanvas } from "./canvas.js";
 import { colouring } from "./colours.js";
 import { Controls, FitLine, TITLES } from "./controls.js";
 import { Focus } from "./focus.js";
 import { assemble } from "./frame.js";
-import { latentNearest } from "./index.js";
 import { Landing } from "./landing.js";
-import { toBits } from "./layouts.js";
+import { NewestCodes } from "./newest_codes.js";
 import { placeNames } from "./selection.js";
 import { PlaneSheet } from "./sheet.js";
 import { FITTED, LayoutSource, spreadOf } from "./source.js";
-import { NEIGHBOURS, Side, describeImage, writeBits, writeCode } from "./side.js";
+import { Side, describeImage } from "./side.js";
 import { aboutLayout, sameView } from "./words.js";
 import { renderer } from "../shared/mount.js";
 
-const CODES_EVERY = 15_000; // milliseconds between two looks at the codes of a model that trains
 const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
 
 /** @import { Codes } from "../shared/codes.js" */
@@ -37,7 +36,6 @@ class LatentMap {
   /** @type {string | null} the newest weights */ sha;
   /** @type {Codes | null} */ codes;
   /** @type {string} their weights */ codesSha;
-  /** @type {number} when they came */ loadedAt;
   /** @type {Describe} an image in words */ describe;
   /** @type {Colouring} */ colours;
   /** @type {Tone} */ tone;
@@ -45,7 +43,6 @@ class LatentMap {
   /** @type {string} whose places those are */ layoutOf;
   /** @type {"0" | "chosen"} where a pair of dimensions holds the others */ others;
   /** @type {number | null} the image in use */ chosen;
-  /** @type {[z: Float64Array, words: string, asked: boolean] | null} what is decoded beside the map */ shown;
   // put on the page by frame.js
   /** @type {HTMLParagraphElement} */ note;
   /** @type {HTMLParagraphElement} */ problem;
@@ -66,9 +63,13 @@ class LatentMap {
       showAll: () => this.canvas.showAll(),
     });
     this.canvas = new MapCanvas({
-      hover: (at) => this._hover(at),
+      hover: (at) => this.beside.hover(at),
       choose: (index) => this._choose(index),
       select: (indices) => this.focus.select(indices),
+    });
+    this.newest = new NewestCodes({
+      loaded: (codes, sha) => this._loaded(codes, sha),
+      failed: (sentence) => this._wait(sentence),
     });
     this.source = new LayoutSource({
       place: (layout, how) => this._place(layout, how),
@@ -80,14 +81,15 @@ class LatentMap {
     this.fitLine = new FitLine({ start: () => this._again(), stop: () => this._ask("stop") });
     this.side = new Side();
     this.side.stats = this.canvas.stats;
+    this.beside = new Beside(this, this.side);
     this.focus = new Focus(this.canvas, { choose: (index) => this._choose(index) });
-    this.landing = new Landing(this.canvas, { map: () => this._map(), landed: (z) => this._landed(z) });
+    this.landing = new Landing(this.canvas, { map: () => this._map(), landed: (z) => this.beside.landed(z) });
     this.sheet = new PlaneSheet({ point: (x, y) => this.canvas.point(x, y) });
     assemble(this, root);
   }
 
   destroy() {
-    clearTimeout(this.later);
+    this.newest.close();
     this.source.close();
     this.decoder?.close();
     this.canvas.destroy();
@@ -107,17 +109,16 @@ class LatentMap {
   }
 
   _open() {
-    clearTimeout(this.later);
+    this.newest.close();
     this.source.close();
     this.decoder?.close();
     this.bits = this.data.support === "binary";
-    this.codes = this.layout = this.shown = this.chosen = this.sha = null;
+    this.codes = this.layout = this.beside.shown = this.chosen = this.sha = null;
     this.others = "0";
     this.focus.inside = this.focus.indices = null;
     this.view = { ...this.data.view };
     this.sent = [this.view];
-    this.waiting.hidden = false;
-    this.waiting.textContent = "Fetching the codes…";
+    this._wait("Fetching the codes…");
     this.landing.open(this.data.run, this.bits);
     this.sheet.box.hidden = this.view.method !== "plane";
     this.side.nearest();
@@ -141,11 +142,20 @@ class LatentMap {
     this.sha = decoder.sha;
     this.canvas.tiles.forget();
     this.canvas.wake("under");
-    if (this.shown) this._decode(...this.shown);
+    this.beside.again();
     if (this.layout && this.view.method === "plane") this.sheet.draw(this.layout, decoder);
-    clearTimeout(this.later);
-    const wait = this.codes ? Math.max(0, this.loadedAt + CODES_EVERY - Date.now()) : 0;
-    this.later = setTimeout(() => this._load(), wait);
+    this.newest.soon(() => this._wanted());
+  }
+
+  /** Whose codes are wanted. */
+  _wanted() {
+    return { run: this.data.run, sha: this.sha, part: this.view.part };
+  }
+
+  /** Why there are no codes yet. */
+  _wait(sentence) {
+    this.waiting.hidden = false;
+    this.waiting.textContent = sentence;
   }
 
   /** The user's change: shown at once, told to the address and to Python. */
@@ -160,30 +170,18 @@ class LatentMap {
     const before = this.view;
     this.view = view;
     this._controls();
-    if (view.part !== before.part) return void this._load();
+    if (view.part !== before.part) return void this.newest.load(this._wanted());
     if (view.method !== before.method || view.i !== before.i || view.j !== before.j) this._layout(true);
     if (view.colour !== before.colour) this._colour();
   }
 
-  async _load() {
-    const { sha } = this;
-    const { part } = this.view;
-    const call = (this.call = (this.call ?? 0) + 1);
-    try {
-      const codes = await loadCodes(this.data.run, sha, part);
-      if (call !== this.call) return;
-      const first = !this.codes || this.codes.header.n !== codes.header.n;
-      this.codes = codes;
-      this.codesSha = sha;
-      this.loadedAt = Date.now();
-      this.describe = (index) => describeImage(codes, index);
-      this.waiting.hidden = true;
-      this._ready(first);
-    } catch (error) {
-      if (call !== this.call) return;
-      this.waiting.hidden = false;
-      this.waiting.textContent = error.message;
-    }
+  _loaded(codes, sha) {
+    const first = !this.codes || this.codes.header.n !== codes.header.n;
+    this.codes = codes;
+    this.codesSha = sha;
+    this.describe = (index) => describeImage(codes, index);
+    this.waiting.hidden = true;
+    this._ready(first);
   }
 
   _ready(first) {
@@ -224,7 +222,7 @@ class LatentMap {
   // ---- layouts
 
   _layout(fit) {
-    if (fit) this._away();
+    if (fit) this.beside.away();
     const { view, codes, codesSha: sha } = this;
     if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base(), bits: this.bits }, fit);
   }
@@ -252,22 +250,7 @@ class LatentMap {
     if (this.view.method === "plane") this.sheet.draw(layout, this.decoder);
     this.landing.mark();
     this._words();
-    if (!this.side.stats.decodes) this._begin();
-  }
-
-  /** Another map: what was pointed at on the one before is not under the pointer any more. */
-  _away() {
-    if (!this.pointed || !this.codes) return;
-    this.canvas.pointer = null;
-    this.side.nearest(undefined);
-    this._begin();
-  }
-
-  /** Before the pointer has been anywhere: what the prior's mean decodes to. */
-  _begin() {
-    const z = new Float64Array(this.codes.header.k);
-    const what = this.bits ? `The code ${writeBits(z)}` : "z = 0, the prior’s mean";
-    this._decode(z, `${what}. Move over the map.`);
+    if (!this.side.stats.decodes) this.beside.begin();
   }
 
   /** How far a fit is; null: this map needs none. */
@@ -295,26 +278,6 @@ class LatentMap {
 
   // ---- the hand
 
-  _hover(at) {
-    if (!at || !this.layout || !this.codes) return;
-    this.side.nearest(at.near?.index);
-    const z = this.layout.code(at.x, at.y);
-    if (!z) return;
-    const place =
-      this.layout.exact && this.view.method !== "pca"
-        ? ""
-        : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
-    this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
-    this.pointed = true;
-  }
-
-  /** What a code decodes to, of probabilities their nearest code, with words; `asked`: look for its neighbours. */
-  _decode(z, words, asked = true) {
-    this.shown = [Float64Array.from(z), words, asked];
-    this.pointed = false;
-    this.side.decoded(this.decoder.mean(this.bits ? toBits(Float64Array.from(z)) : z), asked ? z : null, words);
-  }
-
   /** The spread of the chosen's posterior: it came with the codes, or the server tells it, or there is none. */
   async _spread() {
     const { codes, chosen, canvas } = this;
@@ -329,14 +292,7 @@ class LatentMap {
     this.canvas.chosen = index ?? -1;
     this._spread();
     if (index === null || !this.codes) return;
-    const { loc, header } = this.codes;
-    const { k } = header;
-    const z = loc.subarray(index * k, index * k + k);
-    this.side.nearest(index);
-    const name = imageName(this.codes, index);
-    const what = this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`;
-    this._decode(z, `z = ${what} of ${name}`, false);
-    this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to ${name} in latent space`);
+    this.beside.choose(index);
     if (this.view.method === "dims" && this.others === "chosen") this._layout(false);
   }
 
@@ -367,12 +323,6 @@ class LatentMap {
     const { asked, status } = source;
     const finished = status?.state === "finished";
     return { layout, sha, part: asked.part, method: asked.method, finished, fitSha: asked.sha };
-  }
-
-  /** Its code is what is decoded beside the map. */
-  _landed(z) {
-    this.side.nearest(undefined);
-    this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z)}, your picture’s code`);
   }
 
   _words() {

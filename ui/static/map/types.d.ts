@@ -1,6 +1,8 @@
 // What the modules of the Map page hand to one another. Types alone: no page loads this file.
 
+import type { Handle } from "../decoder/client.js";
 import type { Codes } from "../shared/codes.js";
+import type { MapCanvas } from "./canvas.js";
 import type { Vector } from "../shared/types.js";
 
 /** Across and upwards. */
@@ -178,4 +180,14 @@ export interface MapSource {
   /** The code at which a pair of dimensions holds the others. */
   base: Float64Array;
   bits?: boolean;
+}
+
+/** What the parts of the page ask of the whole (map.js). */
+export interface MapState {
+  readonly codes: Codes | null;
+  readonly layout: Layout | null;
+  readonly decoder: Handle;
+  readonly canvas: MapCanvas;
+  readonly view: MapView;
+  readonly bits: boolean;
 }
