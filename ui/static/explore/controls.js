@@ -6,6 +6,20 @@ import { wholeField } from "../modes/controls.js";
 const button = (text, className = "button") => element("button", { className, type: "button", text });
 
 export class Controls {
+  /** @type {HTMLButtonElement} */ priorMean;
+  /** @type {HTMLButtonElement} */ priorDraw;
+  /** @type {ReturnType<typeof wholeField>} */ seedField;
+  /** @type {HTMLSelectElement} */ classes;
+  /** @type {HTMLElement} the image in use */ chosen;
+  /** @type {HTMLButtonElement} */ postMean;
+  /** @type {HTMLButtonElement} */ postSample;
+  /** @type {HTMLButtonElement[]} what the sliders reach over */ ranges;
+  /** @type {HTMLElement} */ range;
+  /** @type {HTMLElement} */ imageRow;
+  /** @type {HTMLButtonElement} */ play;
+  /** @type {HTMLSelectElement} */ dimension;
+  /** @type {number[]} of the dimensions, as listed */ order;
+
   /** `on`: priorMean(), priorDraw(seed), classMean(place), postMean(), postSample(), range(kind), play(), undo(), reset() */
   constructor(on, words) {
     this.on = on;

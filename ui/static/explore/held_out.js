@@ -62,7 +62,8 @@ export class HeldOut {
   }
 
   _take(codes, sha) {
-    if (this.codes?.header.source !== codes.header.source || this.codes.header.n !== codes.header.n) this.pixels = null;
+    const { source, n } = codes.header;
+    if (this.codes?.header.source !== source || this.codes?.header.n !== n) this.pixels = null;
     Object.assign(this, { codes, sha });
     this.on.codes(codes);
   }
@@ -79,7 +80,7 @@ export class HeldOut {
 
   /** The bytes of image `index` if they are here, else null. */
   here(index) {
-    const { size } = this.codes;
-    return this.pixels && this.pixels.subarray(index * size, (index + 1) * size);
+    const { codes, pixels } = this;
+    return codes && pixels && pixels.subarray(index * codes.size, (index + 1) * codes.size);
   }
 }

@@ -29,6 +29,9 @@ export function some(pool, count = TILES, random = Math.random) {
 export class Images {
   /** `on`: take(index). `chosen`: an element on the image in use, placed below the strip. */
   constructor(on, chosen) {
+    /** @type {number[]} those with the label */
+    this.pool = [];
+    this.offset = 0; // in the pool, of the first in the strip
     this.on = on;
     this.tiles = []; // { index, tile, canvas } of the strip
     this.label = element("select", { "aria-label": "Images with the label" });

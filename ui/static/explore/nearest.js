@@ -1,5 +1,6 @@
 // The real image whose code is nearest to z, beside the decoded one.
 
+/** @import { Codes } from "../shared/codes.js" */
 /** @import { HeldOut } from "./held_out.js" */
 /** @import { Images } from "./images.js" */
 /** @import { Picture } from "./picture.js" */
@@ -34,7 +35,7 @@ export class NearestImage {
   show(z, sha, moving) {
     const { codes } = this.heldOut;
     const found = codes && this.kind.nearest(codes.loc, z.length, z);
-    if (!found) return;
+    if (!codes || !found) return;
     const { index, distance } = found;
     const title = this.images.title(index);
     const old = this.heldOut.sha === sha ? "" : ", by the codes of an earlier snapshot";
@@ -43,11 +44,11 @@ export class NearestImage {
     const bytes = this.heldOut.here(index);
     this.wanted = bytes || !moving ? index : null;
     if (bytes) this.picture.showReal(index, bytes, codes.header);
-    else this._fetch(index);
+    else this._fetch(codes, index);
   }
 
-  async _fetch(index) {
-    const { codes } = this.heldOut;
+  /** @param {Codes} codes  @param {number} index */
+  async _fetch(codes, index) {
     this.picture.clearReal();
     if (this.wanted === null) return; // z moves: later
     try {

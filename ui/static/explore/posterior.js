@@ -25,6 +25,7 @@ export class ImagePosterior {
   /** Take over that of image `index`.  @param {number} index  @param {Support} kind  @param {boolean} factorises */
   read(index, kind, factorises) {
     const { codes } = this.heldOut;
+    if (!codes) return;
     const { k } = codes.header;
     const row = (values) => Float64Array.from(values.subarray(index * k, (index + 1) * k));
     const loc = row(codes.loc);
@@ -38,7 +39,7 @@ export class ImagePosterior {
   async _fetchCovariance(codes, k) {
     const { known, index } = this;
     const covariance = await codes.covariance(index).catch(() => null); // none: there are newer weights, or no server
-    if (!covariance || known !== this.known) return;
+    if (!covariance || !known || known !== this.known) return;
     known.scale = Float64Array.from({ length: k }, (_, i) => Math.sqrt(covariance[i * k + i]));
     known.L = choleskyOf(covariance, k);
     this.onKnown();
