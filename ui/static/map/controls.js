@@ -24,20 +24,20 @@ const ICONS = {
   box: "M2 4V2h2M7 2h2M12 2h2v2M14 7v2M14 12v2h-2M9 14H7M4 14H2v-2M2 9V7",
   closer: "M8 2v12M2 8h12",
   farther: "M2 8h12",
-  fit: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
+  whole: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
 };
 
 function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   const path = document.createElementNS(space, "path");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }))
+  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }))
     svg.setAttribute(key, value);
   for (const [key, value] of Object.entries({
     d: ICONS[name],
     fill: "none",
     stroke: "currentColor",
-    "stroke-width": 1.5,
+    "stroke-width": "1.5",
     "stroke-linecap": "round",
     "stroke-linejoin": "round",
   }))
@@ -47,7 +47,7 @@ function icon(name) {
 }
 
 export class Controls {
-  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), fit(). */
+  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), showAll(). */
   constructor(on) {
     this.on = on;
     this.methods = element("div", { className: "switch", role: "group", "aria-label": "Kind of map" });
@@ -111,13 +111,14 @@ export class Controls {
       ...Object.values(this.modes),
       tool("closer", "Zoom in (+)", () => this.on.zoom(1.5)),
       tool("farther", "Zoom out (−)", () => this.on.zoom(1 / 1.5)),
-      tool("fit", "Show all (0)", () => this.on.fit()),
+      tool("whole", "Show all (0)", () => this.on.showAll()),
     );
     this.mode("pan");
   }
 
   mode(name) {
-    for (const [key, button] of Object.entries(this.modes)) button.setAttribute("aria-pressed", String(key === name));
+    for (const [key, button] of Object.entries(this.modes ?? {}))
+      button.setAttribute("aria-pressed", String(key === name));
     this.on.mode?.(name);
   }
 

@@ -7,7 +7,11 @@ import { FittedLayout, LineLayout, LinearLayout } from "./layouts.js";
 export const FITTED = new Set(["tsne", "umap", "tsne-sklearn"]); // computed by a process
 const text = new TextDecoder();
 
-/** The spread of one image's q(z|x): it came with the codes, or the server tells it; null: then without an ellipse. */
+/**
+ * The spread of one image's q(z|x): it came with the codes, or the server tells it; null: then without an ellipse.
+ *
+ * @returns {Promise<Spread | null>}
+ */
 export async function spreadOf(run, sha, part, { logVariance, header: { k } }, index) {
   if (logVariance) return { log_variance: logVariance.subarray(index * k, index * k + k) };
   try {
@@ -20,13 +24,29 @@ export async function spreadOf(run, sha, part, { logVariance, header: { k } }, i
   }
 }
 
+/** @import { Codes } from "../shared/codes.js" */
+/** @import { FitStatus, MapSource, Plane, Spread } from "./types.js" */
+
 export class LayoutSource {
+  /** @type {Map<string, Plane>} the server's answers, by address */ planes = new Map();
+  /** @type {Plane | null} the newest of them */ plane = null;
+  calls = 0;
+  /** @type {Fit | null} */ fit;
+  /** @type {{ run: string, sha: string, part: string, method: string }} what the fit was asked for */ asked;
+  /** @type {string} the same but for the weights */ followed;
+  /** @type {Codes} */ codes;
+  /** @type {boolean} */ bits;
+  /** @type {Float32Array | null} the newest of the fit */ places;
+  /** @type {FitStatus | null} */ status;
+  /** @type {boolean} whether the fit is of older weights */ outdated;
+
   /**
    * `on`: place(layout, { fit, glide, method: whose places they are, if not of the view's }), status(of a fit or null, whether it is of older weights), start() (nobody has computed it yet),
    * touched() (whether the user has moved the map), problem(sentence).
    */
   constructor(on, fetch = fetchBytes) {
-    Object.assign(this, { on, fetch, planes: new Map(), plane: null, calls: 0 });
+    this.on = on;
+    this.fetch = fetch;
   }
 
   close() {
@@ -40,7 +60,7 @@ export class LayoutSource {
     this.fit?.expect();
   }
 
-  /** `fit`: show all of it. base: the code at which a pair of dimensions holds the others. bits: codes are 0 and 1. */
+  /** `fit`: show all of it.  @param {MapSource} source  @param {boolean} fit */
   async show({ run, sha, codes, view, base, bits = false }, fit) {
     const { method, part } = view;
     this.bits = bits;
@@ -88,13 +108,15 @@ export class LayoutSource {
   /** The places of a fit as they come; it is started where there are none. */
   _follow(asked, codes) {
     let [started, shown] = [false, 0];
-    Object.assign(this, { codes, places: null, status: null, outdated: false });
+    this.codes = codes;
+    this.places = this.status = null;
+    this.outdated = false;
     this.followed = [asked.run, asked.part, asked.method].join();
     this.asked = asked;
     this.fit = new Fit(
       asked,
       {
-        heard: (status, places) => {
+        received: (status, places) => {
           if (places?.length === 2 * codes.header.n && (status.iteration > 0 || status.state === "finished")) {
             this._put(places, { fit: shown === 0 || !this.on.touched() });
             shown += 1;

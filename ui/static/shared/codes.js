@@ -38,7 +38,13 @@ export async function fetchBytes(address) {
   return new Uint8Array(await answer.arrayBuffer());
 }
 
-/** What GET /runs/{name}/codes/{sha} sends, as views on its bytes. Throws RangeError if it holds less than it says. */
+/** @import { CodeRows } from "./types.js" */
+
+/**
+ * What GET /runs/{name}/codes/{sha} sends, as views on its bytes. Throws RangeError if it holds less than it says.
+ *
+ * @returns {CodeRows}
+ */
 export function readCodes(bytes) {
   const { header, body } = readFrame(bytes, "codes");
   const { n, k } = header;
@@ -65,9 +71,17 @@ export function imageName({ rows, header }, index) {
   return rows ? `row ${whole(rows[index])} of ${header.rows_of}` : `image ${whole(index)}`;
 }
 
-class Codes {
-  constructor(place, fields) {
-    Object.assign(this, fields);
+/** @implements {CodeRows} */
+export class Codes {
+  /** @param {(what: string) => string} place  @param {CodeRows} rows */
+  constructor(place, rows) {
+    this.header = rows.header;
+    this.loc = rows.loc;
+    this.logVariance = rows.logVariance;
+    this.rate = rows.rate;
+    this.distortion = rows.distortion;
+    this.labels = rows.labels;
+    this.rows = rows.rows;
     this._place = place;
     const { n, height, width, channels } = this.header;
     this.size = height * width * channels;
