@@ -228,6 +228,17 @@ class ContinuousBernoulli(Likelihood):
 
     name = "continuous-bernoulli"
     support = "unit"
+    FARTHEST = 128.0  # |l| of a start; ±100 have the means 0.99 and 0.01
+
+    def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
+        """The logits that have this mean, by bisection: the mean rises with the logit."""
+        mean = mean.clamp(0.01, 0.99)
+        low, high = torch.full_like(mean, -self.FARTHEST), torch.full_like(mean, self.FARTHEST)
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = ContinuousBernoulliPixels(middle).mean < mean
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
 
     def forward(self, parameters: Tensor) -> ContinuousBernoulliPixels:
         return ContinuousBernoulliPixels(parameters.squeeze(-4))
