@@ -13,11 +13,12 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import map_fits, network, server
-from ui.codes_routes import codes_routes
+from ui import network, server
 from ui.gate import Gate
-from ui.map_routes import map_routes
-from ui.routes import routes
+from ui.live.codes import codes_routes
+from ui.live.live import routes
+from ui.live.map import map_routes
+from ui.map import fits
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads: training beside us has the cores
 
@@ -30,7 +31,7 @@ def _warm() -> None:
     Streamlit collects after every script run, which costs 0.1 s with torch's objects in view.
     """
     time.sleep(WARM_AFTER)
-    import vae.model  # noqa: F401
+    import vae.model.vae  # noqa: F401
 
     gc.collect()
     gc.freeze()
@@ -44,7 +45,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     try:
         yield {}
     finally:
-        map_fits.stop_all()
+        fits.stop_all()
         server.stop()
 
 

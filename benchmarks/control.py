@@ -29,10 +29,10 @@ sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks.machine import machine  # noqa: E402
 from vae import runs  # noqa: E402
-from vae.completion import complete  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import describe  # noqa: E402
 from vae.engines.local import LocalEngine  # noqa: E402
+from vae.training.defaults import complete  # noqa: E402
 
 PROMISE = 0.3  # seconds
 POLL = 0.002

@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from vae.browser.decoder_export import export_decoder
+from vae.browser.decoder_numpy import read_header
 from vae.config import Config
-from vae.decoder_export import export_decoder
-from vae.decoder_numpy import read_header
-from vae.model import build_model
+from vae.model.vae import build_model
 
 MODELS = {
     "28x28 mlp 400": ((1, 28, 28), Config(network="mlp", likelihood="bernoulli", latent_dim=10)),

@@ -25,11 +25,11 @@ from torch import Tensor
 
 from benchmarks.machine import machine
 from vae import Config, load_dataset
-from vae.completion import complete
-from vae.estimators import ESTIMATORS, choices
-from vae.exact_evidence import exact_evidence
-from vae.gradient_study import make, study
-from vae.training import Trainer
+from vae.bound.estimators import ESTIMATORS, choices
+from vae.bound.exact_evidence import exact_evidence
+from vae.lessons.gradient_study import make, study
+from vae.training.defaults import complete
+from vae.training.trainer import Trainer
 
 OUT = Path(__file__).parent / "results" / "estimators.json"
 TASK = "digits, each pixel black or white at ½; 64-128-128, 8 bits, batch 64, Adam 1e-3"

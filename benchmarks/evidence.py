@@ -25,8 +25,8 @@ sys.path.insert(0, str(REPOSITORY))
 
 from machine import machine  # noqa: E402
 
-from vae.pack import held_out  # noqa: E402
 from vae.runs import load_run  # noqa: E402
+from vae.runs.ship import held_out  # noqa: E402
 
 RUN = REPOSITORY / "checkpoints" / "demo-mnist-10d"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "evidence.json"

@@ -15,15 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vae.captured import CudaGraphs, Graphs
-from vae.completion import complete
 from vae.config import Config
 from vae.datasets import DataInfo, Dataset, load_dataset
 from vae.errors import DownloadError
-from vae.networks import NETWORKS, multiply_adds
-from vae.records import Record
-from vae.together import Together
-from vae.training import STEPS_A_REPLAY, Trainer
+from vae.model.networks import NETWORKS, multiply_adds
+from vae.training.batched_runs import Together
+from vae.training.cuda_graphs import CudaGraphs, Graphs
+from vae.training.defaults import complete
+from vae.training.records import Record
+from vae.training.trainer import STEPS_A_REPLAY, Trainer
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SET_UP = 6 * STEPS_A_REPLAY  # steps before the clock runs: warm-up, capture, and the first replays
@@ -84,7 +84,7 @@ def graphs() -> Graphs:
     """CUDA's; where there is none, the tests' stand-in, so that the same lines run."""
     if DEVICE == "cuda":
         return CudaGraphs()
-    from tests.vae.tape import Tape
+    from tests.vae.training.tape import Tape
 
     return Tape()
 
@@ -100,7 +100,7 @@ def trainer(config: Config, dataset: Dataset, images: Tensor, captured: bool) ->
 def spoil(made: Trainer) -> None:
     """From now on its captures fail: a step fetches a number, which no capture allows."""
     if DEVICE != "cuda":
-        from tests.vae.tape import FailingTape
+        from tests.vae.training.tape import FailingTape
 
         assert made.replays is not None
         made.replays.graphs = FailingTape()

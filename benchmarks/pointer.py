@@ -98,9 +98,9 @@ def make_run(folder: Path, name: str) -> None:
     """A finished run with random weights on images of noise."""
     from safetensors.torch import save
 
-    from vae.completion import complete
     from vae.datasets import describe
-    from vae.model import build_model
+    from vae.model.vae import build_model
+    from vae.training.defaults import complete
 
     shape, network, _ = MODELS[name]
     data = folder / f"noise-{'x'.join(map(str, shape))}.npz"

@@ -24,16 +24,16 @@ import torch  # noqa: E402
 from torch import Generator, Tensor  # noqa: E402
 
 from benchmarks.machine import machine  # noqa: E402
-from vae.completion import complete  # noqa: E402
+from vae.bound.evidence import importance_evidence  # noqa: E402
+from vae.bound.exact_evidence import exact_evidence, exact_method  # noqa: E402
+from vae.bound.proposals import PROPOSALS  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import load_dataset  # noqa: E402
-from vae.evidence import importance_evidence  # noqa: E402
-from vae.exact_evidence import exact_evidence, exact_method  # noqa: E402
-from vae.model import Model  # noqa: E402
-from vae.proposals import PROPOSALS  # noqa: E402
-from vae.records import Record  # noqa: E402
+from vae.model.vae import Model  # noqa: E402
 from vae.runs import load_run  # noqa: E402
-from vae.training import Trainer  # noqa: E402
+from vae.training.defaults import complete  # noqa: E402
+from vae.training.records import Record  # noqa: E402
+from vae.training.trainer import Trainer  # noqa: E402
 
 ANCHOR = REPOSITORY / "configs" / "anchor-binarized-mnist.json"
 DEMOS = {"demo-digits-2d": 360, "demo-digits-8bits": 360, "demo-mnist-10d": 50}  # images looked at

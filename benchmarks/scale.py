@@ -67,10 +67,10 @@ def one(settings: dict[str, Any], seconds: float) -> dict[str, float]:
     """Train for so long: CPU seconds a step, seconds until the first step is done, memory in bytes."""
     import torch
 
-    from vae.completion import complete
     from vae.config import Config
     from vae.datasets.dataset import DataInfo, Dataset
-    from vae.training import Trainer
+    from vae.training.defaults import complete
+    from vae.training.trainer import Trainer
 
     side, images = settings["side"], settings["images"]
     before = peak()

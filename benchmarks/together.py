@@ -1,7 +1,8 @@
 """Several models as one step on a CPU: `python benchmarks/together.py`.
 
 CPU seconds that a model's step costs where each of M models is trained alone and where all are one batched step, for
-small and large steps, so that the rule which decides about it (`vae.together.worth_it`) stands on a measurement.
+small and large steps, so that the rule which decides about it (`worth_it` of `vae.training.batched_runs`) stands on a
+measurement.
 Prints a table and writes benchmarks/results/together.json. README.md tells what the columns mean.
 """
 
@@ -22,11 +23,11 @@ sys.path.insert(0, str(REPOSITORY))
 import torch  # noqa: E402
 
 from benchmarks.machine import machine  # noqa: E402
-from vae.completion import complete, images_per_second  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import Dataset, load_dataset  # noqa: E402
-from vae.together import SEVERAL, SMALL_STEP, Together, worth_it  # noqa: E402
-from vae.training import Trainer  # noqa: E402
+from vae.training.batched_runs import SEVERAL, SMALL_STEP, Together, worth_it  # noqa: E402
+from vae.training.defaults import complete, images_per_second  # noqa: E402
+from vae.training.trainer import Trainer  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "together.json"
 BITS = {"latent": "bernoulli", "latent_dim": 8, "hidden": (128, 128), "likelihood": "bernoulli"}

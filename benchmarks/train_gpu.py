@@ -32,14 +32,14 @@ from torch._dynamo.utils import counters  # noqa: E402
 
 from benchmarks import gpu_parts as gpu  # noqa: E402
 from benchmarks.gpu_parts import DEVICE, Case, LoaderLoop, Ours, WithRecords, interleaved, ratio  # noqa: E402
-from vae.completion import complete  # noqa: E402
+from vae.bound.evaluation import evaluate  # noqa: E402
 from vae.config import PRECISIONS, Config, Knobs  # noqa: E402
 from vae.datasets import Dataset, describe, load_dataset  # noqa: E402
+from vae.engines.worker import train_run  # noqa: E402
 from vae.errors import DownloadError  # noqa: E402
-from vae.evaluation import evaluate  # noqa: E402
-from vae.records import KnobChange, Record  # noqa: E402
 from vae.runs import create_run, load_run  # noqa: E402
-from vae.worker import train_run  # noqa: E402
+from vae.training.defaults import complete  # noqa: E402
+from vae.training.records import KnobChange, Record  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "train_gpu.json"
 ANCHOR = REPOSITORY / "configs" / "anchor-binarized-mnist.json"

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe, load_dataset
+from vae.training.defaults import complete
 
 PEERS = Path(__file__).resolve().parent / "peers"
 ELSEWHERE = ("pythae_trainer.py", "lightning_loop.py")  # run by the interpreter named with --peers-python

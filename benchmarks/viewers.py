@@ -38,10 +38,10 @@ from websockets.asyncio.client import connect  # noqa: E402
 
 from benchmarks.machine import machine  # noqa: E402
 from vae import runs  # noqa: E402
-from vae.completion import complete  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import describe  # noqa: E402
 from vae.engines.local import LocalEngine  # noqa: E402
+from vae.training.defaults import complete  # noqa: E402
 
 PROMISE = 0.9  # of the speed without viewers
 VIEWERS = 5

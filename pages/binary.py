@@ -6,15 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import binary_lab, look
-from ui.binary_lab_race import race_section
+from ui import style
+from ui.binary import laboratory
+from ui.binary.race import race_section
 from ui.components.explore import z_fault
 from ui.components.explore_modes import said
-from ui.run_chooser import choose_run
+from ui.runs.chooser import choose_run
 from vae import runs
 
 EXPLORE = Path(__file__).with_name("explore.py")
-KNOWN = ("run", *binary_lab.FIELDS)
+KNOWN = ("run", *laboratory.FIELDS)
 
 
 def check_address() -> None:
@@ -24,21 +25,21 @@ def check_address() -> None:
         del st.query_params[name]
     if unknown:
         named = ", ".join(name[:20] for name in unknown[:3])
-        look.notice(f"The address held settings that this page does not know ({named}); they were left out.")
+        style.notice(f"The address held settings that this page does not know ({named}); they were left out.")
 
 
 @st.fragment
 def bits(path: Path, k: int) -> None:
     """A fragment: a flipped bit draws nothing else anew."""
-    view = said(path.name, binary_lab.KEY, binary_lab.FIELDS)
+    view = said(path.name, laboratory.KEY, laboratory.FIELDS)
     if view is not None:
         view.pop("open")
         st.query_params.from_dict({"run": path.name, **view})
     fault = z_fault(st.query_params.get("z", ""), k, "binary")
     if fault:
         del st.query_params["z"]
-        look.notice(f"The z of the address could not be used: {fault} Shown instead is the code of zeros.")
-    binary_lab.bit_laboratory(path.name, dict(st.query_params.items()))
+        style.notice(f"The z of the address could not be used: {fault} Shown instead is the code of zeros.")
+    laboratory.bit_laboratory(path.name, dict(st.query_params.items()))
     here = {name: st.query_params[name] for name in ("run", "z") if name in st.query_params}
     st.page_link(EXPLORE, label="Open this code in Explore", icon=":material/tune:", query_params=here)
 
@@ -54,19 +55,19 @@ def of_run(path: Path) -> None:
         "it after so many estimates. That an estimator has no bias is known; so are, by all codes, the variances of "
         "score, RLOO and the printed rule; the rest is measured on these draws."
     )
-    binary_lab.estimators(path)
+    laboratory.estimators(path)
 
 
 check_address()
-st.html(look.STATIC / "bits_pages.css")
-look.lead("Binary laboratory")
-path = choose_run("Binary laboratory", offer=binary_lab.has_bits)
+st.html(style.STATIC / "shared/pages.css")
+style.lead("Binary laboratory")
+path = choose_run("Binary laboratory", offer=laboratory.has_bits)
 if path is not None:
     st.set_page_config(page_title=f"{path.name} · Binary laboratory · ELBO Room")
-    if binary_lab.has_bits(path):
+    if laboratory.has_bits(path):
         of_run(path)
     else:
-        look.problem(f"The latent of “{path.name}” is no binary one: choose a run with bits above.")
+        style.problem(f"The latent of “{path.name}” is no binary one: choose a run with bits above.")
 st.divider()
 st.subheader("A race on a toy")
 st.markdown(

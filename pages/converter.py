@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import converter, look
-from ui.converter_code import our_command, snippet
-from ui.converter_faults import GRAVE, sentence, verdict
-from ui.converter_projects import INEXPRESSIBLE, PROJECTS
-from ui.converter_words import reading, summary, wanted, wanted_words, way_back
-from vae.reductions import WrittenLoss, faults, meaning
+from ui import style
+from ui.converter import questions
+from ui.converter.code import our_command, snippet
+from ui.converter.faults import GRAVE, sentence, verdict
+from ui.converter.projects import INEXPRESSIBLE, PROJECTS
+from ui.converter.words import reading, summary, wanted, wanted_words, way_back
+from vae.lessons.reductions import WrittenLoss, faults, meaning
 
 TITLE = "My code says …"
 
 
 def check_address() -> None:
     """The address may hold anything; what this page does not know is taken out, and said."""
-    unknown = sorted(set(st.query_params) - set(converter.FIELDS))
+    unknown = sorted(set(st.query_params) - set(questions.FIELDS))
     for name in unknown:
         del st.query_params[name]
-    refused = converter.take_from_address(dict(st.query_params.items()))
+    refused = questions.take_from_address(dict(st.query_params.items()))
     if unknown:
         named = ", ".join(name[:20] for name in unknown[:3])
         refused.append(f"settings that this page does not know ({named})")
     if refused:
-        look.notice(f"The address held what could not be used: {'; '.join(refused)}.")
+        style.notice(f"The address held what could not be used: {'; '.join(refused)}.")
 
 
 def results(loss: WrittenLoss) -> None:
     found = faults(loss)
-    look.label("Verdict")
+    style.label("Verdict")
     with st.container(key=f"er-fault-{'grave' if any(one.name in GRAVE for one in found) else 'fine'}-verdict"):
         st.markdown(verdict(loss, found))
-    look.label("What it means")
+    style.label("What it means")
     with st.container(key="er-summary"):
         st.markdown(summary(meaning(loss)))
     with st.container(key="er-faults", gap="small"):
@@ -45,36 +46,36 @@ def results(loss: WrittenLoss) -> None:
 
 
 def code(loss: WrittenLoss) -> None:
-    look.label("This loss in PyTorch")
-    st.code(snippet(loss, converter.image_shape()), language="python", wrap_lines=True)
-    look.label("The same here")
-    command, why_not = our_command(loss, converter.image_shape())
+    style.label("This loss in PyTorch")
+    st.code(snippet(loss, questions.image_shape()), language="python", wrap_lines=True)
+    style.label("The same here")
+    command, why_not = our_command(loss, questions.image_shape())
     if command:
         st.code(command, language="bash", wrap_lines=True)
         if loss.range != "unit":
-            look.note("For the same pixels from 0 to 1, with C in their units.")
+            style.note("For the same pixels from 0 to 1, with C in their units.")
     else:
-        look.note(why_not)
+        style.note(why_not)
 
 
 def the_way_back(loss: WrittenLoss) -> None:
     with st.container(key="panel-converter-back"):
-        look.label("The other way: what to write")
-        value = converter.reverse_question(wanted(loss))
+        style.label("The other way: what to write")
+        value = questions.reverse_question(wanted(loss))
         st.markdown(wanted_words(loss, value))
         for line in way_back(loss, value):
             st.markdown(f"${line.tex}$ {line.about}")
 
 
 check_address()
-st.html(look.STATIC / "bits_pages.css")
-look.lead(TITLE)
-look.note("Sums and means, weights and halves in a loss choose a noise level and a beta. Here is which.")
+st.html(style.STATIC / "shared/pages.css")
+style.lead(TITLE)
+style.note("Sums and means, weights and halves in a loss choose a noise level and a beta. Here is which.")
 left, right = st.columns([1, 1.2], gap="large")
 with left:
-    converter.questions()
-loss = converter.written_loss()
-project = PROJECTS.get(converter.answer("code"))
+    questions.questions()
+loss = questions.written_loss()
+project = PROJECTS.get(questions.answer("code"))
 with right:
     if project:
         st.markdown(project.about)
@@ -82,4 +83,4 @@ with right:
         results(loss)
         code(loss)
         the_way_back(loss)
-    look.note(INEXPRESSIBLE)
+    style.note(INEXPRESSIBLE)

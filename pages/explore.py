@@ -9,12 +9,12 @@ from typing import Any
 
 import streamlit as st
 
-from ui import look
+from ui import style
 from ui.components import explore_modes
 from ui.components.explore import latent_sliders, read_z, released_z, z_fault
-from ui.gallery import last_measured
-from ui.limits import limits_note
-from ui.run_chooser import choose_run
+from ui.runs.chooser import choose_run
+from ui.runs.gallery import last_measured
+from ui.runs.limits import limits_note
 from vae import runs
 
 ALWAYS = ("run", "mode", "z")
@@ -75,7 +75,7 @@ def interpolate(space: Space) -> None:
 @st.fragment
 def attributes(space: Space) -> None:
     if space.support == "binary":
-        look.note(NO_DIRECTIONS)
+        style.note(NO_DIRECTIONS)
         return
     key = keep(space, "attributes")
     explore_modes.attributes(space.run, address(), key=key)
@@ -131,7 +131,7 @@ def chosen_mode(space: Space) -> Mode:
     """The mode of the address, and the switch to change it."""
     name = st.query_params.get("mode", "sliders")
     if name not in MODES:
-        look.notice(f"There is no mode “{name[:30]}”; shown instead is the first one.")
+        style.notice(f"There is no mode “{name[:30]}”; shown instead is the first one.")
         name = st.query_params["mode"] = "sliders"
     st.session_state["mode"] = name  # the address decides, also after the browser's Back
     labels = {name: mode.label for name, mode in MODES.items()}
@@ -160,16 +160,16 @@ def check_address(mode: Mode, space: Space) -> None:
         del st.query_params[name]
     if unknown:
         named = ", ".join(name[:20] for name in unknown[:3]) + (" and more" if len(unknown) > 3 else "")
-        look.notice(f"The address held settings that this view does not know ({named}); they were left out.")
+        style.notice(f"The address held settings that this view does not know ({named}); they were left out.")
     fault = z_fault(st.query_params.get("z", ""), space.k, space.support)
     if fault:
         del st.query_params["z"]
         usual = "code of all zeros" if space.support == "binary" else "prior mean"
-        look.notice(f"The z of the address could not be used: {fault} Shown instead is the {usual}.")
+        style.notice(f"The z of the address could not be used: {fault} Shown instead is the {usual}.")
 
 
 def space_of(path: Path) -> Space:
-    from vae.latents import LATENTS  # torch takes its time
+    from vae.model.latents import LATENTS  # torch takes its time
 
     config = runs.read_config(path)[0]
     latent, k = LATENTS[config.latent], config.latent_dim

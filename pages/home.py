@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import look
-from ui.gallery import ORDERS, Card, card_html, read_card, select
-from ui.owners import may_change
-from ui.run_actions import choose, rename, undo_bar
+from ui import style
+from ui.runs.actions import choose, rename, undo_bar
+from ui.runs.gallery import ORDERS, Card, card_html, read_card, select
+from ui.runs.owners import may_change
 from vae import runs
 
 TRAIN = Path(__file__).with_name("train.py")
@@ -19,7 +19,7 @@ MANY = 8  # runs from which on there is a search field
 
 
 def hero(first_visit: bool) -> None:
-    look.lead("Train a variational autoencoder and watch its two terms trade places.")
+    style.lead("Train a variational autoencoder and watch its two terms trade places.")
     st.html(
         '<p class="er-sub">The ELBO is a bargain between <b class="er-distortion">distortion</b>, how far the '
         'reconstructions are off, and <b class="er-rate">rate</b>, how much the code says about each image. '
@@ -50,7 +50,7 @@ def draw(card: Card) -> st.delta_generator.DeltaGenerator:
             if not card.problem:
                 st.page_link(TRAIN, label="Open", query_params={"run": card.name}, help=None)
             if runs.is_shipped(card.path):
-                look.note("demo")
+                style.note("demo")
             elif may_change(card.path) and not card.active:
                 key = f"menu-{card.name}"
                 options = ["Delete"] if card.problem else ["Rename", "Delete"]
@@ -69,7 +69,7 @@ def gallery(cards: list[Card]) -> None:
     found = select(cards, search, order)
     shown = found[: st.session_state.get("shown", PAGE)]
     if not found:
-        look.note(f"No run matches “{search}”.")
+        style.note(f"No run matches “{search}”.")
     places = {}
     for start in range(0, len(shown), COLUMNS):
         for column, card in zip(st.columns(COLUMNS, gap="medium"), shown[start : start + COLUMNS], strict=False):
@@ -99,7 +99,7 @@ cards = [read_card(path) for path in runs.list_runs()]
 hero(first_visit=not any(not runs.is_shipped(card.path) for card in cards))
 st.space("small")
 if notice := st.session_state.pop("notice", None):
-    look.notice(notice)
+    style.notice(notice)
 undo_bar()
 if renaming := st.session_state.pop("renaming", None):
     rename(renaming)

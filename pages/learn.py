@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from ui import look
+from ui import style
 from ui.lessons.steps import BY_NAME, STEPS, Step, coloured
 
 
@@ -18,9 +18,9 @@ def read_step() -> Step:
         del st.query_params[name]
     if asked is not None and asked not in BY_NAME:
         del st.query_params["step"]
-        look.notice(f"There is no step “{asked[:40]}”; this is the first one.")
+        style.notice(f"There is no step “{asked[:40]}”; this is the first one.")
     elif unknown:
-        look.notice(f"The address held settings that this page does not know ({unknown[0][:20]}); they were left out.")
+        style.notice(f"The address held settings that this page does not know ({unknown[0][:20]}); they were left out.")
     if asked in BY_NAME:
         st.query_params["step"] = asked  # a link to the page that is open leaves the browser's address as it was
     return BY_NAME.get(asked or "", STEPS[0])
@@ -29,7 +29,7 @@ def read_step() -> Step:
 def contents(here: Step) -> None:
     """A link to every step."""
     with st.container(key="learn-contents"):
-        look.label("The derivation")
+        style.label("The derivation")
         for number, step in enumerate(STEPS, 1):
             with st.container(key="learn-here" if step is here else f"learn-to-{step.name}"):
                 to(step, f"{number}. {step.title}")
@@ -54,7 +54,7 @@ def lesson(step: Step) -> None:
         key="learn-head", horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
     ):
         with st.container(width="content", gap="xxsmall"):
-            look.label(f"Step {number + 1} of {len(STEPS)}")
+            style.label(f"Step {number + 1} of {len(STEPS)}")
             st.html(f'<h1 class="er-title">{escape(step.title)}</h1>')
         with st.container(width="content"):
             turn(number, "head", ("Previous", "Next"))
@@ -71,7 +71,7 @@ def lesson(step: Step) -> None:
     turn(number, "foot")
 
 
-st.html(look.STATIC / "learn.css")
+st.html(style.STATIC / "learn/learn.css")
 step = read_step()
 st.set_page_config(page_title=f"{step.title} · Learn · ELBO Room")
 left, right = st.columns([1, 3.4], gap="large")

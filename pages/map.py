@@ -6,11 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import look, map_fits
+from ui import style
 from ui.components.map import FitWish, latent_map
-from ui.limits import limits_note
-from ui.map_view import FIELDS, MapView, read_view
-from ui.run_chooser import choose_run
+from ui.map import fits
+from ui.map.view import FIELDS, MapView, read_view
+from ui.runs.chooser import choose_run
+from ui.runs.limits import limits_note
 from vae import runs
 from vae.errors import ElboRoomError
 
@@ -27,7 +28,7 @@ FIGURES = {
 def the_map(path: Path, k: int, support: str) -> None:
     _, refused = read_view(st.query_params, k, support)
     if refused:
-        look.notice(f"The address asks for what this run does not have ({', '.join(refused)}); that was left out.")
+        style.notice(f"The address asks for what this run does not have ({', '.join(refused)}); that was left out.")
         for name in refused:
             del st.query_params[name]
     _the_map(path, k, support)
@@ -51,9 +52,9 @@ def _the_map(path: Path, k: int, support: str) -> None:
 def fulfil(path: Path, wish: FitWish) -> None:
     """Start or end the computing of a map; where it cannot start, the map says why."""
     if wish.action == "stop":
-        map_fits.end_fit(path, wish.method, wish.part)
+        fits.end_fit(path, wish.method, wish.part)
         return
-    problem = map_fits.start_fit(path, wish.method, wish.part)
+    problem = fits.start_fit(path, wish.method, wish.part)
     before = st.session_state.get("map-problem", ("", ""))[1]
     st.session_state["map-problem"] = (path.name, problem)
     if problem != before:
@@ -65,9 +66,9 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
     with st.container(key="map-figure", width=WIDTH):
         if not st.toggle("Figures and tables", key="map-static", help="The map and histograms, to read and download."):
             return
-        from ui.map_figures import map_figure  # plotly takes its time
-        from ui.map_histograms import histogram
-        from ui.map_tables import histogram_table, map_table
+        from ui.map.figures import map_figure  # plotly takes its time
+        from ui.map.histograms import histogram
+        from ui.map.tables import histogram_table, map_table
 
         quantity, picture = choose_figure(k)
         tone = st.context.theme.type or "light"
@@ -75,7 +76,7 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
             figure = histogram(path, quantity, view.part, tone) if quantity else map_figure(path, view, tone)
             table = histogram_table(path, quantity, view.part) if quantity else map_table(path, view)
         except ElboRoomError as error:
-            look.problem(str(error))
+            style.problem(str(error))
             return
         name = f"{path.name}-{quantity or view.method}"
         image = {"format": picture.lower(), "filename": name, "scale": 2}
@@ -83,7 +84,7 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
         st.plotly_chart(figure, theme=None, key="map-plotly", config=config)
         spread = " Each bar counts means of q(z|x): beside them the prior is wider by what each q(z|x) spreads itself."
         coded = quantity.startswith("z") and support == "real"
-        look.note(f"The camera above the figure saves it as {picture}.{spread if coded else ''}")
+        style.note(f"The camera above the figure saves it as {picture}.{spread if coded else ''}")
         with st.container(horizontal=True):
             page = figure.to_html(include_plotlyjs=True)
             st.download_button("Figure as a page (HTML)", page, f"{name}.html", "text/html", on_click="ignore")
@@ -114,15 +115,15 @@ def drop_unknown_parameters() -> None:
         del st.query_params[name]
     if unknown:
         named = ", ".join(name[:20] for name in unknown[:3])
-        look.notice(f"The address held settings that this page does not know ({named}); they were left out.")
+        style.notice(f"The address held settings that this page does not know ({named}); they were left out.")
 
 
 drop_unknown_parameters()
 path = choose_run("Map", keep=("colour",))
 if path is not None:
     st.set_page_config(page_title=f"{path.name} · Map · ELBO Room")
-    map_fits.warm()
-    from vae.latents import LATENTS  # torch takes its time
+    fits.warm()
+    from vae.model.latents import LATENTS  # torch takes its time
 
     config = runs.read_config(path)[0]
     the_map(path, config.latent_dim, LATENTS[config.latent].support)

@@ -7,17 +7,17 @@ from typing import Any
 
 import streamlit as st
 
-from ui import look
+from ui import style
 from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
-from ui.evidence_panel import evidence_panel
-from ui.gallery import facts
-from ui.limits import limits_note
-from ui.owners import may_change
-from ui.plan import overfitting, still_improving
-from ui.queue_note import queue_note
-from ui.run_chooser import has_weights, ways
-from ui.steering import buttons, change, knob_panel, what_to_do
-from ui.train_form import fill_in, form
+from ui.runs.chooser import has_weights, ways
+from ui.runs.gallery import facts
+from ui.runs.limits import limits_note
+from ui.runs.owners import may_change
+from ui.runs.queue_note import queue_note
+from ui.train.answers import overfitting, still_improving
+from ui.train.controls import buttons, change, knob_panel, what_to_do
+from ui.train.evidence_panel import evidence_panel
+from ui.train.form import fill_in, form
 from vae import runs
 from vae.config import Config
 from vae.errors import ElboRoomError, RunError, RunNotFound
@@ -66,7 +66,7 @@ def _to_form(address: dict[str, str]) -> None:
 def header(path: Path, config: Config, dataset: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
-            look.title(path.name, f"{dataset} · {facts(config)} · {config.network} · {config.objective}")
+            style.title(path.name, f"{dataset} · {facts(config)} · {config.network} · {config.objective}")
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
             if has_weights(path):
                 ways(path.name, "Train")
@@ -88,7 +88,7 @@ def watch(path: Path) -> None:
         config, data = runs.read_config(path)
         knobs, status, history = runs.read_knobs(path), runs.read_status(path), runs.read_history(path)
     except RunError as error:
-        look.problem(str(error))
+        style.problem(str(error))
         st.page_link(HOME, label="All runs", icon=":material/arrow_back:")
         return
     mine = may_change(path)
@@ -96,7 +96,7 @@ def watch(path: Path) -> None:
     st.set_page_config(page_title=f"{path.name} · ELBO Room")
     header(path, config, str(data.get("name", config.dataset)))
     if fault := runs.history_fault(path):
-        look.problem(fault)
+        style.problem(fault)
     left, right = st.columns([1.12, 1], gap="large")
     with left:
         buttons(path, config, status, knobs, mine)
@@ -105,7 +105,7 @@ def watch(path: Path) -> None:
             queue_note(path)
         what_to_do(path, status, mine)
         for sentence in verdicts(status.state, config, history):
-            look.note(sentence)
+            style.note(sentence)
         live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
     with right:
         C = C_slider(path.name, likelihood, pixels, config.C, data.get("spread", 1.0), disabled=not mine, key="C")
@@ -139,7 +139,7 @@ path = find(name) if name is not None else None
 if path is None and (source := st.query_params.get("from")):
     copy_settings(source)
 if notice := st.session_state.pop("notice", None):
-    look.notice(notice)
+    style.notice(notice)
 if path is None:
     form()
 else:

@@ -9,7 +9,7 @@ import torch
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default="cpu", help="device of tests/vae/test_device.py: cpu, cuda, mps")
+    parser.addoption("--device", default="cpu", help="device of tests/vae/training/test_device.py: cpu, cuda, mps")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import gpu_parts as gpu
 from benchmarks import train_gpu
-from vae.training import Trainer
+from vae.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 MLP, _, CONV_28, _ = train_gpu.CASES

@@ -11,11 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # a test may start from another folder
     sys.path.insert(0, str(ROOT))
 
-from ui import look  # noqa: E402
+from ui import style  # noqa: E402
 
-st.set_page_config(page_title="ELBO Room", page_icon=str(look.LOGO), layout="wide")
-look.apply()
-st.logo(str(look.LOGO), size="medium", link=None)
+st.set_page_config(page_title="ELBO Room", page_icon=str(style.LOGO), layout="wide")
+style.apply()
+st.logo(str(style.LOGO), size="medium", link=None)
 
 home = st.Page(ROOT / "pages" / "home.py", title="Home", default=True)
 train = st.Page(ROOT / "pages" / "train.py", title="Train", url_path="train")

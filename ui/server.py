@@ -12,7 +12,7 @@ import streamlit as st
 from vae import runs
 from vae.engines.local import LocalEngine
 from vae.engines.states import recover
-from vae.streams import write_plainly
+from vae.engines.streams import write_plainly
 
 
 class _Holder:

@@ -15,26 +15,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae.completion import complete as complete
+    from vae.bound.objectives import elbo_terms as elbo_terms
+    from vae.bound.objectives import iw_bound as iw_bound
     from vae.config import Config as Config
     from vae.config import Knobs as Knobs
     from vae.datasets import load_dataset as load_dataset
-    from vae.kl import kl_normal as kl_normal
-    from vae.objectives import elbo_terms as elbo_terms
-    from vae.objectives import iw_bound as iw_bound
+    from vae.model.kl import kl_normal as kl_normal
     from vae.runs import load_run as load_run
-    from vae.scripting import train as train
+    from vae.runs.scripting import train as train
+    from vae.training.defaults import complete as complete
 
 _HOME = {
     "Config": "vae.config",
     "Knobs": "vae.config",
-    "complete": "vae.completion",
-    "elbo_terms": "vae.objectives",
-    "iw_bound": "vae.objectives",
-    "kl_normal": "vae.kl",
+    "complete": "vae.training.defaults",
+    "elbo_terms": "vae.bound.objectives",
+    "iw_bound": "vae.bound.objectives",
+    "kl_normal": "vae.model.kl",
     "load_dataset": "vae.datasets",
     "load_run": "vae.runs",
-    "train": "vae.scripting",
+    "train": "vae.runs.scripting",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 from vae import runs
 from vae.arguments import config_of, parse
 from vae.config import Config
+from vae.engines.streams import BROKEN_PIPE, drop_output, write_plainly
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunUnwritable, is_out_of_memory
-from vae.streams import BROKEN_PIPE, drop_output, write_plainly
 
 if TYPE_CHECKING:
-    from vae.start import Request
+    from vae.runs.start import Request
 
 STOPPED = 130  # exit status of a training that was stopped before its end, as shells have it for Ctrl-C
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; beside other work spinning costs tenfold
@@ -61,8 +61,8 @@ def sweep_command(options: argparse.Namespace) -> int:
 
 def _completed(configs: list[Config]) -> list[Config]:
     """With every open choice made; what was chosen for the user is said, once."""
-    from vae.completion import complete
     from vae.datasets import describe
+    from vae.training.defaults import complete
 
     completed, notes = zip(*(complete(config, describe(config.dataset)) for config in configs), strict=True)
     for note in notes[0]:
@@ -72,7 +72,7 @@ def _completed(configs: list[Config]) -> list[Config]:
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:
     from vae.datasets import describe
-    from vae.start import check_room
+    from vae.runs.start import check_room
 
     check_room(config, describe(config.dataset), root)
     return runs.create_run(config, describe(config.dataset, binarize=config.binarize or "none").to_json(), name, root)
@@ -80,7 +80,7 @@ def _create(config: Config, name: str | None, root: Path | None) -> Path:
 
 def resume_command(options: argparse.Namespace) -> int:
     """Continue; everything is checked for all of them before the first is changed."""
-    from vae.start import Request, plan
+    from vae.runs.start import Request, plan
 
     request = Request(options.epochs, options.device)
     paths = list(dict.fromkeys(_run(name, options) for name in options.names))
@@ -103,7 +103,7 @@ def _train_here(paths: list[Path], as_json: bool, request: Request | None = None
     from vae.engines import places
     from vae.engines.process import gpus
     from vae.engines.turns import default_slots
-    from vae.worker import train_runs
+    from vae.engines.worker import train_runs
 
     place = None  # one that is free is taken, so that servers on this folder count this training; none is waited for
 
@@ -197,13 +197,16 @@ def list_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from vae.evaluate_command import evaluate_run
+    from vae.bound.report import check_counts, print_evaluation
 
-    return evaluate_run(_run(options.name, options), options)
+    check_counts(options)
+    run = runs.load_run(_run(options.name, options))
+    print_evaluation(run.model, run.dataset(), options)
+    return 0
 
 
 def project_command(options: argparse.Namespace) -> int:
-    from vae.map_files import check_out, project_to_file
+    from vae.space.places_file import check_out, project_to_file
 
     settings = {name: getattr(options, name) for name in ("neighbours", "perplexity")}
     settings = {name: value for name, value in settings.items() if value is not None}
@@ -217,7 +220,7 @@ def project_command(options: argparse.Namespace) -> int:
 
 
 def pack_command(options: argparse.Namespace) -> int:
-    from vae.pack import pack_run
+    from vae.runs.ship import pack_run
 
     path = _run(options.name, options)
     size = pack_run(path, options.images)
@@ -258,7 +261,7 @@ def doctor_command(options: argparse.Namespace) -> int:
 
 
 def app_command(options: argparse.Namespace) -> int:
-    from vae.application import start
+    from vae.runs.application import start
 
     return start(options.rest)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from vae.errors import ConfigError
-from vae.plain import check_text, plain, plain_row
 
 BINARIZE = ("none", "threshold", "fixed", "epoch")
 PARTS = ("both", "encoder", "decoder")
@@ -24,7 +24,7 @@ MOST = 10**9  # of every other whole number
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides a run's numbers. `None` means "choose for me"; `vae.completion.complete` fills it in.
+    """Everything that decides a run's numbers. `None` means "choose for me"; `vae.complete` fills it in.
 
     One completed config and one seed give one history, to the last bit on a CPU.
     """
@@ -195,6 +195,37 @@ def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
         names = ", ".join(str(a) for a in allowed if a is not None)
         raise ConfigError(f"{name}: expected one of {names}, got {_short(value)}")
+
+
+def plain(name: str, value: Any) -> Any:
+    """One value: a number or text of NumPy, or a torch tensor of one number, as Python's own; a path as its text.
+    ConfigError for an array, and for what only looks like one."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, int) and abs(value) >= 2**1023:
+        raise ConfigError(f"{name}: expected a number below 2^1023, got one of {value.bit_length():,} bits")
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return value
+    if len(shape):
+        raise ConfigError(f"{name}: expected one value, got an array of shape {tuple(shape)}")
+    try:
+        return value.tolist()
+    except (AttributeError, RuntimeError):  # torch's meta tensors have no number
+        raise ConfigError(f"{name}: expected one value, got a {type(value).__name__} without a number in it") from None
+
+
+def plain_row(name: str, value: Any) -> Any:
+    """Several values in a tuple, list or one-dimensional array, as a tuple of Python's own; others as they are."""
+    if isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) == 1:
+        return tuple(plain(name, one) for one in value)
+    return plain(name, value)
+
+
+def check_text(name: str, value: Any, open_choice: bool) -> None:
+    """Raise ConfigError unless `value` is a text, or None where the choice may be left open."""
+    if not (isinstance(value, str) or (open_choice and value is None)):
+        raise ConfigError(f"{name}: expected a text{', or None for the default' * open_choice}, got {value!r}")
 
 
 def _whole(value: object, least: int, most: int) -> bool:

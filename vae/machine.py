@@ -1,25 +1,32 @@
-"""What this machine has: devices, threads, memory. A run may come from another, and goes on with what is here."""
+"""What this machine has: devices, threads, memory. A run may come from another, and goes on with what is here.
+
+torch is imported where it is asked: memory is told without it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-
-import torch
+from pathlib import Path
 
 from vae.config import Config
 from vae.errors import ConfigError
-from vae.memory import process_memory
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def devices() -> list[str]:
     """The devices that torch can compute on here, the one that "auto" takes first."""
+    import torch
+
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return [*(gpus if len(gpus) > 1 else ["cuda"] * len(gpus)), "cpu"]
 
 
 def usable_device(device: str) -> str:
     """The device asked for, the best there is for "auto"; ConfigError where it cannot be used here."""
+    import torch
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -40,6 +47,8 @@ def most_threads() -> int:
 def on_this_machine(config: Config) -> tuple[Config, str]:
     """A completed config with the device, precision and threads that it gets here, and a sentence where these are
     not those that it names: then it does not go on bit for bit."""
+    import torch
+
     missing = []
     try:
         device = usable_device(config.device)
@@ -61,6 +70,41 @@ def on_this_machine(config: Config) -> tuple[Config, str]:
 
 def memory(device: str = "cpu") -> int | None:
     """Bytes that the device has, for the CPU as many as this process may ever get; None where nobody tells."""
+    import torch
+
     if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(torch.device(device))[1])
     return process_memory()
+
+
+def process_memory() -> int | None:
+    """Bytes: the least of the machine's memory and the limits set on this process; None where nobody tells."""
+    return min((limit for limit in (*_cgroup_limits(), _address_space(), _physical()) if limit), default=None)
+
+
+def _physical() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0
+
+
+def _cgroup_limits() -> list[int]:
+    """What a container may use."""
+    found = []
+    for name in CGROUP_LIMITS:
+        try:
+            text = Path(name).read_text(encoding="utf-8").strip()
+        except OSError:
+            continue
+        found.append(int(text) if text.isdecimal() else 0)
+    return found
+
+
+def _address_space() -> int:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return 0 if soft == resource.RLIM_INFINITY else soft

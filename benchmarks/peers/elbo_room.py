@@ -20,11 +20,11 @@ import torch  # noqa: E402
 from held_out import HeldOut  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from vae.completion import complete  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import load_dataset  # noqa: E402
-from vae.records import Record  # noqa: E402
-from vae.training import Trainer  # noqa: E402
+from vae.training.defaults import complete  # noqa: E402
+from vae.training.records import Record  # noqa: E402
+from vae.training.trainer import Trainer  # noqa: E402
 
 config = Config(
     dataset=chosen.dataset,

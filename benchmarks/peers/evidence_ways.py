@@ -93,9 +93,9 @@ def pythae(weights: dict[str, Tensor], x: Tensor, samples: int) -> Found:
 
 def elbo_room(weights: dict[str, Tensor], x: Tensor, samples: int, proposal: str = "q") -> Found:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from vae.bound.evidence import importance_evidence
     from vae.config import Config
-    from vae.evidence import importance_evidence
-    from vae.model import build_model
+    from vae.model.vae import build_model
 
     hidden, latent = len(weights["encoder.hidden.bias"]), len(weights["encoder.out.bias"]) // 2
     side = math.isqrt(x.shape[1])

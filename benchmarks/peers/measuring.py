@@ -23,7 +23,7 @@ class Settings:
     threads: int
     epochs: int  # passes over the training set that are timed
     limit: int  # images of the training set, 0 for all
-    network: str  # mlp or conv, as vae.networks builds them; hidden layers of one width
+    network: str  # mlp or conv, as vae.model.networks builds them; hidden layers of one width
     hidden: int
     latent: int
     batch: int

@@ -1,4 +1,4 @@
-"""pythae's own BaseTrainer around the networks of `vae.networks`, in an environment that has it (../requirements.txt).
+"""pythae's own BaseTrainer around the networks of `vae.model`, in an environment that has it (../requirements.txt).
 
 pythae 0.1.2 runs unchanged with current torch and pydantic. Timed from the start of the first epoch to the end of the
 last, by pythae's callbacks: setting up and saving the final model are left out, its progress bar is left in.
@@ -28,7 +28,7 @@ from pythae.trainers import BaseTrainer, BaseTrainerConfig  # noqa: E402
 from pythae.trainers.training_callbacks import TrainingCallback  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from vae.networks import NETWORKS  # noqa: E402
+from vae.model.networks import NETWORKS  # noqa: E402
 
 PYTHAE = "0.1.2"  # it declares no version of its own at run time
 

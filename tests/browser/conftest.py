@@ -108,7 +108,7 @@ class Server:
                 self.process.kill()
                 self.process.wait()
 
-    def workers(self, module: str = "vae.worker") -> list[int]:
+    def workers(self, module: str = "vae.engines.worker") -> list[int]:
         """Process ids of the training processes that belong to this server's runs folder, or of another module's."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):

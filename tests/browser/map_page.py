@@ -15,10 +15,10 @@ from safetensors.torch import save
 
 from tests.browser.conftest import box_of, rested
 from vae import runs
-from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe
-from vae.model import build_model
+from vae.model.vae import build_model
+from vae.training.defaults import complete
 
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 

@@ -13,11 +13,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import rested
 from vae import runs
-from vae.codes import codes_of
 from vae.config import Config
 from vae.datasets import describe
-from vae.model import build_model
+from vae.model.vae import build_model
 from vae.runs import load_run
+from vae.space.encodings import codes_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -17,9 +17,9 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Traffic, box_of, digits_row, rested
-from vae.codes import codes_of
-from vae.latent_geometry import attribute_direction
+from tests.oracles.latent_geometry import attribute_direction
 from vae.runs import load_run
+from vae.space.encodings import codes_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"

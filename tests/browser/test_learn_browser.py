@@ -12,9 +12,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import rested
 from ui.lessons.steps import STEPS
-from ui.look import number
-from vae.derivation import gaussians
-from vae.derivation.check import generator
+from ui.style import number
+from vae.lessons.derivation import gaussians
+from vae.lessons.derivation.check import generator
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -21,10 +21,10 @@ from safetensors.torch import load, save
 from tests.browser.conftest import Traffic, box_of, page_of, rested
 from tests.browser.map_page import demo, hues, middle, near, open_map, painted, pixels, search, stats, where
 from vae import runs
-from vae.codes import codes_of
 from vae.files import sha256
-from vae.projecting import folder_of, read_fit
 from vae.runs import load_run
+from vae.space.encodings import codes_of
+from vae.space.fit_process import folder_of, read_fit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -204,7 +204,7 @@ def test_tsne_shows_itself_stops_and_is_there_again(
     sha = sha256((ten / runs.WEIGHTS).read_bytes())
     folder = folder_of(ten, "tsne", sha)
     eventually(lambda: (folder / "frame.bin").is_file() and read_fit(folder).iteration > 0)
-    with asleep(server.workers("vae.projecting")):  # so that it is under way however late the browser looks
+    with asleep(server.workers("vae.space.fit_process")):  # so that it is under way however late the browser looks
         assert read_fit(folder).state == "fitting"
         expect(line).to_contain_text("converges: step")
         page.get_by_role("button", name="Stop").click()

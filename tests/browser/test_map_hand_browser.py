@@ -17,8 +17,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import rested
 from tests.browser.map_page import READ, demo, hues, middle, near, open_map, search, stats, where
-from vae.codes import codes_of
 from vae.runs import load_run
+from vae.space.encodings import codes_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from tests.damage.mutations import MUTATIONS
-from vae import runs, worker
-from vae.completion import complete
+from vae import runs
 from vae.config import Config
 from vae.datasets import describe
+from vae.engines import worker
 from vae.files import write_json
-from vae.pack import HELD_OUT, pack_run
-from vae.projecting import project
+from vae.runs.ship import HELD_OUT, pack_run
+from vae.space.fit_process import project
+from vae.training.defaults import complete
 
 SOUND, BITS = "sound-neighbour", "demo-digits-8bits"
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"

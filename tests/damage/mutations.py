@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load, save
 
 from vae import runs
-from vae.pack import HELD_OUT
+from vae.runs.ship import HELD_OUT
 
 Mutation = Callable[[Path], None]
 HUGE, DEEP = "1" + "0" * 400, "[" * 2000 + "]" * 2000

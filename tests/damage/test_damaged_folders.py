@@ -17,11 +17,15 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from tests.damage.conftest import BITS, SOUND, Damaged
-from ui import codes_routes, decoder_routes, gate, map_fits, owners, server
-from ui.gallery import read_card
-from ui.map_routes import map_routes
-from ui.routes import routes
-from ui.tailer import Tailer
+from ui import gate, server
+from ui.live import codes as codes_routes
+from ui.live import decoder as decoder_routes
+from ui.live.live import routes
+from ui.live.map import map_routes
+from ui.live.run_watcher import Tailer
+from ui.map import fits
+from ui.runs import owners
+from ui.runs.gallery import read_card
 from vae import runs
 from vae.__main__ import main
 from vae.errors import RunError
@@ -48,12 +52,12 @@ ZEROS = "0" * 64
 @pytest.fixture
 def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Make this folder the folder of runs."""
-    monkeypatch.setattr(map_fits, "warm", lambda: None)
+    monkeypatch.setattr(fits, "warm", lambda: None)
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda: Idle())
-    monkeypatch.setattr("ui.binary_lab_job.SOON", 60.0)  # no thread outlives a test
-    monkeypatch.setattr("ui.binary_lab.DRAWS", (100, 200))
-    monkeypatch.setattr("ui.binary_lab.NUMBERS", 20_000)  # one image
+    monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test
+    monkeypatch.setattr("ui.binary.laboratory.DRAWS", (100, 200))
+    monkeypatch.setattr("ui.binary.laboratory.NUMBERS", 20_000)  # one image
 
     def visit(root: Path) -> None:
         monkeypatch.setenv("ELBO_ROOM_RUNS", str(root))

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui import gate, owners, server
+from ui import gate, server
+from ui.runs import owners
 from vae import runs
 from vae.config import Config
-from vae.start import Request
+from vae.runs.start import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = {

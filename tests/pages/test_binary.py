@@ -17,13 +17,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from ui import binary_lab
-from ui.binary_lab_job import Bench, Job, bench, own_job
-from ui.binary_lab_race import Setting, Standing, elbo_chart, entropy_chart, run_race, words
-from ui.binary_lab_table import COLOURS, decades, estimator_table, significant, table_csv
+from ui.binary import laboratory as laboratory_module
+from ui.binary.job import Bench, Job, bench, own_job
+from ui.binary.race import Setting, Standing, elbo_chart, entropy_chart, run_race, words
+from ui.binary.table import COLOURS, decades, estimator_table, significant, table_csv
 from vae import runs
-from vae.gradient_table import BY_ALL_CODES, STUDIED, Row
-from vae.model import build_model
+from vae.lessons.gradient_table import BY_ALL_CODES, STUDIED, Row
+from vae.model.vae import build_model
 
 Make = Callable[..., Path]
 
@@ -56,7 +56,7 @@ def no_results_kept() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work is waited for, as AppTest has no timers."""
-    monkeypatch.setattr("ui.binary_lab_job.SOON", 60.0)
+    monkeypatch.setattr("ui.binary.job.SOON", 60.0)
 
 
 def laboratory(app: AppTest, **parameters: str) -> AppTest:
@@ -190,8 +190,8 @@ def test_long_work_shows_how_far_it_is_and_can_be_stopped(app: AppTest, monkeypa
         go.wait(60)
         yield from whole
 
-    monkeypatch.setattr("ui.binary_lab_job.SOON", 1.0)
-    monkeypatch.setattr("ui.binary_lab_race.run_race", slow)
+    monkeypatch.setattr("ui.binary.job.SOON", 1.0)
+    monkeypatch.setattr("ui.binary.race.run_race", slow)
     laboratory(app)
     until(lambda: app.session_state["job-race"].result is not None)
     app.button(key="job-stop-race").click().run()
@@ -226,7 +226,7 @@ def test_more_bits_than_can_be_summed_are_said(app: AppTest, make_trained: Make)
 def test_only_images_within_reach_are_offered(
     app: AppTest, make_trained: Make, monkeypatch: pytest.MonkeyPatch, numbers: int, options: list[str] | None
 ) -> None:
-    monkeypatch.setattr(binary_lab, "NUMBERS", numbers)
+    monkeypatch.setattr(laboratory_module, "NUMBERS", numbers)
     make_trained("bits")
     app.session_state["lab-images"] = 8
     laboratory(app)
@@ -237,8 +237,8 @@ def test_only_images_within_reach_are_offered(
 
 def test_C_is_the_weight_of_a_bernoulli_and_a_gaussian_has_its_own(make_trained: Make) -> None:
     history = [{"step": 1, "C": 2.5, "train": {"elbo": 0.0}, "test": None}]
-    assert binary_lab.weight_of(make_trained("weighted", history=history)) == 2.5
-    assert binary_lab.weight_of(make_trained("gaussian", likelihood="gaussian", C=36.0, binarize="none")) == 1.0
+    assert laboratory_module.weight_of(make_trained("weighted", history=history)) == 2.5
+    assert laboratory_module.weight_of(make_trained("gaussian", likelihood="gaussian", C=36.0, binarize="none")) == 1.0
 
 
 # ---- work in a thread
@@ -337,7 +337,7 @@ def test_a_waiting_job_can_be_stopped() -> None:
 
 
 def test_waiting_and_stopping_meanwhile_are_said(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.binary_lab_job.SOON", 0.01)
+    monkeypatch.setattr("ui.binary.job.SOON", 0.01)
     with bench().turn:
         laboratory(app)
         assert "Waiting for another measurement" in html(app)

@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from streamlit.testing.v1 import AppTest
 
-from ui.converter import FIELDS, KEY
-from ui.converter_code import our_command, snippet
-from ui.converter_faults import SENTENCES, sentence, verdict
-from ui.converter_projects import INEXPRESSIBLE, PROJECTS
-from ui.converter_words import W_KL, W_REC, number, reading, summary, way_back
+from ui.converter.code import our_command, snippet
+from ui.converter.faults import SENTENCES, sentence, verdict
+from ui.converter.projects import INEXPRESSIBLE, PROJECTS
+from ui.converter.questions import FIELDS, KEY
+from ui.converter.words import W_KL, W_REC, number, reading, summary, way_back
 from vae.arguments import parser
 from vae.errors import ConfigError
-from vae.reductions import ERRORS, LEAST_VARIANCE, Fault, WrittenLoss, meaning
+from vae.lessons.reductions import ERRORS, LEAST_VARIANCE, Fault, WrittenLoss, meaning
 
 SHAPE = (1, 4, 4)
 SMALL = WrittenLoss(D=16, k=3, batch_size=5)

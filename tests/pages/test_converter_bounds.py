@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ui.converter_code import our_command
-from ui.converter_faults import verdict
-from vae.derivation.check import trapezoid
-from vae.derivation.scalar_model import log_normal
-from vae.reductions import WrittenLoss, faults, meaning
+from ui.converter.code import our_command
+from ui.converter.faults import verdict
+from vae.lessons.derivation.check import trapezoid
+from vae.lessons.derivation.scalar_model import log_normal
+from vae.lessons.reductions import WrittenLoss, faults, meaning
 
 SCALE = 0.01  # of the learned noise: small enough for negative distortions
 ERRORS: dict[str, Callable[[float, Tensor], Tensor]] = {  # of one pixel whose decoder is f(z) = z, as torch has it

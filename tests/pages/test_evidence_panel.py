@@ -15,19 +15,19 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from ui import evidence_track
-from ui.evidence_panel import bars, curve, facts, how, what_moved
-from ui.evidence_track import Point, Track, measure, part_at, parts, plan
+from ui.train import evidence_track
+from ui.train.evidence_panel import bars, curve, facts, how, what_moved
+from ui.train.evidence_track import Point, Track, measure, part_at, parts, plan
 from vae import runs
+from vae.bound.evidence import importance_evidence
+from vae.bound.exact_evidence import exact_evidence
 from vae.config import Config
-from vae.evidence import importance_evidence
-from vae.exact_evidence import exact_evidence
-from vae.model import Model, build_model
+from vae.model.vae import Model, build_model
 from vae.runs import load_run
 
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-8bits"
 SCRIPT = """
-from ui.evidence_panel import evidence_panel
+from ui.train.evidence_panel import evidence_panel
 from vae import runs
 evidence_panel(runs.run_path("bits"))
 """
@@ -65,7 +65,7 @@ def test_off_it_computes_nothing(bits: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_on_it_shows_the_exact_numbers_of_the_saved_weights(
     bits: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    monkeypatch.setattr("ui.evidence_panel.SOON", 60.0)
+    monkeypatch.setattr("ui.train.evidence_panel.SOON", 60.0)
     app = AppTest.from_string(SCRIPT, default_timeout=120).run()
     app.toggle[0].set_value(True).run()
     app.segmented_control[0].set_value(part).run()
@@ -231,7 +231,7 @@ def test_a_grid_says_how_far_it_moved_and_claims_no_more_than_it_knows() -> None
 
 
 def test_where_the_grid_is_too_coarse_an_estimate_stands_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vae import exact_evidence as core
+    from vae.bound import exact_evidence as core
 
     monkeypatch.setattr(core, "GRID", {1: (5, 9), 2: (5, 9)})
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -250,7 +250,7 @@ def test_where_the_grid_is_too_coarse_an_estimate_stands_instead(monkeypatch: py
 
 
 def test_a_grid_with_its_own_error_stands_where_the_bound_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae.exact_evidence.CONVERGED", 0.0)
+    monkeypatch.setattr("vae.bound.exact_evidence.CONVERGED", 0.0)
     run = load_run(DEMO.parent / "demo-digits-2d")
     x = run.dataset().to_float(run.dataset().test[80:100])
     point = measure(run.model, x, 7, "quadrature", lambda _: None)

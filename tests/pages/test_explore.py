@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from ui.components import explore as explore_component
 from ui.components.explore import read_z, released_z, z_fault
 from vae import runs
-from vae.model import build_model
+from vae.model.vae import build_model
 
 Make = Callable[..., Path]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from ui import owners
+from ui.runs import owners
 from vae import runs
 
 

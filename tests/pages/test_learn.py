@@ -14,20 +14,20 @@ import torch
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import SelectSlider
 
-from ui.lessons import checks, drawing
-from ui.lessons.checks import Card, card_html, small, verdict
-from ui.lessons.drawing import Chart, nice_ticks
+from ui.charts import checks, drawing
+from ui.charts.checks import Card, card_html, small, verdict
+from ui.charts.drawing import Chart, nice_ticks
 from ui.lessons.gradients import variance_words
 from ui.lessons.misprints import HEADINGS
 from ui.lessons.steps import BY_NAME, IDEAS, STEPS, coloured
+from vae.bound.metrics import ACTIVE_THRESHOLD
+from vae.bound.objectives import OBJECTIVES
 from vae.config import Config
-from vae.derivation.check import Check
-from vae.derivation.errata import ERRATA
-from vae.latents import LATENTS
-from vae.likelihoods import LIKELIHOODS
-from vae.metrics import ACTIVE_THRESHOLD
-from vae.model import build_model
-from vae.objectives import OBJECTIVES
+from vae.lessons.derivation.check import Check
+from vae.lessons.derivation.errata import ERRATA
+from vae.model.latents import LATENTS
+from vae.model.likelihoods import LIKELIHOODS
+from vae.model.vae import build_model
 
 NUMBER = r"−?[\d,]+(?:\.\d+)?"
 

@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_converter import converter, words
 from tests.pages.test_learn import open_step
-from ui.converter_words import number
-from ui.lessons.checks import verdict
+from ui.charts.checks import verdict
+from ui.converter.words import number
+from vae.bound.objectives import OBJECTIVES
 from vae.config import Config
-from vae.derivation.check import BEYOND, Check, generator
-from vae.derivation.scalar_model import ScalarModel, two_terms
-from vae.model import build_model
-from vae.objectives import OBJECTIVES
-from vae.reductions import WrittenLoss, meaning
+from vae.lessons.derivation.check import BEYOND, Check, generator
+from vae.lessons.derivation.scalar_model import ScalarModel, two_terms
+from vae.lessons.reductions import WrittenLoss, meaning
+from vae.model.vae import build_model
 
 
 def questions(model: ScalarModel, x: float, m: float, s: float, samples: int) -> int:

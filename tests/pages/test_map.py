@@ -16,24 +16,25 @@ import pytest
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from ui import codes_routes, map_fits
 from ui.components import map as map_component
 from ui.components.map import FitWish, read_changed, read_wish
-from ui.decoder_routes import weights_sha
-from ui.map_figures import CLASSES, map_figure, places_of
-from ui.map_histograms import histogram
-from ui.map_tables import histogram_table, map_table
-from ui.map_view import MapView, methods_for, read_view
+from ui.live import codes as codes_routes
+from ui.live.decoder import weights_sha
+from ui.map import fits
+from ui.map.figures import CLASSES, map_figure, places_of
+from ui.map.histograms import histogram
+from ui.map.tables import histogram_table, map_table
+from ui.map.view import MapView, methods_for, read_view
 from vae import runs
-from vae.codes import codes_of
-from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe
 from vae.errors import RunError
-from vae.map_files import pack_places
-from vae.model import build_model
-from vae.projecting import fit, request_fit
+from vae.model.vae import build_model
 from vae.runs import load_run
+from vae.space.encodings import codes_of
+from vae.space.fit_process import fit, request_fit
+from vae.space.places_file import pack_places
+from vae.training.defaults import complete
 
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
@@ -42,9 +43,9 @@ DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What the page asked of the processes, instead of processes."""
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(map_fits, "warm", lambda: None)
-    monkeypatch.setattr(map_fits, "start_fit", lambda path, *rest: asked.append(("start", path.name, *rest)) or "")
-    monkeypatch.setattr(map_fits, "end_fit", lambda path, *rest: asked.append(("stop", path.name, *rest)))
+    monkeypatch.setattr(fits, "warm", lambda: None)
+    monkeypatch.setattr(fits, "start_fit", lambda path, *rest: asked.append(("start", path.name, *rest)) or "")
+    monkeypatch.setattr(fits, "end_fit", lambda path, *rest: asked.append(("stop", path.name, *rest)))
     return asked
 
 
@@ -147,7 +148,7 @@ def test_a_fit_that_cannot_start_is_explained(app: AppTest, wide: Path, monkeypa
         )
 
     monkeypatch.setattr(map_component, "_map", component)
-    monkeypatch.setattr(map_fits, "start_fit", lambda *_: "two maps are being computed already")
+    monkeypatch.setattr(fits, "start_fit", lambda *_: "two maps are being computed already")
     show(app, run="ten")
     assert given_data[-1]["problem"] == "two maps are being computed already"
 
@@ -231,7 +232,7 @@ def test_the_figure_shows_every_class_or_a_scale(fresh: None, demo: Path, wide: 
 
 
 def test_colours_of_the_figures_are_those_of_the_page() -> None:
-    module = (Path(map_component.__file__).parents[1] / "static" / "map_colours.js").read_text()
+    module = (Path(map_component.__file__).parents[1] / "static" / "map" / "colours.js").read_text()
     for tone, colours in CLASSES.items():
         assert f"{tone}: {json.dumps(list(colours))}" in module
 
@@ -269,7 +270,7 @@ def test_a_histogram_leaves_out_what_is_not_finite_and_says_so(
 ) -> None:
     codes = codes_of(load_run(demo))
     codes.rate[:3] = np.nan
-    monkeypatch.setattr("ui.map_histograms.current_codes", lambda *_: codes_routes.Kept(codes, b""))
+    monkeypatch.setattr("ui.map.histograms.current_codes", lambda *_: codes_routes.Kept(codes, b""))
     figure = histogram(demo, "rate")
     assert sum(int(np.sum(bar.y)) for bar in figure.data) == 357
     assert "3 not finite, left out" in figure.layout.title.subtitle.text

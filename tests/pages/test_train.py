@@ -10,10 +10,11 @@ import numpy
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui import owners, steering
+from ui.runs import owners
+from ui.train import controls
 from vae import runs
 from vae.errors import RunBusy
-from vae.start import Request
+from vae.runs.start import Request
 
 LEAVING = {"leave-Copy settings", "leave-New run"}  # to the form: for everybody, at all times
 
@@ -355,8 +356,8 @@ def test_another_browsers_run_is_only_watched(
     cold(app, run="run")
     assert {button.key for button in app.button if not button.disabled} == LEAVING
     assert "Another browser started this run" in html(app)
-    steering.resume(path, runs.read_config(path)[0])  # as a forged message would
-    steering.change(path, C=3.0)
+    controls.resume(path, runs.read_config(path)[0])  # as a forged message would
+    controls.change(path, C=3.0)
     assert runs.read_knobs(path).C is None
     assert engine.submitted == []
 
@@ -371,10 +372,10 @@ def test_an_ownerless_run_is_only_watched_over_the_network(
     app.run()
     assert {button.key for button in app.button if not button.disabled} == LEAVING
     assert "only on the server&#x27;s own machine" in html(app)
-    steering.resume(path, runs.read_config(path)[0])  # as a forged message would
-    steering.train_on(path, runs.read_config(path)[0])
-    steering.stop(path)
-    steering.change(path, C=3.0)
+    controls.resume(path, runs.read_config(path)[0])  # as a forged message would
+    controls.train_on(path, runs.read_config(path)[0])
+    controls.stop(path)
+    controls.change(path, C=3.0)
     assert runs.read_knobs(path).C is None
     assert engine.submitted == engine.stopped == []
 
@@ -460,7 +461,7 @@ def test_continue_waits_for_a_process_that_is_just_ending(
         submit(path, owner, request)
 
     monkeypatch.setattr(engine, "submit", busy_twice)
-    monkeypatch.setattr(steering, "ENDING", 60.0)
+    monkeypatch.setattr(controls, "ENDING", 60.0)
     cold(app, run="run").button(key="continue").click().run()
     assert [p for p, _ in engine.submitted] == [path]
     assert "still there" not in html(app)
@@ -526,8 +527,8 @@ def test_a_run_that_is_deleted_while_it_is_watched_gives_way_to_a_notice(
 def test_a_network_that_no_machine_has_room_for_is_a_sentence_and_never_built(
     app: AppTest, runs_folder: Path, monkeypatch: pytest.MonkeyPatch, widths: str, words: str
 ) -> None:
-    monkeypatch.setattr("vae.size.memory", lambda device="cpu": 8 * 10**9)
-    monkeypatch.setattr("vae.model.build_model", lambda *_: pytest.fail("the server built a network"))
+    monkeypatch.setattr("vae.training.size.memory", lambda device="cpu": 8 * 10**9)
+    monkeypatch.setattr("vae.model.vae.build_model", lambda *_: pytest.fail("the server built a network"))
     cold(app).text_input(key="train-hidden").set_value(widths).run()
     assert not app.exception
     assert words in html(app)
@@ -589,7 +590,7 @@ def test_a_read_only_folder_is_named_and_what_helps(
 def test_what_a_run_goes_on_on_can_be_chosen_where_there_is_a_choice(
     app: AppTest, make_run: Callable[..., Path], engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "gpus", list)
+    monkeypatch.setattr(controls, "gpus", list)
     path = make_run("plain", state="finished")
     assert "go-on-device-plain" not in {box.key for box in cold(app, run="plain").selectbox}
     path = make_run("elsewhere", state="stopped", device="cuda")
@@ -605,5 +606,5 @@ def test_what_a_run_goes_on_on_can_be_chosen_where_there_is_a_choice(
     app.button(key="continue").click().run()
     assert engine.requests[-1] == Request()
     assert "not bit for bit: cuda is not here." in html(app)
-    monkeypatch.setattr(steering, "gpus", lambda: ["0"])
+    monkeypatch.setattr(controls, "gpus", lambda: ["0"])
     assert cold(app, run="plain").selectbox(key="go-on-device-plain").options == ["auto", "cpu", "cuda"]

@@ -42,7 +42,10 @@ def test_a_deep_link_gets_the_same_page(client: TestClient) -> None:
     assert client.get("/train?run=x").text == client.get("/").text
 
 
-@pytest.mark.parametrize("path", ["/", "/train", "/_stcore/health", "/app/static/live.js", "/runs/x/thumbnail.png"])
+PLANES = ["/", "/train", "/_stcore/health", "/app/static/shared/live.js", "/runs/x/thumbnail.png"]
+
+
+@pytest.mark.parametrize("path", PLANES)
 def test_every_plane_is_behind_the_gate(client: TestClient, path: str) -> None:
     assert client.get(path, headers={"host": "evil.example"}).status_code == 403
     assert client.get(path, headers={"origin": "http://evil.example"}).status_code == 403
@@ -55,8 +58,8 @@ def test_streamlits_uploads_are_closed(client: TestClient) -> None:
 
 
 def test_modules_and_styles_have_their_types(client: TestClient) -> None:
-    assert "javascript" in client.get("/app/static/live.js").headers["content-type"]
-    assert client.get("/app/static/palette.css").headers["content-type"].startswith("text/css")
+    assert "javascript" in client.get("/app/static/shared/live.js").headers["content-type"]
+    assert client.get("/app/static/shared/palette.css").headers["content-type"].startswith("text/css")
 
 
 def test_an_unknown_run_is_answered_in_a_sentence(client: TestClient) -> None:

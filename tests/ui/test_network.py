@@ -8,7 +8,11 @@ import pytest
 from streamlit import config
 from streamlit.web.server.starlette import starlette_websocket
 
-from ui import codes_routes, decoder_routes, map_routes, network, routes
+from ui import network
+from ui.live import codes as codes_routes
+from ui.live import decoder as decoder_routes
+from ui.live import live
+from ui.live import map as map_routes
 from ui.network import host_allowed, origin_allowed, refusal, relative_location
 from vae.errors import ConfigError
 
@@ -110,7 +114,7 @@ def test_every_route_is_below_the_base_path(typed: str, options: dict[str, objec
     assert network.base_path() == ""
     options["server.baseUrlPath"] = typed
     assert network.base_path() == "/elbo"
-    makers = (routes.make_routes, codes_routes.make_routes, map_routes.make_routes, decoder_routes.make_decoder_routes)
+    makers = (live.make_routes, codes_routes.make_routes, map_routes.make_routes, decoder_routes.make_decoder_routes)
     made = [route.path for make in makers for route in make(network.base_path())]
     assert "/elbo/live" in made
     assert all(path == "/elbo/live" or path.startswith("/elbo/runs/{name}/") for path in made)

@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal
 
 from vae.config import Config
 from vae.datasets import DataInfo, Dataset
-from vae.model import Model, build_model
+from vae.model.vae import Model, build_model
 
 
 @pytest.fixture(autouse=True)

@@ -118,7 +118,7 @@ def test_resume_goes_on_to_more_epochs_only(trained: tuple[Path, dict]) -> None:
 
 
 def test_a_packed_run_is_small_and_goes_on_with_a_fresh_optimiser_and_says_so(trained: tuple[Path, dict]) -> None:
-    from vae.pack import held_out
+    from vae.runs.ship import held_out
 
     runs, _ = trained
     vae("train", *SHORT, "--name", "packed", runs=runs)

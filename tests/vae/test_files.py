@@ -13,10 +13,10 @@ import pytest
 
 from vae import files, runs
 from vae.checked_json import fields, read_json
-from vae.completion import complete
 from vae.config import Config
 from vae.datasets import describe
-from vae.worker import train_run
+from vae.engines.worker import train_run
+from vae.training.defaults import complete
 
 ROOT = Path(__file__).parents[2]
 TEXT = ("read_text", "write_text", "open", "fdopen", "TextIOWrapper")

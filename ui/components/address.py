@@ -6,7 +6,7 @@ import streamlit as st
 
 from ui.components.mounting import browser_component
 
-_address = browser_component("address_writer")
+_address = browser_component("shared/address_writer")
 
 
 def complete_address(key: str = "complete_address", **values: str) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui.components.mounting import browser_component
 
-_explore = browser_component("explore")
+_explore = browser_component("explore/explore")
 _SEPARATOR = re.compile("[_,]")  # commas are what people type
 FAR = 100.0  # from 0, in any dimension: farther out there is nothing to see, and the arithmetic overflows
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,9})?")

@@ -23,10 +23,10 @@ from ui.components.mounting import browser_component
 
 TEXT_LIMIT = 12_000  # characters of one value: a z, or a hand-picked set, a list of image numbers
 
-_samples = browser_component("sheet_prior")
-_traversal = browser_component("sheet_traversal")
-_interpolation = browser_component("interpolation")
-_attributes = browser_component("attributes")
+_samples = browser_component("sheets/prior")
+_traversal = browser_component("sheets/traversal")
+_interpolation = browser_component("interpolation/interpolation")
+_attributes = browser_component("attributes/attributes")
 
 View = dict[str, Any]
 Start = Mapping[str, Any]

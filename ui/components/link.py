@@ -7,7 +7,7 @@ import streamlit as st
 from ui.components.mounting import browser_component
 from ui.network import origin_for_others
 
-_link = browser_component("link")
+_link = browser_component("shared/link")
 REACHED = "Brings this view back, in any browser that reaches this server."
 ALONE = (
     "Only this machine reaches this address. Started as `streamlit run app.py --server.address 0.0.0.0`, the app is "

@@ -1,4 +1,4 @@
-"""The components of the Train page. Data reaches them through `ui/routes.py`, without reruns of the page.
+"""The components of the Train page. Data reaches them through `ui/live/live.py`, without reruns of the page.
 
 `key` names a place on the page: a component whose `run` changes under one key switches over without flicker.
 """
@@ -12,12 +12,12 @@ from ui.components.mounting import browser_component
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE, check_C
 from vae.errors import ConfigError
 
-_charts = browser_component("charts")
-_slider = browser_component("c_slider")
-_trail = browser_component("trail")
-_preview = browser_component("preview")
-_bars = browser_component("rate_bars")
-_state = browser_component("status_line")
+_charts = browser_component("train/charts")
+_slider = browser_component("train/c_slider")
+_trail = browser_component("train/trail")
+_preview = browser_component("train/preview")
+_bars = browser_component("train/rate_bars")
+_state = browser_component("train/status_line")
 
 
 def live_charts(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.components.mounting import browser_component
-from ui.map_view import PARTS, MapView, methods_for, read_view
+from ui.map.view import PARTS, MapView, methods_for, read_view
 
-_map = browser_component("map")
+_map = browser_component("map/map")
 
 
 @dataclass(frozen=True)

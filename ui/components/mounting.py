@@ -15,4 +15,4 @@ def browser_component(module: str) -> ComponentRenderer:
         f'const {{ default: draw }} = await import(new URL("app/static/{module}.js", document.baseURI).href);\n'
         "export default draw;\n"
     )
-    return st.components.v2.component(f"elbo_room_{module}", js=js)
+    return st.components.v2.component(f"elbo_room_{module.replace('/', '_')}", js=js)

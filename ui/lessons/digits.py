@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from vae.derivation import collapse
+from vae.lessons.derivation import collapse
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

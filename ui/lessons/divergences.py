@@ -6,14 +6,15 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from ui import look
-from ui.lessons import checks, controls, figure
-from ui.lessons.checks import Card
-from ui.lessons.drawing import Chart, ellipse
-from vae.derivation import gaussians
-from vae.derivation.check import generator
-from vae.derivation.gaussians import Rate
-from vae.derivation.scalar_model import log_normal
+from ui import style
+from ui.charts import checks, figure
+from ui.charts.checks import Card
+from ui.charts.drawing import Chart, ellipse
+from ui.lessons import controls
+from vae.lessons.derivation import gaussians
+from vae.lessons.derivation.check import generator
+from vae.lessons.derivation.gaussians import Rate
+from vae.lessons.derivation.scalar_model import log_normal
 
 SAMPLES = 20_000
 DIMENSIONS = 3
@@ -94,11 +95,11 @@ def kl_2d() -> None:
     with left:
         one, two = st.columns(2)
         with one:
-            look.label("First")
+            style.label("First")
             loc = [controls.slider(f"Mean $m_{i}$", -2.0, 2.0, (0.8, -0.4)[i - 1], 0.1, f"f-m{i}") for i in (1, 2)]
             cov1 = covariance("first", "s", (0.6, 1.0, 0.6))
         with two:
-            look.label("Second, at the origin")
+            style.label("Second, at the origin")
             cov2 = covariance("second", r"\sigma", (1.2, 0.9, -0.3))
             seed = controls.seed("kl-2d")
     loc1, loc2 = torch.tensor(loc, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
@@ -107,9 +108,9 @@ def kl_2d() -> None:
         figure.show(ellipses(loc1, cov1, loc2, cov2, found.z[:400]), "kl-2d")
     checks.show([Card("KL from the first to the second", found.kl, f"{SAMPLES:,} draws of z")])
     left_out = found.without_correlation - found.kl.formula
-    look.note(
-        f"With the off-diagonal numbers left out the formula would give {look.number(found.without_correlation, 4)} "
-        f"nats, {look.number(abs(left_out), 4)} {'more' if left_out >= 0 else 'less'}."
+    style.note(
+        f"With the off-diagonal numbers left out the formula would give {style.number(found.without_correlation, 4)} "
+        f"nats, {style.number(abs(left_out), 4)} {'more' if left_out >= 0 else 'less'}."
     )
 
 

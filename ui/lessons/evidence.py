@@ -6,13 +6,14 @@ import numpy as np
 import streamlit as st
 import torch
 
-from ui import look
-from ui.lessons import checks, controls, figure
-from ui.lessons.checks import Card
-from ui.lessons.drawing import Chart
-from vae.derivation import scalar_model
-from vae.derivation.check import generator
-from vae.derivation.scalar_model import PRIOR_DRAWS, Identity, ScalarModel, log_normal
+from ui import style
+from ui.charts import checks, figure
+from ui.charts.checks import Card
+from ui.charts.drawing import Chart
+from ui.lessons import controls
+from vae.lessons.derivation import scalar_model
+from vae.lessons.derivation.check import generator
+from vae.lessons.derivation.scalar_model import PRIOR_DRAWS, Identity, ScalarModel, log_normal
 
 SAMPLES = 4000
 MEANS, SCALES = (-3.0, 3.0, 0.01), (0.05, 2.0, 0.01)  # low, high, step
@@ -61,8 +62,8 @@ def jensen() -> None:
     with right:
         figure.show(weights_chart(found.log_w.numpy(), found.elbo.formula, log_px), "jensen")
         gap = log_px - found.elbo.formula
-        st.caption(rf"The bound lies {look.number(gap, 4)} nats below $\log p(x)$, and never above it.")
-        look.note(
+        st.caption(rf"The bound lies {style.number(gap, 4)} nats below $\log p(x)$, and never above it.")
+        style.note(
             "The histogram’s weights w are of draws of q. The evidence below is estimated from other draws, of the "
             "prior: there w is p(x|z)."
         )
@@ -104,7 +105,7 @@ def identity() -> None:
         model, x = the_model()
         m, s = the_q()
         st.button("Best q", icon=":material/target:", key="learn-best-q", on_click=best_q, args=(model, x))
-        look.note("Best q: the largest ELBO among the settings of these two sliders.")
+        style.note("Best q: the largest ELBO among the settings of these two sliders.")
     three = scalar_model.identity(model, x, m, s)
     with right:
         figure.show(three_bars(three), "bars")
@@ -114,11 +115,11 @@ def identity() -> None:
         card = Card("The bars add up", three.check, "ELBO + KL", "quadrature", formula="log of the evidence")
         checks.show([card])
     with two:
-        look.facts(
+        style.facts(
             {
-                "log of the evidence": f"{look.number(three.log_px, 6)} nats, integral over the prior",
-                "ELBO": f"{look.number(three.elbo, 6)} nats, formula",
-                "KL from q to the posterior": f"{look.number(three.gap, 6)} nats, integral over q",
+                "log of the evidence": f"{style.number(three.log_px, 6)} nats, integral over the prior",
+                "ELBO": f"{style.number(three.elbo, 6)} nats, formula",
+                "KL from q to the posterior": f"{style.number(three.gap, 6)} nats, integral over q",
             }
         )
 
@@ -170,7 +171,7 @@ def two_terms() -> None:
     terms = scalar_model.two_terms(model, x, m, s, SAMPLES, generator(seed))
     with right:
         figure.show(trade_chart(model, x, m, s), "terms")
-        look.note(narrowing(model, x, m))
+        style.note(narrowing(model, x, m))
     by = f"{SAMPLES:,} draws of z"
     checks.show(
         [
@@ -187,7 +188,7 @@ def narrowing(model: ScalarModel, x: float, m: float) -> str:
     if best == 0:
         return "At this mean the distortion falls all the way as q narrows."
     return (
-        f"At this mean the distortion is least at s = {look.number(best, 2)}: a narrower q raises it, as a wider one."
+        f"At this mean the distortion is least at s = {style.number(best, 2)}: a narrower q raises it, as a wider one."
     )
 
 

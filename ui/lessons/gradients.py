@@ -7,13 +7,14 @@ import dataclasses
 import streamlit as st
 import torch
 
-from ui import look
-from ui.lessons import checks, controls, figure
-from ui.lessons.checks import Card
-from ui.lessons.drawing import Chart
-from vae.derivation import likelihood_ratio as bits
-from vae.derivation.check import Check, generator
-from vae.derivation.likelihood_ratio import Comparison
+from ui import style
+from ui.charts import checks, figure
+from ui.charts.checks import Card
+from ui.charts.drawing import Chart
+from ui.lessons import controls
+from vae.lessons.derivation import likelihood_ratio as bits
+from vae.lessons.derivation.check import Check, generator
+from vae.lessons.derivation.likelihood_ratio import Comparison
 
 
 @st.fragment
@@ -34,7 +35,7 @@ def likelihood_ratio() -> None:
     found = bits.compare(model, logits + shift, samples, generator(1000 + seed))
     with right:
         figure.show(gradient_chart(found), "gradient")
-        look.note(variance_words(found.variance_ratio))
+        style.note(variance_words(found.variance_ratio))
     by = f"{samples:,} draws"
     wrong = Check(0.0, float((found.printed - found.exact).norm()), 0.0)
     checks.show(
@@ -46,7 +47,7 @@ def likelihood_ratio() -> None:
     )
     st.caption(
         r"The printed rule (Hallerfelt 2022) leaves $\log q$ out of the bracket. By enumeration, with no sampling at "
-        f"all, its gradient is {look.number(100 * found.printed_error, 1)} % off. A noisy estimate can hide that: "
+        f"all, its gradient is {style.number(100 * found.printed_error, 1)} % off. A noisy estimate can hide that: "
         "raise the draws."
     )
     table(found)
@@ -58,7 +59,7 @@ def variance_words(ratio: float) -> str:
     if factor < 1.05:
         return "With the baseline the estimate’s variance is about the same as without it (both by all codes)."
     word = "smaller" if smaller else "larger"
-    return f"With the baseline the estimate’s variance is {look.number(factor, 1)} times {word} (both by all codes)."
+    return f"With the baseline the estimate’s variance is {style.number(factor, 1)} times {word} (both by all codes)."
 
 
 def gradient_chart(found: Comparison) -> str:
@@ -106,10 +107,10 @@ def table(found: Comparison) -> None:
                     names,
                     (
                         str(j + 1),
-                        look.number(float(found.exact[j]), 4),
-                        f"{look.number(found.plain[j].estimate, 4)} ± {checks.small(found.plain[j].error)}",
-                        f"{look.number(found.baseline[j].estimate, 4)} ± {checks.small(found.baseline[j].error)}",
-                        look.number(float(found.printed[j]), 4),
+                        style.number(float(found.exact[j]), 4),
+                        f"{style.number(found.plain[j].estimate, 4)} ± {checks.small(found.plain[j].error)}",
+                        f"{style.number(found.baseline[j].estimate, 4)} ± {checks.small(found.baseline[j].error)}",
+                        style.number(float(found.printed[j]), 4),
                     ),
                     strict=True,
                 )

@@ -6,9 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from ui import look
-from ui.lessons.checks import digits_for, small
-from vae.derivation.errata import ERRATA, Erratum, Measured
+from ui import style
+from ui.charts.checks import digits_for, small
+from vae.lessons.derivation.errata import ERRATA, Erratum, Measured
 
 HEADINGS = {"misprint": "Misprint: right is", "missing condition": "Missing condition"}
 
@@ -37,7 +37,7 @@ def of_step(step: str) -> None:
         return
     with st.expander(counted(here), icon=":material/edit_note:"):
         for erratum in here:
-            look.note(erratum.note)
+            style.note(erratum.note)
             box(erratum, f"here-{erratum.name}")
 
 
@@ -53,11 +53,11 @@ def box(erratum: Erratum, key: str) -> None:
     with st.container(key=f"panel-{key}"):
         printed, right = st.columns(2, gap="medium")
         with printed:
-            look.label("Printed")
+            style.label("Printed")
             for quote in erratum.printed:
                 st.markdown(quote.markdown)
         with right:
-            look.label(HEADINGS[erratum.kind])
+            style.label(HEADINGS[erratum.kind])
             st.markdown(erratum.right)
         st.markdown(erratum.example)
         st.html(f'<div class="er-measured">{"".join(row(number) for number in measured(erratum.name))}</div>')
@@ -69,11 +69,11 @@ def row(number: Measured) -> str:
     whole = float(number.printed).is_integer() and float(number.right).is_integer() and check is None
     digits = digits_for(check.error) if check else 0 if whole else 3
     tiny = 0 < abs(number.printed) < 0.5 * 10.0**-digits
-    printed = small(number.printed) if tiny and check is None else look.number(number.printed, digits)
+    printed = small(number.printed) if tiny and check is None else style.number(number.printed, digits)
     unit = f" {number.unit}" if number.unit else ""
-    sampling = f", sampled {look.number(check.estimate, digits)} ± {small(check.error)}" if check else ""
+    sampling = f", sampled {style.number(check.estimate, digits)} ± {small(check.error)}" if check else ""
     return (
         f"<dl><dt>{escape(number.what)}</dt>"
         f'<dd class="er-bad">{printed}{escape(unit)}</dd>'
-        f"<dd>right: {look.number(number.right, digits)}{sampling}{escape(unit)}</dd></dl>"
+        f"<dd>right: {style.number(number.right, digits)}{sampling}{escape(unit)}</dd></dl>"
     )

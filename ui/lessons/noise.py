@@ -7,18 +7,19 @@ import math
 import streamlit as st
 import torch
 
-from ui import look
-from ui.lessons import checks, controls, figure
-from ui.lessons.checks import Card
+from ui import style
+from ui.charts import checks, figure
+from ui.charts.checks import Card
+from ui.charts.drawing import Chart, decades
+from ui.lessons import controls
 from ui.lessons.digits import spectrum
-from ui.lessons.drawing import Chart, decades
-from vae.derivation import collapse as linear
-from vae.derivation import gaussian_noise, trained_loss
-from vae.derivation.check import Check, generator
-from vae.derivation.collapse import Collapse
-from vae.derivation.gaussian_noise import Noise
-from vae.derivation.trained_loss import Loss
-from vae.metrics import ACTIVE_THRESHOLD
+from vae.bound.metrics import ACTIVE_THRESHOLD
+from vae.lessons.derivation import collapse as linear
+from vae.lessons.derivation import gaussian_noise, trained_loss
+from vae.lessons.derivation.check import Check, generator
+from vae.lessons.derivation.collapse import Collapse
+from vae.lessons.derivation.gaussian_noise import Noise
+from vae.lessons.derivation.trained_loss import Loss
 
 SAMPLES = 4000
 PIXELS = [1, 16, 64, 196, 784, 3072]
@@ -36,7 +37,7 @@ def noise() -> None:
     found = gaussian_noise.measure(D, C, truth, images, generator(seed))
     with right:
         figure.show(noise_chart(found, D, C), "C")
-        look.note(marks(found, C))
+        style.note(marks(found, C))
     c = 1 / (2 * C)
     count = f"{images:,} image{'s' if images > 1 else ''}"
     checks.show(
@@ -116,7 +117,7 @@ def collapse() -> None:
         c = controls.along("Noise variance $c$", controls.by_factors(0.02, 2), 0.2, "collapse-c")
         k = controls.whole("Latent dimensions $k$", 1, 20, 10, "collapse-k")
         seed = controls.seed("collapse", "New start")
-        look.note(
+        style.note(
             "Data: scikit-learn’s 1,797 digits, 64 pixels from 0 to 1. Active: the posterior’s mean varies over the "
             f"data by more than {ACTIVE_THRESHOLD:g}, as in evaluate. Explore’s grey dimensions and Train’s bars go by "
             "another rule, the rate."

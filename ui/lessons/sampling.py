@@ -8,15 +8,16 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from ui import look
-from ui.lessons import checks, controls, figure
-from ui.lessons.checks import Card
-from ui.lessons.drawing import Chart, decades, ellipse
+from ui import style
+from ui.charts import checks, figure
+from ui.charts.checks import Card
+from ui.charts.drawing import Chart, decades, ellipse
+from ui.lessons import controls
 from ui.lessons.evidence import the_model, the_q
-from vae.derivation import gaussians, monte_carlo, noise
-from vae.derivation.check import generator
-from vae.derivation.monte_carlo import REPEATS, Law
-from vae.derivation.noise import Draw
+from vae.lessons.derivation import gaussians, monte_carlo, noise
+from vae.lessons.derivation.check import generator
+from vae.lessons.derivation.monte_carlo import REPEATS, Law
+from vae.lessons.derivation.noise import Draw
 
 DRAWN = 500  # dots in a figure
 WAYS = {
@@ -43,7 +44,7 @@ def reparameterise() -> None:
         for column, way in zip(st.columns(2, gap="large"), row, strict=True):
             with column:
                 one_way(way, noise.draw(way, loc, covariance, samples, generator(seed)), samples)
-    look.note(
+    style.note(
         "Relative error: the length of the difference of the two matrices over the length of the wanted one. Even "
         "right draws leave some. The elementwise form is read as the diagonal of the root."
     )
@@ -66,7 +67,7 @@ def one_way(way: str, found: Draw, samples: int) -> None:
 def covariance_verdict(found: Draw, samples: int) -> str:
     """Whether the rule is right is a matter of algebra; beside it, what these draws show of it."""
     wrong, error, left = (
-        f"{look.number(100 * value, 1)} %" for value in (found.exact_error, found.relative_error, found.check.error)
+        f"{style.number(100 * value, 1)} %" for value in (found.exact_error, found.relative_error, found.check.error)
     )
     sample = f"these draws are {error} off, where {samples:,} right ones leave about {left}"
     if found.right:

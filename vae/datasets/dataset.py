@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vae.config import BINARIZE
 from vae.errors import ConfigError, DataError
-from vae.noise import Noise, uniform
+from vae.model.random_draws import Noise, uniform
 
 Support = Literal["binary", "unit", "real"]
 SUPPORTS: tuple[Support, ...] = ("binary", "unit", "real")  # {0, 1}, [0, 1], any finite number

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from vae.errors import DataError
-from vae.memory import process_memory
+from vae.machine import process_memory
 
 MOST_BYTES = 4 * 2**30  # of one array: the full dSprites, 3.0 GB, still fits
 MOST_RATIO = 200  # of expanded to packed bytes. dSprites packs to a 116th; deflate takes nothing but zeros to a 1,032nd

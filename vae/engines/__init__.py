@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vae.errors import ConfigError
-from vae.start import Request
+from vae.runs.start import Request
 
 
 class Engine(Protocol):

@@ -31,14 +31,14 @@ from filelock import Timeout
 
 from vae import runs
 from vae.engines import places
-from vae.engines.process import Worker, describe_exit, end_all, gpus
+from vae.engines.process import WorkerProcess, describe_exit, end_all, gpus
 from vae.engines.states import CLAIMED, NO_TURN, RESTED, end_unheld, failure, stop_elsewhere, stopped_at, write_state
 from vae.engines.turns import Job, at_least_one, default_slots, fair_order, paused_longest
 from vae.errors import RunBusy, RunError
 from vae.files import DISK_FULL, what_helps
-from vae.start import Request, ask, give_up
+from vae.runs.start import Request, ask, give_up
 
-COMMAND = (sys.executable, "-m", "vae.worker")
+COMMAND = (sys.executable, "-m", "vae.engines.worker")
 TICK = 0.2  # seconds between two looks at the workers
 IDLE_TICK = 1.0  # the same while there is only a spare worker
 SPARE_DELAY = 3.0  # seconds after a start in which no spare is made: importing torch would slow the new run's start
@@ -81,7 +81,7 @@ class LocalEngine:
         self._told: dict[Path, str] = {}  # ends that a full disk did not let anybody write
         self._served: dict[str, int] = {}  # owner -> number of the turn that was theirs last
         self._turn = 0
-        self._spare: Worker | None = None
+        self._spare: WorkerProcess | None = None
         self._spares_left = 2 if spare else 0  # a spare that dies unused is replaced once, not for ever
         self._spare_after = 0.0
         self._elsewhere = places.Elsewhere()
@@ -337,11 +337,11 @@ class LocalEngine:
         job.heartbeat, job.seen = runs.read_status(job.path).heartbeat, now
         self._spare_after = now + SPARE_DELAY
 
-    def _start_worker(self, path: Path) -> Worker:
+    def _start_worker(self, path: Path) -> WorkerProcess:
         with open(path / "log.txt", "ab") as log:  # so that even a failing import leaves its words
-            return Worker((*self._command, str(path)), log, self._free_device())
+            return WorkerProcess((*self._command, str(path)), log, self._free_device())
 
-    def _take_spare(self, job: Job) -> Worker | None:
+    def _take_spare(self, job: Job) -> WorkerProcess | None:
         if self._spare is None or job.crashes:  # after a crash a fresh process, whose whole output is in the log
             return None
         spare, self._spare = self._spare, None
@@ -361,7 +361,7 @@ class LocalEngine:
         useful = not full or (bool(self._queue()) and len(self._devices) < 2)
         if self._spare is None and useful and self._spares_left > 0 and now >= self._spare_after:
             try:
-                self._spare = Worker((*self._command, "--spare"), None, self._free_device())
+                self._spare = WorkerProcess((*self._command, "--spare"), None, self._free_device())
             except OSError:
                 self._spares_left = 0
 

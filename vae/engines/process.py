@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from vae.parent import REST
+from vae.engines.parent import REST
 
 
-class Worker:
+class WorkerProcess:
     """A worker process and the pipe that it lives on.
 
     log: where its output goes; None for a spare worker, which opens its run's log itself. device: what it gets as
@@ -85,7 +85,7 @@ class Worker:
                 self._process.kill()
 
 
-def end_all(workers: Sequence[Worker], deadline: float) -> list[Worker]:
+def end_all(workers: Sequence[WorkerProcess], deadline: float) -> list[WorkerProcess]:
     """Close the pipes, wait until `deadline` (monotonic), kill the rest; those that had to be. None is left."""
     for worker in workers:
         worker.let_end()
@@ -97,7 +97,7 @@ def end_all(workers: Sequence[Worker], deadline: float) -> list[Worker]:
     return killed
 
 
-def _wait(workers: Sequence[Worker], deadline: float) -> None:
+def _wait(workers: Sequence[WorkerProcess], deadline: float) -> None:
     while any(worker.exit_code() is None for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.02)
 

@@ -11,7 +11,7 @@ from filelock import Timeout
 
 from vae import runs
 from vae.runs import Status
-from vae.start import give_up, write_end
+from vae.runs.start import give_up, write_end
 
 CLAIMED = ("finished", "stopped", "diverged", "failed")  # ends that only a worker that came so far writes
 NO_TURN = "The server ended before its turn came; continue to start it."

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from vae.engines.places import Place
-from vae.engines.process import Worker
+from vae.engines.process import WorkerProcess
 from vae.errors import ConfigError
 from vae.runs import Status
 
@@ -25,7 +25,7 @@ class Job:
     path: Path  # as it was submitted
     owner: str
     lock: FileLock | None
-    worker: Worker | None = None
+    worker: WorkerProcess | None = None
     place: Place | None = None
     resting: bool = False  # paused, without a place; while there is still a worker: on its way to that
     paused_since: float | None = None  # by our clock; a step or a turned knob counts as a new pause

@@ -3,12 +3,12 @@
     config.json           format, the completed Config, the data's description; written once
     status.json           what the worker is doing; a Status, replaced several times a second
     knobs.json            what the user asked for; Knobs with a revision, replaced as a whole
-    request.json          what the next process is to change (epochs, device) once it has checked all: see `vae.start`
+    request.json          what the next process is to change (epochs, device) once it has checked all: see `start`
     history.jsonl         one JSON object a line: records, knob changes, on what it runs; append-only while training
     weights.safetensors   the model, for whoever explores it
     resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
-    preview/live.bin      fixed held-out images and their reconstructions (see `vae.preview`)
-    preview/heldout.npz   held-out images that a packed run takes along (see `vae.pack`)
+    preview/live.bin      fixed held-out images and their reconstructions (see `preview`)
+    preview/heldout.npz   held-out images that a packed run takes along (see `ship`)
     manifest.json         the SHA-256 of config, weights, state and held-out images: a flipped byte is noticed
     lock                  held by the process that trains the run
     log.txt               what that process printed

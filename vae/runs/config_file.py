@@ -56,9 +56,9 @@ def replace_config(path: Path, config: Config, data: dict[str, Any] | None = Non
 
 def check_known(path: Path, config: Config) -> None:
     """Raise RunDamaged where the config names a latent, network, ... that this version does not have."""
-    from vae.completion import REGISTRIES  # torch takes its time
-    from vae.estimators import ESTIMATORS
-    from vae.likelihoods import LIKELIHOODS
+    from vae.bound.estimators import ESTIMATORS
+    from vae.model.likelihoods import LIKELIHOODS
+    from vae.training.defaults import REGISTRIES  # torch takes its time
 
     for name, registry in {**REGISTRIES, "likelihood": LIKELIHOODS, "estimator": ESTIMATORS}.items():
         value = getattr(config, name)

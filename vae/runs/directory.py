@@ -17,10 +17,10 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae.application import project_folder
 from vae.config import Config, Knobs
 from vae.errors import ConfigError, RunBusy, RunDamaged, RunError, RunNotFound
 from vae.files import insist, write_json
+from vae.runs.application import project_folder
 from vae.runs.checkpoints import WEIGHTS, is_shipped, read_checked
 from vae.runs.config_file import CONFIG, check_known, create_config, read_config
 from vae.runs.history import read_history
@@ -28,7 +28,7 @@ from vae.runs.status import ACTIVE, Status, read_status, write_status
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
-    from vae.model import Model
+    from vae.model.vae import Model
 
 
 def runs_root() -> Path:
@@ -177,7 +177,7 @@ class Run:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        from vae.model import IDENTITY, lay_out
+        from vae.model.vae import IDENTITY, lay_out
 
         try:
             weights = IDENTITY | load(read_checked(self.path, WEIGHTS))
@@ -210,13 +210,13 @@ class Run:
 
     def dataset(self) -> Dataset:
         """The run's own view of its data, binarised as in training. DataChanged where they are others by now."""
-        from vae.run_data import load_data
+        from vae.runs.run_data import load_data
 
         return load_data(self.name, self.config, self.data)
 
     def check_data(self) -> None:
         """Raise DataError where the data are not those of the run any more, or a file is gone. Never downloads."""
-        from vae.run_data import check_data
+        from vae.runs.run_data import check_data
 
         check_data(self.name, self.config, self.data)
 

@@ -52,7 +52,9 @@ class Status:
     heartbeat: float = field(default_factory=time.time)
     pid: int | None = None
     refused: str = ""  # why it did not go on when it was asked to; the rest is then as it ended
-    ended_as: str = ""  # how it had ended, while it waits or starts: that comes back if it is refused (`vae.start`)
+    ended_as: str = (
+        ""  # how it had ended, while it waits or starts: that comes back if it is refused (`vae.runs.start`)
+    )
     ended_message: str = ""
     ended_knobs: dict[str, Any] | None = None  # what `vae.runs.knobs.put_back_knobs` takes
 

@@ -16,7 +16,11 @@ export async function loadDecoder(bytes, kernelBytes, { batch = 16 } = {}) {
   if (!Object.hasOwn(HEADS, name)) throw new DecoderError(`decoder file: unknown likelihood ${JSON.stringify(name)}`);
   if (name === "gaussian" && !(head.C > 0)) throw new DecoderError(`decoder file: C should be positive, got ${head.C}`);
   const { location = 0, spread = 1 } = file.header;
-  return new Decoder(file.header, await buildNetwork(file, kernelBytes, batch), HEADS[name], { ...head, location, spread });
+  return new Decoder(file.header, await buildNetwork(file, kernelBytes, batch), HEADS[name], {
+    ...head,
+    location,
+    spread,
+  });
 }
 
 /**

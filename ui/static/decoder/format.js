@@ -1,4 +1,4 @@
-// The bytes of a packed decoder (written by vae/decoder_export.py), read and checked:
+// The bytes of a packed decoder (written by vae/browser/decoder_export.py), read and checked:
 //
 //   "ELBD" | uint32 (little endian) L | L bytes of JSON | weights, float16 or float32, in the kernel's order
 
@@ -33,7 +33,14 @@ const LAYERS = {
     check([inputs, outputs].every(isCount), "a dense layer's widths are not positive whole numbers");
     check(isCount(bias), "a dense layer's bias stands where only weights can"); // address 0 is the kernel's "no bias"
     const M = padded(outputs);
-    return { takes: inputs, gives: outputs, blocks: [[weights, inputs * M], [bias, M]] };
+    return {
+      takes: inputs,
+      gives: outputs,
+      blocks: [
+        [weights, inputs * M],
+        [bias, M],
+      ],
+    };
   },
   conv_transpose(layer) {
     const { height, width, inputs, outputs, kernel, stride, padding, out_height, out_width, weights, bias } = layer;
@@ -42,7 +49,10 @@ const LAYERS = {
     return {
       takes: height * width * inputs,
       gives: out_height * out_width * outputs,
-      blocks: [[weights, inputs * padded(kernel * kernel * outputs)], [bias, padded(outputs)]],
+      blocks: [
+        [weights, inputs * padded(kernel * kernel * outputs)],
+        [bias, padded(outputs)],
+      ],
     };
   },
 };

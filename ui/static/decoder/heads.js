@@ -1,4 +1,4 @@
-// What the decoder's output means: one entry per likelihood of vae/likelihoods.py, in the same letters. Each turns one
+// What the decoder's output means: one entry per likelihood of vae/model/likelihoods.py, in the same letters. Each turns one
 // output into the mean of p(x|z), and draws from p(x|z). JavaScript computes in double precision, so that every float32
 // that leaves here is right to its last digit.
 
@@ -34,7 +34,10 @@ export const HEADS = {
     },
   },
   gaussian: {
-    mean: ({ location = 0, spread = 1 }) => (output) => location + spread * output, // clamped for display only
+    mean:
+      ({ location = 0, spread = 1 }) =>
+      (output) =>
+        location + spread * output, // clamped for display only
     sampler(seed, { C, location = 0, spread = 1 }) {
       const normal = seededNormal(seed);
       const scale = Math.sqrt(0.5 / C); // c = 1/(2C)

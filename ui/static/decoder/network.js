@@ -28,24 +28,42 @@ function plan({ k, count, layers }, batch) {
 
 /** One function of the number of pictures per layer; they close over addresses alone. */
 const STEPS = {
-  relu: (_, { kernel, at, size }) => (pictures) => kernel.relu(4 * at, pictures * size),
+  relu:
+    (_, { kernel, at, size }) =>
+    (pictures) =>
+      kernel.relu(4 * at, pictures * size),
 
-  tanh: (_, { numbers, at, size }) => (pictures) => {
-    for (let i = at, end = at + pictures * size; i < end; i++) numbers[i] = Math.tanh(numbers[i]);
-  },
+  tanh:
+    (_, { numbers, at, size }) =>
+    (pictures) => {
+      for (let i = at, end = at + pictures * size; i < end; i++) numbers[i] = Math.tanh(numbers[i]);
+    },
 
-  dense: ({ inputs, outputs, weights, bias }, { kernel, from, at, stride }) => (pictures) =>
-    kernel.matmul(4 * from, stride, 4 * weights, 4 * bias, 4 * at, pictures, inputs, padded(outputs)),
+  dense:
+    ({ inputs, outputs, weights, bias }, { kernel, from, at, stride }) =>
+    (pictures) =>
+      kernel.matmul(4 * from, stride, 4 * weights, 4 * bias, 4 * at, pictures, inputs, padded(outputs)),
 
   conv_transpose(layer, { kernel, from, at, stride, size, folded }) {
     const { height, width, inputs, outputs, weights, bias, padding, out_height, out_width } = layer;
     const M = padded(layer.kernel ** 2 * outputs);
     return (pictures) => {
-      for (let i = 0; i < pictures; i++) { // one at a time: the taps stay in the cache
+      for (let i = 0; i < pictures; i++) {
+        // one at a time: the taps stay in the cache
         kernel.matmul(4 * (from + i * stride), inputs, 4 * weights, 0, 4 * folded, height * width, inputs, M);
         kernel.fold(
-          4 * folded, 4 * bias, 4 * (at + i * size), height, width, outputs,
-          layer.kernel, layer.stride, padding, M, out_height, out_width,
+          4 * folded,
+          4 * bias,
+          4 * (at + i * size),
+          height,
+          width,
+          outputs,
+          layer.kernel,
+          layer.stride,
+          padding,
+          M,
+          out_height,
+          out_width,
         );
       }
     };

@@ -2,7 +2,10 @@
 
 /** A function that gives uniform numbers in [0, 1), multiples of 2⁻³². `seed` is a whole number. */
 export function seededUniform(seed) {
-  let a = seed | 0, b = Math.floor(seed / 2 ** 32) | 0, c = 0x9e3779b9 | 0, counter = 1;
+  let a = seed | 0,
+    b = Math.floor(seed / 2 ** 32) | 0,
+    c = 0x9e3779b9 | 0,
+    counter = 1;
   const next = () => {
     const sum = (a + b + counter++) | 0;
     a = b ^ (b >>> 9);

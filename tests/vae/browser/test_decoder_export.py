@@ -1,0 +1,313 @@
+"""The decoder in the page: every network and likelihood of the registries, against torch, and what is refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vae.browser import decoder_export
+from vae.browser.decoder_export import LIMITS, Precision, export_decoder
+from vae.browser.decoder_numpy import mean_pixels, read_header
+from vae.config import Config
+from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError
+from vae.model.latents import LATENTS
+from vae.model.likelihoods import LIKELIHOODS, Bernoulli
+from vae.model.networks import ACTIVATIONS, NETWORKS
+from vae.model.vae import Model, build_model
+
+SHA = "ab" * 32
+SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 28, 28), (1, 64, 64), (3, 64, 64)]
+HIDDEN: dict[str, list[tuple[int, ...]]] = {"linear": [()], "mlp": [(21,), (20, 12)], "conv": [(), (30,), (20, 12)]}
+SERVER_DECODED: dict[str, str] = {}  # network, latent or likelihood with no form in the page: its server route's test
+RUNNER = Path(__file__).resolve().parent.parent.parent / "js" / "decode_cases.mjs"
+
+
+def random_model(
+    network: str = "mlp",
+    likelihood: str = "bernoulli",
+    activation: str = "relu",
+    hidden: tuple[int, ...] = (21,),
+    shape: tuple[int, int, int] = (1, 8, 8),
+    k: int = 3,
+    latent: str = "normal",
+) -> Model:
+    """A model whose outputs spread as a trained one's (standard deviation 4), where a fresh one's are all near 0."""
+    config = Config(
+        network=network, likelihood=likelihood, activation=activation, hidden=hidden, latent_dim=k, C=7.5, latent=latent
+    )  # fmt: skip
+    model = build_model(config, shape).eval().requires_grad_(False)
+    model.standardise(-1.5, 2.0)  # of a Gaussian; logits stay as they are
+    generator = torch.Generator().manual_seed(3)
+    for layer in model.decoder:
+        if isinstance(layer, nn.Linear | nn.ConvTranspose2d):
+            layer.bias.uniform_(-0.2, 0.2, generator=generator)
+    last = [layer for layer in model.decoder if isinstance(layer, nn.Linear | nn.ConvTranspose2d)][-1]
+    last.weight *= 4 / model.decoder(model.latent.decoder_input(codes(k, latent))).std()
+    return model
+
+
+def codes(k: int, latent: str = "normal") -> Tensor:
+    """Five codes: 0, an axis' far end, and draws; of bits the first numbers in binary."""
+    if LATENTS[latent].support == "binary":
+        return torch.tensor([[float(n >> i & 1) for i in range(k)] for n in (0, 1, 2, 5, 7)])
+    z = torch.randn(5, k, generator=torch.Generator().manual_seed(1))
+    z[0], z[1] = 0.0, torch.eye(k)[0] * 4
+    return z
+
+
+def torch_mean(model: Model, z: Tensor) -> np.ndarray:
+    return model.decode(z).mean.permute(0, 2, 3, 1).numpy()
+
+
+@dataclass(frozen=True)
+class Case:
+    network: str
+    likelihood: str
+    activation: str
+    hidden: tuple[int, ...]
+    shape: tuple[int, int, int]
+    precision: Precision
+    latent: str = "normal"
+
+    def __str__(self) -> str:
+        sizes = ["-".join(map(str, numbers)) for numbers in (self.hidden or (0,), self.shape)]
+        return "_".join([self.network, self.latent, self.likelihood, self.activation, *sizes, self.precision])
+
+    def model(self) -> Model:
+        return random_model(self.network, self.likelihood, self.activation, self.hidden, self.shape, latent=self.latent)
+
+    def codes(self) -> Tensor:
+        return codes(3, self.latent)
+
+
+def cases() -> Iterator[Case]:
+    """Every network x likelihood x shape, and every hidden depth x activation x shape with the likelihoods in turn;
+    every latent x network x likelihood x hidden depth."""
+    for network, (shape_number, shape) in itertools.product(NETWORKS, enumerate(SHAPES)):
+        forms = list(itertools.product(HIDDEN.get(network, [()]), ACTIVATIONS))
+        for number, (hidden, activation) in enumerate(forms):
+            precision: Precision = "float16" if (number + shape_number) % 4 == 3 else "float32"
+            every = list(LIKELIHOODS)
+            for likelihood in every if number == 0 else [every[(number + shape_number) % len(every)]]:
+                yield Case(network, likelihood, activation, hidden, shape, precision)
+    for network, latent, likelihood in itertools.product(NETWORKS, LATENTS, LIKELIHOODS):
+        for number, hidden in enumerate(HIDDEN.get(network, [()])):
+            yield Case(network, likelihood, "relu", hidden, SHAPES[number], "float32", latent)
+
+
+CASES = list(dict.fromkeys(cases()))
+
+
+@dataclass
+class Outcome:
+    packed: bytes = b""
+    pixels: np.ndarray | None = None  # what the page's decoder gave for the case's codes, flat
+    error: str = ""  # why it gave nothing
+
+
+@pytest.fixture(scope="module")
+def one_thread_for_all() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def in_page(one_thread_for_all: None, tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Outcome]:
+    """What the page's decoder, run by node, gives for each case: one process for all."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the page's decoder cannot be run beside torch")
+    folder = tmp_path_factory.mktemp("decoders")
+    outcomes = {case: pack(case) for case in CASES}
+    todo = [{"name": str(case), "z": case.codes().tolist()} for case in CASES if outcomes[case].packed]
+    (folder / "cases.json").write_text(json.dumps(todo))
+    for case, outcome in outcomes.items():
+        (folder / f"{case}.bin").write_bytes(outcome.packed)
+    done = subprocess.run([node, str(RUNNER), str(folder)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    errors = json.loads((folder / "errors.json").read_text())
+    for case, outcome in outcomes.items():
+        if outcome.packed:
+            outcome.error = errors.get(str(case), "")
+            outcome.pixels = None if outcome.error else np.fromfile(folder / f"{case}.out", "<f4")
+    return outcomes
+
+
+def pack(case: Case) -> Outcome:
+    try:
+        return Outcome(export_decoder(case.model(), SHA, case.precision))
+    except DecoderUnsupported as error:
+        return Outcome(error=str(error))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_page_gives_what_torch_gives(case: Case, in_page: dict[Case, Outcome]) -> None:
+    outcome = in_page[case]
+    if outcome.pixels is None:
+        known = {case.network, case.latent, case.likelihood} & set(SERVER_DECODED)
+        assert known, f"{outcome.error}: neither a form in the page nor a tested route on the server (SERVER_DECODED)"
+        return
+    expected = torch_mean(case.model(), case.codes())
+    pixels = outcome.pixels.reshape(expected.shape)
+    limit = LIMITS[case.precision] * max(1.0, np.ptp(expected))
+    assert np.ptp(expected) > 0.4  # grey images would pass any limit
+    np.testing.assert_allclose(pixels, expected, rtol=0, atol=limit)
+    np.testing.assert_allclose(pixels, mean_pixels(outcome.packed, case.codes().numpy()), rtol=0, atol=1e-5)
+
+
+def test_every_fallback_names_something_registered() -> None:
+    assert set(SERVER_DECODED) <= {*NETWORKS, *LATENTS, *LIKELIHOODS}
+    assert set(HIDDEN) == set(NETWORKS), "give the new network's hidden widths above"
+
+
+class Steep:
+    """Codes of ±1 that reach the decoder by a way that no first layer can take over."""
+
+    name = "steep"
+    support = "binary"
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return z**3
+
+
+def test_the_way_of_z_into_the_first_layer_is_folded_into_it_or_refused() -> None:
+    model = random_model(latent="bernoulli")
+    flipped = mean_pixels(export_decoder(model, SHA, "float32"), 1 - codes(3, "bernoulli").numpy())
+    np.testing.assert_allclose(flipped, torch_mean(model, 1 - codes(3, "bernoulli")), rtol=0, atol=1e-5)
+    model.latent = Steep
+    with pytest.raises(DecoderUnsupported, match="latent 'steep': the page feeds a dense layer with a z"):
+        export_decoder(model, SHA)
+
+
+def test_the_header_tells_what_was_packed() -> None:
+    model = random_model("conv", "gaussian", "tanh", (30,), (3, 28, 28), k=4)
+    packed = export_decoder(model, SHA)
+    header = read_header(packed)
+    (length,) = struct.unpack_from("<I", packed, 4)
+    assert packed[:4] == b"ELBD"
+    assert (8 + length) % 8 == 0
+    assert len(packed) == 8 + length + 2 * header["count"]
+    assert (header["k"], header["height"], header["width"], header["channels"]) == (4, 28, 28, 3)
+    assert header["likelihood"] == {"name": "gaussian", "C": pytest.approx(7.5)}
+    assert header["weights_sha256"] == SHA
+    assert header["precision"] == "float16"
+    kinds = ["dense", "tanh", "dense", "tanh", "conv_transpose", "tanh", "conv_transpose"]
+    assert [layer["kind"] for layer in header["layers"]] == kinds
+    # the stated difference is that of rounding the weights: there, and far below the limit
+    assert 1e-6 < header["difference"] < LIMITS["float16"]
+    assert read_header(export_decoder(model, SHA, "float32"))["difference"] < header["difference"] / 50
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "extra"), [(1, 1, 0, 0), (3, 1, 1, 0), (5, 2, 2, 1), (2, 3, 0, 0), (3, 2, 0, 1)]
+)
+def test_transposed_convolutions_of_any_size(size: int, stride: int, padding: int, extra: int) -> None:
+    model = random_model("conv", "gaussian", "relu", (), (1, 8, 8))
+    layer = nn.ConvTranspose2d(32, 3, size, stride, padding, output_padding=extra, bias=padding > 0)
+    model.decoder[3] = layer.requires_grad_(False)
+    with torch.no_grad():
+        _, *model.shape = model.decoder(codes(3)).shape
+    model.shape = tuple(model.shape)
+    np.testing.assert_allclose(
+        mean_pixels(export_decoder(model, SHA, "float32"), codes(3).numpy()), torch_mean(model, codes(3)), atol=1e-5
+    )
+
+
+UNSUPPORTED = {
+    "LeakyReLU": nn.LeakyReLU(),
+    "ELU": nn.ELU(),
+    "groups": nn.ConvTranspose2d(32, 32, 4, 2, 1, groups=2),
+    "dilation": nn.ConvTranspose2d(32, 32, 3, 1, 2, dilation=2),
+    "square": nn.ConvTranspose2d(32, 32, (3, 5), 1, (1, 2)),
+    "Flatten": nn.Flatten(1),
+    "numbers only": nn.Linear(4, 4),
+    "BatchNorm2d": nn.BatchNorm2d(32),
+}
+
+
+@pytest.mark.parametrize("word", UNSUPPORTED)
+def test_a_layer_without_a_form_in_the_page_is_named(word: str) -> None:
+    model = random_model("conv", hidden=())
+    model.decoder.insert(3, UNSUPPORTED[word])  # behind Unflatten: images of (32, 4, 4)
+    with pytest.raises(DecoderUnsupported, match=rf"layer 3, .*{word}|layer 3, .*\n?.*{word}") as caught:
+        export_decoder(model, SHA)
+    assert isinstance(caught.value, ElboRoomError)
+
+
+def test_a_changed_layer_is_not_taken_for_the_one_it_comes_from() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    model = random_model()
+    model.decoder[0] = Doubled(3, 21)
+    with pytest.raises(DecoderUnsupported, match="layer 0, Doubled"):
+        export_decoder(model, SHA)
+
+
+def test_a_likelihood_without_a_form_in_the_page_is_named() -> None:
+    class Other(Bernoulli):
+        name = "other"
+
+    model = random_model()
+    model.likelihood = Other()
+    with pytest.raises(DecoderUnsupported, match="likelihood 'other'"):
+        export_decoder(model, SHA)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_images_of_other_channels_are_left_to_the_server(channels: int) -> None:
+    with pytest.raises(DecoderUnsupported, match="one or three channels"):
+        export_decoder(random_model(shape=(channels, 8, 8)), SHA)
+
+
+def test_half_precision_that_shows_is_refused_and_float32_holds() -> None:
+    """Two large weights that cancel: rounded to 11 bits they no longer do."""
+    model = random_model(likelihood="gaussian", hidden=(2,), k=1)
+    first, _, last, _ = model.decoder
+    first.weight.fill_(1.0)
+    first.bias.copy_(torch.tensor([1.0, 1.0]))
+    last.weight.copy_(torch.tensor([1000.3, -1000.0]).expand(64, 2))
+    with pytest.raises(DecoderInexact, match=r"float16 gives pixels that differ .* more than 0.01"):
+        export_decoder(model, SHA)
+    assert read_header(export_decoder(model, SHA, "float32"))["difference"] <= LIMITS["float32"]
+
+
+@pytest.mark.parametrize(("value", "said"), [(7e4, "too large for float16"), (float("nan"), "too large|differ")])
+def test_weights_that_no_half_can_hold_are_refused(value: float, said: str) -> None:
+    model = random_model()
+    model.decoder[0].weight[0, 0] = value
+    with pytest.raises(DecoderInexact, match=said):
+        export_decoder(model, SHA)
+
+
+def test_the_comparison_sees_a_fault_in_the_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = decoder_export._panels
+    monkeypatch.setattr(decoder_export, "_panels", lambda array: right(array)[::-1].copy())
+    with pytest.raises(DecoderInexact, match="differ from the model's"):
+        export_decoder(random_model(), SHA, "float32")
+
+
+def test_a_model_trained_in_bfloat16_or_kept_in_float64_packs_its_weights() -> None:
+    model = random_model("conv", hidden=())
+    plain = export_decoder(model, SHA, "float32")
+    model.in_bfloat16 = True
+    assert export_decoder(model, SHA, "float32") == plain
+    model.in_bfloat16 = False
+    z = codes(3)
+    double = mean_pixels(export_decoder(model.double(), SHA, "float32"), z.numpy())
+    np.testing.assert_allclose(double, mean_pixels(plain, z.numpy()), atol=1e-6)

@@ -1,0 +1,1 @@
+"""Figures in SVG, and two numbers side by side."""

@@ -1,0 +1,12 @@
+"""A drawn figure on the page."""
+
+from __future__ import annotations
+
+from ui.components.mounting import browser_component
+
+_figure = browser_component("learn/lesson_figure")
+
+
+def show(svg: str, key: str) -> None:
+    """`svg` as `drawing.Chart.svg` writes it. It changes in place: nothing flickers while a slider moves."""
+    _figure(key=f"learn-figure-{key}", data={"svg": svg})

@@ -1,0 +1,229 @@
+"""The codes of a run and the images behind them, for whatever in the page shows the latent space.
+
+    GET /runs/{name}/codes/{sha}    header, loc, log-variance, rate, distortion, labels (see `pack_codes`)
+    GET /runs/{name}/images/{sha}   uint8 (n, height, width, channels); ?first=0&count=1000 for a part of them
+
+Both take ?part=test|train. `sha` is the SHA-256 of the run's present weights, so that the browser may keep what it got
+for ever; any other is answered with 404 and a sentence. torch is imported by the first request.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ui.live.decoder import model_of, weights_sha
+from ui.live.limiters import in_thread_of
+from ui.network import base_path
+from vae.errors import ConfigError, ElboRoomError, RunNotFound
+from vae.runs import load_run, run_path, runs_root
+
+if TYPE_CHECKING:
+    from vae.space.encodings import Codes
+
+MOST = 100_000  # images of one part that are sent; the first ones of a larger set
+KEPT = 3  # runs' codes kept in memory
+Key = tuple[str, str, str]  # run, weights, part
+Make = Callable[[Request], Response]
+IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+@dataclass
+class Kept:
+    codes: Codes
+    packed: bytes
+
+
+_kept: OrderedDict[Key, Kept] = OrderedDict()
+_lock = threading.Lock()  # of the dictionary, held for a moment
+_computing = threading.Lock()  # computing takes all cores anyway: one at a time
+
+
+def current_codes(path: Path, sha: str, part: str = "test") -> Kept:
+    """The codes for exactly these weights, computed once. RunNotFound where the run has moved on to others."""
+    key = (str(path), sha, part)
+    if (kept := _known(path, key)) is not None:
+        return kept
+    with _computing:
+        if (kept := _known(path, key)) is None:
+            kept = _compute(path, sha, part)
+            with _lock:
+                _kept[key] = kept
+                while len(_kept) > KEPT:
+                    _kept.popitem(last=False)
+        return kept
+
+
+def _known(path: Path, key: Key) -> Kept | None:
+    """What was computed before; None: it was not."""
+    if weights_sha(path) != key[1]:
+        raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+        return _kept.get(key)
+
+
+def _compute(path: Path, sha: str, part: str) -> Kept:
+    from vae.space.encodings import codes_of
+
+    run = load_run(path)
+    run.model = model_of(path, sha)
+    codes = codes_of(run, part, MOST)  # type: ignore[arg-type]  # checked there
+    return Kept(codes, pack_codes(codes))
+
+
+def pack_codes(codes: Codes) -> bytes:
+    """uint32 length L of a JSON header padded so that 4 + L is a multiple of 8, then little-endian float32 loc (n, k),
+    log-variance (n, k) if the header says so, rate (n,), distortion (n,), labels (n,) as uint8 (uint16 where
+    there are more than 256), padded to 4 bytes, and uint32 rows (n,) in what the header calls `rows_of`, if it does."""
+    n, k = codes.loc.shape
+    channels, height, width = codes.images.shape[1:]
+    per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
+    wide = codes.labels is not None and codes.labels.size and codes.labels.max() > 255
+    header = {
+        "n": n,
+        "k": k,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "classes": codes.classes,
+        "source": codes.source,
+        "parts": list(codes.parts),
+        "rows_of": None if codes.rows is None else codes.rows_of,
+        "labels": codes.labels is not None,
+        "label_bytes": 2 if wide else 1,
+        "log_variance": codes.log_variance is not None,
+        "rate_per_dim": None if per_dim is None else _finite(per_dim),
+        "marginals": codes.rate_per_dim is None and per_dim is not None,  # whose rates they are: each z_i's alone
+    }
+    text = json.dumps(header, allow_nan=False).encode()
+    text += b" " * (-(4 + len(text)) % 8)
+    arrays = [codes.loc, codes.log_variance, codes.rate, codes.distortion]
+    body = b"".join(array.astype("<f4").tobytes() for array in arrays if array is not None)
+    labels = b"" if codes.labels is None else codes.labels.astype("<u2" if wide else "u1").tobytes()
+    rows = b"" if codes.rows is None else codes.rows.astype("<u4").tobytes()
+    return struct.pack("<I", len(text)) + text + body + labels + b"\0" * (-len(labels) % 4) + rows
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def codes(request: Request) -> Response:
+    kept = _current(request)
+    return _bytes(request, kept.packed)
+
+
+def images(request: Request) -> Response:
+    everything = _current(request).codes.images
+    first, count = (_whole(request, name) for name in ("first", "count"))
+    part = everything[first or 0 :][:count]
+    return _bytes(request, np.ascontiguousarray(part.transpose(0, 2, 3, 1)).tobytes())
+
+
+def _current(request: Request) -> Kept:
+    path = run_path(request.path_params["name"])
+    return current_codes(path, *_asked(request))
+
+
+def _whole(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ConfigError(f"{name}: expected a whole number, got {text[:20]!r}")
+    return int(text)
+
+
+def _bytes(request: Request, data: bytes) -> Response:
+    headers = {**IMMUTABLE, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", "") and not _on_this_machine(request):
+        data, headers["Content-Encoding"] = gzip.compress(data, 1), "gzip"
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _on_this_machine(request: Request) -> bool:
+    """Packing takes longer than sending to the same machine."""
+    return request.client is not None and request.client.host in ("127.0.0.1", "::1", "localhost")
+
+
+def in_words(make: Make, request: Request) -> Response:
+    """What `make` answers, or its error's sentence: 404 not there, 400 asked wrongly, 409 anything else of ours."""
+    try:
+        return make(request)
+    except RunNotFound as error:
+        return PlainTextResponse(str(error), 404, {"Cache-Control": "no-store"})
+    except ConfigError as error:
+        return PlainTextResponse(str(error), 400, {"Cache-Control": "no-store"})
+    except (ElboRoomError, OSError) as error:
+        return PlainTextResponse(str(error), 409, {"Cache-Control": "no-store"})
+
+
+def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
+    """The route that `make` answers, off the event loop."""
+
+    async def route(request: Request) -> Response:
+        return await anyio.to_thread.run_sync(in_words, make, request)
+
+    return route
+
+
+def with_codes(make: Make) -> Callable[[Request], Awaitable[Response]]:
+    """The route that `make` answers from the run's codes. Who waits for codes to be computed waits without a thread:
+    those that serve static files, decoding and live data stay free, and so do those that send what is there."""
+
+    async def route(request: Request) -> Response:
+        return await answer_with_codes(make, request)
+
+    return route
+
+
+async def answer_with_codes(make: Make, request: Request) -> Response:
+    """What `make` answers, once the codes of the request's run are there."""
+    if not _are_there(request):
+        refusal = await in_thread_of("computing codes", in_words, _ensure, request)
+        if refusal.status_code != 204:
+            return refusal
+    return await in_thread_of("sending codes", in_words, make, request)
+
+
+def _are_there(request: Request) -> bool:
+    key = (str(runs_root() / request.path_params["name"]), *_asked(request))
+    with _lock:
+        return key in _kept
+
+
+def _asked(request: Request) -> tuple[str, str]:
+    """Weights and part of an address."""
+    return request.path_params["sha"], request.query_params.get("part", "test")
+
+
+def _ensure(request: Request) -> Response:
+    """Compute the codes; 204 where they are there then."""
+    _current(request)
+    return Response(status_code=204)
+
+
+def make_routes(base: str = "") -> list[BaseRoute]:
+    """The routes under the server's base path."""
+    return [
+        Route(f"{base}/runs/{{name}}/codes/{{sha}}", with_codes(codes), methods=["GET"]),
+        Route(f"{base}/runs/{{name}}/images/{{sha}}", with_codes(images), methods=["GET"]),
+    ]
+
+
+codes_routes: list[BaseRoute] = make_routes(base_path())

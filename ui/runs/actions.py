@@ -1,0 +1,62 @@
+"""Renaming, deleting, and taking a deletion back. Each asks again whether this browser may: a menu may be old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from ui import style
+from ui.runs.owners import may_change, why_not
+from vae import runs
+from vae.errors import ElboRoomError
+
+
+def choose(path: Path, key: str) -> None:
+    """A choice from the menu of a run's card; `key` is the menu's."""
+    choice = st.session_state.get(key)
+    if choice == "Delete":
+        _attempt(path, lambda: st.session_state.__setitem__("trashed", runs.delete_run(path)))
+    elif choice == "Rename":
+        st.session_state["renaming"] = path
+
+
+@st.dialog("Rename run")
+def rename(path: Path) -> None:
+    """Ask for the new name."""
+    st.text(path.name)
+    name = st.text_input("New name", path.name, max_chars=60, key="rename-to")
+    st.caption("Letters, digits, dots, dashes and underscores; anything else is left out.")
+    disabled = not name.strip()
+    if st.button("Rename", type="primary", key="rename-confirm", disabled=disabled, on_click=_renamed, args=(path,)):
+        st.rerun()
+
+
+def undo_bar() -> None:
+    """After a deletion: what was deleted, and the way back."""
+    trashed = st.session_state.get("trashed")
+    if not trashed:
+        return
+    with st.container(key="panel-undo", horizontal=True, vertical_alignment="center"):
+        style.note(f"Deleted {trashed.name.rsplit('.', 1)[0]}. It is kept for a day.")
+        st.button("Undo", key="undo-delete", icon=":material/undo:", on_click=_restored, args=(trashed,))
+
+
+def _renamed(path: Path) -> None:
+    _attempt(path, lambda: runs.rename_run(path, st.session_state["rename-to"]))
+
+
+def _restored(trashed: Path) -> None:
+    st.session_state.pop("trashed", None)
+    _attempt(trashed, lambda: runs.restore_run(trashed))
+
+
+def _attempt(path: Path, action: Callable[[], object]) -> None:
+    if not may_change(path):
+        st.session_state["notice"] = why_not(path)
+        return
+    try:
+        action()
+    except (ElboRoomError, OSError) as error:
+        st.session_state["notice"] = str(error)

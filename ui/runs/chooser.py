@@ -1,0 +1,191 @@
+"""The run that a page of the Explore section shows: chosen from a list, kept in the address as `?run=name`.
+
+path = choose_run("Explore", keep=("mode",))
+if path is None:
+    st.stop()  # what is wrong and a way on are on the page
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import streamlit as st
+
+from ui import style
+from ui.components.address import complete_address
+from ui.components.link import link
+from ui.runs.gallery import STATES, asked_C, facts, last_measured
+from vae import runs
+from vae.errors import RunDamaged, RunError, RunNotFound
+
+PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
+HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
+SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
+LOOK_EVERY = 1.0  # seconds between two looks for the first weights
+
+
+def choose_run(
+    here: str, keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
+) -> Path | None:
+    """Draw the list; the run to show, or None where there is none, after a sentence and a way on.
+
+    `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
+    `offer` says which runs are listed besides the address's own.
+    """
+    states = {path: _offered(path, offer) for path in runs.list_runs() if has_weights(path)}
+    found = [path for path, state in states.items() if state != NOT_OFFERED]
+    sound = [path for path in found if states[path] == SOUND]
+    name = st.query_params.get("run")
+    if name is None and not found:
+        _nothing_yet()
+        return None
+    if name is None:
+        name = (sound or found)[0].name
+        complete_address(run=name)
+    try:
+        path = runs.run_path(name)
+    except RunNotFound:
+        path = None
+    names = [one.name for one in found]
+    if path is not None and path.name not in names:
+        names.insert(0, path.name)
+    about = describe_run(path) if path is not None else ""
+    damaged = {one.name for one in found if states[one] == DAMAGED}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-chooser"):
+        _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
+        if path is not None and about and has_weights(path) and not damage(path):
+            ways(path.name, here)
+            link()
+    return path if _can_be_shown(path, name, bool(found)) else None
+
+
+def _offered(path: Path, offer: Callable[[Path], bool]) -> str:
+    """Whether a run is on the list. One that cannot be read is, as damaged, and never hides another."""
+    try:
+        runs.check_known(path, runs.read_config(path)[0])
+        return SOUND if offer(path) else NOT_OFFERED
+    except RunError:
+        return DAMAGED
+    except Exception:
+        logging.getLogger(__name__).exception("run %r could not be read", path.name)
+        return DAMAGED
+
+
+def has_weights(path: Path) -> bool:
+    return (path / runs.WEIGHTS).is_file()
+
+
+def describe_run(path: Path) -> str:
+    """`mnist · d = 10 · bernoulli, C = 1 · finished`; "" where the config cannot be read."""
+    try:
+        config, data = runs.read_config(path)
+    except RunError:
+        return ""
+    state = runs.read_status(path).state
+    C = last_measured(path).get("C")
+    return (
+        f"{data.get('name', config.dataset)} · {facts(config, C, asked_C(path, config))} · {STATES.get(state, state)}"
+    )
+
+
+def _select(
+    names: list[str], current: str | None, about: str, keep: tuple[str, ...], key: str, damaged: set[str]
+) -> None:
+    if names:
+        st.session_state[key] = current  # the address decides, also after the browser's Back
+        st.selectbox(
+            "Run", names, index=None, key=key, width=230, placeholder="Choose a run", required=current is not None,
+            format_func=lambda name: f"{name} (cannot be opened)" if name in damaged else name,
+            label_visibility="collapsed", on_change=_chosen, args=(key, keep),
+        )  # fmt: skip
+    if about:
+        style.note(about)
+
+
+def ways(name: str, here: str) -> None:
+    """Links to the other pages of a run; `here` is the name of the page that shows it now."""
+    for label, icon in {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot"}.items():
+        if label != here:
+            page = PAGES / f"{label.lower()}.py"
+            st.page_link(page, label=label, icon=f":material/{icon}:", query_params={"run": name})
+
+
+def _chosen(key: str, keep: tuple[str, ...]) -> None:
+    if name := st.session_state.get(key):
+        st.query_params.from_dict({"run": name} | {k: st.query_params[k] for k in keep if k in st.query_params})
+
+
+def _can_be_shown(path: Path | None, name: str, others: bool) -> bool:
+    if path is None:
+        choose = "choose another one above" if others else "train one"
+        style.problem(f"There is no run named “{name[:60]}”. It may have been renamed or deleted: {choose}.")
+        _ways_on()
+        return False
+    try:
+        runs.check_known(path, runs.read_config(path)[0])
+    except RunError as error:
+        style.problem(str(error))
+        _ways_on()
+        return False
+    if not has_weights(path):
+        _no_weights_yet(path)
+        return False
+    sentence = damage(path)
+    if sentence:
+        style.problem(sentence)
+        _ways_on()
+    return not sentence
+
+
+def damage(path: Path) -> str:
+    """What is wrong with the run's weights, a sentence; "" if they are those that were saved."""
+    try:
+        stamps = tuple((path / name).stat().st_mtime_ns for name in (runs.WEIGHTS, "manifest.json"))
+    except OSError:
+        stamps = (0, 0)
+    return _damage(path, stamps)
+
+
+@functools.lru_cache(maxsize=64)
+def _damage(path: Path, stamps: tuple[int, ...]) -> str:
+    try:
+        runs.read_checked(path, runs.WEIGHTS)
+    except RunDamaged as error:
+        return str(error)
+    except RunError:
+        pass  # gone in this moment: the page's own parts say so
+    return ""
+
+
+def _nothing_yet() -> None:
+    style.lead("Nothing to explore yet")
+    style.note("A run appears here with its first step. The digits that come with the app take about a minute.")
+    st.page_link(TRAIN, label="Train a first run", icon=":material/play_arrow:")
+
+
+def _no_weights_yet(path: Path) -> None:
+    status = runs.read_status(path)
+    if status.state in runs.ACTIVE:
+        style.notice(f"“{path.name}” has no weights yet. It appears here by itself with its first step.")
+        _wait(path)
+    else:
+        style.problem(f"“{path.name}” has no weights: it ended before its first step. Continue it, or choose another.")
+    with st.container(horizontal=True):
+        st.page_link(TRAIN, label="Watch it train", icon=":material/monitoring:", query_params={"run": path.name})
+        st.page_link(HOME, label="All runs", icon=":material/grid_view:")
+
+
+@st.fragment(run_every=LOOK_EVERY)
+def _wait(path: Path) -> None:
+    """Draw the page anew when the first weights are there, or when training ended without."""
+    if has_weights(path) or runs.read_status(path).state not in runs.ACTIVE:
+        st.rerun()
+
+
+def _ways_on() -> None:
+    with st.container(horizontal=True):
+        st.page_link(HOME, label="All runs", icon=":material/grid_view:")
+        st.page_link(TRAIN, label="Train a new one", icon=":material/play_arrow:")

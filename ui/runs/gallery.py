@@ -1,0 +1,238 @@
+"""The runs as cards: what the gallery knows of each, and how a card looks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ui.style import number
+from vae import runs
+from vae.checked_json import Misfit, read_bytes
+from vae.config import Config
+from vae.errors import RunDamaged, RunError
+from vae.runs.preview_file import PREVIEW_LIMIT, read_header
+
+TAIL = 1 << 16  # bytes at the end of a history in which the newest held-out record is looked for
+
+OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
+
+STATES = {  # what a state is called, for people
+    "queued": "waiting for its turn",
+    "starting": "starting",
+    "running": "training",
+    "paused": "paused",
+    "resting": "paused, its place given to another run",
+    "saving": "saving",
+    "finished": "finished",
+    "stopped": "stopped",
+    "interrupted": "interrupted, can be continued",
+    "diverged": "diverged",
+    "failed": "failed",
+    "damaged": "damaged",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The run's sheet of reconstructions: its address relative to the app's base, and its grid."""
+
+    address: str
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """One run of the gallery. `problem` is a sentence for a run that cannot be opened."""
+
+    path: Path
+    created: float
+    state: str
+    dataset: str = ""
+    facts: str = ""
+    step: int = 0
+    total_steps: int = 0
+    distortion: float | None = None  # held out, nats per image
+    rate: float | None = None
+    elbo: float | None = None  # as it was recorded
+    elbo_error: float | None = None  # standard error of its mean over the held-out images, nats
+    squared_error: float | None = None  # ‖x − f(z)‖², held out, pixel² per image
+    picture: Picture | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def active(self) -> bool:
+        return self.state in runs.ACTIVE
+
+
+def read_card(path: Path) -> Card:
+    """What the files of a run say; a damaged one says so, whatever is wrong with it: the others are shown."""
+    try:
+        return _read_card(path)
+    except RunError as error:
+        return Card(path, _modified(path / "config.json"), "damaged", problem=str(error))
+    except Exception:
+        logging.getLogger(__name__).exception("run %r could not be read", path.name)
+        return Card(path, 0.0, "damaged", problem=f"run {path.name!r} cannot be read; the server's log says why")
+
+
+def _read_card(path: Path) -> Card:
+    config, data = runs.read_config(path)
+    status = runs.read_status(path)
+    record = last_measured(path)
+    test = record.get("test") or record.get("train") or {}
+    return Card(
+        path,
+        _modified(path / "config.json"),
+        status.state,
+        dataset=str(data.get("name", config.dataset)),
+        facts=facts(config, record.get("C"), asked_C(path, config)),
+        step=status.step,
+        total_steps=status.total_steps,
+        distortion=test.get("distortion"),
+        rate=test.get("rate"),
+        elbo=test.get("elbo"),
+        elbo_error=test.get("elbo_error"),
+        squared_error=test.get("squared_error"),
+        picture=picture(path),
+    )
+
+
+def asked_C(path: Path, config: Config) -> float | str | None:
+    """What was last asked for: the C that was turned to, else the config's; "fit" while it is learned."""
+    try:
+        turned = runs.read_knobs(path).C
+    except RunError:
+        turned = None
+    return config.C if turned is None else turned
+
+
+def facts(config: Config, C: float | None = None, asked: float | str | None = None) -> str:
+    """`d = 2 · gaussian, C = 36.2 (fitted)`: what tells runs apart. C: the newest value, if any; asked: `asked_C`."""
+    asked = config.C if asked is None else asked
+    fitted = " (fitted)" if asked == "fit" and C is not None else ""
+    newest = asked if C is None else f"{C:.3g}"
+    value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
+    codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
+    full = ", full covariance" if config.latent == "full-normal" else ""
+    return f"{codes}{full} · {config.likelihood}, C = {value}{fitted}"
+
+
+def last_measured(path: Path) -> dict[str, Any]:
+    """The newest record with held-out values, else the newest record, else {}."""
+    try:
+        if not (path / "history.jsonl").is_file():  # a pipe would never answer
+            return {}
+        with open(path / "history.jsonl", "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return {}
+    newest: dict[str, Any] = {}
+    for line in reversed(lines):
+        try:
+            value = runs.read_line(line)
+        except Misfit:
+            continue
+        if value.get("test"):
+            return value
+        newest = newest or (value if value.get("train") else {})
+    return newest
+
+
+def picture(path: Path) -> Picture | None:
+    """The run's picture, its address with the content's hash so that the browser may keep it."""
+    try:
+        data = read_bytes(path / "preview" / "live.bin", PREVIEW_LIMIT)
+        count = read_header(data).count
+    except (OSError, Misfit, RunDamaged):
+        return None
+    columns = min(4, count)
+    tag = hashlib.sha256(data).hexdigest()[:16]
+    return Picture(f"runs/{quote(path.name)}/thumbnail.png?v={tag}", columns, min(2, count // columns))
+
+
+def picture_html(picture: Picture) -> str:
+    """The sheet cut into its images, so that they stand apart; enlarged without smoothing."""
+    columns, rows = picture.columns, picture.rows
+    tiles = "".join(
+        f'<i style="background-image:url({escape(picture.address)});background-size:{columns * 100}% {rows * 100}%;'
+        f'background-position:{_percent(x, columns)} {_percent(y, rows)}"></i>'
+        for y in range(rows)
+        for x in range(columns)
+    )
+    attributes = f'role="img" aria-label="reconstructions of held-out images" style="--columns:{columns}"'
+    return f'<div class="er-thumb" {attributes}>{tiles}</div>'
+
+
+def _percent(index: int, count: int) -> str:
+    return f"{100 * index / (count - 1):.4g}%" if count > 1 else "0"
+
+
+def card_html(card: Card) -> str:
+    """The card without its buttons. Whatever comes from files is escaped."""
+    if card.picture and not card.problem:
+        top = picture_html(card.picture)
+    else:
+        top = f'<div class="er-thumb-none">{"cannot be opened" if card.problem else "no picture yet"}</div>'
+    head = f'{top}<p class="er-card-name"><bdi>{escape(card.name)}</bdi></p>'
+    if card.problem:
+        return f'{head}<p class="er-card-facts">{escape(card.problem)}</p>{state_html(card)}'
+    shown = [("distortion", "Distortion", card.distortion, "nats"), ("rate", "Rate", card.rate, "nats")]
+    if card.squared_error is not None:
+        shown.insert(0, ("distortion", "Squared error", card.squared_error, "px²"))
+    terms = "".join(
+        f'<div><dt class="er-{kind}">{name}</dt><dd>{number(value)} <small>{unit}</small></dd></div>'
+        for kind, name, value, unit in shown
+    )
+    if card.elbo is not None:
+        error = f' <span title="{OVER_IMAGES}">± {number(card.elbo_error)}</span>' if card.elbo_error else ""
+        terms += f'<div><dt class="er-elbo">ELBO</dt><dd>{number(card.elbo)}<small>{error} nats</small></dd></div>'
+    return (
+        f'{head}<p class="er-card-facts">{escape(card.dataset)} · {escape(card.facts)}</p>'
+        f'<dl class="er-card-terms">{terms}</dl>{state_html(card)}'
+    )
+
+
+def state_html(card: Card) -> str:
+    words = STATES.get(card.state, card.state)
+    if card.active and card.total_steps and card.step:
+        words += f", {100 * card.step / card.total_steps:.0f} %"
+    return f'<p class="er-state" data-state="{escape(card.state)}">{escape(words)}</p>'
+
+
+ORDERS = {
+    "Newest": lambda card: -card.created,
+    "Name": lambda card: card.name.casefold(),
+    "Lowest distortion": lambda card: (card.distortion is None, card.distortion or 0.0),
+    "Lowest rate": lambda card: (card.rate is None, card.rate or 0.0),
+}
+
+
+def select(cards: list[Card], search: str = "", order: str = "Newest") -> list[Card]:
+    """The cards whose name, dataset or facts hold every word of `search`, sorted; runs at work come first."""
+    words = _joined(search).split()
+    found = [c for c in cards if all(w in _joined(f"{c.name} {c.dataset} {c.facts} {c.state}") for w in words)]
+    return sorted(sorted(found, key=ORDERS[order]), key=lambda card: not card.active)
+
+
+def _joined(text: str) -> str:
+    """`d = 2` as one word, so that a search for it does not find every 2."""
+    return text.casefold().replace(" = ", "=")
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

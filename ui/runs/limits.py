@@ -1,0 +1,34 @@
+"""Between which values the pictures of a run are shown, in words, where that is not from 0 to 1."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ui import style
+from vae import runs
+from vae.errors import ElboRoomError
+
+
+def limits_note(path: Path) -> None:
+    """`Shown: −1 to 1`, for runs of real-valued images."""
+    try:
+        run = runs.load_run(path)
+        if run.data.get("support") != "real":
+            return
+        from vae.space.encodings import display_limits_of  # torch takes its time
+
+        low, high = display_limits_of(run)
+    except ElboRoomError:
+        return  # the page itself says what is wrong
+    style.note(
+        f"Shown: {shown(low, high)}, from black to white, the smallest and the largest value of its images. "
+        "What is computed starts from the values themselves."
+    )
+
+
+def shown(low: float, high: float) -> str:
+    """`−1 to 1`: both to a thousandth of their distance."""
+    digits = 3 - math.floor(math.log10(high - low))
+    first, last = (round(limit, digits) + 0.0 for limit in (low, high))  # + 0: no negative zero
+    return f"{first:,.10g} to {last:,.10g}".replace("-", "−")

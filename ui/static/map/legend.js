@@ -1,0 +1,84 @@
+// What the colours mean: names of classes that isolate themselves at a click, or a ramp with its range.
+
+import { nats, whole } from "../shared/format.js";
+import { rampColour } from "./colours.js";
+import { element } from "../shared/mount.js";
+
+export class Legend {
+  /** `on`: isolate(Set of class indices, empty for all), pick(): select those that are isolated. */
+  constructor(on) {
+    this.on = on;
+    this.box = element("div", { className: "legend" });
+    this.isolated = new Set();
+  }
+
+  show(colouring, tone) {
+    const { classes, range, palette, title, unit } = colouring;
+    Object.assign(this, { classes, palette, isolated: new Set() });
+    this.box.replaceChildren();
+    if (classes) this._classes(classes, palette);
+    else if (range) this._ramp(range, title, unit, tone);
+  }
+
+  /** Names of the classes that are isolated. */
+  names() {
+    return (this.classes ?? []).filter(({ index }) => this.isolated.has(index)).map(({ name }) => name);
+  }
+
+  /** The colour of a label's name on the map. */
+  colourOf(name) {
+    const found = this.classes?.find((one) => one.name === name);
+    return found ? this.palette[found.index] : "var(--er-faint)";
+  }
+
+  _classes(classes, palette) {
+    this.box.setAttribute("role", "group");
+    this.box.setAttribute(
+      "aria-label",
+      "Labels; a press shows one alone, with others pressed too they are shown together",
+    );
+    this.buttons = classes.map(({ index, name, count }) => {
+      const dot = element("span", { className: "dot" });
+      dot.style.background = palette[index];
+      const made = element(
+        "button",
+        { type: "button", className: "class", "aria-pressed": "false", title: `${whole(count)} images` },
+        dot,
+        name,
+      );
+      made.addEventListener("click", () => this._toggle(index));
+      return made;
+    });
+    this.all = this._act("show all", () => this._toggle(null));
+    this.pick = this._act("select these", () => this.on.pick());
+    this.box.append(...this.buttons, this.pick, this.all);
+  }
+
+  _act(text, act) {
+    const made = element("button", { type: "button", className: "plain", text, hidden: "" });
+    made.addEventListener("click", act);
+    return made;
+  }
+
+  _toggle(index) {
+    if (index === null) this.isolated.clear();
+    else if (!this.isolated.delete(index)) this.isolated.add(index);
+    this.buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(this.isolated.has(i))));
+    this.all.hidden = this.pick.hidden = !this.isolated.size;
+    this.box.classList.toggle("some", this.isolated.size > 0);
+    this.on.isolate(this.isolated);
+  }
+
+  _ramp({ low, high }, title, unit, tone) {
+    const bar = element("span", { className: "ramp" });
+    const stops = Array.from({ length: 9 }, (_, i) => rampColour(i / 8, tone));
+    bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+    this.box.setAttribute("role", "img");
+    this.box.setAttribute("aria-label", `Colour: ${title} from ${nats(low)} to ${nats(high)} ${unit}`);
+    this.box.append(
+      element("span", { text: `≤ ${nats(low)}` }),
+      bar,
+      element("span", { text: `≥ ${nats(high)} ${unit}` }),
+    );
+  }
+}

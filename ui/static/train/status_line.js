@@ -1,0 +1,92 @@
+// One line on what a run is doing. When its state changes, the page behind it runs again, so that its buttons follow.
+
+import { duration, significant, whole } from "../shared/format.js";
+import { element, renderer } from "../shared/mount.js";
+import { follow } from "../shared/store.js";
+
+const WORDS = { queued: "waiting for a free place", running: "training", resting: "paused, without a place" };
+const GONE = "gone"; // what the page is told when the run was renamed or deleted
+const AGAIN = 3000; // milliseconds before a page that did not follow is told again
+
+/** The parts of the line, from a status and the number of viewers. */
+export function phrases(status, viewers) {
+  const { state, step, epoch, images_per_second: speed, seconds_left: left } = status;
+  const moving = state === "running" || state === "saving";
+  const parts = [WORDS[state] ?? state];
+  if (step > 0) parts.push(`step ${whole(step)}`, `epoch ${epoch < 100 ? epoch.toFixed(1) : whole(epoch)}`);
+  if (moving && speed > 0) parts.push(`${whole(Number(speed.toPrecision(3)))} images/s`);
+  if (moving && Number.isFinite(left) && left !== null) parts.push(`${duration(left)} left`);
+  if (viewers > 1) parts.push(`${viewers} watching`);
+  return parts;
+}
+
+/** Knobs that are not at rest, in words; what changes the course of training should be seen. */
+export function settings(knobs) {
+  if (!knobs) return [];
+  const parts = [];
+  if (knobs.part !== "both") parts.push(`${knobs.part} only`);
+  if (knobs.lr_factor !== 1) parts.push(`learning rate × ${significant(knobs.lr_factor)}`);
+  if (knobs.pace !== null) parts.push(`${Number(knobs.pace.toPrecision(3))} steps/s at most`);
+  return parts;
+}
+
+class StatusLine {
+  constructor(root) {
+    this.dot = element("span", { className: "dot" });
+    this.text = element("span", { className: "parts" });
+    this.message = element("p", { className: "er-note message" });
+    this.line = element("div", { className: "line" }, this.dot, this.text);
+    this.box = element("div", { className: "status" }, this.line, this.message);
+    root.append(this.box);
+    this.told = null;
+  }
+
+  update(data, component) {
+    this.component = component;
+    if (data.run !== this.data?.run) {
+      this.source?.close();
+      this.told = null;
+      this.source = follow(data.run, () => this._draw());
+    }
+    this.data = data;
+    this.box.hidden = !data.visible;
+    this.source.soon();
+  }
+
+  destroy() {
+    this.source?.close();
+    clearTimeout(this.timer);
+  }
+
+  _draw() {
+    const { store } = this.source;
+    this._tellPython(store);
+    const away = store.linked === false;
+    const state = store.error ? "failed" : away ? "away" : (store.status?.state ?? "away");
+    this.box.dataset.state = state;
+    const parts = store.status ? phrases(store.status, store.viewers) : [];
+    if (store.status && !store.ended) parts.push(...settings(store.knobs));
+    if (away) parts.unshift("connection lost, trying again");
+    const shown = store.error ? [store.error] : parts;
+    this.text.replaceChildren(...shown.map((part, i) => element("span", { className: i ? "" : "state", text: part })));
+    this.message.textContent = store.error ? "" : (store.status?.message ?? "");
+    this.message.hidden = !this.message.textContent;
+  }
+
+  /** Once for each new state; again only if the page, drawn since, still shows another one. */
+  _tellPython({ status, linked, error }) {
+    const state = error ? GONE : status?.state;
+    if (!state || linked !== true || state === this.data.state) {
+      if (state === this.data.state) this.told = null;
+      return;
+    }
+    const now = performance.now();
+    if (this.told?.state === state && now - this.told.time < AGAIN * this.told.times) return;
+    this.told = { state, time: now, times: this.told?.state === state ? 2 * this.told.times : 1 };
+    this.component.setTriggerValue("state", state);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.source.soon(), AGAIN * this.told.times + 50);
+  }
+}
+
+export default renderer((root) => new StatusLine(root), ["train/status_line.css"]);

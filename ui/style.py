@@ -1,0 +1,59 @@
+"""The visual identity in one place: logo, style sheet, kinds of text, how numbers are written."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+STATIC = Path(__file__).resolve().parent / "static"
+LOGO = STATIC / "shared/logo.svg"
+
+
+def apply() -> None:
+    """Put the style sheet on the page."""
+    st.html(STATIC / "shared/style.css")
+
+
+def lead(text: str) -> None:
+    """A page's first sentence, larger than the rest. `text` is literal."""
+    st.html(f'<p class="er-lead">{escape(text)}</p>')
+
+
+def note(text: str) -> None:
+    """A quiet sentence. `text` is literal: names inside it are never read as Markdown or HTML."""
+    st.html(f'<p class="er-note">{escape(text)}</p>')
+
+
+def title(name: str, about: str) -> None:
+    """A run's name over a line about it. Both are literal."""
+    st.html(f'<h1 class="er-title"><bdi>{escape(name)}</bdi></h1><p class="er-note">{escape(about)}</p>')
+
+
+def label(text: str) -> None:
+    """A small heading over a group. `text` is literal."""
+    st.html(f'<p class="er-label">{escape(text)}</p>')
+
+
+def problem(text: str) -> None:
+    """A sentence about what went wrong and what to do. `text` is literal."""
+    st.html(f'<p class="er-problem" role="alert">{escape(text)}</p>')
+
+
+def notice(text: str) -> None:
+    """A sentence about something that happened just now. `text` is literal."""
+    st.html(f'<p class="er-notice" role="status">{escape(text)}</p>')
+
+
+def facts(rows: dict[str, str]) -> None:
+    """Names and values, one pair a line. Both are literal."""
+    pairs = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items())
+    st.html(f'<dl class="er-facts">{pairs}</dl>')
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number for reading: grouped thousands, a true minus sign, a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{value:,.{digits}f}".replace("-", "−")

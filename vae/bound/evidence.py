@@ -1,0 +1,137 @@
+"""How far the ELBO is from log p(x): the importance bound with many samples, in bounded memory.
+
+F14 with w = p(x|z) p(z) / r(z|x), r one of `vae.bound.proposals`. Images are encoded once; their codes are drawn and
+decoded in batches as large as pays where the model is (`rows_at_once`). Networks run in float32, sums of weights in
+float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from vae.bound.chunks import full_precision, rows_at_once
+from vae.bound.objectives import check_samples
+from vae.bound.pareto import TOO_HEAVY, pareto_shape, tail_length
+from vae.bound.proposals import PROPOSALS, Proposal, draw, may_miss
+from vae.errors import ConfigError
+from vae.model.vae import Model
+
+TOO_FEW = 30  # effective samples below which neither a bound nor its error is near what it estimates
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Importance-sampling estimate of log p(x) for each image (F14), from K samples. All (n,), float64.
+
+    Var(log ŵ) ≈ Σ_j K_j s_j² / (Σw)² by the delta method, s_j² the variance of the K_j weights from the proposal's
+    part j. With one part and r = Σw²/(Σw)² that is (K r − 1)/(K − 1).
+    """
+
+    iw_bound: Tensor  # nats; in expectation ≤ log p(x)
+    standard_error: Tensor  # nats; NaN at K = 1, where it is undefined
+    effective_samples: Tensor  # (Σw)²/Σw², from 1 to K
+    pareto_k: Tensor  # shape of the largest weights' Pareto law; NaN where there is none, or K is too small to tell
+    unseen: Tensor  # bool: of bits, the largest weights are those of a few codes, and another may never have been drawn
+
+    @property
+    def flagged(self) -> Tensor:
+        """(n,) bool: here the bound is only a bound. It may lie far below log p(x), and its error tells nothing."""
+        return (self.effective_samples < TOO_FEW) | (self.pareto_k > TOO_HEAVY) | self.unseen
+
+    @property
+    def mean_error(self) -> float | None:
+        """Monte-Carlo error of the mean bound, nats; None where it means nothing: an image is flagged."""
+        if bool(self.flagged.any()):
+            return None
+        return float(self.standard_error.square().sum().sqrt() / len(self.standard_error))
+
+
+@torch.no_grad()
+def importance_evidence(
+    model: Model,
+    x: Tensor,
+    samples: int,
+    generator: Generator | None = None,
+    progress: Progress | None = None,
+    proposal: str = "mixture",
+) -> Evidence:
+    """Of images x (n, channels, height, width) on the support, in memory that does not grow with n, and with √samples.
+
+    `proposal` is a name in PROPOSALS. `progress` hears fractions; what it raises ends the work.
+    """
+    check_samples(samples)
+    if proposal not in PROPOSALS:
+        raise ConfigError(f"proposal: expected one of {', '.join(PROPOSALS)}, got {proposal!r}")
+    model, rows = full_precision(model), rows_at_once(model)
+    blocks, parts = x.split(rows), []
+    for number, block in enumerate(blocks):
+
+        def hear(fraction: float, number: int = number) -> None:
+            if progress:
+                progress((number + fraction) / len(blocks))
+
+        drawn_from = PROPOSALS[proposal](model, block, samples, generator, lambda: hear(0.0))
+        parts.append(_block(model, block, drawn_from, max(1, rows // max(1, len(block))), generator, hear))
+    return joined(parts)
+
+
+def joined(parts: list[Evidence]) -> Evidence:
+    """Of all images, from several images' each."""
+    return Evidence(*(torch.cat([getattr(part, name) for part in parts]) for name in Evidence.__dataclass_fields__))
+
+
+def _block(
+    model: Model, x: Tensor, proposal: Proposal, chunk: int, generator: Generator | None, progress: Progress
+) -> Evidence:
+    """Running over chunks of so many samples an image, one part of the proposal after the other."""
+    K, pz, tail, done = sum(proposal.counts), model.prior(), _Tail(sum(proposal.counts)), 0
+    sums = []
+    for part, count in zip(proposal.parts, proposal.counts, strict=True):
+        log_w, log_w2 = (torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device) for _ in range(2))
+        for start in range(0, count, chunk):
+            z = draw(part, min(chunk, count - start), len(x), generator)  # (S, B, k)
+            new = (model.decode(z).log_prob(x) + pz.log_prob(z) - proposal.log_prob(z)).double()
+            log_w = torch.logaddexp(log_w, torch.logsumexp(new, 0))
+            log_w2 = torch.logaddexp(log_w2, torch.logsumexp(2 * new, 0))
+            tail.add(new)
+            done += len(z)
+            progress(done / K)
+        sums.append((count, log_w, log_w2))
+    return _evidence(K, sums, tail, may_miss(proposal))
+
+
+def _evidence(K: int, sums: list[tuple[int, Tensor, Tensor]], tail: _Tail, missing: Tensor | bool) -> Evidence:
+    """From K_j, log Σw and log Σw² of each part."""
+    log_w = torch.logsumexp(torch.stack([part for _, part, _ in sums]), 0)
+    log_w2 = torch.logsumexp(torch.stack([part for _, _, part in sums]), 0)
+    variance = torch.full_like(log_w, 0.0 if K > 1 else math.nan)
+    for n, part, part2 in sums if K > 1 else []:
+        squares, square = torch.exp(part2 - 2 * log_w), torch.exp(2 * (part - log_w))  # Σw², (Σw)² of the part
+        variance = variance + (n * squares - square).clamp(min=0) / (n - 1)
+    shape = pareto_shape(tail.largest())
+    unseen = shape.isnan() & missing  # real codes are never drawn twice: equal weights are those of p(z|x) itself
+    return Evidence(log_w - math.log(K), variance.sqrt(), torch.exp(2 * log_w - log_w2), shape, unseen)
+
+
+class _Tail:
+    """The largest log weights so far, with the next one below, (M + 1, n)."""
+
+    def __init__(self, samples: int) -> None:
+        self.kept = tail_length(samples) + 1
+        self.waiting: list[Tensor] = []
+
+    def add(self, log_w: Tensor) -> None:
+        """log_w (S, n). Sorted out when several times as many wait as are kept."""
+        self.waiting.append(log_w)
+        if sum(map(len, self.waiting)) > 4 * self.kept:
+            self.waiting = [self.largest()]
+
+    def largest(self) -> Tensor:
+        every = torch.cat(self.waiting)
+        return every.topk(min(self.kept, len(every)), 0).values

@@ -1,0 +1,1 @@
+"""What does the page get? Files that the browser's modules read without Python."""

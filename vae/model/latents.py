@@ -1,0 +1,327 @@
+"""Latent variables: the prior p(z), the form of the posterior q(z|x), and the rate KL(q(z|x) ‖ p(z)).
+
+A new latent is one class here and one line in LATENTS. It turns the encoder's output (B, parameters(k)) into a
+distribution over z with batch shape (B,) and event shape (k,).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Size, Tensor
+
+from vae.model.kl import kl_bernoulli_half, kl_standard_normal
+from vae.model.random_draws import Noise, standard_normal, uniform
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class LatentDistribution(Protocol):
+    """What an encoder or a prior answers with. Batch shape (B,), event shape (k,)."""
+
+    @property
+    def mean(self) -> Tensor: ...  # (B, k)
+
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor: ...
+
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor: ...
+
+    def log_prob(self, z: Tensor) -> Tensor: ...  # z (..., B, k) -> (..., B), nats
+
+    def tempered(self, u: float) -> LatentDistribution: ...  # ∝ q^(1/u): wider for u > 1
+
+
+class Latent(Protocol):
+    """One kind of latent variable. Stateless: what is learned sits in the encoder."""
+
+    name: ClassVar[str]
+    about: ClassVar[str]  # one line for whoever chooses
+    support: ClassVar[str]  # of each z_i: "real", or "binary" for 0 and 1
+    factorises: ClassVar[bool]  # q(z|x) = Π q(z_i|x)
+    reparameterised: ClassVar[bool]  # rsample carries gradients to q's parameters
+
+    @staticmethod
+    def parameters(k: int) -> int: ...  # numbers that the encoder gives for k dimensions
+
+    @staticmethod
+    def posterior(parameters: Tensor) -> LatentDistribution: ...  # from (B, parameters(k))
+
+    @staticmethod
+    def prior(k: int, device: torch.device, dtype: torch.dtype) -> LatentDistribution: ...  # batch shape ()
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor: ...  # (..., k): what the decoder is fed for a code z
+
+    @staticmethod
+    def rate_per_dim(qz_x: Any) -> Tensor | None: ...  # (B, k) nats; None where q does not factorise
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: Any) -> Tensor: ...  # (B, k) nats: KL(q(z_i|x) ‖ p(z_i)); the rate's parts or not
+
+    @staticmethod
+    def rate(qz_x: Any) -> Tensor: ...  # (B,) nats
+
+
+class _Described:
+    """Says its batch and event shape."""
+
+    mean: Any
+
+    def __repr__(self) -> str:
+        shape = tuple(self.mean.shape)
+        return f"{type(self).__name__}(batch {shape[:-1]}, event {shape[-1:]})"
+
+
+class DiagonalNormal(_Described):
+    """N(loc, diag(exp(log_variance))); loc and log_variance (..., k), the last axis is the event."""
+
+    def __init__(self, loc: Tensor, log_variance: Tensor) -> None:
+        self.loc, self.log_variance = loc, log_variance
+
+    @property
+    def batch_shape(self) -> Size:
+        return self.loc.shape[:-1]
+
+    @property
+    def event_shape(self) -> Size:
+        return self.loc.shape[-1:]
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        return self.log_variance.exp()
+
+    @property
+    def scale(self) -> Tensor:
+        return (0.5 * self.log_variance).exp()
+
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
+        """F8: z = m + s ⊙ ε, ε ~ N(0, I_k); shape sample_shape + batch_shape + event_shape."""
+        return self.loc + self.scale * standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
+
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log N(z; m, diag v) = −½ Σ [log 2π + log v + (z − m)²/v], nats."""
+        squared = (z - self.loc) ** 2 * (-self.log_variance).exp()
+        return -0.5 * (LOG_2PI + self.log_variance + squared).sum(-1)
+
+    def moved(self, loc: Tensor, log_stretch: Tensor) -> DiagonalNormal:
+        """With another mean, and each noise ε_i stretched; both (..., k)."""
+        return DiagonalNormal(loc, self.log_variance + 2 * log_stretch)
+
+    def tempered(self, u: float) -> DiagonalNormal:
+        """∝ q^(1/u): N(m, u v)."""
+        return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
+
+
+class FullNormal(_Described):
+    """N(loc, L Lᵀ); loc (..., k), L (..., k, k) lower triangular with a positive diagonal."""
+
+    def __init__(self, loc: Tensor, L: Tensor) -> None:
+        self.loc, self.L = loc, L
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def covariance(self) -> Tensor:
+        """(..., k, k)."""
+        return self.L @ self.L.mT
+
+    @property
+    def variance(self) -> Tensor:
+        """(..., k): of each z_i alone, the covariance's diagonal."""
+        return self.L.square().sum(-1)
+
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
+        """F9: z = m + L ε, ε ~ N(0, I_k): a matrix product; shape sample_shape + batch_shape + event_shape."""
+        noise = standard_normal((*sample_shape, *self.loc.shape), generator, self.loc)
+        return self.loc + (self.L @ noise.unsqueeze(-1)).squeeze(-1)
+
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log N(z; m, L Lᵀ) = −½ [k log 2π + log det L Lᵀ + ‖L⁻¹(z − m)‖²], nats."""
+        white = torch.linalg.solve_triangular(self.L, (z - self.loc).unsqueeze(-1), upper=False).squeeze(-1)
+        log_det = 2 * self.L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return -0.5 * (z.shape[-1] * LOG_2PI + log_det + white.square().sum(-1))
+
+    def moved(self, loc: Tensor, log_stretch: Tensor) -> FullNormal:
+        """With another mean, and each noise ε_i stretched (a column of L); both (..., k)."""
+        return FullNormal(loc, self.L * log_stretch.exp().unsqueeze(-2))
+
+    def tempered(self, u: float) -> FullNormal:
+        """∝ q^(1/u): N(m, u Σ)."""
+        return self.moved(self.loc, torch.full_like(self.loc, 0.5 * math.log(u)))
+
+
+class IndependentBernoulli(_Described):
+    """k independent bits, P(z_i = 1) = σ(l_i); logits l (..., k). Samples are 0 and 1, as floats."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+    @property
+    def mean(self) -> Tensor:
+        """(..., k): the probabilities of a 1."""
+        return self.logits.sigmoid()
+
+    def sample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
+        with torch.no_grad():
+            u = uniform((*sample_shape, *self.logits.shape), generator, self.logits)
+            return (u < self.mean).to(self.logits.dtype)
+
+    def rsample(self, sample_shape: tuple[int, ...] = (), generator: Noise = None) -> Tensor:
+        """Bits have no path from their parameters; an estimator (`vae.bound.estimators`) carries the gradient."""
+        raise NotImplementedError(
+            "bits cannot be reparameterised; draw with sample and use one of vae.bound.estimators"
+        )
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Σ [z log σ(l) + (1 − z) log σ(−l)] = Σ [z l − softplus(l)], nats."""
+        return (z * self.logits - F.softplus(self.logits)).sum(-1)
+
+    def tempered(self, u: float) -> IndependentBernoulli:
+        """∝ q^(1/u): logits l/u."""
+        return IndependentBernoulli(self.logits / u)
+
+
+class NormalLatent:
+    """p(z) = N(0, I); q(z|x) = N(m(x), diag v(x)), the encoder gives m and log v."""
+
+    name = "normal"
+    about = "k real numbers, a posterior with a variance per dimension"
+    support = "real"
+    factorises = True
+    reparameterised = True
+
+    @staticmethod
+    def parameters(k: int) -> int:
+        return 2 * k
+
+    @staticmethod
+    def posterior(parameters: Tensor) -> DiagonalNormal:
+        loc, log_variance = parameters.chunk(2, -1)
+        return DiagonalNormal(loc, log_variance)
+
+    @staticmethod
+    def prior(k: int, device: torch.device, dtype: torch.dtype) -> DiagonalNormal:
+        zeros = torch.zeros(k, device=device, dtype=dtype)
+        return DiagonalNormal(zeros, zeros)
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return z
+
+    @staticmethod
+    def rate_per_dim(qz_x: DiagonalNormal) -> Tensor:
+        return kl_standard_normal(qz_x.loc, qz_x.log_variance)
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: DiagonalNormal) -> Tensor:
+        return kl_standard_normal(qz_x.loc, qz_x.log_variance)
+
+    @staticmethod
+    def rate(qz_x: DiagonalNormal) -> Tensor:
+        return kl_standard_normal(qz_x.loc, qz_x.log_variance).sum(-1)
+
+
+class FullNormalLatent:
+    """p(z) = N(0, I); q(z|x) = N(m(x), L(x) L(x)ᵀ). The encoder gives m, log L_ii² and the part of L below the
+    diagonal, row by row: k + k + k(k−1)/2 numbers. With that part at 0 it is `normal`."""
+
+    name = "full-normal"
+    about = "k real numbers, a posterior with a full covariance matrix"
+    support = "real"
+    factorises = False
+    reparameterised = True
+
+    @staticmethod
+    def parameters(k: int) -> int:
+        return 2 * k + k * (k - 1) // 2
+
+    @staticmethod
+    def posterior(parameters: Tensor) -> FullNormal:
+        n = parameters.shape[-1]
+        k = (math.isqrt(9 + 8 * n) - 3) // 2  # n = k (k + 3) / 2
+        loc, log_variance, below = parameters.split([k, k, n - 2 * k], -1)
+        rows, columns = torch.tril_indices(k, k, offset=-1, device=parameters.device)
+        L = torch.diag_embed((0.5 * log_variance).exp())
+        L[..., rows, columns] = below
+        return FullNormal(loc, L)
+
+    @staticmethod
+    def prior(k: int, device: torch.device, dtype: torch.dtype) -> DiagonalNormal:
+        return NormalLatent.prior(k, device, dtype)
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return z
+
+    @staticmethod
+    def rate_per_dim(qz_x: FullNormal) -> None:
+        return None
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: FullNormal) -> Tensor:
+        return kl_standard_normal(qz_x.loc, qz_x.variance.log())
+
+    @staticmethod
+    def rate(qz_x: FullNormal) -> Tensor:
+        """F2: ½ [−log det S − k + tr S + mᵀm] with S = L Lᵀ, so tr S = ‖L‖²."""
+        log_variance = 2 * qz_x.L.diagonal(dim1=-2, dim2=-1).log()
+        below = qz_x.L.tril(-1).square().sum((-2, -1))
+        return kl_standard_normal(qz_x.loc, log_variance).sum(-1) + 0.5 * below
+
+
+class BernoulliLatent:
+    """F12: p(z) = Ber(½)^k, q(z|x) = Π Ber(σ(l_i(x))); the decoder is fed 2z − 1, that is ±1."""
+
+    name = "bernoulli"
+    about = "k bits; the gradient needs an estimator"
+    support = "binary"
+    factorises = True
+    reparameterised = False
+
+    @staticmethod
+    def parameters(k: int) -> int:
+        return k
+
+    @staticmethod
+    def posterior(parameters: Tensor) -> IndependentBernoulli:
+        return IndependentBernoulli(parameters)
+
+    @staticmethod
+    def prior(k: int, device: torch.device, dtype: torch.dtype) -> IndependentBernoulli:
+        return IndependentBernoulli(torch.zeros(k, device=device, dtype=dtype))
+
+    @staticmethod
+    def decoder_input(z: Tensor) -> Tensor:
+        return 2 * z - 1
+
+    @staticmethod
+    def rate_per_dim(qz_x: IndependentBernoulli) -> Tensor:
+        return kl_bernoulli_half(qz_x.logits)
+
+    @staticmethod
+    def marginal_rate_per_dim(qz_x: IndependentBernoulli) -> Tensor:
+        return kl_bernoulli_half(qz_x.logits)
+
+    @staticmethod
+    def rate(qz_x: IndependentBernoulli) -> Tensor:
+        return kl_bernoulli_half(qz_x.logits).sum(-1)
+
+
+LATENTS: dict[str, Any] = {latent.name: latent for latent in (NormalLatent, FullNormalLatent, BernoulliLatent)}

@@ -1,0 +1,96 @@
+"""Ship a run: weights and history stay, what only continuing needs goes, and some held-out images come along, so that
+every page works where the dataset is absent."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vae import runs
+from vae.checked_json import Misfit
+from vae.errors import RunBusy, RunError
+from vae.files import insist
+from vae.runs.checked_arrays import read_arrays
+from vae.runs.start import check_places
+
+HELD_OUT = "preview/heldout.npz"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The images that a shipped run takes along, of its own view of the data."""
+
+    images: np.ndarray  # (n, c, h, w) as stored; divided by `scale` they lie on the support
+    scale: int
+    labels: np.ndarray | None  # (n,) int64
+    codes: np.ndarray  # (n, k) float32, E_q[z]
+    rows: np.ndarray | None = None  # (n,) int64, see `Dataset.test_rows`; older packs do not say
+    rows_of: str = ""
+
+
+def pack_run(path: Path, images: int = 2000) -> int:
+    """Pack an ended run in place; its size in bytes. `images` held-out images are taken at most."""
+    if runs.read_status(path).state in runs.ACTIVE:
+        raise RunBusy(f"run {path.name!r} is still training; stop it first")
+    check_places(path)
+    run = runs.load_run(path)
+    dataset = run.dataset()
+    stored = dataset.test[:images]
+    with torch.no_grad():
+        codes = run.model.encode(dataset.to_float(stored)).mean
+    arrays: dict[str, Any] = {"images": stored.numpy(), "scale": np.array(dataset.scale), "codes": codes.numpy()}
+    arrays["rows"] = dataset.test_rows[:images].numpy()
+    arrays["rows_of"] = np.frombuffer(dataset.rows_of("test").encode(), np.uint8)  # numbers only: see `read_arrays`
+    if dataset.test_labels is not None:
+        arrays["labels"] = dataset.test_labels[:images].numpy()
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    lock = runs.acquire(path)
+    try:
+        runs.save_checked(path, {HELD_OUT: packed.getvalue()})
+        shutil.rmtree(path / "resume", ignore_errors=True)
+    finally:
+        lock.release()
+    try:
+        for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
+            insist((path / name).unlink, missing_ok=True)
+    except OSError as error:
+        raise RunError(f"run {path.name!r}: {name} cannot be removed ({error.strerror}); remove it by hand") from None
+    runs.mark_as_shipped(path)
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def held_out(path: Path) -> HeldOut:
+    """The images that came along; RunDamaged where there are none or they cannot be read."""
+    config, data = runs.read_config(path)
+    try:
+        arrays = read_arrays(runs.read_checked(path, HELD_OUT, signed=False), ("images", "scale", "codes"))
+        images, codes, labels, rows = arrays["images"], arrays["codes"], arrays.get("labels"), arrays.get("rows")
+        n, shape = len(np.atleast_1d(images)), tuple(data["shape"])
+        _expect("images", images, (n, *shape), ("uint8", "float32"))
+        _expect("codes", codes, (n, config.latent_dim), ("float32",))
+        _expect("scale", arrays["scale"], (), ("int64", "int32", "float64"))
+        if n == 0 or not arrays["scale"] > 0:
+            raise Misfit("expected at least one image and a scale above 0")
+        if labels is not None:
+            _expect("labels", labels, (n,), ("int64",))
+            classes = data.get("classes")
+            if labels.min() < 0 or (classes is not None and labels.max() >= len(classes)):
+                raise Misfit("expected the numbers of classes, got others", "labels")
+        if rows is not None:
+            _expect("rows", rows, (n,), ("int64",))
+        rows_of = arrays.get("rows_of", np.empty(0, np.uint8)).tobytes().decode(errors="replace")
+    except Misfit as error:
+        raise runs.damaged(path, HELD_OUT, error) from None
+    return HeldOut(images, int(arrays["scale"]), labels, codes, rows, rows_of)
+
+
+def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], kinds: tuple[str, ...]) -> None:
+    if array.shape != shape or array.dtype.name not in kinds:
+        raise Misfit(f"expected {' or '.join(kinds)} of shape {shape}, got {array.dtype} of shape {array.shape}", name)

@@ -1,0 +1,78 @@
+"""What a trainer tells: means of the terms over observations, in nats, and the changes that were made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vae.bound.objectives import ElboTerms
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over `images` observations: nats, and pixel² for the squared error. ELBO at weight 1 always."""
+
+    distortion: float
+    rate: float
+    elbo: float
+    squared_error: float
+    normaliser: float | None  # Gaussian: mean of (D/2) log(2πc), which distortion − C·‖x − f(z)‖² leaves; else None
+    loss: float
+    rate_per_dim: list[float] | None
+    images: int
+    marginal_rate_per_dim: list[float] | None = None  # KL(q(z_i|x) ‖ p(z_i)), where q does not factorise
+    elbo_error: float | None = None  # standard error of the held-out mean: the images' spread, that of z in it
+
+
+@dataclass(frozen=True)
+class Record:
+    """What happened up to `step`. Two records are equal when their numbers are; the wall time does not count."""
+
+    step: int
+    epoch: float
+    C: float
+    lr: float
+    train: Means
+    test: Means | None
+    seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True)
+class KnobChange:
+    """A knob took effect after `step` steps: C, lr_factor, part, or step (a single step that forces a record)."""
+
+    step: int
+    knob: str
+    value: float | str
+
+
+def sums(loss: Tensor, terms: ElboTerms, log_C: Tensor | None, D: int) -> Tensor:
+    """(M, 5 + k) of M models with B rows each: distortion, rate, squared error, loss, (D/2) log(2πc) and the rate per
+    dimension (of the marginals), summed over each model's rows; NaN where a model has no such term.
+
+    loss: (M, B), terms of M·B rows, log_C: (M,) of Gaussian likelihoods, else None; D pixels.
+    """
+    M, B = loss.shape
+    columns = torch.stack([terms.distortion, terms.rate, terms.squared_error, loss.flatten()]).view(4, M, B).sum(2).T
+    unknown = columns.new_full((M, 1), math.nan)
+    normaliser = unknown if log_C is None else (0.5 * D * B * (math.log(math.pi) - log_C)).reshape(M, 1)
+    return torch.cat([columns, normaliser, terms.marginal_rate_per_dim.view(M, B, -1).sum(1)], 1)
+
+
+def means(values: list[float], images: int, factorises: bool) -> Means:
+    """From one model's row of `sums`, divided by the images. `factorises`: whether q(z|x) does."""
+    distortion, rate, squared_error, loss, normaliser, *per_dim = values
+    return Means(
+        distortion=distortion,
+        rate=rate,
+        elbo=-(distortion + rate),
+        squared_error=squared_error,
+        normaliser=None if math.isnan(normaliser) else normaliser,
+        loss=loss,
+        rate_per_dim=per_dim if factorises else None,
+        images=images,
+        marginal_rate_per_dim=None if factorises else per_dim,
+    )
