@@ -80,8 +80,9 @@ class Likelihood(nn.Module):
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
 
     def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
-        """What a decoder gives for about this mean, which is also given standardised, to begin with: logits, not so
-        far out that they hardly learn."""
+        """Returns a decoder's first answer, with which p(x|z) has this mean, (channels, ...), which is also given
+        standardised: (P, channels, ...), or without its first axis where P is 1. Here logits of means from 0.01 to
+        0.99, not so far out that they hardly learn."""
         return torch.logit(mean.clamp(0.01, 0.99))
 
 
