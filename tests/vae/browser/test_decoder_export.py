@@ -30,7 +30,7 @@ SHA = "ab" * 32
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 28, 28), (1, 64, 64), (3, 64, 64)]
 HIDDEN: dict[str, list[tuple[int, ...]]] = {"linear": [()], "mlp": [(21,), (20, 12)], "conv": [(), (30,), (20, 12)]}
 SERVER_DECODED = {name for name, cls in LIKELIHOODS.items() if cls not in decoder_export.HEADS}  # by ui/live/decoder.py
-RUNNER = Path(__file__).resolve().parent.parent.parent / "js" / "decode_cases.mjs"
+RUNNER = Path(__file__).resolve().parent.parent.parent / "js" / "decoder" / "decode_cases.mjs"
 
 
 def random_model(
