@@ -85,7 +85,7 @@ def test_bits_decode_to_the_nearest_code(server: Any, window: Any, eventually: C
         eventually(decodes)
 
 
-@pytest.mark.parametrize(("k", "kind", "words"), [(1, "line", "the rate upwards"), (3, "pca", "PCA: ")])
+@pytest.mark.parametrize(("k", "kind", "words"), [(1, "line", "the rate upwards"), (3, "pca", "PCA, the plane")])
 def test_one_dimension_and_three(
     server: Any, window: Any, eventually: Callable[..., None], k: int, kind: str, words: str
 ) -> None:

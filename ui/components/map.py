@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.components.mounting import browser_component
-from ui.map.view import PARTS, MapView, methods_for, read_view
+from ui.map.view import PARTS, MapView, describe_methods, read_view
 
 _map = browser_component("map/map")
 
@@ -33,7 +33,7 @@ def latent_map(
         "run": run,
         "k": k,
         "support": support,
-        "methods": methods_for(k, support),
+        "methods": describe_methods(k, support),
         "view": view.to_json(),
         "problem": problem,
     }
@@ -54,7 +54,7 @@ def read_wish(sent: object, run: str, k: int) -> FitWish | None:
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     action, method, part = (str(sent.get(name)) for name in ("action", "method", "part"))
-    computed = [name for name in methods_for(k) if name not in ("plane", "line", "pca", "dims")]
+    computed = [method["name"] for method in describe_methods(k) if method["kind"] == "fitted"]
     if action not in ("start", "stop") or method not in computed or part not in PARTS:
         return None
     return FitWish(action, method, part)

@@ -7,7 +7,7 @@ import { openDecoder } from "../decoder/client.js";
 import { Arrive, brightOnDark, encode } from "./arrive.js";
 import { MapCanvas } from "./canvas.js";
 import { colouring } from "./colours.js";
-import { Controls, FitLine, TITLES } from "./controls.js";
+import { Controls, FitLine } from "./controls.js";
 import { assemble } from "./frame.js";
 import { latentNearest } from "./index.js";
 import { toBits } from "./layouts.js";
@@ -15,12 +15,13 @@ import { Legend } from "./legend.js";
 import { OwnPicture, encodeAddress } from "./own.js";
 import { Selection, allowedOf, placeNames } from "./selection.js";
 import { PlaneSheet } from "./sheet.js";
-import { FITTED, LayoutSource, spreadOf } from "./source.js";
+import { LayoutSource, spreadOf } from "./source.js";
 import { NEIGHBOURS, Side, describeImage, writeBits, writeCode } from "./side.js";
 import { aboutIsolated, aboutLayout, aboutPicture, sameView } from "./words.js";
 import { renderer } from "../shared/mount.js";
 
 const CODES_EVERY = 15_000; // milliseconds between two looks at the codes of a model that trains
+const OWN = new Set(["plane", "line", "dims"]); // their coordinates are those of the codes
 const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
 
 class LatentMap {
@@ -225,7 +226,14 @@ class LatentMap {
   _layout(fit) {
     if (fit) this._away();
     const { view, codes, codesSha: sha } = this;
-    if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base(), bits: this.bits }, fit);
+    const { kind } = this._method();
+    if (codes)
+      this.source.show({ run: this.data.run, sha, codes, view, kind, base: this._base(), bits: this.bits }, fit);
+  }
+
+  /** What Python tells of a kind of map, { name, title, kind, about }; undefined for one that is not offered. */
+  _method(name = this.view.method) {
+    return this.data.methods.find((method) => method.name === name);
   }
 
   _base() {
@@ -278,7 +286,7 @@ class LatentMap {
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
     else if (status.state !== "absent" || this.data.problem)
-      this.fitLine.show(status, TITLES[this.view.method], outdated);
+      this.fitLine.show(status, this._method().title, outdated);
   }
 
   /** Compute it once more: of the newest weights, where those of the map are older. */
@@ -291,7 +299,7 @@ class LatentMap {
   _ask(action) {
     const { method, part } = this.view;
     this.component.setTriggerValue("fit", { action, run: this.data.run, method, part });
-    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, TITLES[method]);
+    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, this._method().title);
     this.source.expect();
   }
 
@@ -303,7 +311,7 @@ class LatentMap {
     const z = this.layout.code(at.x, at.y);
     if (!z) return;
     const place =
-      this.layout.exact && this.view.method !== "pca"
+      this.layout.exact && OWN.has(this.view.method)
         ? ""
         : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
     this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
@@ -426,7 +434,7 @@ class LatentMap {
       source: { asked, status },
       view: { part },
     } = this;
-    if (!FITTED.has(layoutOf)) return { layout, sha, part, method: null };
+    if (this._method(layoutOf)?.kind !== "fitted") return { layout, sha, part, method: null };
     return {
       layout,
       sha,
@@ -471,6 +479,7 @@ class LatentMap {
     const { shade, tiles } = this.canvas;
     this.note.textContent = aboutLayout({
       view,
+      method: this._method(),
       source: codes.header.source,
       k: codes.header.k,
       plane,
@@ -481,7 +490,7 @@ class LatentMap {
     });
     this.canvas.stage.setAttribute(
       "aria-label",
-      `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`,
+      `Map of ${codes.header.source}: ${this._method().title}, coloured by ${view.colour}`,
     );
   }
 }
