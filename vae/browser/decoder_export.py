@@ -54,6 +54,7 @@ def export_decoder(
     Raises DecoderUnsupported where a layer or the likelihood has no form in the page, and DecoderInexact where the
     packed decoder differs from torch by more than LIMITS[precision]: try "float32", or decode on the server.
     """
+    likelihood = _head(model.likelihood)  # says more than the shape of its parameters would
     layers = _walk(model)
     _fold_input(layers, model.latent)
     weights = _lay_out(layers)
@@ -68,7 +69,7 @@ def export_decoder(
         "channels": channels,
         "layers": layers,
         **_scale(model, limits),
-        "likelihood": _head(model.likelihood),
+        "likelihood": likelihood,
         "weights_sha256": weights_sha256,
     }
     with np.errstate(over="ignore"):  # looked at next
