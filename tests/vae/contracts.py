@@ -7,7 +7,6 @@ Nothing here knows a variant by its name but REFERENCES, the distributions of ot
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +15,8 @@ import torch
 import torch.distributions as td
 from torch import Generator, Tensor
 
-from vae.bound.metrics import Metric
-from vae.datasets import Dataset
 from vae.model.likelihoods import SUPPORTS, Likelihood, PixelDistribution
-from vae.model.vae import Model, in_data_units, standardised
+from vae.model.vae import in_data_units, standardised
 
 KOLMOGOROV = 2.23  # √n times the largest distance of two distribution functions that are one: above it 1 in 10,000
 DRAWS = 20_000
@@ -278,18 +275,3 @@ LATENT_CONTRACTS: list[Callable[[Any], None]] = [
     gradients_are_carried_as_declared,
     prior_is_what_the_pages_draw,
 ]
-
-
-# ---- metrics
-
-
-def metric_is_a_number_with_unit_and_sentence(metric: Metric, model: Model, dataset: Dataset) -> None:
-    """The same number each time, which JSON can hold, and one sentence without a place left open."""
-    first, second = (metric.measure(model, dataset) for _ in range(2))
-    assert first == second
-    assert np.isfinite(float(first))
-    assert metric.unit
-    assert metric.unit == metric.unit.strip()
-    about = metric.about.format(found=first)
-    assert re.fullmatch(r"[A-Z‖].{10,}[^.]\.", about), about
-    assert ". " not in about, about

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.vae.contracts import metric_is_a_number_with_unit_and_sentence
+from tests.vae.contracts_bound import metric_is_a_number_with_unit_and_sentence
 from vae import Config
 from vae.bound.metrics import METRICS, active_units, measure, mutual_information
 from vae.datasets import Dataset
