@@ -194,7 +194,7 @@ test("the page says what each kind of map is, and that neighbours are latent one
       about(method),
       /^9 images · .*found in latent space, not on the map\.$/s,
     );
-  assert.match(about("a plane"), /what a plane means; with 29 % of their variance.*exactly/);
+  assert.match(about("a plane"), /what a plane means, with 29 % of their variance.*exactly/);
   assert.match(
     about("neighbours"),
     /what neighbours means; it has no inverse.*8 nearest points, weighted by 1\/distance²/,

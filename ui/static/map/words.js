@@ -25,9 +25,9 @@ function aboutBits({ view, method, source, k, plane, base }) {
   };
   const projected =
     method.kind === "linear"
-      ? `of the probabilities q(z = 1|x), with ${carried(plane)} of their variance`
-      : `laid out by the probabilities q(z = 1|x); a place stands for a blend of the ${BLEND} nearest points, weighted by 1/distance²`;
-  return `${source} · ${own[view.method] ?? `${method.about}; ${projected}`} · the codes are ${k} bits: there is no plane between them and no prior ring; a place decodes to its nearest code, each bit 0 below ½ and 1 from there on`;
+      ? `, of the probabilities q(z = 1|x), with ${carried(plane)} of their variance`
+      : `; laid out by the probabilities q(z = 1|x); a place stands for a blend of the ${BLEND} nearest points, weighted by 1/distance²`;
+  return `${source} · ${own[view.method] ?? `${method.about}${projected}`} · the codes are ${k} bits: there is no plane between them and no prior ring; a place decodes to its nearest code, each bit 0 below ½ and 1 from there on`;
 }
 
 /** The same for real codes. */
@@ -39,9 +39,9 @@ function aboutReal({ view, method, source, k, plane, base }) {
   };
   const projected =
     method.kind === "linear"
-      ? `with ${carried(plane)} of their variance; a place decodes to the point of the plane, exactly`
-      : `it has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`;
-  return `${source} · ${own[view.method] ?? `${method.about}; ${projected}`}`;
+      ? `, with ${carried(plane)} of their variance; a place decodes to the point of the plane, exactly`
+      : `; it has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`;
+  return `${source} · ${own[view.method] ?? `${method.about}${projected}`}`;
 }
 
 /** What kind of map this is, how it decodes, and what its marks mean. `method`: { name, title, kind, about }. */
