@@ -13,6 +13,7 @@ import torch
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
+from torch import nn
 
 from tests.newcomers import ADDED, SharedNormalLatent, StudentT, TwoAxes, Unrolled, registered
 from tests.pages.conftest import app, browser_of, engine, runs_folder, sit
@@ -36,6 +37,9 @@ from ui.navigation import FOLDER
 from vae.__main__ import main
 from vae.arguments import parser
 from vae.bound.estimators import choices
+from vae.config import Config
+from vae.model.networks import NETWORKS
+from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.space.fit_process import project
 
@@ -80,6 +84,19 @@ def test_a_correct_student_t_is_the_one_of_others_and_finite() -> None:
 @pytest.mark.parametrize("contract", LATENT_CONTRACTS, ids=lambda contract: contract.__name__)
 def test_a_correct_latent_keeps_to_every_contract(contract: Callable[[Any], None]) -> None:
     contract(SharedNormalLatent)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_two_parameters_a_pixel_start_at_the_mean_in_every_network(network: str) -> None:
+    config = Config(network=network, likelihood="student-t", latent_dim=2)
+    model, mean = build_model(config, (3, 8, 8)), torch.tensor([0.2, 0.5, 0.7]).reshape(3, 1, 1).expand(3, 8, 8)
+    model.start_at(mean)
+    last = [layer for layer in model.decoder if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))][-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        px_z = model.decode(torch.zeros(1, 2))
+    torch.testing.assert_close(px_z.mean[0], mean)
+    assert px_z.log_scale.unique().numel() == 1  # type: ignore[attr-defined]
 
 
 # ---- where they are picked up
