@@ -26,7 +26,7 @@ from tests.vae.contracts import (
     stays_finite_in_float32,
 )
 from ui.components import map as map_component
-from ui.live import codes as codes_routes
+from ui.live import cache
 from ui.live.codes import codes_routes as code_addresses
 from ui.live.decoder import decoder_routes, weights_sha
 from ui.live.map import map_routes
@@ -57,7 +57,7 @@ def run(runs_folder: Path, one_thread: None, capsys: pytest.CaptureFixture[str])
     assert answer["state"] == "finished"
     assert np.isfinite([answer["elbo"], answer["distortion"], answer["rate"]]).all()
     yield runs_folder / "mine"
-    codes_routes._kept.clear()
+    cache.forget()
 
 
 @pytest.fixture

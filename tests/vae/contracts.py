@@ -32,7 +32,7 @@ REFERENCES: dict[str, Callable[[Any, Tensor], td.Distribution]] = {
 def made(cls: type[Likelihood]) -> Likelihood:
     """In float64, with a C that is not 1 where it has one of its own."""
     likelihood = cls().double()
-    if cls.learns_C:
+    if cls.owns_C:
         likelihood.set_C(3.0)  # type: ignore[operator]
     return likelihood
 
