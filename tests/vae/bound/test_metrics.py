@@ -101,7 +101,7 @@ def test_what_is_measured_is_listed_and_stands_under_its_own_names(coded: Callab
     assert found["active_units"] == found["metrics"]["active_units"]["value"] == 1
     information = mutual_information(model, dataset)
     assert found["metrics"]["mutual_information"]["standard_error"] == information.standard_error
-    told = information.told()
+    told = information.named()
     assert {name: found[name] for name in told} == told
     assert set(told) == {f"mutual_information_{name}" for name in ("at_least", "standard_error", "limit", "images")}
 
