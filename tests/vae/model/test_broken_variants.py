@@ -58,6 +58,10 @@ LIKELIHOOD_FAULTS: dict[str, tuple[Callable[..., None], str, Callable[..., Any]]
     ),
     "start elsewhere": (contracts.start_gives_the_mean, "start", lambda answer: answer + 0.05),
     "samples shifted": (contracts.samples_follow_the_density, "forward", pixels("sample", lambda x: x + 0.1)),
+    "samples too wide": (
+        contracts.samples_follow_the_density, "forward",
+        lambda px_z: pixels("sample", lambda x: px_z.mean + 1.05 * (x - px_z.mean))(px_z),
+    ),
     "the mean for a sample": (contracts.samples_follow_the_density, "forward",
                               lambda px_z: pixels("sample", lambda _: px_z.mean.clone())(px_z)),
 }  # fmt: skip
