@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vae.datasets.dataset import DataInfo, Source
-from vae.space.projections import LinearProjection, Projection
+from vae.space.projection import LinearProjection, Projection
 
 MAP = Path(__file__).resolve().parents[2] / "ui" / "static" / "map"
 WORDS = """

@@ -55,7 +55,8 @@ from vae.machine import let_idle_threads_sleep
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.start import clear_fit
 from vae.space.parts import PARTS, check_part
-from vae.space.projections import Frame, Projection, make_projection
+from vae.space.projection import Frame, Projection
+from vae.space.projections import make_projection
 
 if TYPE_CHECKING:
     from vae.space.encodings import Codes

@@ -9,7 +9,8 @@ import pytest
 
 from tests.newcomers import TwoAxes, Unrolled
 from tests.vae.contracts_places import projection_keeps_places, projection_says_what_it_is
-from vae.space.projections import PROJECTIONS, LinearProjection, NeighbourProjection, Pca, Projection, installed
+from vae.space.projection import LinearProjection, NeighbourProjection, Projection
+from vae.space.projections import PROJECTIONS, Pca, installed
 
 EVERY: list[type[Projection]] = [*PROJECTIONS.values(), TwoAxes, Unrolled]
 THERE = [cls for cls in EVERY if cls.name in installed() or cls.__module__ == "tests.newcomers"]
