@@ -81,6 +81,11 @@ def test_a_forwarding_file_is_noticed() -> None:
     assert not forwards('"""A folder."""\n')
 
 
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_browser_module_passes_on_what_another_one_exports(file: Path) -> None:
+    assert not re.search(r"^export\s*[{*][^;]*\bfrom\s", file.read_text(), re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     "file", [file for file in CODE if file.name != "__init__.py"], ids=lambda file: str(file.relative_to(ROOT))
 )

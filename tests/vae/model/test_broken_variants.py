@@ -93,11 +93,11 @@ def test_a_student_t_that_is_two_dimensional_in_its_tails_is_found_out() -> None
         contracts.density_is_normalised_with_its_mean(Cut)
 
 
-@pytest.mark.parametrize("cls", LIKELIHOODS.values(), ids=lambda cls: cls.name)
-def test_a_reference_is_compared_digit_by_digit(cls: Any) -> None:
-    wrong = broken(cls, "forward", pixels("log_prob", lambda log_p: log_p + 1e-4))
+@pytest.mark.parametrize("name", contracts.REFERENCES)
+def test_a_reference_is_compared_digit_by_digit(name: str) -> None:
+    wrong = broken(LIKELIHOODS[name], "forward", pixels("log_prob", lambda log_p: log_p + 1e-4))
     with pytest.raises(AssertionError):
-        contracts.density_is_its_references(wrong, contracts.REFERENCES[cls.name])
+        contracts.density_is_its_references(wrong, contracts.REFERENCES[name])
 
 
 LATENT_FAULTS: dict[str, tuple[Callable[..., None], str, Callable[..., Any]]] = {
