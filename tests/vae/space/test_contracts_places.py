@@ -22,6 +22,10 @@ def test_the_page_knows_every_projection_by_its_descriptor(cls: type[Projection]
     projection_says_what_it_is(cls)
 
 
+def test_no_two_projections_are_called_the_same() -> None:
+    assert len({cls.title for cls in EVERY}) == len({cls.name for cls in EVERY}) == len(EVERY)
+
+
 @pytest.mark.parametrize("cls", THERE, ids=lambda cls: cls.name)
 def test_every_projection_keeps_its_places(cls: type[Projection]) -> None:
     projection_keeps_places(cls)
