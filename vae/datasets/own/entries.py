@@ -11,7 +11,6 @@ A folder that holds everything is no class. What lies deeper belongs to the firs
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,12 +37,15 @@ KINDS = "a folder or a .zip of PNG and JPEG files, a .parquet, an .npz or an .np
 
 @dataclass(frozen=True)
 class Item:
-    """A file. name: its path below what was given, with slashes. location: on this machine, of one that lies there."""
+    """A file. name: its path below what was given, with slashes. location: where it lies on this machine."""
 
     name: str
     size: int
-    open: Callable[[], IO[bytes]]
-    location: Path | None = None
+    location: Path
+
+    def open(self) -> IO[bytes]:
+        """Returns it, open for reading."""
+        return open(self.location, "rb")
 
     @property
     def suffix(self) -> str:
@@ -81,21 +83,22 @@ def at(path: Path) -> Found:
         return _of_files(path.name or "images", items, empty, whole_folder=True)
     if not path.is_file():
         raise DataError(f"{path}: expected {KINDS} there, found nothing; check the path")
-    item = Item(path.name, path.stat().st_size, _opener(path), path)
+    item = Item(path.name, path.stat().st_size, path)
     return _of_one(item) or _of_files(path.stem, [item], ())
 
 
-def dropped(files: Sequence[tuple[str, bytes]]) -> Found:
-    """Finds what was dropped: (name, bytes) of each file; names may hold folders. Raises DataError."""
+def dropped(files: Sequence[tuple[str, Path]]) -> Found:
+    """Finds what was dropped: (name, place) of each file; names may hold folders and say nothing of the place. Raises
+    DataError."""
     if not files:
         raise DataError(f"images: nothing was dropped; expected {KINDS}")
     if len(files) > MOST_DROPPED:
         raise DataError(f"images: {len(files):,} files are too many to drop; at most {MOST_DROPPED:,}, or one zip")
 
-    def item(name: str, data: bytes) -> Item:
-        return Item(_plain_path(name), len(data), lambda: io.BytesIO(data))
-
-    items = sorted((item(name, data) for name, data in files), key=lambda one: one.name)
+    items = sorted(
+        (Item(_plain_path(name), path.stat().st_size, path) for name, path in files),
+        key=lambda item: item.name,
+    )
     if len(items) == 1 and (found := _of_one(items[0])):
         return found
     top = PurePosixPath(items[0].name).parts[0]
@@ -146,14 +149,10 @@ def _walk(folder: Path) -> tuple[list[Item], tuple[str, ...]]:
                 continue
             size = path.stat().st_size if path.is_file() else -1
             if size >= 0:
-                items.append(Item((below / name).as_posix(), size, _opener(path), path))
+                items.append(Item((below / name).as_posix(), size, path))
         if len(items) > MOST_FILES:
             raise DataError(f"{folder}: more than {MOST_FILES:,} files; give a folder with fewer, or a parquet file")
     return sorted(items, key=lambda item: item.name), tuple(empty)
-
-
-def _opener(path: Path) -> Callable[[], IO[bytes]]:
-    return lambda: open(path, "rb")
 
 
 def _of_files(name: str, items: list[Item], empty: Sequence[str], whole_folder: bool = False) -> Found:

@@ -3,7 +3,7 @@ a file is used by its path."""
 
 from __future__ import annotations
 
-import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,28 +52,15 @@ def _bytes(dataset: Dataset, stored: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def _load(item: Item) -> Dataset:
-    if item.location is not None:
-        return ArrayFile(item.location).load(Path(), lambda *_: None)
-    with tempfile.TemporaryDirectory() as folder:
-        path = _written(item, folder)
-        try:
-            return ArrayFile(path).load(Path(), lambda *_: None)
-        except DataError as error:
-            raise DataError(str(error).replace(str(path), item.name)) from None
+    try:
+        return ArrayFile(item.location).load(item.location.parent, lambda *_: None)
+    except DataError as error:
+        raise DataError(str(error).replace(str(item.location), item.name)) from None
 
 
 def _names(item: Item) -> tuple[str, ...]:
     """The names of the arrays of an .npz."""
     if item.suffix != ".npz":
         return ()
-    import zipfile
-
-    with item.open() as file, zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(item.location) as archive:
         return tuple(name.removesuffix(".npy") for name in archive.namelist())
-
-
-def _written(item: Item, folder: str) -> Path:
-    path = Path(folder) / f"images{item.suffix}"
-    with item.open() as source:
-        path.write_bytes(source.read())
-    return path

@@ -72,7 +72,7 @@ def _parquet(item: Item) -> Any:
     limit = 2**26
     try:
         return pyarrow.parquet.ParquetFile(
-            item.location or item.open(), thrift_string_size_limit=limit, thrift_container_size_limit=limit
+            item.location, thrift_string_size_limit=limit, thrift_container_size_limit=limit
         )
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{item.name}: cut off, damaged or no parquet ({_reason(error)}); write it again") from None
