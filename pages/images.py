@@ -41,7 +41,7 @@ def source(own: Draft) -> None:
         path = st.text_input(
             "Or a folder or file on the server's machine", key="own-path", placeholder="such as ~/pictures/faces"
         )
-        if st.button("Look", key="own-look", disabled=not path.strip()):
+        if st.button("Look", key="own-look") and path.strip():
             try:
                 look_at(own, checked(path))
             except ConfigError as error:
@@ -54,11 +54,12 @@ def decide(own: Draft, look: Look) -> None:
     with left, st.container(key="panel-own-report"):
         show_report(look.report)
     with right:
-        choices = ask(look.report)
+        choices = ask(look.report, look.key)
         if choices is not None:
             preview(look, choices)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            name = st.text_input("Name", suggested_name(look.report.source), max_chars=40, key="own-name", width=260)
+            first = suggested_name(look.report.source)
+            name = st.text_input("Name", first, max_chars=40, key=f"own-name-{look.key}", width=260)
             pressed = st.button(
                 "Use these images", type="primary", icon=":material/check:", key="own-use", disabled=choices is None
             )

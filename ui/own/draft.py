@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,12 @@ class Draft:
 
 @dataclass(frozen=True)
 class Look:
-    """What the survey found. originals: (name, picture) of some, not larger than they need be."""
+    """What the survey found. originals: (name, picture) of some, not larger than they need be. key: of the widgets."""
 
     found: Found
     report: Report
     originals: list[tuple[str, Any]]
+    key: str = field(default_factory=lambda: secrets.token_hex(4))
 
 
 def draft() -> Draft:

@@ -86,8 +86,8 @@ def _dialog(name: str) -> None:
     st.text(name)
     if used:
         style.problem(
-            f"{_runs(used)} trained on it: what they learned stays, but they can be continued and show these images "
-            "only while the dataset is there."
+            f"Trained on it: {_runs(used)}. What was learned stays; to go on, or to show these images, the dataset has "
+            "to be there."
         )
     style.note("The prepared copy is deleted for good. The pictures that it was made of are not touched.")
     if st.button("Delete", type="primary", key="own-delete-confirm"):
@@ -96,9 +96,7 @@ def _dialog(name: str) -> None:
 
 
 def _runs(names: list[str]) -> str:
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    one = len(names) == 1
-    return f"The run{'' if one else 's'} {', '.join(names[:3])}{more} {'was' if one else 'were'}"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more runs" if len(names) > 3 else "")
 
 
 def _remove(name: str) -> Any:

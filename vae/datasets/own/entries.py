@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
@@ -103,6 +103,8 @@ def dropped(files: Sequence[tuple[str, Path]]) -> Found:
         return found
     top = PurePosixPath(items[0].name).parts[0]
     together = len(PurePosixPath(items[0].name).parts) > 1 and all(one.name.startswith(f"{top}/") for one in items)
+    if together:
+        items = [replace(item, name=item.name.removeprefix(f"{top}/")) for item in items]
     return _of_files(top if together else "images", items, (), whole_folder=True)
 
 
