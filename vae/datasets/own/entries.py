@@ -195,7 +195,7 @@ def _reader(item: Item) -> Callable[[], bytes]:
             raise DataError(f"picture: {item.size / 1e6:.1f} MB are too many; at most {MOST_BYTES / 1e6:.0f} MB")
         try:
             with item.open() as file:
-                return file.read(MOST_BYTES + 1)
+                return file.read(item.size)  # of a file that grows meanwhile no more than was counted
         except OSError as error:
             raise DataError(f"picture: cannot be read ({error.strerror})") from None
 

@@ -29,7 +29,7 @@ from vae.datasets.npz import MOST_BYTES
 from vae.datasets.own.decode import FITS, Fit, fitted
 from vae.datasets.own.entries import Entry, Found
 from vae.datasets.own.report import Report, usable
-from vae.datasets.own.stored import ABOUT, FOLDER, IMAGES, check_name, describe_file
+from vae.datasets.own.stored import ABOUT, FOLDER, IMAGES, check_name, describe_file, is_name
 from vae.datasets.pictures import Opened
 from vae.errors import ConfigError, DataError
 from vae.files import insist, what_helps, write_json
@@ -86,7 +86,8 @@ def suggested(report: Report) -> Choices:
 
 def suggested_name(source: str) -> str:
     """Returns a name for the dataset from the source's."""
-    return re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:40].strip("-") or "images"
+    name = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:33].strip("-") or "images"
+    return name if is_name(name) else f"my-{name}"
 
 
 def split_of(labels: list[str | None], choices: Choices) -> NDArray[np.bool_]:
