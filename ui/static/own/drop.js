@@ -106,9 +106,10 @@ class Drop {
   async _dropped(event) {
     event.preventDefault();
     this.zone.classList.remove("over");
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    const plain = [...event.dataTransfer.files].map((file) => ({ path: file.name, file }));
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     try {
-      await this.send(await filesBelow(entries, this.mostFiles));
+      await this.send(entries.length ? await filesBelow(entries, this.mostFiles) : plain);
     } catch (error) {
       this._say(error.message);
     }
