@@ -25,6 +25,7 @@ THERE = (
     "The pictures go to the computer that runs this app, and to nowhere else: whoever runs it can see them, other "
     "visitors cannot, except in the runs that you train on them."
 )
+CLOSED = "Folders of this server are read for other visitors only where its owner allows it (ELBO_ROOM_IMAGES)."
 
 
 def source(own: Draft) -> None:
@@ -36,6 +37,7 @@ def source(own: Draft) -> None:
         look_at(own, None)
     style.note("Folders are classes: cat/1.png, dog/2.jpg. With train/ and test/ above them, test is held out.")
     if not may_give_paths():
+        style.note(CLOSED)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         path = st.text_input(

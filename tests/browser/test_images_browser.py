@@ -100,7 +100,7 @@ def use(page: Page, name: str) -> None:
     field.press("Enter")
     page.get_by_role("button", name="Use these images").click()
     expect(page.get_by_role("button", name="Start training")).to_be_enabled(timeout=120_000)
-    expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-checked", "true")
+    expect(page.get_by_role("radio", name=name, exact=True)).to_be_checked()
 
 
 def train(page: Page, server: Server, eventually: Callable[..., None]) -> str:

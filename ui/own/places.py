@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ui.runs.owners import at_this_machine
+from ui.runs import owners
 from vae.errors import ConfigError
 from vae.files import expanded
 
@@ -19,14 +19,14 @@ def allowed_folders() -> list[Path]:
 
 
 def may_give_paths() -> bool:
-    return at_this_machine() or bool(allowed_folders())
+    return owners.at_this_machine() or bool(allowed_folders())
 
 
 def checked(text: str) -> Path:
     """The path that a visitor typed. ConfigError where it is none of those that are read for this visitor; the same
     sentence whether or not it is there."""
     path = expanded(text.strip()).absolute()
-    if at_this_machine():
+    if owners.at_this_machine():
         return path
     real = path.resolve()
     if any(real == folder or folder in real.parents for folder in allowed_folders()):

@@ -90,8 +90,7 @@ def _dialog(name: str) -> None:
             "to be there."
         )
     style.note("The prepared copy is deleted for good. The pictures that it was made of are not touched.")
-    if st.button("Delete", type="primary", key="own-delete-confirm"):
-        _remove(name)
+    if st.button("Delete", type="primary", key="own-delete-confirm", on_click=_remove, args=(name,)):
         st.rerun()
 
 

@@ -117,11 +117,11 @@ def test_paths_are_for_this_machine_or_inside_what_the_owner_allows(
     for folder in (allowed / "cats", secret):
         folder.mkdir(parents=True)
     (allowed / "way").symlink_to(secret)
-    monkeypatch.setattr(places, "at_this_machine", lambda: True)
+    monkeypatch.setattr(places.owners, "at_this_machine", lambda: True)
     monkeypatch.delenv(places.ALLOWED, raising=False)
     assert places.may_give_paths()
     assert places.checked(f" {secret} ") == secret
-    monkeypatch.setattr(places, "at_this_machine", lambda: False)
+    monkeypatch.setattr(places.owners, "at_this_machine", lambda: False)
     assert not places.may_give_paths()
     with pytest.raises(ConfigError, match="for those who sit at it only"):
         places.checked(str(secret))
