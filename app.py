@@ -40,7 +40,8 @@ def _warm() -> None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    network.tell_streamlit()
+    """Starts what lives with the server, and ends it."""
+    network.configure_streamlit()
     server.start()
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()
     try:

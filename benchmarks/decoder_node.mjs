@@ -18,13 +18,8 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = process.argv[2] ?? mkdtempSync(join(tmpdir(), "decoders-"));
 
 function pack() {
-  const made = spawnSync(
-    process.env.PYTHON ?? "python",
-    [here("decoder_models.py"), folder],
-    { encoding: "utf8" },
-  );
-  if (made.status !== 0)
-    throw new Error(`decoder_models.py failed: ${made.stderr ?? made.error}`);
+  const made = spawnSync(process.env.PYTHON ?? "python", [here("decoder_models.py"), folder], { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(`decoder_models.py failed: ${made.stderr ?? made.error}`);
   return made.stdout
     .trim()
     .split("\n")
@@ -49,16 +44,11 @@ function rate(once, pictures) {
 async function measure({ name, file, parameters }) {
   const bytes = readFileSync(join(folder, file));
   const begin = performance.now();
-  const decoder = await loadDecoder(
-    bytes,
-    readFileSync(here("../ui/static/decoder/kernel.wasm")),
-  );
+  const decoder = await loadDecoder(bytes, readFileSync(here("../ui/static/decoder/kernel.wasm")));
   const load = performance.now() - begin;
   const rgba = new Uint8ClampedArray(4 * decoder.width * decoder.height);
   const z = Float32Array.from({ length: decoder.k }, (_, i) => Math.sin(i));
-  const many = Float32Array.from({ length: 16 * decoder.k }, (_, i) =>
-    Math.sin(i),
-  );
+  const many = Float32Array.from({ length: 16 * decoder.k }, (_, i) => Math.sin(i));
   const out = new Float32Array(16 * decoder.size);
   const one = rate((i) => {
     z[i % decoder.k] = Math.sin(i);
@@ -79,6 +69,4 @@ async function measure({ name, file, parameters }) {
 const rows = [];
 for (const model of pack()) rows.push(await measure(model));
 console.table(rows);
-console.log(
-  `load of the machine: ${loadavg()[0].toFixed(1)}; best of ${ROUNDS} rounds of ${SECONDS} s`,
-);
+console.log(`load of the machine: ${loadavg()[0].toFixed(1)}; best of ${ROUNDS} rounds of ${SECONDS} s`);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import style
+from ui.address import check_address
 from ui.converter import questions
 from ui.converter.code import our_command, snippet
 from ui.converter.faults import GRAVE, sentence, verdict
@@ -15,20 +16,15 @@ from vae.lessons.reductions import WrittenLoss, faults, meaning
 TITLE = "My code says …"
 
 
-def check_address() -> None:
-    """The address may hold anything; what this page does not know is taken out, and said."""
-    unknown = sorted(set(st.query_params) - set(questions.FIELDS))
-    for name in unknown:
-        del st.query_params[name]
-    refused = questions.take_from_address(dict(st.query_params.items()))
-    if unknown:
-        named = ", ".join(name[:20] for name in unknown[:3])
-        refused.append(f"settings that this page does not know ({named})")
-    if refused:
-        style.notice(f"The address held what could not be used: {'; '.join(refused)}.")
+def take_answers() -> None:
+    """Takes the answers from the address; what cannot be meant is left out, with a notice."""
+    check_address(questions.FIELDS)
+    if refused := questions.take_from_address(dict(st.query_params.items())):
+        style.notice(f"The address contained answers that could not be used: {'; '.join(refused)}.")
 
 
 def results(loss: WrittenLoss) -> None:
+    """Draws what the written loss means, with its faults."""
     found = faults(loss)
     style.label("Verdict")
     with st.container(key=f"er-fault-{'grave' if any(one.name in GRAVE for one in found) else 'fine'}-verdict"):
@@ -46,6 +42,7 @@ def results(loss: WrittenLoss) -> None:
 
 
 def code(loss: WrittenLoss) -> None:
+    """Draws the loss in PyTorch, and the command that trains the same here."""
     style.label("This loss in PyTorch")
     st.code(snippet(loss, questions.image_shape()), language="python", wrap_lines=True)
     style.label("The same here")
@@ -59,6 +56,7 @@ def code(loss: WrittenLoss) -> None:
 
 
 def the_way_back(loss: WrittenLoss) -> None:
+    """Draws the question which weights to write for a C, and its answer."""
     with st.container(key="panel-converter-back"):
         style.label("The other way: what to write")
         value = questions.reverse_question(wanted(loss))
@@ -67,7 +65,7 @@ def the_way_back(loss: WrittenLoss) -> None:
             st.markdown(f"${line.tex}$ {line.about}")
 
 
-check_address()
+take_answers()
 st.html(style.STATIC / "shared/pages.css")
 style.lead(TITLE)
 style.note("Sums and means, weights and halves in a loss choose a noise level and a beta. Here is which.")

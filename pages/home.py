@@ -20,6 +20,7 @@ MANY = 8  # runs from which on there is a search field
 
 
 def hero(first_visit: bool) -> None:
+    """Draws what this is, and the button to begin."""
     style.lead("Train a variational autoencoder and watch its two terms trade places.")
     st.html(
         '<p class="er-sub">The ELBO is a bargain between <b class="er-distortion">distortion</b>, how far the '
@@ -34,7 +35,7 @@ def hero(first_visit: bool) -> None:
 
 
 def empty() -> None:
-    """No runs yet: what will happen."""
+    """Draws what will happen, where there are no runs yet."""
     with st.container(key="panel-empty"):
         st.html(
             '<ol class="er-steps">'
@@ -45,7 +46,7 @@ def empty() -> None:
 
 
 def draw(card: Card) -> st.delta_generator.DeltaGenerator:
-    """One card; returns the place of its picture and numbers."""
+    """Draws one card; returns the place of its picture and numbers."""
     with st.container(key=f"run-card-{card.name}"):
         place = st.empty()
         place.html(card_html(card))
@@ -62,6 +63,7 @@ def draw(card: Card) -> st.delta_generator.DeltaGenerator:
 
 
 def gallery(cards: list[Card]) -> None:
+    """Draws the runs as cards, with a search field where there are many."""
     search, order = "", "Newest"
     if len(cards) >= MANY:
         with st.container(horizontal=True):
@@ -88,7 +90,7 @@ def gallery(cards: list[Card]) -> None:
 
 @st.fragment(run_every=2.0)
 def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str]]) -> None:
-    """Keep the cards of runs at work up to date; draw the page anew when one of them ends."""
+    """Keeps the cards of active runs up to date; draws the page anew when one of them ends."""
     for path, (place, state) in places.items():
         if not path.is_dir():
             st.rerun()

@@ -7,27 +7,24 @@ from html import escape
 import streamlit as st
 
 from ui import style
+from ui.address import check_address
 from ui.lessons.steps import BY_NAME, STEPS, Step, coloured
 
 
 def read_step() -> Step:
-    """The step of the address; the first where there is none, with a word if the address asked for another."""
-    unknown = [name for name in st.query_params if name != "step"]
+    """Returns the step of the address; the first where there is none, with a word if the address asked for another."""
+    check_address(["step"])
     asked = st.query_params.get("step")
-    for name in unknown:
-        del st.query_params[name]
     if asked is not None and asked not in BY_NAME:
         del st.query_params["step"]
         style.notice(f"There is no step “{asked[:40]}”; this is the first one.")
-    elif unknown:
-        style.notice(f"The address held settings that this page does not know ({unknown[0][:20]}); they were left out.")
     if asked in BY_NAME:
         st.query_params["step"] = asked  # a link to the page that is open leaves the browser's address as it was
     return BY_NAME.get(asked or "", STEPS[0])
 
 
 def contents(here: Step) -> None:
-    """A link to every step."""
+    """Draws a link to every step."""
     with st.container(key="learn-contents"):
         style.label("The derivation")
         for number, step in enumerate(STEPS, 1):
@@ -36,6 +33,7 @@ def contents(here: Step) -> None:
 
 
 def to(step: Step, label: str, icon: str | None = None, icon_position: str = "left") -> None:
+    """Draws a link to a step."""
     st.page_link(__file__, label=label, icon=icon, icon_position=icon_position, query_params={"step": step.name})
 
 
@@ -49,6 +47,7 @@ def turn(number: int, place: str, names: tuple[str, str] = ("", "")) -> None:
 
 
 def lesson(step: Step) -> None:
+    """Draws a step: its equation, the reason, the live check."""
     number = STEPS.index(step)
     with st.container(
         key="learn-head", horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"

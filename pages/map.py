@@ -7,12 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
-from ui.components.map import FitWish, latent_map
+from ui.address import check_address
+from ui.components.map import FitRequest, latent_map
 from ui.map import fits
 from ui.map.view import FIELDS, MapView, read_view
 from ui.runs.chooser import choose_run
-from ui.runs.limits import limits_note
-from vae import runs
+from ui.runs.display_limits import limits_note
 from vae.errors import ElboRoomError
 
 KNOWN = ("run", *FIELDS)
@@ -26,9 +26,10 @@ FIGURES = {
 
 
 def the_map(path: Path, k: int, support: str) -> None:
+    """Draws the map; what the address asks for and this run does not have is left out, with a notice."""
     _, refused = read_view(st.query_params, k, support)
     if refused:
-        style.notice(f"The address asks for what this run does not have ({', '.join(refused)}); that was left out.")
+        style.notice(f"The address asked for what this run does not have ({', '.join(refused)}); it was left out.")
         for name in refused:
             del st.query_params[name]
     _the_map(path, k, support)
@@ -38,23 +39,23 @@ def the_map(path: Path, k: int, support: str) -> None:
 def _the_map(path: Path, k: int, support: str) -> None:
     """A fragment: a change of the view draws nothing else anew."""
     view, _ = read_view(st.query_params, k, support)
-    told = st.session_state.get("map-problem", ("", ""))
-    problem = told[1] if told[0] == path.name else ""
-    changed, wish = latent_map(path.name, k, view, problem, support, key="latent-map")
+    last = st.session_state.get("map-problem", ("", ""))
+    problem = last[1] if last[0] == path.name else ""
+    changed, request = latent_map(path.name, k, view, problem, support, key="latent-map")
     if changed is not None and changed != view and changed != st.session_state.get("map-view"):
         st.session_state["map-view"] = view = changed
         st.query_params.update(changed.to_query())
-    if wish is not None:
-        fulfil(path, wish)
+    if request is not None:
+        fulfil(path, request)
     static_figure(path, view, k, support)
 
 
-def fulfil(path: Path, wish: FitWish) -> None:
-    """Start or end the computing of a map; where it cannot start, the map says why."""
-    if wish.action == "stop":
-        fits.end_fit(path, wish.method, wish.part)
+def fulfil(path: Path, request: FitRequest) -> None:
+    """Starts or ends the computing of a map; where it cannot start, the map says why."""
+    if request.action == "stop":
+        fits.end_fit(path, request.method, request.part)
         return
-    problem = fits.start_fit(path, wish.method, wish.part)
+    problem = fits.start_fit(path, request.method, request.part)
     before = st.session_state.get("map-problem", ("", ""))[1]
     st.session_state["map-problem"] = (path.name, problem)
     if problem != before:
@@ -62,7 +63,7 @@ def fulfil(path: Path, wish: FitWish) -> None:
 
 
 def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
-    """For print: made only when somebody asks, with downloads."""
+    """Draws the figure for print, made only when somebody asks, with downloads."""
     with st.container(key="map-figure", width=WIDTH):
         if not st.toggle("Figures and tables", key="map-static", help="The map and histograms, to read and download."):
             return
@@ -82,7 +83,7 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
         image = {"format": picture.lower(), "filename": name, "scale": 2}
         config = {"displaylogo": False, "displayModeBar": True, "toImageButtonOptions": image}
         st.plotly_chart(figure, theme=None, key="map-plotly", config=config)
-        spread = " Each bar counts means of q(z|x): beside them the prior is wider by what each q(z|x) spreads itself."
+        spread = " Each bar counts means of q(z|x). The prior is wider: each q(z|x) also has a spread of its own."
         coded = quantity.startswith("z") and support == "real"
         style.note(f"The camera above the figure saves it as {picture}.{spread if coded else ''}")
         with st.container(horizontal=True):
@@ -92,7 +93,8 @@ def static_figure(path: Path, view: MapView, k: int, support: str) -> None:
 
 
 def choose_figure(k: int) -> tuple[str, str]:
-    """What to draw, "" for the map, else rate, distortion or z3; and the format of its picture."""
+    """Draws the choice of a figure; returns what to draw, "" for the map, else rate, distortion or z3, and the
+    format of its picture."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kinds = ["map", "rate", "distortion", "codes"]
         kind = st.segmented_control(
@@ -108,23 +110,12 @@ def choose_figure(k: int) -> tuple[str, str]:
     return "" if kind in (None, "map") else kind, picture or "PNG"
 
 
-def drop_unknown_parameters() -> None:
-    """The address may hold anything; what this page does not know is taken out, and said."""
-    unknown = sorted(set(st.query_params) - set(KNOWN))
-    for name in unknown:
-        del st.query_params[name]
-    if unknown:
-        named = ", ".join(name[:20] for name in unknown[:3])
-        style.notice(f"The address held settings that this page does not know ({named}); they were left out.")
-
-
-drop_unknown_parameters()
-path = choose_run("Map", keep=("colour",))
-if path is not None:
-    st.set_page_config(page_title=f"{path.name} · Map · ELBO Room")
+check_address(KNOWN)
+view = choose_run("Map", keep=("colour",))
+if view is not None:
+    st.set_page_config(page_title=f"{view.name} · Map · ELBO Room")
     fits.warm()
     from vae.model.latents import LATENTS  # torch takes its time
 
-    config = runs.read_config(path)[0]
-    the_map(path, config.latent_dim, LATENTS[config.latent].support)
-    limits_note(path)
+    the_map(view.path, view.config.latent_dim, LATENTS[view.config.latent].support)
+    limits_note(view.run)

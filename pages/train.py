@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from ui import style
+from ui.address import take_unknown
 from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
-from ui.runs.chooser import has_weights, ways
+from ui.runs.chooser import ways
+from ui.runs.display_limits import limits_note
 from ui.runs.gallery import facts
-from ui.runs.limits import limits_note
-from ui.runs.owners import may_change
 from ui.runs.queue_note import queue_note
-from ui.train.answers import overfitting, still_improving
-from ui.train.controls import buttons, change, knob_panel, what_to_do
+from ui.runs.run_view import RunView
+from ui.train.advice import verdicts, what_to_do
+from ui.train.controls import buttons, change, knob_panel
 from ui.train.evidence_panel import evidence_panel
 from ui.train.form import fill_in, form
 from vae import runs
-from vae.config import Config
 from vae.errors import ElboRoomError, RunError, RunNotFound
 
 HOME = Path(__file__).with_name("home.py")
 
 
 def find(name: str) -> Path | None:
-    """The run of the address; None, with a notice, where there is none."""
+    """Returns the run of the address; None, with a notice, where there is none."""
     try:
         return runs.run_path(name)
     except RunNotFound:
@@ -38,7 +37,7 @@ def find(name: str) -> Path | None:
 
 
 def copy_settings(name: str) -> None:
-    """`?from=name`: the form starts with that run's settings; once per visit, so that edits stay."""
+    """Fills the form with the settings of the run in `?from=name`; once per visit, so that edits stay."""
     if st.session_state.get("copied") == name:
         return
     st.session_state["copied"] = name
@@ -54,7 +53,7 @@ def copy_settings(name: str) -> None:
 
 
 def leave(label: str, icon: str, address: dict[str, str]) -> None:
-    """A button to the form. No link: to the page that is open already a link would leave the address as it is."""
+    """Draws a button to the form. It is no link: to the page that is open, a link would leave the address as it is."""
     st.button(label, icon=icon, key=f"leave-{label}", type="tertiary", on_click=_to_form, args=(address,))
 
 
@@ -63,77 +62,76 @@ def _to_form(address: dict[str, str]) -> None:
     st.query_params.from_dict(address)
 
 
-def header(path: Path, config: Config, dataset: str) -> None:
+def header(view: RunView) -> None:
+    """Draws the run's name, what it is, and the ways to its other pages and to the form."""
+    config = view.config
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
-            style.title(path.name, f"{dataset} · {facts(config)} · {config.network} · {config.objective}")
+            style.title(view.name, f"{view.dataset} · {facts(config)} · {config.network} · {config.objective}")
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
-            if has_weights(path):
-                ways(path.name, "Train")
+            if view.has_weights:
+                ways(view.name, "Train")
             link()
-            leave("Copy settings", ":material/content_copy:", {"from": path.name})
+            leave("Copy settings", ":material/content_copy:", {"from": view.name})
             leave("New run", ":material/add:", {})
 
 
-def verdicts(state: str, config: Config, history: list[dict[str, Any]]) -> list[str]:
-    """What the curves of an ended run say about its length."""
-    too_long = overfitting(history) if state in ("finished", "stopped") and config.objective != "iwae" else ""
-    too_short = still_improving(history) if state == "finished" and not too_long else ""
-    return [sentence for sentence in (too_long, too_short) if sentence]
-
-
-def watch(path: Path) -> None:
-    """The page of one run."""
+def watch(view: RunView) -> None:
+    """Draws the page of one run."""
     try:
-        config, data = runs.read_config(path)
-        knobs, status, history = runs.read_knobs(path), runs.read_status(path), runs.read_history(path)
+        _ = view.config, view.knobs, view.history
     except RunError as error:
         style.problem(str(error))
         st.page_link(HOME, label="All runs", icon=":material/arrow_back:")
         return
-    mine = may_change(path)
-    likelihood, pixels = config.likelihood or "", data["shape"][0] * data["shape"][1] * data["shape"][2]
-    st.set_page_config(page_title=f"{path.name} · ELBO Room")
-    header(path, config, str(data.get("name", config.dataset)))
-    if fault := runs.history_fault(path):
-        style.problem(fault)
+    st.set_page_config(page_title=f"{view.name} · ELBO Room")
+    header(view)
+    if view.history_fault:
+        style.problem(view.history_fault)
     left, right = st.columns([1.12, 1], gap="large")
     with left:
-        buttons(path, config, status, knobs, mine)
-        run_state(path.name, status.state, key="state")
-        if status.state == "queued":
-            queue_note(path)
-        what_to_do(path, status, mine)
-        for sentence in verdicts(status.state, config, history):
-            style.note(sentence)
-        live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
+        progress(view)
     with right:
-        C = C_slider(path.name, likelihood, pixels, config.C, data.get("spread", 1.0), disabled=not mine, key="C")
-        if C is not None and mine:
-            change(path, C=C)
-            st.rerun()
-        live_trail(path.name, likelihood, config.C, key="trail")
-        live_preview(path.name, key="preview")
-        limits_note(path)
-        rate_bars(path.name, key="rates")
-        knob_panel(path, config, knobs, mine)
-        evidence_panel(path)
+        steering(view)
 
 
-def drop_unknown_parameters() -> None:
-    """The address may hold anything; what this page does not know is taken out, and said."""
-    unknown = sorted(set(st.query_params) - {"run", "from"})
-    if unknown:
-        named = ", ".join(name[:20] for name in unknown[:3]) + (
-            f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
-        )
-        st.session_state["notice"] = (
-            f"The address held settings that this page does not know ({named}); they were left out."
-        )
-        st.query_params.from_dict({key: st.query_params[key] for key in ("run", "from") if key in st.query_params})
+def progress(view: RunView) -> None:
+    """Draws the buttons, the state with what can be done in it, the curves."""
+    path, config = view.path, view.config
+    buttons(view)
+    run_state(path.name, view.status.state, key="state")
+    if view.status.state == "queued":
+        queue_note(path)
+    what_to_do(view)
+    for sentence in verdicts(view):
+        style.note(sentence)
+    live_charts(path.name, config.likelihood or "", pixels(view), config.objective, config.samples, key="charts")
 
 
-drop_unknown_parameters()
+def steering(view: RunView) -> None:
+    """Draws C with what it does, and the other knobs."""
+    name, C, likelihood = view.name, view.config.C, view.config.likelihood or ""
+    spread = view.data.get("spread", 1.0)
+    asked = C_slider(name, likelihood, pixels(view), C, spread, disabled=not view.mine, key="C")
+    if asked is not None and view.mine:
+        change(view.path, C=asked)
+        st.rerun()
+    live_trail(name, likelihood, C, key="trail")
+    live_preview(name, key="preview")
+    limits_note(view.run)
+    rate_bars(name, key="rates")
+    knob_panel(view)
+    evidence_panel(view)
+
+
+def pixels(view: RunView) -> int:
+    """Returns the number of values of an image."""
+    channels, height, width = view.data["shape"]
+    return channels * height * width
+
+
+if sentence := take_unknown(("run", "from")):
+    st.session_state["notice"] = sentence
 name = st.query_params.get("run")
 path = find(name) if name is not None else None
 if path is None and (source := st.query_params.get("from")):
@@ -143,4 +141,4 @@ if notice := st.session_state.pop("notice", None):
 if path is None:
     form()
 else:
-    watch(path)
+    watch(RunView(path))

@@ -30,12 +30,12 @@ from vae.files import write_atomically
 from vae.runs import runs_root
 
 YEAR = 365 * 86_400
-REASONS_TOLD = 20  # to the terminal
+REASONS_LOGGED = 20  # to the terminal
 HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a visitor's own is taken off
 
 
 def inline_scripts() -> str:
-    """The hashes of the scripts in Streamlit's own page, as a Content-Security-Policy names them."""
+    """Returns the hashes of the scripts in Streamlit's own page, as a Content-Security-Policy names them."""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", page, re.DOTALL)
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
@@ -59,7 +59,7 @@ POLICY = "; ".join(
 
 
 def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
-    """What goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
+    """Returns what goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
     framing = " ".join(ancestors) or "'none'"
     headers = {
         "content-security-policy": f"{POLICY}; frame-ancestors {framing}",
@@ -94,13 +94,13 @@ def without_dialogs(send: Send) -> Send:
         if message.get("more_body"):
             return
         try:
-            told = json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
+            answer_body = json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
         except (ValueError, TypeError):
-            told = bytes(body)  # no such answer: as it is
+            answer_body = bytes(body)  # no such answer: as it is
         if "content-length" in (answer := MutableHeaders(scope=start)):
-            answer["content-length"] = str(len(told))
+            answer["content-length"] = str(len(answer_body))
         await send(start)
-        await send({"type": "http.response.body", "body": told})
+        await send({"type": "http.response.body", "body": answer_body})
 
     return changed
 
@@ -119,7 +119,7 @@ class Gate:
         self.admit = admit
         self.framed = bool(ancestors)
         self.headers = security_headers(ancestors)
-        self.told: set[str] = set()
+        self.logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -135,7 +135,7 @@ class Gate:
         if not reason and not self.admit(scope, owner):
             reason = "This server asks for an invitation."
         if reason and scope["type"] == "websocket":
-            self._tell(reason)
+            self._log(reason)
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
             return
         path, page = scope.get("path", ""), _wants_page(headers)
@@ -166,10 +166,10 @@ class Gate:
         own = not reason and path.endswith("/_stcore/host-config")
         await app(scope, receive, without_dialogs(send_with_headers) if own else send_with_headers)
 
-    def _tell(self, reason: str) -> None:
+    def _log(self, reason: str) -> None:
         """A page whose websocket is refused only waits: the terminal says why. Each reason once, and few of them."""
-        if reason not in self.told and len(self.told) < REASONS_TOLD:
-            self.told.add(reason)
+        if reason not in self.logged and len(self.logged) < REASONS_LOGGED:
+            self.logged.add(reason)
             logging.getLogger("elbo_room").warning("A live connection was refused. %s", reason)
 
 
@@ -194,14 +194,14 @@ def _refused(reason: str, status: int, page: bool) -> Response:
 
 
 def visitor_id(cookies: Mapping[str, str]) -> str:
-    """The browser's random id from its cookie, "" if there is none or its signature is wrong."""
+    """Returns the browser's random id from its cookie, "" if there is none or its signature is wrong."""
     key = signing_key(runs_root())
     visitor, _, signature = cookies.get(cookie_name(key), "").partition(".")
     return visitor if visitor and hmac.compare_digest(signature.encode(), _sign(visitor, key).encode()) else ""
 
 
 def owner_id(visitor: str) -> str:
-    """What is written beside a run: enough to recognise the browser, not enough to pose as it."""
+    """Returns what is written beside a run: enough to recognise the browser, not enough to pose as it."""
     return hashlib.sha256(f"owner:{visitor}".encode()).hexdigest()[:24] if visitor else ""
 
 
@@ -212,7 +212,8 @@ def cookie_name(key: bytes) -> str:
 
 @functools.cache
 def signing_key(root: Path) -> bytes:
-    """Kept beside the runs, so that a restarted server knows its visitors again; in memory where that fails."""
+    """Returns the key, which is kept beside the runs, so that a restarted server knows its visitors again; in memory
+    where that fails."""
     file = root / ".signing-key"
     try:
         key = file.read_bytes()

@@ -25,13 +25,13 @@ _SITE = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
 
 
 def base_path() -> str:
-    """What stands before every path of this server, `/elbo` or `/a/b`; "" at the root."""
+    """Returns what stands before every path of this server, `/elbo` or `/a/b`; "" at the root."""
     path = config.get_option("server.baseUrlPath").strip("/")
     return f"/{path}" if path else ""
 
 
 def refusal(headers: Mapping[str, str]) -> str:
-    """Why a request with these headers is refused, in a sentence that names the setting; "" lets it pass."""
+    """Returns why a request with these headers is refused, in a sentence that names the setting; "" lets it pass."""
     host = headers.get("host", "")
     name = hostname(host)
     if not host_allowed(name):
@@ -76,8 +76,8 @@ def origin_allowed(headers: Mapping[str, str]) -> bool:
 
 
 def own_origins() -> set[str]:
-    """The sites at which visitors see this app although the server is called otherwise: `server.corsAllowedOrigins`,
-    and `browser.serverAddress` where it is set."""
+    """Returns the sites at which visitors see this app although the server is called otherwise:
+    `server.corsAllowedOrigins`, and `browser.serverAddress` where it is set."""
     named = {_plain(site) for site in config.get_option("server.corsAllowedOrigins")}
     if config.is_manually_set("browser.serverAddress") and (name := _browser_name()):
         place = f"[{name}]" if ":" in name else name
@@ -121,8 +121,8 @@ def _proxied() -> bool:
 
 
 def origin_for_others(url: str) -> str | None:
-    """Where others reach what this visitor sees at `url`: "" there too; another origin where the visitor sits at the
-    server itself; None where nobody else reaches it."""
+    """Returns where others reach what this visitor sees at `url`: "" there too; another origin where the visitor
+    sits at the server itself; None where nobody else reaches it."""
     parts = _split(url)
     if parts is None or (parts.hostname or "") not in LOCAL:
         return ""
@@ -136,9 +136,9 @@ def origin_for_others(url: str) -> str | None:
     return None
 
 
-def tell_streamlit() -> None:
-    """Give Streamlit's websocket the names that are let in besides those of `server.allowedHosts`, where there is such
-    a list: otherwise a page would load at http://localhost and never connect."""
+def configure_streamlit() -> None:
+    """Gives Streamlit's websocket the names that are let in besides those of `server.allowedHosts`, where there is
+    such a list: otherwise a page would load at http://localhost and never connect."""
     if listed := config.get_option("server.allowedHosts"):
         address = (config.get_option("server.address") or "").lower()
         more = [name for name in (*LOCAL, address, _browser_name()) if name and name not in listed]
@@ -161,7 +161,8 @@ def frame_ancestors() -> tuple[str, ...]:
 
 
 def relative_location(path: str, location: str, host: str) -> str:
-    """A redirect's target as seen from `path`, where it lies on this server: a proxy may show both elsewhere."""
+    """Returns a redirect's target as seen from `path`, where it lies on this server: a proxy may show both
+    elsewhere."""
     parts = _split(location)
     if parts is None or (parts.netloc and parts.netloc.lower() != host.lower()) or not parts.path.startswith("/"):
         return location
@@ -171,7 +172,7 @@ def relative_location(path: str, location: str, host: str) -> str:
 
 
 def hostname(host: str) -> str:
-    """The name in a Host header, lower case, without its port; "" where it is none."""
+    """Returns the name in a Host header, lower case, without its port; "" where it is none."""
     parts = _split(f"//{host}")
     if parts is None:
         return ""

@@ -28,7 +28,7 @@ def _holder() -> _Holder:
 
 
 def start() -> None:
-    """Put right what a killed server left behind, and start the engine with its spare worker."""
+    """Puts right what a killed server left behind, and starts the engine with its spare worker."""
     write_plainly()  # the log, into whatever the server's output is
     recover(runs.runs_root())
     runs.empty_trash()
@@ -36,7 +36,7 @@ def start() -> None:
 
 
 def engine() -> Engine:
-    """The server's engine; made on first use where no lifespan has run (tests)."""
+    """Returns the server's engine; made on first use where no lifespan has run (tests)."""
     holder = _holder()
     with holder.lock:
         if holder.engine is None:
@@ -45,7 +45,7 @@ def engine() -> Engine:
 
 
 def stop() -> None:
-    """Let every worker save and end."""
+    """Stops the engine; every worker saves and ends."""
     holder = _holder()
     with holder.lock:
         engine, holder.engine = holder.engine, None

@@ -12,37 +12,37 @@ LOGO = STATIC / "shared/logo.svg"
 
 
 def apply() -> None:
-    """Put the style sheet on the page."""
+    """Puts the style sheet on the page."""
     st.html(STATIC / "shared/style.css")
 
 
 def lead(text: str) -> None:
-    """A page's first sentence, larger than the rest. `text` is literal."""
+    """Draws a page's first sentence, larger than the rest. `text` is literal."""
     st.html(f'<p class="er-lead">{escape(text)}</p>')
 
 
 def note(text: str) -> None:
-    """A quiet sentence. `text` is literal: names inside it are never read as Markdown or HTML."""
+    """Draws a quiet sentence. `text` is literal: names inside it are never read as Markdown or HTML."""
     st.html(f'<p class="er-note">{escape(text)}</p>')
 
 
 def title(name: str, about: str) -> None:
-    """A run's name over a line about it. Both are literal."""
+    """Draws a run's name over a line about it. Both are literal."""
     st.html(f'<h1 class="er-title"><bdi>{escape(name)}</bdi></h1><p class="er-note">{escape(about)}</p>')
 
 
 def label(text: str) -> None:
-    """A small heading over a group. `text` is literal."""
+    """Draws a small heading over a group. `text` is literal."""
     st.html(f'<p class="er-label">{escape(text)}</p>')
 
 
 def problem(text: str) -> None:
-    """A sentence about what went wrong and what to do. `text` is literal."""
+    """Draws a sentence about what went wrong and what to do. `text` is literal."""
     st.html(f'<p class="er-problem" role="alert">{escape(text)}</p>')
 
 
 def notice(text: str) -> None:
-    """A sentence about something that happened just now. `text` is literal."""
+    """Draws a sentence about something that happened just now. `text` is literal."""
     st.html(f'<p class="er-notice" role="status">{escape(text)}</p>')
 
 
@@ -53,7 +53,7 @@ def facts(rows: dict[str, str]) -> None:
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number for reading: grouped thousands, a true minus sign, a dash where there is none."""
+    """Writes a number for reading: grouped thousands, a true minus sign, a dash where there is none."""
     if value is None:
         return "–"
     return f"{value:,.{digits}f}".replace("-", "−")

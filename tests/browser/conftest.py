@@ -1,10 +1,12 @@
 """A real server on a free port with an empty runs folder, and a real Chromium that notices what a user would not.
 
+A server is shared by the tests of a module, Chromium by all; each test has a runs folder and a window of its own.
 An installed Chromium or Chrome is used, else Playwright's own, which is installed on first use.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,7 +15,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,12 +36,14 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from vae import runs
 from vae.datasets.dataset import split_indices
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PATIENCE = 60.0  # seconds that anything may take which waits for a browser or a process: nothing is slow for so long
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FAILED = pytest.StashKey[bool]()
 ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")  # Streamlit asks for both below the page's own path first
 
 
@@ -56,6 +61,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = report.failed or (report.when != "setup" and item.stash.get(FAILED, False))
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for report in terminalreporter.stats.get("rerun", []):
         reason = getattr(report.longrepr, "reprcrash", None)
@@ -63,10 +75,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 class Server:
-    """`streamlit run app.py`, cold, from a folder that is not the application's."""
+    """`streamlit run app.py`, cold, from a folder that is not the application's. `runs`, its runs folder, is a link."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.runs = folder / "runs"
+        self._folders = (folder / f"runs-{number}" for number in count(1))
+        self.empty_runs()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -91,6 +105,22 @@ class Server:
             except OSError:
                 time.sleep(0.1)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def empty_runs(self) -> None:
+        """An empty runs folder; the engine, which resolves links, takes no run there for its namesake before."""
+        folder = next(self._folders)
+        folder.mkdir()
+        link = self.runs.with_name("link")
+        link.symlink_to(folder)
+        link.replace(self.runs)
+
+    def settle(self) -> None:
+        """No map is computed any more. A server that still trains is closed, and its runs end with it."""
+        for pid in self.workers("vae.space.fit_process"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        if any(map(runs.is_locked, runs.list_runs(self.runs))):
+            self.close()
 
     def interrupt(self) -> float:
         """Ctrl-C; the seconds until the server has ended."""
@@ -122,11 +152,27 @@ class Server:
         return found
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    started: list[Server] = []
+    yield started
+    for server in started:
+        server.close()
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
+def server(
+    request: pytest.FixtureRequest, servers: list[Server], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The module's server with an empty runs folder; another where a test stopped it, failed, or left a run at work."""
+    if not servers or servers[-1].process.poll() is not None:
+        servers.append(Server(tmp_path_factory.mktemp("server")))
+    made = servers[-1]
+    made.empty_runs()
     yield made
-    made.close()
+    if request.node.stash.get(FAILED, False):
+        made.close()
+    made.settle()
 
 
 @pytest.fixture(scope="session")
@@ -188,6 +234,16 @@ class Watched:
         page.on("websocket", lambda socket: self._request(socket.url))
         return page
 
+    def close(self) -> None:
+        """Nothing left the machine and the console is clean; a connection that is cut while it opens is our doing."""
+        for page in self.context.pages:
+            with contextlib.suppress(Error):
+                page.evaluate("0")  # what it has said so far has arrived
+        self.watching = False
+        self.context.close()
+        assert self.foreign == []
+        assert self.complaints == []
+
     def _console(self, kind: str, text: str, address: str) -> None:
         if self.watching and kind in ("error", "warning") and not address.endswith(ALLOWED_404):
             self.complaints.append(f"{kind}: {text} ({address})")
@@ -204,9 +260,7 @@ def window(chromium: Browser, server: Server) -> Iterator[Watched]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     watched = Watched(context, f"localhost:{server.port}")
     yield watched
-    context.close()
-    assert watched.foreign == []
-    assert watched.complaints == []
+    watched.close()
 
 
 @pytest.fixture

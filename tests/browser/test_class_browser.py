@@ -134,13 +134,13 @@ def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
     state(first, "training")
     second = student.page()
     other = crowded.runs / start(second, crowded, 20)
-    state(second, "waiting for a free place")
+    state(second, "waiting for its turn")
     note = f"Waiting: number 1 in the queue. “{path.name}” (another browser’s) trains now"
     expect(second.get_by_text(note)).to_be_visible()
     expect(second.get_by_text("is done in about")).to_be_visible()
 
     first.get_by_role("button", name="Pause").click()
-    state(first, "paused, without a place")
+    state(first, "paused, its place given to another run")
     expect(first.get_by_text("Another run waited and has its place.")).to_be_visible()
     state(second, "training")
     eventually(lambda: step_shown(second) > 0)
@@ -148,7 +148,7 @@ def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
     assert (rested.state, len(crowded.workers())) != ("paused", 2)
 
     first.get_by_role("button", name="Resume").click()
-    state(first, "waiting for a free place")
+    state(first, "waiting for its turn")
     expect(first.get_by_text(f"“{other.name}” (another browser’s) trains now")).to_be_visible()
     second.get_by_role("button", name="Stop", exact=True).click()
     state(second, "stopped")

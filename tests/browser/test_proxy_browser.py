@@ -55,18 +55,20 @@ class Below(Watched):
             self.wrong.append(f"beside the prefix: {address}")
 
     def close(self) -> None:
-        self.context.close()
-        assert (self.foreign, self.complaints, self.wrong) == ([], [], [])
+        super().close()
+        assert self.wrong == []
 
 
 def picture(page: Page, name: str) -> bool:
-    """Whether the thumbnail of a card is an image that the browser could read."""
+    """Whether the thumbnail of a card is an image that the browser could read: not one that newer weights replaced."""
     address = page.locator(f".st-key-run-card-{name} .er-thumb i").first.evaluate(
         "tile => getComputedStyle(tile).backgroundImage.slice(5, -2)"
     )
-    script = (
-        "async src => { const image = new Image(); image.src = src; await image.decode(); return image.width > 0; }"
-    )
+    script = """src => {
+      const image = new Image();
+      image.src = src;
+      return image.decode().then(() => image.width > 0, () => false);
+    }"""
     return bool(page.evaluate(script, address))
 
 

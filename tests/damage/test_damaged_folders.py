@@ -18,8 +18,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.damage.conftest import BITS, SOUND, Damaged
 from ui import gate, server
-from ui.live import codes as codes_routes
-from ui.live import decoder as decoder_routes
+from ui.live import cache
+from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.live.run_watcher import Tailer
@@ -79,9 +79,7 @@ class Idle:
 @pytest.fixture(autouse=True)
 def nothing_kept() -> Iterator[None]:
     yield
-    codes_routes._kept.clear()
-    decoder_routes._models._values.clear()
-    decoder_routes._packed._values.clear()
+    cache.forget()
 
 
 def of_file(damaged: Damaged, file: str) -> list[tuple[str, Path]]:
@@ -192,7 +190,7 @@ def picture() -> bytes:
 @pytest.mark.parametrize("file", FILES)
 def test_no_route_has_a_500(file: str, damaged: Damaged, visiting: Callable[[Path], None], picture: bytes) -> None:
     failures = {}
-    app = Starlette(routes=[*routes, *codes_routes.codes_routes, *map_routes])
+    app = Starlette(routes=[*routes, *codes_routes, *map_routes])
     client = TestClient(app)
     for name, root in of_file(damaged, file):
         visiting(root)

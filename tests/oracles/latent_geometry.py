@@ -1,7 +1,7 @@
 """Paths, sheets and directions in the latent space. Pure functions on arrays, float64 inside; k is the last axis.
 
-The page computes the same in `ui/static/`: interpolation/paths.js, sheets/codes.js and attributes/direction.js: the
-tests of both sides read one file of numbers.
+The page computes the same in `ui/static/`: interpolation/paths.js, sheets/codes.js, latent/normal.js and
+attributes/direction.js: the tests of both sides read one file of numbers.
 """
 
 from __future__ import annotations

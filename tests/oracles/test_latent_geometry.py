@@ -23,7 +23,7 @@ from tests.oracles.latent_geometry import (
 )
 from vae.errors import ConfigError
 
-NUMBERS = Path(__file__).resolve().parent.parent / "js" / "latent_geometry.json"
+NUMBERS = Path(__file__).resolve().parent.parent / "js" / "latent" / "geometry.json"
 T = np.linspace(0, 1, 11)
 
 

@@ -17,7 +17,8 @@ from streamlit.testing.v1 import AppTest
 
 from ui.train import evidence_track
 from ui.train.evidence_panel import bars, curve, facts, how, what_moved
-from ui.train.evidence_track import Point, Track, measure, part_at, parts, plan
+from ui.train.evidence_track import Point, Track, measure, plan
+from ui.train.halves import half_at, halves_trained
 from vae import runs
 from vae.bound.evidence import importance_evidence
 from vae.bound.exact_evidence import exact_evidence
@@ -27,9 +28,10 @@ from vae.runs import load_run
 
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-8bits"
 SCRIPT = """
+from ui.runs.run_view import RunView
 from ui.train.evidence_panel import evidence_panel
 from vae import runs
-evidence_panel(runs.run_path("bits"))
+evidence_panel(RunView(runs.run_path("bits")))
 """
 
 
@@ -271,24 +273,24 @@ LINES: list[dict[str, Any]] = [
 
 
 def test_which_half_trained_is_read_from_the_history() -> None:
-    changes = parts(LINES)
+    changes = halves_trained(LINES)
     assert changes == [(0, "both"), (100, "encoder"), (300, "decoder")]
-    assert [part_at(changes, step) for step in (0, 100, 101, 300, 301)] == [
+    assert [half_at(changes, step) for step in (0, 100, 101, 300, 301)] == [
         "both", "both", "encoder", "encoder", "decoder",
     ]  # fmt: skip
 
 
 def test_what_a_stretch_did_is_said_with_its_numbers() -> None:
     points = [at(90, -20, -23), at(120, -19, -22), at(200, -19, -20.5)]
-    changes = parts(LINES[:2])
+    changes = halves_trained(LINES[:2])
     assert what_moved(points, changes) == (
         "Only the encoder trains since step 100. Measured from step 120 to 200, log p(x) moved by +0.000 nats, the gap "
-        "by −1.500."
+        "by −1.500 nats."
     )
     assert what_moved(points[:2], changes) == ""
     grown = [*points[:2], at(200, -19, -23)]
     assert "while it closes on training images" in what_moved(grown, changes)
     assert "while it closes" not in what_moved(grown, changes, "train")
-    svg = curve([*points, at(400, -18, -21)], parts(LINES))
+    svg = curve([*points, at(400, -18, -21)], halves_trained(LINES))
     assert all(word in svg for word in ("encoder only", "decoder only"))
     assert "both halves" not in svg  # too short a stretch for words

@@ -61,7 +61,7 @@ def given(app: AppTest) -> dict[str, dict[str, Any]]:
 
     protos = walk(app.main.children.values())
     found = {proto.component_name.removeprefix("elbo_room_"): json.loads(proto.json) for proto in protos}
-    found.pop("link", None)
+    found.pop("shared_link", None)
     return found
 
 
@@ -78,10 +78,10 @@ def test_the_newest_run_opens_at_the_prior_mean_with_its_rates(app: AppTest, mak
     make_trained("old")
     make_trained("new")
     explore(app)
-    assert given(app)["address_writer"] == {"run": "new"}  # the browser writes it in place
+    assert given(app)["shared_address_writer"] == {"run": "new"}  # the browser writes it in place
     assert app.selectbox(key="chosen-run").options == ["new", "old"]
     latent = {"k": 3, "rates": [0.5, 2.0, 0.001], "support": "real", "factorises": True}
-    assert given(app)["explore"] == {"run": "new", **latent, "z": "", "echo": False}
+    assert given(app)["explore_explore"] == {"run": "new", **latent, "z": "", "echo": False}
     assert "digits · d = 3 · gaussian, C = 1 (fitted) · stopped" in html(app)
 
 
@@ -99,24 +99,24 @@ def test_another_run_is_chosen_and_keeps_the_mode_but_not_the_z(app: AppTest, ma
     app.selectbox(key="chosen-run").select("two").run()
     assert not app.exception
     assert address(app) == {"run": "two", "mode": "traversal"}
-    assert given(app)["sheet_traversal"]["run"] == "two"
+    assert given(app)["sheets_traversal"]["run"] == "two"
 
 
 def test_a_link_brings_run_mode_and_z_back(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", z="0.25_-1.5")
-    assert given(app)["explore"]["z"] == "0.25_-1.5"
-    assert given(app)["explore"]["echo"] is False
+    assert given(app)["explore_explore"]["z"] == "0.25_-1.5"
+    assert given(app)["explore_explore"]["echo"] is False
 
 
 @pytest.mark.parametrize(
     ("mode", "component"),
     [
-        ("sliders", "explore"),
-        ("samples", "sheet_prior"),
-        ("traversal", "sheet_traversal"),
-        ("interpolate", "interpolation"),
-        ("attributes", "attributes"),
+        ("sliders", "explore_explore"),
+        ("samples", "sheets_prior"),
+        ("traversal", "sheets_traversal"),
+        ("interpolate", "interpolation_interpolation"),
+        ("attributes", "attributes_attributes"),
     ],
 )
 def test_each_mode_shows_its_component_at_the_same_z(
@@ -134,7 +134,7 @@ def test_each_mode_shows_its_component_at_the_same_z(
 def test_the_switch_of_modes_keeps_z_and_drops_what_the_old_mode_added(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", mode="samples", z="1", seed="4")
-    assert given(app)["sheet_prior"]["start"] == {"z": "1", "seed": "4"}
+    assert given(app)["sheets_prior"]["start"] == {"z": "1", "seed": "4"}
     app.segmented_control(key="mode").set_value("interpolate").run()
     assert not app.exception
     assert address(app) == {"run": "one", "z": "1", "mode": "interpolate"}
@@ -153,15 +153,15 @@ def test_the_switch_of_modes_keeps_z_and_drops_what_the_old_mode_added(app: AppT
 def test_a_z_that_is_none_is_left_out_with_its_own_fault(app: AppTest, make_trained: Make, z: str, fault: str) -> None:
     make_trained("one")
     explore(app, run="one", z=z)
-    assert f"The z of the address could not be used: {fault} Shown instead is the prior mean." in html(app)
+    assert f"The z in the address could not be used: {fault} The prior mean is shown instead." in html(app)
     assert "z" not in app.query_params
-    assert given(app)["explore"]["z"] == ""
+    assert given(app)["explore_explore"]["z"] == ""
 
 
 def test_a_code_that_is_none_leaves_all_bits_zero(app: AppTest, make_trained: Make) -> None:
     make_trained("one", latent="bernoulli")
     explore(app, run="one", z="1_2")
-    said = "so each number should be 0 or 1. Shown instead is the code of all zeros."
+    said = "so each number should be 0 or 1. The code of all zeros is shown instead."
     assert said in html(app)
     assert "z" not in app.query_params
 
@@ -170,7 +170,7 @@ def test_a_z_with_commas_is_taken(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", z="30,-30")
     assert "could not be used" not in html(app)
-    assert given(app)["explore"]["z"] == "30,-30"
+    assert given(app)["explore_explore"]["z"] == "30,-30"
 
 
 @pytest.mark.parametrize("z", ["1_0_1", "1_0.5_1"])
@@ -178,7 +178,7 @@ def test_bits_have_switches_and_no_arithmetic(app: AppTest, make_trained: Make, 
     make_trained("bits", latent="bernoulli", likelihood="bernoulli", C=1.0)
     explore(app, run="bits", z=z)
     assert app.segmented_control(key="mode").options[0] == "Switches"
-    assert given(app)["explore"]["support"] == "binary"
+    assert given(app)["explore_explore"]["support"] == "binary"
     assert ("each number should be 0 or 1" in html(app)) == (z != "1_0_1")
     app.segmented_control(key="mode").set_value("attributes").run()
     assert "There is no attribute arithmetic for a binary latent" in html(app)
@@ -190,14 +190,14 @@ def test_dimensions_of_a_q_that_does_not_factorise_come_by_their_marginals(app: 
     measured = {"rate": 2.0, "rate_per_dim": None, "marginal_rate_per_dim": [0.25, 1.5, 0.5]}
     runs.append_history(path, {"step": 10, "train": measured, "test": measured})
     explore(app, run="full")
-    data = given(app)["explore"]
+    data = given(app)["explore_explore"]
     assert (data["rates"], data["factorises"], data["support"]) == ([0.25, 1.5, 0.5], False, "real")
 
 
 def test_unknown_parameters_and_modes_are_left_out_with_a_sentence(app: AppTest, make_trained: Make) -> None:
     make_trained("one")
     explore(app, run="one", mode="sideways", evil="<script>")
-    assert "no mode “sideways”; shown instead is the first one" in html(app)
+    assert "no mode “sideways”; the first one is shown instead" in html(app)
     assert "does not know (evil)" in html(app)
     assert address(app) == {"run": "one", "mode": "sliders"}
 
@@ -218,7 +218,7 @@ def test_an_unknown_run_is_a_sentence_beside_the_others(app: AppTest, make_train
     assert app.selectbox(key="chosen-run").options == ["one"]
     assert links(app) == ["All runs", "Train a new one"]
     app.selectbox(key="chosen-run").select("one").run()
-    assert given(app)["explore"]["run"] == "one"
+    assert given(app)["explore_explore"]["run"] == "one"
 
 
 def test_a_run_that_has_not_begun_says_that_it_will_appear(app: AppTest, make_run: Make) -> None:
@@ -253,7 +253,7 @@ def test_a_run_whose_history_has_no_rates_still_opens(app: AppTest, make_trained
     path = make_trained("one")
     (path / "history.jsonl").write_text("")
     explore(app, run="one")
-    assert given(app)["explore"]["rates"] is None
+    assert given(app)["explore_explore"]["rates"] is None
 
 
 def test_z_as_text() -> None:

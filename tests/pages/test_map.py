@@ -17,9 +17,9 @@ from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from ui.components import map as map_component
-from ui.components.map import FitWish, read_changed, read_wish
-from ui.live import codes as codes_routes
-from ui.live.decoder import weights_sha
+from ui.components.map import FitRequest, read_changed, read_request
+from ui.live import cache
+from ui.live.cache import weights_sha
 from ui.map import fits
 from ui.map.figures import CLASSES, map_figure, places_of
 from ui.map.histograms import histogram
@@ -34,6 +34,7 @@ from vae.runs import load_run
 from vae.space.encodings import codes_of
 from vae.space.fit_process import fit, request_fit
 from vae.space.places_file import pack_places
+from vae.space.projections import Pca
 from vae.training.defaults import complete
 
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -84,7 +85,7 @@ def given(app: AppTest) -> dict[str, Any]:
             elif hasattr(getattr(element, "proto", None), "component_name"):
                 yield element.proto
 
-    found = {proto.json for proto in walk(app.main) if proto.component_name == "elbo_room_map"}
+    found = {proto.json for proto in walk(app.main) if proto.component_name == "elbo_room_map_map"}
     assert len(found) == 1
     return json.loads(found.pop())
 
@@ -92,13 +93,13 @@ def given(app: AppTest) -> dict[str, Any]:
 def test_a_plane_for_two_dimensions_pca_for_more(app: AppTest, demo: Path, wide: Path) -> None:
     two = given(show(app, run="two"))
     assert (two["run"], two["k"], two["problem"]) == ("two", 2, "")
-    assert two["methods"][:3] == ["plane", "tsne", "tsne-sklearn"]
+    assert [method["name"] for method in two["methods"]][:3] == ["plane", "tsne", "tsne-sklearn"]
     assert two["support"] == "real"
     assert two["view"] == {"method": "plane", "i": 0, "j": 1, "colour": "label", "part": "test"}
     app.query_params["run"] = "ten"
     ten = given(app.run())
-    assert ten["methods"][0] == "pca"
-    assert ten["methods"][-1] == "dims"
+    assert ten["methods"][0] == Pca.descriptor()
+    assert ten["methods"][-1]["name"] == "dims"
     assert ten["view"]["method"] == "pca"
 
 
@@ -178,11 +179,11 @@ def test_only_views_of_this_run_are_taken_from_a_browser(sent: object) -> None:
 
 def test_only_wishes_that_can_be_met_are_taken_from_a_browser() -> None:
     good = {"run": "ten", "action": "start", "method": "tsne", "part": "train"}
-    assert read_wish(good, "ten", 10) == FitWish("start", "tsne", "train")
+    assert read_request(good, "ten", 10) == FitRequest("start", "tsne", "train")
     for name, value in (("run", "two"), ("action", "rm"), ("method", "pca"), ("method", "../x"), ("part", "all")):
-        assert read_wish({**good, name: value}, "ten", 10) is None
-    assert read_wish(good, "ten", 1) is None  # one dimension needs no t-SNE
-    assert read_wish({**good, "method": "tsne-sklearn"}, "ten", 10) == FitWish("start", "tsne-sklearn", "train")
+        assert read_request({**good, name: value}, "ten", 10) is None
+    assert read_request(good, "ten", 1) is None  # one dimension needs no t-SNE
+    assert read_request({**good, "method": "tsne-sklearn"}, "ten", 10) == FitRequest("start", "tsne-sklearn", "train")
     assert methods_for(1) == ["line"]
     assert methods_for(2, "binary") == methods_for(10)  # bits have no plane
     assert read_view({"method": "plane"}, 2, "binary")[0].method == "pca"
@@ -194,9 +195,9 @@ def test_only_wishes_that_can_be_met_are_taken_from_a_browser() -> None:
 
 @pytest.fixture
 def fresh() -> Any:
-    codes_routes._kept.clear()
+    cache.forget()
     yield
-    codes_routes._kept.clear()
+    cache.forget()
 
 
 def test_places_are_those_of_the_page(fresh: None, demo: Path, wide: Path) -> None:
@@ -270,7 +271,7 @@ def test_a_histogram_leaves_out_what_is_not_finite_and_says_so(
 ) -> None:
     codes = codes_of(load_run(demo))
     codes.rate[:3] = np.nan
-    monkeypatch.setattr("ui.map.histograms.current_codes", lambda *_: codes_routes.Kept(codes, b""))
+    monkeypatch.setattr("ui.map.histograms.current_codes", lambda *_: codes)
     figure = histogram(demo, "rate")
     assert sum(int(np.sum(bar.y)) for bar in figure.data) == 357
     assert "3 not finite, left out" in figure.layout.title.subtitle.text
@@ -287,7 +288,7 @@ def test_bits_are_shown_as_probabilities_beside_their_prior(fresh: None, app: Ap
     runs.save_checked(path, {runs.WEIGHTS: weights})
     given_map = given(show(app, run="bits", method="plane"))
     assert (given_map["support"], given_map["view"]["method"]) == ("binary", "pca")
-    assert "plane" not in given_map["methods"]
+    assert "plane" not in [method["name"] for method in given_map["methods"]]
     figure = histogram(path, "z1")
     assert figure.layout.xaxis.title.text == "q(z1 = 1|x) of each image"
     assert [shape.x0 for shape in figure.layout.shapes] == [0.5]

@@ -220,7 +220,7 @@ def test_the_terminal_says_why_a_live_connection_was_refused(caplog: pytest.LogC
             pass
     assert "http://evil1.example" in caplog.messages[0]
     assert "server.corsAllowedOrigins" in caplog.messages[0]
-    assert len(caplog.messages) == len(set(caplog.messages)) == gate.REASONS_TOLD
+    assert len(caplog.messages) == len(set(caplog.messages)) == gate.REASONS_LOGGED
 
 
 def test_an_allowed_origin_passes_on_both_planes(options: dict[str, object]) -> None:

@@ -55,7 +55,7 @@ def test_streamlits_socket_lets_in_whom_the_gate_lets_in(
     """A page that loads must also connect."""
     options.update({"server.address": "0.0.0.0", "server.allowedHosts": listed, "browser.serverAddress": "vae.example"})
     passed = host_allowed(name)
-    network.tell_streamlit()
+    network.configure_streamlit()
     assert host_allowed(name) == passed
     assert starlette_websocket.is_host_allowed(name) or not passed
     assert starlette_websocket.is_host_allowed("vae.example")

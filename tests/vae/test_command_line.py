@@ -1,10 +1,11 @@
-"""The command line as a user meets it: a process, its output, its exit status."""
+"""The command line as a user meets it: its output and its exit status; in processes of its own where they matter."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.vae.command import command
 from vae import runs as folders
+from vae.bound.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--epochs", "2", "--hidden", "16")
 
 
 def vae(*arguments: str, runs: Path) -> subprocess.CompletedProcess[str]:
+    done = command(*arguments, runs=runs)
+    return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def process(*arguments: str, runs: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "ELBO_ROOM_RUNS": str(runs), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "vae", *arguments], capture_output=True, text=True, env=environment, timeout=120
@@ -27,15 +35,21 @@ def vae(*arguments: str, runs: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     runs = tmp_path_factory.mktemp("runs")
-    result = vae("train", *SHORT, "--name", "first", "--json", runs=runs)
+    result = process("train", *SHORT, "--name", "first", "--json", runs=runs)
     assert result.returncode == 0, result.stderr
     return runs, json.loads(result.stdout)
 
 
-def test_train_prints_one_object_that_agrees_with_the_history(trained: tuple[Path, dict]) -> None:
-    runs, answer = trained
+@pytest.fixture
+def trained(trained_once: tuple[Path, dict], tmp_path: Path) -> tuple[Path, dict]:
+    """A folder of a test's own with the run, and what its training printed."""
+    return shutil.copytree(trained_once[0], tmp_path / "runs"), trained_once[1]
+
+
+def test_train_prints_one_object_that_agrees_with_the_history(trained_once: tuple[Path, dict]) -> None:
+    runs, answer = trained_once
     history = [json.loads(line) for line in (runs / "first/history.jsonl").read_text().splitlines()]
     assert answer["run"] == str(runs / "first")
     assert answer["step"] == 23 == history[-1]["step"]  # 2 x 1437 / 128, the last part of a batch included
@@ -51,9 +65,11 @@ def test_evaluate_is_the_last_record_up_to_noise_and_the_bound_is_above_the_elbo
         "elbo elbo_standard_error distortion rate iw_bound iw_standard_error iw_ess iw_ess_median iw_ess_smallest "
         "iw_flagged iw_unseen pareto_k_median pareto_k_largest samples proposal active_units "
         "mutual_information_at_least mutual_information_standard_error mutual_information_limit "
-        "mutual_information_images n"
+        "mutual_information_images metrics n"
     )
-    assert sorted(values) == sorted(names.split())
+    assert set(values) ^ set(names.split()) <= set(METRICS)  # which are listed, each with its unit and a sentence
+    assert list(values["metrics"]) == list(METRICS)
+    assert all(metric["unit"] and metric["about"].endswith(".") for metric in values["metrics"].values())
     assert values["n"] == 360
     assert values["samples"] == 64
     assert values["elbo"] == pytest.approx(answer["elbo"], abs=1.0)
@@ -152,6 +168,12 @@ def test_bad_input_is_one_sentence_and_status_2(arguments: tuple[str, ...], sent
     assert result.stdout == ""
 
 
+def test_a_process_ends_with_the_status_of_its_command(tmp_path: Path) -> None:
+    refused = ("evaluate", "../../etc")
+    result, here = process(*refused, runs=tmp_path), vae(*refused, runs=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", here.stderr)
+
+
 def test_bernoulli_on_grey_says_what_it_implies(tmp_path: Path) -> None:
     result = vae("train", *SHORT, "--likelihood", "bernoulli", runs=tmp_path)
     assert "--binarize epoch" in result.stderr
@@ -162,16 +184,16 @@ def test_bernoulli_on_grey_says_what_it_implies(tmp_path: Path) -> None:
 
 def test_ctrl_c_saves_and_stops(tmp_path: Path) -> None:
     environment = {**os.environ, "ELBO_ROOM_RUNS": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "vae", "train", "--epochs", "100000", "--name", "long"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    words = [sys.executable, "-m", "vae", "train", "--epochs", "100000", "--name", "long"]
+    long = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     history = tmp_path / "long/history.jsonl"
     while not history.exists() or b'"train"' not in history.read_bytes():
         assert time.monotonic() < deadline, "no record within a minute"
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error  # not done: what comes after it in a script had better not start
+    long.send_signal(signal.SIGINT)
+    out, error = long.communicate(timeout=60)
+    assert long.returncode == 130, error  # not done: what comes after it in a script had better not start
     assert b"stopped" in out
     assert (tmp_path / "long/resume/state.safetensors").is_file()
 

@@ -4,13 +4,13 @@ their own; results that are finished serve all who ask for the same. The work it
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import streamlit as st
 
 from ui import style
+from ui.live.cache import Newest
 from vae.errors import ElboRoomError
 
 KEPT = 32  # results
@@ -25,21 +25,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self._results: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, key: Hashable) -> Any:
-        """The finished result, or None."""
-        with self._lock:
-            if key in self._results:
-                self._results.move_to_end(key)
-            return self._results.get(key)
-
-    def keep(self, key: Hashable, result: Any) -> None:
-        with self._lock:
-            self._results[key] = result
-            while len(self._results) > KEPT:
-                self._results.popitem(last=False)
+        self.results: Newest[Any] = Newest(KEPT)
 
 
 class Job:
@@ -54,7 +40,7 @@ class Job:
             threading.Thread(target=self._run, args=(work, bench), daemon=True, name="laboratory").start()
 
     def _take(self, bench: Bench) -> bool:
-        result = bench.find(self.key)
+        result = bench.results.find(self.key)
         if result is not None:
             self.result, self.done_share = result, 1.0
             self._ended.set()
@@ -81,7 +67,7 @@ class Job:
             if self.stopped:
                 return
             self.done_share, self.result = share, result
-        bench.keep(self.key, self.result)
+        bench.results.keep(self.key, self.result)
 
     @property
     def running(self) -> bool:
@@ -89,20 +75,22 @@ class Job:
         return not self._ended.is_set()
 
     def stop(self) -> None:
-        """What there is so far stays."""
+        """Stops the job; what there is so far stays."""
         self.stopped = self.stopped or self.running
 
     def wait(self, seconds: float) -> None:
+        """Waits for the end of the job, `seconds` at most."""
         self._ended.wait(seconds)
 
 
 @st.cache_resource(show_spinner=False)
 def bench() -> Bench:
+    """Returns the bench of this server."""
     return Bench()
 
 
 def follow(name: str, key: Hashable, work: Work, draw: Callable[[Any], None]) -> None:
-    """Draw the result of `work` as it comes, with a button that stops it. `name` tells the parts of a page apart."""
+    """Draws the result of `work` as it comes, with a button that stops it. `name` tells the parts of a page apart."""
     job = own_job(st.session_state, name, key, work)
     job.wait(SOON)
     running = job.running
@@ -113,7 +101,7 @@ def follow(name: str, key: Hashable, work: Work, draw: Callable[[Any], None]) ->
             again = lambda: st.session_state.pop(f"job-{name}", None)  # noqa: E731
             st.button("Start again", icon=":material/replay:", key=f"job-again-{name}", on_click=again)
             nothing = job.result is None
-            style.note(f"Stopped{' before there was anything to show.' if nothing else ': this is as far as it came.'}")
+            style.note(f"Stopped{' before there was anything to show.' if nothing else ': this is as far as it got.'}")
     st.fragment(_show, run_every=POLL if running else None)(job, draw, running)
 
 
@@ -133,7 +121,7 @@ def _show(job: Job, draw: Callable[[Any], None], running: bool) -> None:
     elif job.error is not None:
         raise job.error
     if running and job.waiting:
-        style.note("Waiting for another measurement.")
+        style.note("Waiting for another measurement to finish.")
     elif running:
         st.progress(job.done_share, f"{job.done_share:.0%}")
     if job.result is not None:

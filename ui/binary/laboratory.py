@@ -14,8 +14,8 @@ from ui.binary.job import follow
 from ui.binary.table import estimator_table, table_csv
 from ui.components.explore_modes import Fields
 from ui.components.mounting import browser_component
-from ui.live.decoder import model_of, weights_sha, weights_step
-from ui.runs.gallery import last_measured
+from ui.live.cache import model_of, weights_sha, weights_step
+from ui.runs.run_view import RunView
 from vae import runs
 
 FIELDS: Fields = {"z": str, "image": int, "order": str, "heat": str, "seed": int}
@@ -29,27 +29,27 @@ WEIGHTS = {"now": "as they are now", "initial": "at initialisation"}
 _lab = browser_component("bits/laboratory")
 
 
-def has_bits(path: Path) -> bool:
-    """Whether the run's latent is binary."""
+def has_bits(view: RunView) -> bool:
+    """Whether the run's latent is binary. Raises RunError where the run cannot be read."""
     from vae.model.latents import LATENTS  # torch takes its time
 
-    return LATENTS[runs.read_config(path)[0].latent].support == "binary"
+    return LATENTS[view.config.latent].support == "binary"
 
 
 def bit_laboratory(run: str, start: dict[str, str]) -> None:
-    """Switches, their image, the sheet of codes. Values (see `explore_modes.said`): z, image (number of a held-out
+    """Switches, their image, the sheet of codes. Values (see `explore_modes.received`): z, image (number of a held-out
     one), order ("gray" or "plain"), heat ("yes" or "no"), seed."""
     known = {name: start[name] for name in FIELDS if name in start}
     _lab(key=KEY, data={"run": run, "start": known, "support": "binary"}, on_view_change=_nothing)
 
 
-def estimators(path: Path) -> None:
-    """The settings of the measurement, and the table as it comes."""
-    config, data = runs.read_config(path)
+def estimators(view: RunView) -> None:
+    """Draws the settings of the measurement, and the table as it comes."""
+    path, config, data = view.path, view.config, view.data
     if config.latent_dim > MOST_BITS:
         st.markdown(
             f"With {config.latent_dim} bits the exact gradient is out of reach: a sum over "
-            f"$2^{{{config.latent_dim}}}$ codes. It is had up to {MOST_BITS} bits."
+            f"$2^{{{config.latent_dim}}}$ codes. It is computed for up to {MOST_BITS} bits."
         )
         return
     most = max(1, NUMBERS // (2**config.latent_dim * math.prod(data["shape"])))
@@ -64,7 +64,7 @@ def estimators(path: Path) -> None:
         images = _select("Held-out images", tuple(n for n in IMAGES if n <= most), 8, "lab-images")
         draws = _select("Estimates", DRAWS, 2000, "lab-draws")
         seed = st.number_input("Seed", 0, 999_999, step=1, key="lab-seed", width=130)
-    sha, C, name = weights_sha(path), weight_of(path), path.name
+    sha, C, name = weights_sha(path), weight_of(view), path.name
 
     def draw(rows: list[Any]) -> None:
         st.html(estimator_table(rows))
@@ -78,8 +78,8 @@ def estimators(path: Path) -> None:
     weighted = f" The distortion weighs C = {C:g}, as in this run." if C != 1 else ""
     style.note(
         f"{draws:,} estimates of the gradient in the logits of q for each of {images} held-out images, weights "
-        f"{WEIGHTS[weights]}{step}; every estimator begins with seed {seed}.{weighted} VIMCO is not here: its gradient "
-        "is that of another bound."
+        f"{WEIGHTS[weights]}{step}; every estimator begins with seed {seed}.{weighted} VIMCO is not included: its "
+        "gradient is that of another bound."
     )
 
 
@@ -93,14 +93,13 @@ def _select(label: str, options: tuple[int, ...], usual: int, key: str) -> int:
     return int(st.select_slider(label, options, key=key, format_func=lambda n: f"{n:,}", width=220))
 
 
-def weight_of(path: Path) -> float:
-    """C where it weights the distortion, as the run has it now; 1 for a Gaussian, whose own noise it is."""
+def weight_of(view: RunView) -> float:
+    """Returns C where it weights the distortion, as the run has it now; 1 for a Gaussian, whose own noise it is."""
     from vae.model.likelihoods import LIKELIHOODS
 
-    config = runs.read_config(path)[0]
-    if LIKELIHOODS[str(config.likelihood)].owns_C:
+    if LIKELIHOODS[str(view.config.likelihood)].owns_C:
         return 1.0
-    C = last_measured(path).get("C", config.C)
+    C = view.measured.get("C", view.config.C)
     return float(C) if isinstance(C, (int, float)) else 1.0
 
 

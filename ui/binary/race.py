@@ -46,6 +46,7 @@ class Standing:
 
 
 def run_race(setting: Setting) -> Iterator[tuple[float, Standing]]:
+    """Yields how much of the race is done, 0 to 1, and how it stands."""
     from vae.lessons.toy_gradient import best_elbo, make_toy, race
 
     toy = make_toy(setting.bits, setting.pixels, setting.noise, setting.seed)
@@ -57,7 +58,7 @@ def run_race(setting: Setting) -> Iterator[tuple[float, Standing]]:
 
 
 def race_settings() -> Setting | None:
-    """The widgets; None where nobody runs."""
+    """Draws the settings; returns them, or None where no estimator is chosen."""
     for key, usual in (
         ("names", list(USUAL)),
         ("noise", 4.0),
@@ -83,12 +84,14 @@ def race_settings() -> Setting | None:
 
 
 def race_section() -> None:
+    """Draws the settings of the race, and the race as it goes on."""
     setting = race_settings()
     if setting is not None:
         follow("race", setting, lambda: run_race(setting), draw)
 
 
 def draw(standing: Standing) -> None:
+    """Draws how the race stands."""
     left, right = st.columns(2, gap="large")
     with left:
         style.label("ELBO of q, exact")
@@ -100,6 +103,7 @@ def draw(standing: Standing) -> None:
 
 
 def elbo_chart(standing: Standing) -> str:
+    """Returns the curves of the exact ELBO as SVG."""
     curves = {name: [lap.elbo for lap in laps] for name, laps in standing.laps.items() if laps}
     low = min(min(values) for values in curves.values())
     shown = sorted(value for values in curves.values() for value in values)
@@ -115,6 +119,7 @@ def elbo_chart(standing: Standing) -> str:
 
 
 def entropy_chart(standing: Standing) -> str:
+    """Returns the curves of the exact entropy of q as SVG."""
     curves = {name: [lap.entropy for lap in laps] for name, laps in standing.laps.items() if laps}
     chart = _chart(standing, (0.0, 1.05 * max(max(values) for values in curves.values())))
     _curves(chart, standing, curves)
@@ -141,7 +146,7 @@ def _coloured(svg: str) -> str:
 
 
 def words(standing: Standing) -> str:
-    """The best, and where each stands."""
+    """Returns in words what the best q reaches, and where each estimator stands."""
     number = style.number
     ends = "; ".join(
         f"{name} {number(laps[-1].elbo, 2)} with entropy {number(laps[-1].entropy, 2)}"

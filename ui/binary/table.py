@@ -27,12 +27,13 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def colour_of(name: str) -> str:
+    """Returns the colour of an estimator in CSS, for light and dark."""
     light, dark = COLOURS[name]
     return f"light-dark({light}, {dark})"
 
 
 def estimator_table(rows: Sequence[Row]) -> str:
-    """HTML, in order of variance."""
+    """Returns the table as HTML, in order of variance."""
     rows = sorted(rows, key=lambda row: row.variance)
     low, high = decades([row.variance for row in rows])
     ticks = "".join(
@@ -68,13 +69,14 @@ def _row(row: Row, low: int, high: int) -> str:
 
 
 def about(name: str) -> str:
+    """Returns a line about an estimator."""
     from vae.bound.estimators import ESTIMATORS
 
     return ESTIMATORS[name].about
 
 
 def bias_words(row: Row) -> str:
-    """The bias, and what noise alone could make of none."""
+    """Returns the bias in words, and what noise alone could make of none."""
     if row.name == "exact":
         return "0"
     noise = f"<small>± {significant(row.noise)}</small>"
@@ -83,12 +85,12 @@ def bias_words(row: Row) -> str:
     if row.noise == 0:
         return "unknown <small>all draws were alike</small>"
     if row.bias <= 2 * row.noise:
-        return f"not told from none {noise}"
+        return f"not distinguishable from 0 {noise}"
     return f"{significant(row.bias)} {noise}"
 
 
 def significant(value: float) -> str:
-    """Three digits: 3,910, 0.0737."""
+    """Returns a number with three digits: 3,910, 0.0737."""
     if value == 0:
         return "0"
     power = math.floor(math.log10(abs(value)))
@@ -96,6 +98,7 @@ def significant(value: float) -> str:
 
 
 def table_csv(rows: Sequence[Row]) -> str:
+    """Returns the table as CSV."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["estimator", "codes", "total_variance", "relative_bias", "noise_of_bias"])

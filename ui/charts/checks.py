@@ -34,6 +34,7 @@ def show(cards: Sequence[Card]) -> None:
 
 
 def card_html(card: Card) -> str:
+    """Returns the card as HTML."""
     check = card.check
     digits = digits_for(check.error, check.difference)
     unit = f" <span>{escape(card.unit)}</span>" if card.unit else ""
@@ -48,7 +49,7 @@ def card_html(card: Card) -> str:
 
 
 def verdict(check: Check, road: str) -> str:
-    """In words."""
+    """Returns in words whether the two numbers agree."""
     apart = style.number(check.errors_apart, 1)
     if check.exact:
         return "✓ They agree to the last digit."
@@ -77,7 +78,7 @@ def digits_for(error: float, difference: float = 0.0) -> int:
 
 
 def small(value: float) -> str:
-    """A size that may be tiny: plain digits down to 0.0001, below that a power of ten."""
+    """Returns a size that may be tiny: plain digits down to 0.0001, below that a power of ten."""
     if value == 0:
         return "0"
     power = math.floor(math.log10(abs(value)))

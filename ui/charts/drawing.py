@@ -37,26 +37,27 @@ class Chart:
         self._axes(labels, ticks)
 
     def line(self, xs: Iterable[float], ys: Iterable[float], idea: str, dashed: bool = False) -> None:
+        """Draws a line through points."""
         kind = "line dashed" if dashed else "line"
         self._curves.append(f'<path class="{kind} {idea}" d="{self._path(xs, ys)}"/>')
 
     def area(self, xs: Sequence[float], ys: Sequence[float], idea: str) -> None:
-        """Between a curve and zero."""
+        """Fills the area between a curve and zero."""
         outline = [*xs, xs[-1], xs[0]]
         self._curves.append(f'<path class="area {idea}" d="{self._path(outline, [*ys, 0.0, 0.0])}Z"/>')
 
     def outline(self, xs: Iterable[float], ys: Iterable[float], idea: str, dashed: bool = False) -> None:
-        """A closed curve."""
+        """Draws a closed curve."""
         kind = "line dashed" if dashed else "line"
         self._curves.append(f'<path class="{kind} {idea}" d="{self._path(xs, ys)}Z"/>')
 
     def dots(self, xs: Iterable[float], ys: Iterable[float], idea: str) -> None:
-        """Many small dots."""
+        """Draws many small dots."""
         places = "".join(f"M{self._across(a):.1f} {self._up(b):.1f}h0" for a, b in zip(xs, ys, strict=True))
         self._curves.append(f'<path class="dots {idea}" d="{places}"/>')
 
     def marker(self, x: float, y: float, idea: str, shape: str = "circle") -> None:
-        """One place: a circle, or a `diamond`; at the edge where it lies outside."""
+        """Draws one place: a circle, or a `diamond`; at the edge where it lies outside."""
         a = self._across(min(max(x, self._x[0]), self._x[1]))
         b = self._up(min(max(y, self._y[0]), self._y[1]))
         if shape == "diamond":
@@ -65,7 +66,7 @@ class Chart:
             self._marks.append(f'<circle class="marker {idea}" cx="{a:.1f}" cy="{b:.1f}" r="4.5"/>')
 
     def bar(self, left: float, right: float, low: float, high: float, idea: str) -> None:
-        """A rectangle by its sides."""
+        """Draws a rectangle by its sides."""
         a, b = sorted((self._across(left), self._across(right)))
         c, d = sorted((self._up(low), self._up(high)))
         self._curves.append(
@@ -74,20 +75,21 @@ class Chart:
         )
 
     def upright(self, x: float, idea: str, dashed: bool = False) -> None:
-        """A line from bottom to top."""
+        """Draws a line from bottom to top."""
         self.line([x, x], self._y, idea, dashed)
 
     def level(self, y: float, idea: str, dashed: bool = False) -> None:
-        """A line from left to right."""
+        """Draws a line from left to right."""
         self.line(self._x, [y, y], idea, dashed)
 
     def word(self, x: float, y: float, text: str, idea: str, anchor: str = "start") -> None:
+        """Writes a word at a place."""
         a, b = self._across(x), self._up(y)
         words = f'x="{a:.1f}" y="{b:.1f}" text-anchor="{anchor}">{escape(text)}'
         self._marks.append(f'<text class="named {idea}" {words}</text>')
 
     def svg(self, about: str) -> str:
-        """The figure; `about` says in words what it shows."""
+        """Returns the figure; `about` says in words what it shows."""
         across, up = self._width - LEFT - RIGHT, self._height - BOTTOM - self._top
         window = f'x="{LEFT}" y="{self._top}" width="{across}" height="{up}" viewBox="{LEFT} {self._top} {across} {up}"'
         return (
@@ -142,7 +144,7 @@ class Chart:
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> dict[float, str]:
-    """Round numbers between low and high, with their words."""
+    """Returns round numbers between low and high, with their words."""
     step = 10 ** math.floor(math.log10((high - low) / about))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= about + 1)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
@@ -157,7 +159,7 @@ def decades(low: float, high: float) -> dict[float, str]:
 
 
 def ellipse(loc: Sequence[float], root: Sequence[Sequence[float]], radius: float) -> tuple[list[float], list[float]]:
-    """The curve m + radius · L u over unit vectors u; `root` is L (2, 2)."""
+    """Returns the curve m + radius · L u over unit vectors u; `root` is L (2, 2)."""
     turns = [2 * math.pi * i / 72 for i in range(72)]
     xs = [loc[0] + radius * (root[0][0] * math.cos(t) + root[0][1] * math.sin(t)) for t in turns]
     ys = [loc[1] + radius * (root[1][0] * math.cos(t) + root[1][1] * math.sin(t)) for t in turns]

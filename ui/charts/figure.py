@@ -8,5 +8,5 @@ _figure = browser_component("learn/lesson_figure")
 
 
 def show(svg: str, key: str) -> None:
-    """`svg` as `drawing.Chart.svg` writes it. It changes in place: nothing flickers while a slider moves."""
+    """Shows `svg` as `drawing.Chart.svg` writes it. It changes in place: nothing flickers while a slider moves."""
     _figure(key=f"learn-figure-{key}", data={"svg": svg})

@@ -10,7 +10,7 @@ _address = browser_component("shared/address_writer")
 
 
 def complete_address(key: str = "complete_address", **values: str) -> None:
-    """Put values into the address that were chosen for the visitor.
+    """Puts values into the address that were chosen for the visitor.
 
     The browser writes them first, in place; then Python does, to whom they are then nothing new. Written by Python
     alone they would be a new entry, and the browser's Back would lead to the address that is completed again.

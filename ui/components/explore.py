@@ -25,11 +25,12 @@ def latent_sliders(
     *,
     key: str = "latent_sliders",
 ) -> None:
-    """One slider per latent dimension, or one switch where its support is binary, the decoded image, ways to start.
+    """Draws one slider per latent dimension, or one switch where its support is binary, the decoded image, ways to
+    start.
 
     `rates`: the mean rate of each dimension in nats, for the order; those of the marginals where q does not factorise.
-    `z`: where the sliders stand, as text (see `read_z`). What the browser released itself it need not be told: give
-    back what `released_z` answered. Another z, such as that of a link, moves the sliders there.
+    `z`: where the sliders stand, as text (see `read_z`). What the browser released itself it knows: give back
+    what `released_z` answered. Another z, such as that of a link, moves the sliders there.
     """
     data = {
         "run": run,
@@ -44,7 +45,7 @@ def latent_sliders(
 
 
 def released_z(run: str, key: str = "latent_sliders") -> tuple[str | None, float]:
-    """The z that the browser released last for this run, as text, and the moment by the browser's clock.
+    """Returns the z that the browser released last for this run, as text, and the moment by the browser's clock.
 
     Known from the beginning of the script run that the release has started; (None, 0) until there is one.
     """
@@ -59,12 +60,12 @@ def released_z(run: str, key: str = "latent_sliders") -> tuple[str | None, float
 
 
 def read_z(text: str, k: int, support: str = "real") -> list[float] | None:
-    """The z in `1.46_-0.3_0.91`, k numbers; those left out at the end are 0. None where the text is none."""
+    """Returns the z in `1.46_-0.3_0.91`, k numbers; those left out at the end are 0. None where the text is none."""
     return None if not text or z_fault(text, k, support) else _numbers(text) + [0.0] * (k - len(_numbers(text)))
 
 
 def z_fault(text: str, k: int, support: str = "real") -> str:
-    """What is wrong with such a text for k dimensions, a sentence; "" if nothing is, or there is none."""
+    """Returns what is wrong with such a text for k dimensions, a sentence; "" if nothing is, or there is none."""
     parts = _SEPARATOR.split(text) if text else []
     wrong = next((part for part in parts if not _NUMBER.fullmatch(part)), None)
     if wrong is not None:

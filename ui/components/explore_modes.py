@@ -1,11 +1,11 @@
 """The modes of the Explore page besides its sliders: sheets of samples and traversals, interpolation, attributes.
 
-Each function mounts one component, which decodes in the browser. `said` answers what has come to rest in one of them
-since the last time: a few small values that the page keeps in its address and gives back as `start` (as text; what
+Each function mounts one component, which decodes in the browser. `received` answers what has come to rest in one of
+them since the last time: a few small values that the page keeps in its address and gives back as `start` (as text; what
 cannot be meant is refused in the browser, with a sentence). Ask before drawing, so that a component gets back what it
 has said, not what it said the time before:
 
-    view = said(run, "sheet", PRIOR)
+    view = received(run, "sheet", PRIOR)
     if view is not None:
         keep(view)
     prior_samples(run, start=address(), key="sheet")
@@ -39,7 +39,7 @@ ATTRIBUTES: Fields = {"z": str, "a": str, "b": str, "origin": str, "t": float}
 
 
 def prior_samples(run: str, start: Start, support: str = "real", key: str = "prior_samples") -> None:
-    """A seeded sheet of samples from the prior; clicking a picture takes its z.
+    """Draws a seeded sheet of samples from the prior; clicking a picture takes its z.
 
     Values: z, seed (0..999999), count (20, 40, 80, 160), show ("mean" or "sample" of p(x|z)).
     """
@@ -54,7 +54,7 @@ def traversal_sheet(
     factorises: bool = True,
     key: str = "traversal_sheet",
 ) -> None:
-    """Latent dimensions (most nats first) by values around z; clicking a picture takes its z.
+    """Draws latent dimensions (most nats first) by values around z; clicking a picture takes its z.
 
     `rate_per_dim` (k,) nats orders the rows; without it the held-out codes do. Values: z, columns (5, 7, ... 13),
     values ("even": −2.5 ... 2.5, or "quantiles": the prior's), rows.
@@ -64,7 +64,7 @@ def traversal_sheet(
 
 
 def interpolation(run: str, start: Start, support: str = "real", key: str = "interpolation") -> None:
-    """Between the codes of two held-out images, straight and spherical, with a scrubber.
+    """Draws the way between the codes of two held-out images, straight and spherical, with a scrubber.
 
     Values: a, b (numbers of held-out images), path ("straight" or "spherical"), t (0..1), steps (5, 7, ... 13).
     """
@@ -72,7 +72,7 @@ def interpolation(run: str, start: Start, support: str = "real", key: str = "int
 
 
 def attributes(run: str, start: Start, key: str = "attributes") -> None:
-    """A direction from the mean code of set A to that of set B, its effect size, and a slider along it.
+    """Draws a direction from the mean code of set A to that of set B, its effect size, and a slider along it.
 
     Values: z, a, b ("class:3", "rest": all other images, or image numbers "12,55,801"), origin ("z", or an image's
     number), t (−2.5..2.5).
@@ -80,22 +80,23 @@ def attributes(run: str, start: Start, key: str = "attributes") -> None:
     _mount(_attributes, ATTRIBUTES, key, run, start, "real")
 
 
-def said(run: str, key: str, fields: Fields) -> View | None:
-    """What has come to rest in a mode since it was last asked: `fields` that differ from what is usual, as the address
-    has them (text), and `open`: whether to go to the sliders with this z. None where nothing has."""
+def received(run: str, key: str, fields: Fields) -> View | None:
+    """Returns what has come to rest in a mode since the last call: `fields` that differ from what is usual, as the
+    address has them (text), and `open`: whether to go to the sliders with this z. None where nothing has."""
     state = st.session_state.get(key)
     sent = state.get("view") if isinstance(state, Mapping) else None
     if not isinstance(sent, Mapping) or sent.get("run") != run:
         return None
-    heard = f"{key}-heard"
-    if sent.get("moment") == st.session_state.get(heard):
+    before = f"{key}-received"
+    if sent.get("moment") == st.session_state.get(before):
         return None
-    st.session_state[heard] = sent.get("moment")
+    st.session_state[before] = sent.get("moment")
     return read_view(sent, fields)
 
 
 def read_view(value: object, fields: Fields) -> View | None:
-    """What a browser sent, checked: those of `fields` that are there, as text, `open`, and the z to open; else None."""
+    """Returns what a browser sent, checked: those of `fields` that are there, as text, `open`, and the z to open;
+    else None."""
     if not isinstance(value, Mapping):
         return None
     view: View = {"open": value.get("open") is True}

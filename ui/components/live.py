@@ -9,6 +9,7 @@ import math
 from typing import Literal
 
 from ui.components.mounting import browser_component
+from ui.runs.states import STATES
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE, check_C
 from vae.errors import ConfigError
 
@@ -23,7 +24,8 @@ _state = browser_component("train/status_line")
 def live_charts(
     run: str, likelihood: str, pixels: int, objective: str = "elbo", samples: int = 1, key: str = "live_charts"
 ) -> None:
-    """Squared error (pixel²), distortion, rate and −ELBO (nats) per image of a run as it trains, training and held-out.
+    """Draws squared error (pixel²), distortion, rate and −ELBO (nats) per image of a run as it trains, training and
+    held-out.
 
     With the objective `iwae` the last curve is what that minimises, the negative bound with `samples` samples.
 
@@ -44,7 +46,7 @@ def C_slider(
     disabled: bool = False,
     key: str = "C_slider",
 ) -> float | Literal["fit"] | None:
-    """The live slider of C. Returns what the user has just asked for, once, and None in all other script runs.
+    """Draws the live slider of C; returns what the user has just asked for, once, and None in all other script runs.
 
     `C` is the config's C, the value until somebody changes it; from then on the slider follows the run's knobs, also
     those set in other tabs. Write the answer to the run:
@@ -77,7 +79,7 @@ def owns_C(likelihood: str) -> bool:
 
 
 def gaussian_range(spread: float) -> tuple[float, float]:
-    """The slider's ends for data of this spread; those of full contrast where a damaged run tells none."""
+    """Returns the slider's ends for data of this spread; those of full contrast where a damaged run has no spread."""
     if not (isinstance(spread, (int, float)) and 1e-15 < spread < 1e15):
         spread = 1.0
     low, high = (math.log10(end) - 2 * math.log10(spread) for end in C_GAUSSIAN_RANGE)
@@ -85,7 +87,7 @@ def gaussian_range(spread: float) -> tuple[float, float]:
 
 
 def read_C(value: object, owned: bool) -> float | Literal["fit"] | None:
-    """What a browser sent as C, checked; None for nothing and for what cannot be a C."""
+    """Returns what a browser sent as C, checked; None for nothing and for what cannot be a C."""
     if value == "fit":
         return "fit" if owned else None
     try:
@@ -95,29 +97,30 @@ def read_C(value: object, owned: bool) -> float | Literal["fit"] | None:
 
 
 def live_trail(run: str, likelihood: str, C: float | Literal["fit"] | None = None, *, key: str = "live_trail") -> None:
-    """A run's trail as C is turned, in the plane of rate (nats) and squared error (pixel²; distortion in nats where C
-    weights that), with the line of slope −1/C at its present point. `C` is the config's."""
+    """Draws a run's trail as C is turned, in the plane of rate (nats) and squared error (pixel²; distortion in nats
+    where C weights that), with the line of slope −1/C at its present point. `C` is the config's."""
     _trail(key=key, data={"run": run, "owns_C": owns_C(likelihood), "C": C})
 
 
 def live_preview(run: str, key: str = "live_preview") -> None:
-    """Held-out images over their reconstructions, with the same noise each time, as the run trains."""
+    """Draws held-out images over their reconstructions, with the same noise each time, as the run trains."""
     _preview(key=key, data={"run": run})
 
 
 def rate_bars(run: str, key: str = "rate_bars") -> None:
-    """The rate of each latent dimension in nats, largest first, as the run trains."""
+    """Draws the rate of each latent dimension in nats, largest first, as the run trains."""
     _bars(key=key, data={"run": run})
 
 
 def run_state(run: str, state: str, *, visible: bool = True, key: str = "run_state") -> str | None:
-    """A line with state, step, epoch, speed, time left and viewers; reruns the page when the run's state changes.
+    """Draws a line with state, step, epoch, speed, time left and viewers; reruns the page when the run's state changes.
 
     `state` is the state that this page was drawn for. When the run enters another one (paused in another tab,
     finished, failed; "gone" when it was renamed or deleted) the script, or the fragment this is called in, runs again,
     and the new state is returned once.
     """
-    answer = _state(key=key, data={"run": run, "state": state, "visible": visible}, on_state_change=_nothing)
+    data = {"run": run, "state": state, "visible": visible, "words": STATES}
+    answer = _state(key=key, data=data, on_state_change=_nothing)
     new = answer.get("state")
     return new if isinstance(new, str) else None
 

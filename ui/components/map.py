@@ -1,4 +1,4 @@
-"""The map of the latent space. What the hand drives happens in the browser; Python hears of the view and of wishes."""
+"""The map of the latent space. What the hand drives happens in the browser; Python receives views and requests."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.components.mounting import browser_component
-from ui.map.view import MapView, methods_for, read_view
+from ui.map.view import MapView, describe_methods, read_view
 from vae.space.parts import PARTS
 
 _map = browser_component("map/map")
 
 
 @dataclass(frozen=True)
-class FitWish:
-    """That a map be computed, or that the computing end: action start or stop."""
+class FitRequest:
+    """A request to compute a map, or to end that: action start or stop."""
 
     action: str
     method: str
@@ -23,42 +23,42 @@ class FitWish:
 
 def latent_map(
     run: str, k: int, view: MapView, problem: str = "", support: str = "real", *, key: str = "latent_map"
-) -> tuple[MapView | None, FitWish | None]:
+) -> tuple[MapView | None, FitRequest | None]:
     """The run's images where its model puts them. `view` is what to show first; a later one that differs from it moves
     the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes: real, or
     binary for codes of 0 and 1, of which the map shows the probabilities.
 
-    Returns the view as the user changed it (None until then) and a wish, once.
+    Returns the view as the user changed it (None until then) and a request, once.
     """
     data = {
         "run": run,
         "k": k,
         "support": support,
-        "methods": methods_for(k, support),
+        "methods": describe_methods(k, support),
         "view": view.to_json(),
         "problem": problem,
     }
     answer = _map(key=key, data=data, on_view_change=_nothing, on_fit_change=_nothing)
-    return read_changed(answer.get("view"), run, k, support), read_wish(answer.get("fit"), run, k)
+    return read_changed(answer.get("view"), run, k, support), read_request(answer.get("fit"), run, k)
 
 
 def read_changed(sent: object, run: str, k: int, support: str = "real") -> MapView | None:
-    """The view that a browser sent, if it is one of this run."""
+    """Returns the view that a browser sent, if it is one of this run."""
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     view, refused = read_view(sent, k, support)
     return None if refused else view
 
 
-def read_wish(sent: object, run: str, k: int) -> FitWish | None:
-    """What a browser asked for, checked."""
+def read_request(sent: object, run: str, k: int) -> FitRequest | None:
+    """Returns the request that a browser sent, or None where it is none."""
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     action, method, part = (str(sent.get(name)) for name in ("action", "method", "part"))
-    computed = [name for name in methods_for(k) if name not in ("plane", "line", "pca", "dims")]
+    computed = [method["name"] for method in describe_methods(k) if method["kind"] == "fitted"]
     if action not in ("start", "stop") or method not in computed or part not in PARTS:
         return None
-    return FitWish(action, method, part)
+    return FitRequest(action, method, part)
 
 
 def _nothing() -> Any:

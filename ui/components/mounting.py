@@ -7,7 +7,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 
 def browser_component(module: str) -> ComponentRenderer:
-    """The component that `ui/static/<module>.js` draws; the module's default export is Streamlit's renderer.
+    """Returns the component that `ui/static/<module>.js` draws; the module's default export is Streamlit's renderer.
 
     The inline part only imports: it travels with every change of data, the module is fetched once.
     """

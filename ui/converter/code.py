@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ui.runs.command import command_line
 from vae.config import Config
 from vae.errors import ConfigError
 from vae.lessons.reductions import WrittenLoss, meaning
@@ -21,7 +22,8 @@ CALLS = {
 
 
 def snippet(loss: WrittenLoss, shape: Shape) -> str:
-    """It runs as it stands, given x and x_hat (B, channels, height, width), mu and logvar (B, k)."""
+    """Returns the loss in PyTorch. It runs as it stands, given x and x_hat (B, channels, height, width), mu and
+    logvar (B, k)."""
     sizes = ", ".join(map(str, shape))
     lines = [f"# x, x_hat: (B, {sizes}); mu, logvar: (B, {loss.k})"]
     if loss.error == "gaussian-nll":
@@ -61,7 +63,7 @@ def _times(weight: float, name: str) -> str:
 
 
 def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
-    """The command that trains the same, or "" and a sentence why there is none."""
+    """Returns the command that trains the same, or "" and a sentence why there is none."""
     m = meaning(loss)
     if loss.error in ("cross-entropy", "grey-cross-entropy") and loss.range != "unit":
         return "", "There is none: a cross-entropy is a likelihood of pixels that are 0 or 1."
@@ -87,8 +89,6 @@ def our_command(loss: WrittenLoss, shape: Shape) -> tuple[str, str]:
 
 
 def _command(loss: WrittenLoss, shape: Shape, likelihood: str, C: float | str) -> str:
-    from ui.train.answers import command_line  # torch takes its time
-
     dataset = DATASETS.get(shape, OWN_DATA)
     binary = likelihood == "bernoulli"
     config = Config(

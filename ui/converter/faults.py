@@ -12,6 +12,7 @@ GRAVE = ("no-range", "no-likelihood", "no-elbo")  # the loss is no ELBO at all: 
 
 
 def sentence(found: Fault, loss: WrittenLoss) -> str:
+    """Returns the sentence for a fault, with the numbers of this loss."""
     bound = _bound(loss) if found.name == "no-elbo" else ""
     return (SENTENCES[found.name] + bound).format(**_numbers(found, loss))
 
@@ -26,7 +27,7 @@ def _bound(loss: WrittenLoss) -> str:
 
 
 def missing_constant(loss: WrittenLoss) -> float:
-    """What the error of a density whose noise is learned leaves out of −log p(x|z), nats per image."""
+    """Returns what the error of a density whose noise is learned leaves out of −log p(x|z), nats per image."""
     if loss.error == "absolute":
         return loss.D * math.log(2)
     return 0.0 if loss.error == "cross-entropy" or loss.full else 0.5 * loss.D * LOG_2PI
@@ -51,19 +52,19 @@ def _numbers(found: Fault, loss: WrittenLoss) -> dict[str, str]:
         "all_missing": loss.D * math.log(2),
     }
     missing = missing_constant(loss)
-    said = {
-        "batch": _said(loss.batch),
-        "kl_batch": _said(loss.kl_batch),
+    words = {
+        "batch": _verb(loss.batch),
+        "kl_batch": _verb(loss.kl_batch),
         "constant": number(m.constant or 0.0, 6),
         "by_error": _times(m.beta / m.scale),
         "by_rate": _times(1 / m.scale),
         "and_constant": f", with the missing ${number(missing, 6)}$ nats," if missing else "",
     }
-    return {name: f"${number(value)}$" for name, value in values.items()} | said
+    return {name: f"${number(value)}$" for name, value in values.items()} | words
 
 
 def verdict(loss: WrittenLoss, found: list[Fault]) -> str:
-    """First of all: is it −ELBO? Markdown."""
+    """Returns the answer to the first question, whether the loss is −ELBO. Markdown."""
     grave = [sentence(one, loss) for one in found if one.name in GRAVE]
     if grave:
         return grave[0]
@@ -76,7 +77,7 @@ def verdict(loss: WrittenLoss, found: list[Fault]) -> str:
 
 
 def fraction(value: float) -> str:
-    """A number, or one over a whole number."""
+    """Returns a number, or one over a whole number."""
     whole = round(1 / value)
     if value < 1 and math.isclose(value * whole, 1.0, rel_tol=1e-9):
         return rf"\tfrac{{1}}{{{number(whole)}}}"
@@ -97,7 +98,7 @@ def _times(factor: float) -> str:
     return "" if math.isclose(factor, 1.0, rel_tol=1e-9) else f" times ${number(factor)}$"
 
 
-def _said(reduction: str) -> str:
+def _verb(reduction: str) -> str:
     return "summed" if reduction == "sum" else "averaged"
 
 

@@ -109,7 +109,7 @@ FIELDS: dict[str, Field] = {
 
 
 def take_from_address(query: Mapping[str, str]) -> list[str]:
-    """Put what the address says into the widgets; a sentence for each value that cannot be meant."""
+    """Puts what the address says into the widgets; returns a sentence for each value that cannot be meant."""
     refused, base = [], PROJECTS[query["code"]].answers if query.get("code") in PROJECTS else {}
     for name, field in FIELDS.items():
         value = base.get(name, field.usual)
@@ -140,7 +140,7 @@ def _take_project() -> None:
 
 
 def into_address() -> None:
-    """What differs from the usual; called by every change, before the page is drawn."""
+    """Puts what differs from the usual into the address; called by every change, before the page is drawn."""
     _own_code()
     answers = {name: st.session_state[KEY + name] for name in FIELDS if KEY + name in st.session_state}
     kept = dict(st.query_params.items())
@@ -153,15 +153,18 @@ def into_address() -> None:
 
 
 def answer(name: str) -> Any:
+    """Returns the answer to a question, the usual one where there is none."""
     value = st.session_state.get(KEY + name)
     return FIELDS[name].usual if value is None else value
 
 
 def image_shape() -> Shape:
+    """Returns channels, height and width."""
     return answer("channels"), answer("height"), answer("width")
 
 
 def written_loss() -> WrittenLoss:
+    """Returns the loss that the answers describe."""
     same = ("error", "pixels", "batch", "half", "weight", "full", "latents", "kl_batch", "kl_half", "kl_weight", "k")
     return WrittenLoss(
         **{name: answer(name) for name in (*same, "range", "data_sd")},
@@ -172,7 +175,7 @@ def written_loss() -> WrittenLoss:
 
 
 def questions() -> None:
-    """A project's code to begin with; then the reconstruction, the KL, the pixels."""
+    """Draws the questions: a project's code to begin with; then the reconstruction, the KL, the pixels."""
     with st.container(key="panel-converter"):
         named = {"": "my own", **{name: project.label for name, project in PROJECTS.items()}}
         st.selectbox("Code of", list(named), format_func=named.__getitem__, key=KEY + "code", on_change=_take_project)
@@ -236,6 +239,7 @@ def _take_preset() -> None:
 
 
 def reverse_question(label: str) -> float:
+    """Draws the question for C; returns its answer."""
     return float(_number(label, "C") or 1.0)
 
 

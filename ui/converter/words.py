@@ -26,7 +26,8 @@ class Line:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """For KaTeX: whole numbers to the unit, others to `digits` significant digits: 12,288, 0.0255, 1.28 × 10⁻⁵."""
+    """Writes a number for KaTeX: whole numbers to the unit, others to `digits` significant digits: 12,288, 0.0255,
+    1.28 × 10⁻⁵."""
     if abs(value) < 1e7 and math.isclose(value, round(value), rel_tol=1e-12):
         return f"{round(value):,}".replace(",", "{,}")
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
@@ -38,7 +39,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def ratio(loss: WrittenLoss) -> str:
-    """ρ by its factors, with their numbers: `\\rho = a / b = 1 · 20 / 784 = 0.0255`."""
+    """Returns ρ by its factors, with their numbers: `\\rho = a / b = 1 · 20 / 784 = 0.0255`."""
     above: list[tuple[str, float]] = [(W_REC, loss.weight)]
     below: list[tuple[str, float]] = [(W_KL, loss.kl_weight)]
     if loss.error == "squared" and loss.half:
@@ -61,7 +62,7 @@ def _product(factors: list[tuple[str, float]], numbers: bool = False) -> str:
 
 
 def reading(loss: WrittenLoss) -> list[Line]:
-    """The loss taken apart, then what it fixes."""
+    """Returns the loss taken apart, then what it fixes."""
     m = meaning(loss)
     learned = loss.error == "absolute" and loss.variance is None
     error = r"e_i = \sum \left(|x - \hat x| / b + \log b\right)" if learned else ERRORS[loss.error]
@@ -171,8 +172,8 @@ def _constant(loss: WrittenLoss, m: Meaning) -> str:
 
 
 def summary(m: Meaning) -> str:
-    """C, c, the standard deviation and beta, those that there are: Markdown, a formula each, which may stand below each
-    other."""
+    """Returns C, c, the standard deviation and beta, those that there are: Markdown, a formula each, which may stand
+    below each other."""
     parts = [(r"C", m.C), ("c", m.c), (r"\text{sd}", m.sd), (r"\beta", m.beta)]
     if m.width != 1 and m.c is not None:
         parts.insert(1, (r"C_{[0,1]}", m.unit_C))
@@ -180,7 +181,7 @@ def summary(m: Meaning) -> str:
 
 
 def wanted(loss: WrittenLoss) -> str:
-    """The label of the question for the way back."""
+    """Returns the label of the question for the way back."""
     if loss.error in ("cross-entropy", "grey-cross-entropy") or loss.variance is None:
         return "C that you want, 1/β"
     unit = "" if loss.range == "unit" else ", in the units of your pixels"
@@ -188,7 +189,7 @@ def wanted(loss: WrittenLoss) -> str:
 
 
 def wanted_words(loss: WrittenLoss, value: float) -> str:
-    """What the number that is asked for means."""
+    """Returns what the number that is asked for means."""
     if loss.error == "absolute" and loss.variance is not None:
         return rf"$b = {number(1 / value)}$, sd $= {number(math.sqrt(2) / value)}$ per pixel"
     if loss.error == "squared" or (loss.error == "gaussian-nll" and loss.variance is not None):
@@ -198,7 +199,7 @@ def wanted_words(loss: WrittenLoss, value: float) -> str:
 
 
 def way_back(loss: WrittenLoss, value: float) -> list[Line]:
-    """What to write for it: one weight or the other."""
+    """Returns what to write for it: one weight or the other."""
     by_error, by_rate = written_for(loss, ratio_for(loss, value))
     return [
         Line(

@@ -11,22 +11,24 @@ NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 def key_of(name: str) -> str:
-    """The key of a control; steps that share a name share its value."""
+    """Returns the key of a control; steps that share a name share its value."""
     return f"learn-{name}"
 
 
 def slider(label: str, low: float, high: float, value: float, step: float, name: str) -> float:
+    """Draws a slider; returns its value."""
     _default(name, value)
     return float(st.slider(label, low, high, step=step, key=key_of(name), persist_state="session"))
 
 
 def whole(label: str, low: int, high: int, value: int, name: str) -> int:
+    """Draws a slider of whole numbers; returns its value."""
     _default(name, value)
     return int(st.slider(label, low, high, step=1, key=key_of(name), persist_state="session"))
 
 
 def choice(label: str, options: Sequence[Any], value: Any, name: str, words: Any = str) -> Any:
-    """One of a few in a row."""
+    """Draws a few options in a row; returns the chosen one."""
     _default(name, value)
     return st.segmented_control(
         label, options, key=key_of(name), format_func=words, required=True, persist_state="session"
@@ -34,7 +36,7 @@ def choice(label: str, options: Sequence[Any], value: Any, name: str, words: Any
 
 
 def along(label: str, options: Sequence[float], value: float, name: str) -> float:
-    """A slider over given numbers, for what varies by factors."""
+    """Draws a slider over given numbers, for what varies by factors; returns the chosen one."""
     _default(name, value)
     return float(
         st.select_slider(label, options, key=key_of(name), format_func=lambda v: f"{v:,g}", persist_state="session")
@@ -42,14 +44,14 @@ def along(label: str, options: Sequence[float], value: float, name: str) -> floa
 
 
 def by_factors(low: float, high: float) -> list[float]:
-    """Round numbers of every decade from low to high."""
+    """Returns the round numbers of every decade from low to high."""
     powers = range(-6, 7)
     values = [float(f"{nice * 10.0**power:.6g}") for power in powers for nice in NICE]
     return [value for value in values if low <= value <= high]
 
 
 def seed(name: str, label: str = "New sample") -> int:
-    """The number of the sample, or of what else is random, raised by the button."""
+    """Draws a button for a new sample; returns the number of the sample, which it raises."""
     key = key_of(f"{name}-seed")
     st.session_state.setdefault(key, 0)
 

@@ -22,6 +22,7 @@ DIMENSIONS = 3
 
 @st.fragment
 def kl_1d() -> None:
+    """Draws the check of the KL in one dimension."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         m1 = controls.slider("First: mean $m$", -3.0, 3.0, 1.0, 0.05, "kl-m1")
@@ -44,6 +45,7 @@ def kl_1d() -> None:
 
 
 def swap() -> None:
+    """Swaps the settings of the two distributions."""
     for name in ("m", "s"):
         first, second = controls.key_of(f"kl-{name}1"), controls.key_of(f"kl-{name}2")
         st.session_state[first], st.session_state[second] = st.session_state[second], st.session_state[first]
@@ -54,6 +56,7 @@ def _range(m1: float, s1: float, m2: float, s2: float) -> tuple[float, float]:
 
 
 def densities_1d(m1: float, s1: float, m2: float, s2: float) -> str:
+    """Returns the two densities as SVG."""
     low, high = _range(m1, s1, m2, s2)
     z = torch.linspace(low, high, 400, dtype=torch.float64)
     first, second = log_normal(z, m1, s1).exp().tolist(), log_normal(z, m2, s2).exp().tolist()
@@ -71,6 +74,7 @@ def densities_1d(m1: float, s1: float, m2: float, s2: float) -> str:
 
 
 def integrand_1d(m1: float, s1: float, m2: float, s2: float) -> str:
+    """Returns the integrand of the KL as SVG."""
     low, high = _range(m1, s1, m2, s2)
     z = torch.linspace(low, high, 400, dtype=torch.float64)
     log_first = log_normal(z, m1, s1)
@@ -91,6 +95,7 @@ def integrand_1d(m1: float, s1: float, m2: float, s2: float) -> str:
 
 @st.fragment
 def kl_2d() -> None:
+    """Draws the check of the KL with full covariance."""
     left, right = st.columns([1, 1.1], gap="large")
     with left:
         one, two = st.columns(2)
@@ -110,11 +115,12 @@ def kl_2d() -> None:
     left_out = found.without_correlation - found.kl.formula
     style.note(
         f"With the off-diagonal numbers left out the formula would give {style.number(found.without_correlation, 4)} "
-        f"nats, {style.number(abs(left_out), 4)} {'more' if left_out >= 0 else 'less'}."
+        f"nats, {style.number(abs(left_out), 4)} nats {'more' if left_out >= 0 else 'less'}."
     )
 
 
 def covariance(name: str, letter: str, defaults: tuple[float, float, float]) -> Tensor:
+    """Draws two scales and a correlation; returns the covariance, (2, 2)."""
     s1 = controls.slider(f"Scale ${letter}_1$", 0.2, 2.0, defaults[0], 0.05, f"{name}-s1")
     s2 = controls.slider(f"Scale ${letter}_2$", 0.2, 2.0, defaults[1], 0.05, f"{name}-s2")
     correlation = controls.slider("Correlation $r$", -0.95, 0.95, defaults[2], 0.05, f"{name}-r")
@@ -122,6 +128,7 @@ def covariance(name: str, letter: str, defaults: tuple[float, float, float]) -> 
 
 
 def ellipses(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor, z: Tensor) -> str:
+    """Returns both distributions as ellipses, with draws from the first, as SVG."""
     chart = Chart(
         (-4.2, 4.2),
         (-4.2, 4.2),
@@ -139,6 +146,7 @@ def ellipses(loc1: Tensor, cov1: Tensor, loc2: Tensor, cov2: Tensor, z: Tensor) 
 
 @st.fragment
 def rate() -> None:
+    """Draws the check of the rate by dimension."""
     left, right = st.columns([1, 1.25], gap="large")
     defaults = ((1.5, 0.3), (-0.5, 0.8), (0.0, 1.0))
     with left:
@@ -161,6 +169,7 @@ def rate() -> None:
 
 
 def rate_chart(found: Rate) -> str:
+    """Returns the rates by dimension as SVG."""
     top = max(check.formula for check in found.per_dim)
     chart = Chart(
         (0.4, DIMENSIONS + 0.6),

@@ -22,6 +22,7 @@ DECODERS = {"straight": "straight: $f(z)=z$", "bent": "bent: $f(z)=z^2-1$"}
 
 
 def the_model() -> tuple[ScalarModel, float]:
+    """Draws the settings of the model; returns it, and x."""
     decoder = controls.choice("Decoder", list(DECODERS), "bent", "decoder", DECODERS.get)
     one, two = st.columns(2)
     with one:
@@ -32,6 +33,7 @@ def the_model() -> tuple[ScalarModel, float]:
 
 
 def the_q() -> tuple[float, float]:
+    """Draws mean and scale of q; returns them."""
     one, two = st.columns(2)
     with one:
         m = controls.slider("Mean $m$ of $q$", MEANS[0], MEANS[1], 0.6, MEANS[2], "m")
@@ -41,7 +43,7 @@ def the_q() -> tuple[float, float]:
 
 
 def best_q(model: ScalarModel, x: float) -> None:
-    """The setting of the two sliders with the largest ELBO."""
+    """Sets the two sliders to the setting with the largest ELBO."""
     means, scales = (
         torch.linspace(low, high, round((high - low) / step) + 1, dtype=torch.float64)
         for low, high, step in (MEANS, SCALES)
@@ -52,6 +54,7 @@ def best_q(model: ScalarModel, x: float) -> None:
 
 @st.fragment
 def jensen() -> None:
+    """Draws the check of the evidence and its bound."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         model, x = the_model()
@@ -77,6 +80,7 @@ def jensen() -> None:
 
 
 def weights_chart(log_w: np.ndarray, elbo: float, log_px: float) -> str:
+    """Returns the histogram of log w as SVG."""
     low = min(float(np.percentile(log_w, 1)), elbo) - 0.5
     high = max(float(log_w.max()), log_px) + 0.5
     counts, edges = np.histogram(log_w, bins=40, range=(low, high))
@@ -100,6 +104,7 @@ def weights_chart(log_w: np.ndarray, elbo: float, log_px: float) -> str:
 
 @st.fragment
 def identity() -> None:
+    """Draws the check that the gap is a KL."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         model, x = the_model()
@@ -125,6 +130,7 @@ def identity() -> None:
 
 
 def three_bars(three: Identity) -> str:
+    """Returns log p(x), the ELBO and the KL as bars, SVG."""
     ends = [0.0, three.log_px, three.elbo]
     span = max(ends) - min(ends)
     chart = Chart(
@@ -143,6 +149,7 @@ def three_bars(three: Identity) -> str:
 
 
 def densities_chart(model: ScalarModel, x: float, m: float, s: float, log_px: float) -> str:
+    """Returns prior, q and posterior over z as SVG."""
     prior, q = log_normal(Z, 0.0, 1.0).exp(), log_normal(Z, m, s).exp()
     posterior = (model.log_joint(x, Z) - log_px).exp()
     top = min(float(torch.stack([prior, q, posterior]).max()), 4.0)
@@ -163,6 +170,7 @@ def densities_chart(model: ScalarModel, x: float, m: float, s: float, log_px: fl
 
 @st.fragment
 def two_terms() -> None:
+    """Draws the check of distortion and rate."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         model, x = the_model()
@@ -183,17 +191,16 @@ def two_terms() -> None:
 
 
 def narrowing(model: ScalarModel, x: float, m: float) -> str:
-    """What a narrower q does to the distortion at this mean."""
+    """Returns in words what a narrower q does to the distortion at this mean."""
     best = model.best_scale(x, m)
     if best == 0:
         return "At this mean the distortion falls all the way as q narrows."
-    return (
-        f"At this mean the distortion is least at s = {style.number(best, 2)}: a narrower q raises it, as a wider one."
-    )
+    at = style.number(best, 2)
+    return f"At this mean the distortion is least at s = {at}: a narrower q raises it, and so does a wider one."
 
 
 def trade_chart(model: ScalarModel, x: float, m: float, s: float) -> str:
-    """Both terms against the scale of q, at this mean."""
+    """Returns both terms against the scale of q, at this mean, as SVG."""
     scales = torch.linspace(SCALES[0], SCALES[1], 120, dtype=torch.float64)
     means = torch.full_like(scales, m)
     distortion, rate = model.distortion(x, means, scales), model.rate(means, scales)

@@ -19,6 +19,7 @@ from vae.lessons.derivation.likelihood_ratio import Comparison
 
 @st.fragment
 def likelihood_ratio() -> None:
+    """Draws the check of the gradient through bits."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         one, two = st.columns(2)
@@ -54,7 +55,7 @@ def likelihood_ratio() -> None:
 
 
 def variance_words(ratio: float) -> str:
-    """What the baseline does to the variance of the estimate; `ratio`: without over with it."""
+    """Returns in words what the baseline does to the variance of the estimate; `ratio`: without over with it."""
     smaller, factor = ratio > 1, max(ratio, 1 / ratio)
     if factor < 1.05:
         return "With the baseline the estimate’s variance is about the same as without it (both by all codes)."
@@ -63,6 +64,7 @@ def variance_words(ratio: float) -> str:
 
 
 def gradient_chart(found: Comparison) -> str:
+    """Returns the gradient of each bit, by all codes and sampled, as SVG."""
     k = len(found.exact)
     estimates = [
         (-0.24, found.plain, "sample"),
@@ -98,7 +100,7 @@ def gradient_chart(found: Comparison) -> str:
 
 
 def table(found: Comparison) -> None:
-    """Every bit in digits."""
+    """Draws a table with every bit in digits."""
     with st.expander("Every bit in digits"):
         names = ("bit", "all codes", "no baseline", "with baseline", "printed rule, all codes")
         rows = [

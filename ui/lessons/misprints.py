@@ -16,12 +16,12 @@ HEADINGS = {"misprint": "Misprint: right is", "missing condition": "Missing cond
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def measured(name: str) -> list[Measured]:
-    """The numbers of one erratum: the same for everybody, since each example has its own fixed seed."""
+    """Returns the numbers of one erratum: the same for everybody, since each example has its own fixed seed."""
     return ERRATA[name].measure()
 
 
 def everything() -> None:
-    """All errata, note by note."""
+    """Draws all errata, note by note."""
     notes: dict[str, list[Erratum]] = {}
     for erratum in ERRATA.values():
         notes.setdefault(erratum.note, []).append(erratum)
@@ -32,7 +32,7 @@ def everything() -> None:
 
 
 def of_step(step: str) -> None:
-    """The errata that belong to one step, closed until somebody asks."""
+    """Draws the errata that belong to one step, closed until somebody asks."""
     here = [erratum for erratum in ERRATA.values() if erratum.step == step]
     if not here:
         return
@@ -43,7 +43,7 @@ def of_step(step: str) -> None:
 
 
 def counted(errata: list[Erratum]) -> str:
-    """How many of each kind, in words."""
+    """Returns in words how many there are of each kind."""
     kinds = [erratum.kind for erratum in errata]
     number = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     words = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in number.items()]
@@ -51,6 +51,7 @@ def counted(errata: list[Erratum]) -> str:
 
 
 def box(erratum: Erratum, key: str) -> None:
+    """Draws one erratum: what is printed, what is right, the measured difference."""
     with st.container(key=f"panel-{key}"):
         printed, right = st.columns(2, gap="medium")
         with printed:
@@ -65,7 +66,7 @@ def box(erratum: Erratum, key: str) -> None:
 
 
 def row(number: Measured) -> str:
-    """One measured difference."""
+    """Returns one measured difference as HTML."""
     check = number.check
     whole = float(number.printed).is_integer() and float(number.right).is_integer() and check is None
     digits = digits_for(check.error) if check else 0 if whole else 3

@@ -27,6 +27,7 @@ PIXELS = [1, 16, 64, 196, 784, 3072]
 
 @st.fragment
 def noise() -> None:
+    """Draws the check of where C comes from."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         D = int(controls.along("Pixels $D$", PIXELS, 784, "D"))
@@ -61,12 +62,13 @@ def noise() -> None:
 
 
 def constant_card(D: int, c: float) -> Card:
-    """The constant beside the density of an image that is met exactly."""
+    """Returns the constant beside the density of an image that is met exactly."""
     check = Check(gaussian_noise.constant(D, c), gaussian_noise.density_at_zero(D, c), 0.0)
     return Card(f"Constant: {D:,} pixels, noise variance {c:.4g}", check, "minus log density at no error", "exact")
 
 
 def noise_chart(found: Noise, D: int, C: float) -> str:
+    """Returns the distortion against C as SVG."""
     best, squared = found.best.formula, found.mean_squared_error
     low, high = axis(found)
     grid = torch.logspace(low, high, 120, dtype=torch.float64)
@@ -95,13 +97,13 @@ def noise_chart(found: Noise, D: int, C: float) -> str:
 
 
 def axis(found: Noise) -> tuple[float, float]:
-    """Of log10 C: a factor of ten on either side of the best."""
+    """Returns the ends of the axis of log10 C: a factor of ten on either side of the best."""
     middle = math.log10(found.best.formula)
     return middle - 1.0, middle + 1.0
 
 
 def marks(found: Noise, C: float) -> str:
-    """What the diamond is, and where the dot is."""
+    """Returns in words what the diamond is, and where the dot is."""
     low, high = axis(found)
     diamond = f"Diamond: the smallest sum, at C = {found.best.formula:,.3g}."
     if low <= math.log10(C) <= high:
@@ -112,6 +114,7 @@ def marks(found: Noise, C: float) -> str:
 
 @st.fragment
 def collapse() -> None:
+    """Draws the check of how many dimensions collapse."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         c = controls.along("Noise variance $c$", controls.by_factors(0.02, 2), 0.2, "collapse-c")
@@ -137,6 +140,7 @@ def collapse() -> None:
 
 
 def counts_in_words(found: Collapse, k: int) -> str:
+    """Returns in words how many active dimensions were predicted and observed."""
     sentence = (
         f"Predicted: {found.predicted} active of {k}. Observed: {found.observed} active at the optimum, "
         f"{k - found.observed} equal to the prior. "
@@ -152,6 +156,7 @@ def counts_in_words(found: Collapse, k: int) -> str:
 
 
 def eigenvalue_chart(values: list[float], found: Collapse, k: int, c: float) -> str:
+    """Returns the eigenvalues of the data, those in use marked, as SVG."""
     shown = values[:24]
     low, high = math.log10(0.01), math.log10(3)
     chart = Chart(
@@ -173,6 +178,7 @@ def eigenvalue_chart(values: list[float], found: Collapse, k: int, c: float) -> 
 
 @st.fragment
 def trained() -> None:
+    """Draws the check of the loss that is trained."""
     left, right = st.columns([1, 1.25], gap="large")
     data = spectrum()
     with left:
@@ -196,6 +202,7 @@ def trained() -> None:
 
 
 def loss_chart(found: Loss) -> str:
+    """Returns the terms of the loss as bars, SVG."""
     weighted, rate, total = found.weighted_squared_error.formula, found.rate.formula, found.total.formula
     steps = [0.0, weighted, weighted + rate, total]
     span = max(steps) - min(steps)
@@ -217,7 +224,7 @@ def loss_chart(found: Loss) -> str:
 
 
 def digit_pair(image: list[float], reconstruction: list[float]) -> str:
-    """The digit and its reconstruction as squares of grey."""
+    """Returns the digit and its reconstruction as squares of grey, SVG."""
     cells = []
     for offset, values in ((0, image), (9, reconstruction)):
         for i, value in enumerate(values):

@@ -33,6 +33,7 @@ WAYS = {
 
 @st.fragment
 def reparameterise() -> None:
+    """Draws the check of four ways to draw z."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         s1 = controls.slider("Scale $s_1$", 0.2, 2.0, 1.0, 0.05, "noise-s1")
         s2 = controls.slider("Scale $s_2$", 0.2, 2.0, 0.7, 0.05, "noise-s2")
@@ -46,11 +47,12 @@ def reparameterise() -> None:
                 one_way(way, noise.draw(way, loc, covariance, samples, generator(seed)), samples)
     style.note(
         "Relative error: the length of the difference of the two matrices over the length of the wanted one. Even "
-        "right draws leave some. The elementwise form is read as the diagonal of the root."
+        "correct draws leave some. The elementwise form is read as the diagonal of the root."
     )
 
 
 def one_way(way: str, found: Draw, samples: int) -> None:
+    """Draws one way: its draws, the covariance measured and wanted, the verdict."""
     title, rule = WAYS[way]
     st.markdown(f"**{title}**: {rule}")
     with st.container(key=f"learn-way-{way}"):
@@ -78,11 +80,13 @@ def covariance_verdict(found: Draw, samples: int) -> str:
 
 
 def matrix(values: Tensor) -> str:
+    """Returns a matrix in LaTeX."""
     rows = r" \\ ".join(" & ".join(f"{value:.2f}" for value in row) for row in values.tolist())
     return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
 
 
 def cloud(found: Draw) -> str:
+    """Returns draws of z and the ellipse that they should fill, as SVG."""
     reach = 3.2 * math.sqrt(float(found.wanted.diagonal().max()))
     chart = Chart(
         (-reach, reach),
@@ -99,6 +103,7 @@ def cloud(found: Draw) -> str:
 
 @st.fragment
 def monte_carlo_error() -> None:
+    """Draws the check of the error of S samples."""
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         model, x = the_model()
@@ -118,6 +123,7 @@ def monte_carlo_error() -> None:
 
 
 def law_chart(law: Law) -> str:
+    """Returns the scatter against S as SVG."""
     sizes = [math.log10(size) for size in law.sizes]
     exact = [math.log10(check.formula) for check in law.spread]
     low, high = min(exact) - 0.15, max(exact) + 0.15

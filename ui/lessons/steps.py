@@ -21,6 +21,7 @@ class Step:
     live: str
 
     def show_live(self) -> None:
+        """Draws the live check of the step."""
         module, function = self.live.split(":")
         draw: Callable[[], Any] = getattr(importlib.import_module(f"ui.lessons.{module}"), function)
         draw()
@@ -181,7 +182,8 @@ IDEAS = {  # light, dark
 
 
 def coloured(equation: str, dark: bool) -> list[str]:
-    """The equation with its ideas in the palette's colours, for KaTeX: its parts, which may stand below each other."""
+    """Returns the equation with its ideas in the palette's colours, for KaTeX: its parts, which may stand below each
+    other."""
     for idea, tones in IDEAS.items():
         equation = equation.replace(f"\\{idea}{{", f"\\textcolor{{{tones[dark]}}}{{")
     return [part.strip() for part in equation.split(r"\qquad")]

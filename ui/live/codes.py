@@ -10,10 +10,7 @@ for ever; any other is answered with 404 and a sentence. torch is imported by th
 from __future__ import annotations
 
 import gzip
-import threading
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,73 +20,28 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.decoder import model_of, weights_sha
+from ui.live.cache import Newest, codes_are_there, current_codes
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae.browser.framing import frame
 from vae.errors import ConfigError, ElboRoomError, RunNotFound
-from vae.runs import load_run, run_path, runs_root
+from vae.runs import run_path, runs_root
 
 if TYPE_CHECKING:
     from vae.space.encodings import Codes
 
-MOST = 100_000  # images of one part that are sent; the first ones of a larger set
-KEPT = 3  # runs' codes kept in memory
-Key = tuple[str, str, str]  # run, weights, part
 Make = Callable[[Request], Response]
 IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
-@dataclass
-class Kept:
-    codes: Codes
-    packed: bytes
-
-
-_kept: OrderedDict[Key, Kept] = OrderedDict()
-_lock = threading.Lock()  # of the dictionary, held for a moment
-_computing = threading.Lock()  # computing takes all cores anyway: one at a time
-
-
-def current_codes(path: Path, sha: str, part: str = "test") -> Kept:
-    """The codes for exactly these weights, computed once. RunNotFound where the run has moved on to others."""
-    key = (str(path), sha, part)
-    if (kept := _known(path, key)) is not None:
-        return kept
-    with _computing:
-        if (kept := _known(path, key)) is None:
-            kept = _compute(path, sha, part)
-            with _lock:
-                _kept[key] = kept
-                while len(_kept) > KEPT:
-                    _kept.popitem(last=False)
-        return kept
-
-
-def _known(path: Path, key: Key) -> Kept | None:
-    """What was computed before; None: it was not."""
-    if weights_sha(path) != key[1]:
-        raise RunNotFound(f"run {path.name!r} has other weights by now: ask for its newest")
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-        return _kept.get(key)
-
-
-def _compute(path: Path, sha: str, part: str) -> Kept:
-    from vae.space.encodings import codes_of
-
-    run = load_run(path)
-    run.model = model_of(path, sha)
-    codes = codes_of(run, part, MOST)  # type: ignore[arg-type]  # checked there
-    return Kept(codes, pack_codes(codes))
+_packed: Newest[bytes] = Newest(3)
 
 
 def pack_codes(codes: Codes) -> bytes:
-    """A frame (`vae.browser.framing`) of little-endian float32 loc (n, k), log-variance (n, k) if the header says so,
-    rate (n,), distortion (n,), labels (n,) as uint8 (uint16 where there are more than 256), padded to 4 bytes, and
-    uint32 rows (n,) in what the header calls `rows_of`, if it does; then `file_bytes` of UTF-8: each image's
-    file, a line each."""
+    """Returns a frame (`vae.browser.framing`) of little-endian float32 loc (n, k), log-variance (n, k) if the header
+    says so, rate (n,), distortion (n,), labels (n,) as uint8 (uint16 where there are more than 256), padded to 4 bytes,
+    and uint32 rows (n,) in what the header calls `rows_of`, if it does; then `file_bytes` of UTF-8: each image's file,
+    a line each."""
     n, k = codes.loc.shape
     channels, height, width = codes.images.shape[1:]
     per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
@@ -124,20 +76,22 @@ def _finite(values: np.ndarray) -> list[float | None]:
 
 
 def codes(request: Request) -> Response:
-    kept = _current(request)
-    return _bytes(request, kept.packed)
+    """Answers with the packed codes."""
+    found = _current(request)
+    return _bytes(request, _packed.get(_key(request), lambda: pack_codes(found)))
 
 
 def images(request: Request) -> Response:
-    everything = _current(request).codes.images
+    """Answers with the images behind the codes, or with some of them."""
+    everything = _current(request).images
     first, count = (_whole(request, name) for name in ("first", "count"))
     part = everything[first or 0 :][:count]
     return _bytes(request, np.ascontiguousarray(part.transpose(0, 2, 3, 1)).tobytes())
 
 
-def _current(request: Request) -> Kept:
-    path = run_path(request.path_params["name"])
-    return current_codes(path, *_asked(request))
+def _current(request: Request) -> Codes:
+    run_path(request.path_params["name"])  # refuses what is no name
+    return current_codes(*_key(request))
 
 
 def _whole(request: Request, name: str) -> int | None:
@@ -162,7 +116,8 @@ def _on_this_machine(request: Request) -> bool:
 
 
 def in_words(make: Make, request: Request) -> Response:
-    """What `make` answers, or its error's sentence: 404 not there, 400 asked wrongly, 409 anything else of ours."""
+    """Returns what `make` answers, or its error's sentence: 404 not there, 400 asked wrongly, 409 anything else of
+    ours."""
     try:
         return make(request)
     except RunNotFound as error:
@@ -174,7 +129,7 @@ def in_words(make: Make, request: Request) -> Response:
 
 
 def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
-    """The route that `make` answers, off the event loop."""
+    """Returns the route that `make` answers, off the event loop."""
 
     async def route(request: Request) -> Response:
         return await anyio.to_thread.run_sync(in_words, make, request)
@@ -183,8 +138,8 @@ def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:
 
 
 def with_codes(make: Make) -> Callable[[Request], Awaitable[Response]]:
-    """The route that `make` answers from the run's codes. Who waits for codes to be computed waits without a thread:
-    those that serve static files, decoding and live data stay free, and so do those that send what is there."""
+    """Returns the route that `make` answers from the run's codes. Who waits for codes to be computed waits without a
+    thread: those that serve static files, decoding and live data stay free, and so do those that send what is there."""
 
     async def route(request: Request) -> Response:
         return await answer_with_codes(make, request)
@@ -193,23 +148,18 @@ def with_codes(make: Make) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def answer_with_codes(make: Make, request: Request) -> Response:
-    """What `make` answers, once the codes of the request's run are there."""
-    if not _are_there(request):
+    """Returns what `make` answers, once the codes of the request's run are there."""
+    if not codes_are_there(*_key(request)):
         refusal = await in_thread_of("computing codes", in_words, _ensure, request)
         if refusal.status_code != 204:
             return refusal
     return await in_thread_of("sending codes", in_words, make, request)
 
 
-def _are_there(request: Request) -> bool:
-    key = (str(runs_root() / request.path_params["name"]), *_asked(request))
-    with _lock:
-        return key in _kept
-
-
-def _asked(request: Request) -> tuple[str, str]:
-    """Weights and part of an address."""
-    return request.path_params["sha"], request.query_params.get("part", "test")
+def _key(request: Request) -> tuple[Path, str, str]:
+    """Run, weights and part of an address."""
+    part = request.query_params.get("part", "test")
+    return runs_root() / request.path_params["name"], request.path_params["sha"], part
 
 
 def _ensure(request: Request) -> Response:
@@ -219,7 +169,7 @@ def _ensure(request: Request) -> Response:
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path."""
+    """Returns the routes under the server's base path."""
     return [
         Route(f"{base}/runs/{{name}}/codes/{{sha}}", with_codes(codes), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/images/{{sha}}", with_codes(images), methods=["GET"]),

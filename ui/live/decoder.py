@@ -13,91 +13,31 @@ The answer of `decode` names in X-Weights the weights it was computed with. A re
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ui.live.cache import Newest, model_of, weights_sha, weights_step
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae import runs
-from vae.checked_json import Misfit, fields, parse, text
 from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
-from vae.files import sha256
 
-if TYPE_CHECKING:
-    from vae.model.vae import Model
-
-MOST_HEADER = 1 << 20  # bytes of the header of a weights file
-HEADER = fields(("__metadata__",), __metadata__=fields(("step",), step=text(15)))
 CODES_LIMIT = 256  # codes that one request may decode
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 FRESH = {"Cache-Control": "private, no-cache"}
-T = TypeVar("T")
 
 
-class Newest(Generic[T]):
-    """The last few values by key; each is made once, whoever asks meanwhile waits. Failures are not kept."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._values: OrderedDict[Any, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, make: Callable[[], T]) -> T:
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = make()
-                while len(self._values) > self.most:
-                    self._values.popitem(last=False)
-            self._values.move_to_end(key)
-            return self._values[key]
-
-
-_models: Newest[Model] = Newest(3)
 _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
 
 
-def weights_sha(path: Path) -> str:
-    """The SHA-256 of the run's newest published weights. RunError where it has none yet."""
-    sha = runs.content_hash(path, runs.WEIGHTS)
-    if sha is None:
-        raise RunError(f"run {path.name!r} has no weights yet; they come with its first step")
-    return sha
-
-
-def model_of(path: Path, sha: str) -> Model:
-    """The model with exactly these weights, shared: never change it. RunError where there are newer ones."""
-    return _models.get((path, sha), lambda: _read_model(path, sha))
-
-
-def _read_model(path: Path, sha: str) -> Model:
-    if sha256(runs.read_checked(path, runs.WEIGHTS)) == sha:
-        model = runs.Run(path).model
-        if sha256(runs.read_checked(path, runs.WEIGHTS)) == sha:  # a save may have come in between
-            return model
-    raise RunError(f"run {path.name!r} has other weights by now; ask for its decoder again")
-
-
-def weights_step(path: Path) -> int | None:
-    """The step that the weights in the file are from; None where it does not say so."""
-    try:
-        with open(path / runs.WEIGHTS, "rb") as file:
-            head = file.read(min(int.from_bytes(file.read(8), "little"), MOST_HEADER))
-        step = HEADER(parse(head, MOST_HEADER))["__metadata__"]["step"]
-        return int(step) if step.isascii() and step.isdigit() else None
-    except (OSError, Misfit):
-        return None
-
-
 def packed_decoder(path: Path, sha: str) -> bytes:
-    """The decoder with these weights, packed for the page. DecoderUnsupported where the page cannot run it."""
+    """Returns the decoder with these weights, packed for the page. Raises DecoderUnsupported where the page cannot
+    run it."""
     made = _packed.get((path, sha), lambda: _export(path, sha))
     if isinstance(made, DecoderUnsupported):
         raise DecoderUnsupported(str(made))
@@ -122,8 +62,8 @@ def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
 
 
 def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None = None) -> bytes:
-    """(n, height, width, channels) bytes for n·k numbers, between the display limits of the run's data. Raises
-    ValueError with a sentence, RunError."""
+    """Returns (n, height, width, channels) bytes for n·k numbers, between the display limits of the run's data.
+    Raises ValueError with a sentence, RunError."""
     import torch
 
     from vae.datasets.scale import to_bytes
@@ -144,7 +84,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
 
 
 def read_numbers(text: str) -> list[float]:
-    """Finite numbers between commas. ValueError with a sentence."""
+    """Reads finite numbers between commas. Raises ValueError with a sentence."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
@@ -155,7 +95,7 @@ def read_numbers(text: str) -> list[float]:
 
 
 def read_seed(text: str | None) -> int | None:
-    """A whole number that a generator takes, or None. ValueError with a sentence."""
+    """Reads a whole number that a generator takes, or None. Raises ValueError with a sentence."""
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 15:
@@ -164,12 +104,12 @@ def read_seed(text: str | None) -> int | None:
 
 
 async def decoder(request: Request) -> Response:
-    """Which weights are the newest."""
+    """Answers which weights are the newest."""
     return await anyio.to_thread.run_sync(_answer, request, _newest)
 
 
 async def packed(request: Request) -> Response:
-    """The packed decoder with the weights {sha}."""
+    """Answers with the packed decoder with the weights {sha}."""
     return await in_thread_of("packing decoders", _answer, request, _pack)
 
 
@@ -215,7 +155,7 @@ def _decode(request: Request, path: Path) -> Response:
 
 
 def make_decoder_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path."""
+    """Returns the routes under the server's base path."""
     return [
         Route(f"{base}/runs/{{name}}/decoder", decoder, methods=["GET"]),
         Route(f"{base}/runs/{{name}}/decoder/{{sha}}", packed, methods=["GET"]),

@@ -16,7 +16,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 async def in_thread_of(kind: str, function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
-    """What `function` answers in one of the threads of this kind; who waits for one holds none."""
+    """Returns what `function` answers in one of the threads of this kind; who waits for one holds none."""
     limiters = _limiters.get(None)
     if limiters is None:
         limiters = {name: anyio.CapacityLimiter(threads) for name, threads in THREADS.items()}

@@ -52,7 +52,7 @@ def _tailer(path: Path) -> Tailer:
 
 
 async def live(socket: WebSocket) -> None:
-    """The live connection of one tab.
+    """Serves the live connection of one tab.
 
     Receives {"watch": run, "offset": bytes, "file": id or null} and {"unwatch": run}. Sends per run:
     {"run", "file", "from", "offset", "lines"} (history; resume with the last offset and file), {"run", "reset": true}
@@ -68,14 +68,14 @@ async def live(socket: WebSocket) -> None:
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(viewer.send_news, tasks.cancel_scope)
-            await viewer.receive_wishes()
+            await viewer.receive_messages()
             tasks.cancel_scope.cancel()
     finally:
         viewer.leave_all()
 
 
-def read_wish(text: str) -> Any:
-    """What a tab's message says; None where it is no JSON of a few levels."""
+def read_message(text: str) -> Any:
+    """Returns what a tab's message says; None where it is no JSON of a few levels."""
     try:
         return parse(text.encode(errors="replace"), 4 * MESSAGE_LIMIT)  # bytes of so many characters
     except Misfit:
@@ -102,8 +102,8 @@ class Viewer:
     errors: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def receive_wishes(self) -> None:
-        """Read messages until the tab closes the connection."""
+    async def receive_messages(self) -> None:
+        """Reads messages until the tab closes the connection."""
         while True:
             message = await self.socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -112,16 +112,16 @@ class Viewer:
             if len(text) > MESSAGE_LIMIT or len(message.get("bytes") or b"") > MESSAGE_LIMIT:
                 await self.socket.close(1009, f"a message may have {MESSAGE_LIMIT:,} characters")
                 return
-            wish = read_wish(text)
-            if isinstance(wish, dict) and isinstance(wish.get("watch"), str):
-                await self.watch(wish["watch"], wish.get("offset"), wish.get("file"))
-            elif isinstance(wish, dict) and isinstance(wish.get("unwatch"), str):
-                self.unwatch(wish["unwatch"])
+            request = read_message(text)
+            if isinstance(request, dict) and isinstance(request.get("watch"), str):
+                await self.watch(request["watch"], request.get("offset"), request.get("file"))
+            elif isinstance(request, dict) and isinstance(request.get("unwatch"), str):
+                self.unwatch(request["unwatch"])
             else:
                 self.refuse(None, 'expected {"watch": run, "offset": bytes, "file": id} or {"unwatch": run}')
 
     async def watch(self, run: str, offset: object, file: object) -> None:
-        """Start sending a run from `offset` of `file`, or from its start where these do not hold any more."""
+        """Starts sending a run from `offset` of `file`, or from its start where these do not hold any more."""
         if run not in self.watches and len(self.watches) >= RUNS_LIMIT:
             self.refuse(run, f"one tab can watch {RUNS_LIMIT} runs at a time; close some first")
             return
@@ -138,20 +138,23 @@ class Viewer:
         self.news.set()
 
     def unwatch(self, run: str) -> None:
+        """Stops sending a run."""
         watch = self.watches.pop(run, None)
         if watch is not None:
             watch.tailer.leave(self.news.set)
 
     def leave_all(self) -> None:
+        """Stops sending all runs."""
         for run in list(self.watches):
             self.unwatch(run)
 
     def refuse(self, run: str | None, sentence: str) -> None:
+        """Has a sentence about a run sent to the tab."""
         self.errors = [*self.errors[-15:], {"run": run and run[:200], "error": sentence}]
         self.news.set()
 
     async def send_news(self, scope: anyio.CancelScope) -> None:
-        """Send what is new, in turn for each run, as fast as the tab takes it."""
+        """Sends what is new, in turn for each run, as fast as the tab takes it."""
         try:
             while True:
                 await self.news.wait()
@@ -165,7 +168,8 @@ class Viewer:
             scope.cancel()  # the tab is gone, or takes nothing any more
 
     async def send_run(self, run: str, watch: Watch) -> bool:
-        """One round for one run: the next lines, the newest preview, the newest status. True if lines remain."""
+        """Goes one round for one run: the next lines, the newest preview, the newest status. Returns whether lines
+        remain."""
         tailer, head = watch.tailer, f'{{"run":{json.dumps(run)},'
         if not tailer.ready or self.watches.get(run) is not watch:
             return False
@@ -194,26 +198,29 @@ class Viewer:
         return False
 
     async def send_status(self, head: str, watch: Watch) -> None:
+        """Sends the newest status, with the number of viewers."""
         watch.status_version = watch.tailer.status_version
         news = {**(watch.tailer.status or {}), "viewers": len(watch.tailer.viewers)}
         await self.send_text(head + json.dumps(news)[1:])
 
     async def send_preview(self, run: str, preview: bytes) -> None:
+        """Sends a preview in its frame."""
         with anyio.fail_after(SEND_LIMIT):
             await self.socket.send_bytes(frame({"run": run, "bytes": len(preview)}, preview))
 
     async def send_text(self, text: str) -> None:
+        """Sends a text; raises TimeoutError where the tab takes nothing."""
         with anyio.fail_after(SEND_LIMIT):
             await self.socket.send_text(text)
 
 
 async def preview(request: Request) -> Response:
-    """The bytes of live.bin."""
+    """Answers with the bytes of live.bin."""
     return await anyio.to_thread.run_sync(_answer, request, "application/octet-stream", lambda data: data)
 
 
 async def thumbnail(request: Request) -> Response:
-    """A PNG of the reconstructions, one pixel per pixel; the page enlarges it without smoothing."""
+    """Answers with a PNG of the reconstructions, one pixel per pixel; the page enlarges it without smoothing."""
     return await anyio.to_thread.run_sync(_answer, request, "image/png", thumbnail_png)
 
 
@@ -242,7 +249,8 @@ def _answer(request: Request, media_type: str, make: Any) -> Response:
 
 
 def thumbnail_png(data: bytes, columns: int = 4) -> bytes:
-    """The reconstructions of a live.bin as a sheet of 4 x 2 (less where there are fewer). RunDamaged if it is none."""
+    """Returns the reconstructions of a live.bin as a sheet of 4 x 2 (less where there are fewer). Raises RunDamaged
+    if it is none."""
     import numpy as np
     from PIL import Image
 
@@ -261,7 +269,7 @@ def thumbnail_png(data: bytes, columns: int = 4) -> bytes:
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path, for `st.App(routes=...)`."""
+    """Returns the routes under the server's base path, for `st.App(routes=...)`."""
     return [
         WebSocketRoute(f"{base}/live", live),
         Route(f"{base}/runs/{{name}}/preview", preview, methods=["GET"]),

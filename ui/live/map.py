@@ -1,6 +1,7 @@
 """What the Map page fetches besides codes (see `ui/live/codes.py`).
 
-    GET  /runs/{name}/plane/{sha}                the PCA of the codes: {"mean", "components", "explained"}
+    GET  /runs/{name}/plane/{sha}?method=pca     a linear projection of the codes: {"method", "mean", "components",
+                                                 "explained"}
     GET  /runs/{name}/layout/{sha}?method=tsne   a fit's status and newest places; &seen=TAG: places only if changed
     GET  /runs/{name}/posterior/{sha}?index=5    the spread of q(z|x) of one image: {"log_variance", "covariance"}
     POST /runs/{name}/encode/{sha}               a PNG or JPEG as the body -> where the model puts it, and notes on it
@@ -22,16 +23,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.codes import IMMUTABLE, answer_with_codes, current_codes, in_thread, with_codes
-from ui.live.decoder import model_of
+from ui.live.cache import current_codes, model_of
+from ui.live.codes import IMMUTABLE, answer_with_codes, in_thread, with_codes
 from ui.network import base_path
 from vae.browser.framing import frame
-from vae.datasets.pictures import MOST_BYTES, is_picture, layout_of, place_on_frame, read_picture
 from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
 from vae.space.parts import check_part
-from vae.space.projections import PROJECTIONS, Pca
+from vae.space.projections import PROJECTIONS, LinearProjection, Pca
 
 if TYPE_CHECKING:
     from vae.space.projections import Projection
@@ -46,23 +46,27 @@ def _asked(request: Request) -> tuple[Path, str, str]:
     return run_path(request.path_params["name"]), request.path_params["sha"], part
 
 
-def _method(request: Request) -> str:
-    method = request.query_params.get("method", "")
+def _method(request: Request, usual: str = "") -> str:
+    method = request.query_params.get("method", usual)
     if method not in PROJECTIONS:
         raise ConfigError(f"method: expected one of {', '.join(PROJECTIONS)}, got {method[:20]!r}")
     return method
 
 
 def plane(request: Request) -> Response:
+    """Answers with the PCA of the codes."""
     path, sha, part = _asked(request)
-    projection = Pca()
-    projection.fit(current_codes(path, sha, part).codes.loc)
+    projection = PROJECTIONS[_method(request, Pca.name)]()
+    if not isinstance(projection, LinearProjection):
+        raise ConfigError(f"method: {projection.title} is no plane; its places are those of its layout")
+    projection.fit(current_codes(path, sha, part).loc)
     arrays = {name: array.tolist() for name, array in projection.arrays().items()}
-    return JSONResponse(arrays, headers=IMMUTABLE)
+    return JSONResponse({"method": projection.name, **arrays}, headers=IMMUTABLE)
 
 
 def layout(request: Request) -> Response:
-    """A frame: {...FitStatus, "tag": of the places, "places": whether they follow} | float32 places (n, 2)."""
+    """Answers with a frame: {...FitStatus, "tag": of the places, "places": whether they follow}, then
+    float32 places (n, 2)."""
     path, sha, part = _asked(request)
     if len(sha) != 64 or not sha.isalnum():
         raise RunNotFound("these are no weights of this run")
@@ -84,10 +88,11 @@ def layout(request: Request) -> Response:
 
 
 def posterior(request: Request) -> Response:
+    """Answers with the spread of q(z|x) of one image."""
     import torch
 
     path, sha, part = _asked(request)
-    codes = current_codes(path, sha, part).codes
+    codes = current_codes(path, sha, part)
     index = request.query_params.get("index", "")
     if not (index.isascii() and index.isdigit() and len(index) < 10 and int(index) < len(codes)):
         raise ConfigError(f"index: expected 0 to {len(codes) - 1:,}, got {index[:20]!r}")
@@ -112,8 +117,10 @@ def _finite(values: Any) -> Any:
 
 
 async def encode(request: Request) -> Response:
-    """Where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it. 413: too large,
-    415: neither a PNG nor a JPEG, 422: empty, broken or of too many pixels."""
+    """Answers where the model puts a picture: z, log-variance, rate (nats), the picture as the model saw it. 413:
+    too large, 415: neither a PNG nor a JPEG, 422: empty, broken or of too many pixels."""
+    from vae.datasets.pictures import MOST_BYTES  # with torch, which takes its time
+
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -125,8 +132,10 @@ async def encode(request: Request) -> Response:
 def _encode(request: Request, body: bytes) -> Response:
     import torch
 
+    from vae.datasets.pictures import is_picture, layout_of, place_on_frame, read_picture
+
     path, sha, part = _asked(request)
-    model, codes = model_of(path, sha), current_codes(path, sha, part).codes
+    model, codes = model_of(path, sha), current_codes(path, sha, part)
     channels, height, width = model.shape
     try:
         picture, note = read_picture(body, channels)
@@ -170,7 +179,7 @@ def _projection(folder: Path, _: int) -> Projection:
 
 
 def make_routes(base: str = "") -> list[BaseRoute]:
-    """The routes under the server's base path."""
+    """Returns the routes under the server's base path."""
     return [
         Route(f"{base}/runs/{{name}}/plane/{{sha}}", with_codes(plane), methods=["GET"]),
         Route(f"{base}/runs/{{name}}/layout/{{sha}}", in_thread(layout), methods=["GET"]),

@@ -46,7 +46,8 @@ class Lines:
 
 
 def read_lines(file: BinaryIO, start: int, end: int) -> tuple[Lines | None, bytes]:
-    """The whole lines that begin at byte `start`, at most a message of them, never beyond byte `end`; and their bytes.
+    """Returns the whole lines that begin at byte `start`, at most a message of them, never beyond byte `end`; and their
+    bytes.
 
     None if no line ends there. What is no line of a history (torn by a crash, altered) is left out. Raises OSError.
     """
@@ -57,11 +58,11 @@ def read_lines(file: BinaryIO, start: int, end: int) -> tuple[Lines | None, byte
     head, newline, _ = data.rpartition(b"\n")
     if not newline:
         return None, b""
-    kept = [line.decode() for line in head.split(b"\n") if _fits(line)]
+    kept = [line.decode() for line in head.split(b"\n") if _is_sound(line)]
     return Lines(start, start + len(head) + 1, ",".join(kept)), data[: len(head) + 1]
 
 
-def _fits(line: bytes) -> bool:
+def _is_sound(line: bytes) -> bool:
     """Whether the browser can have it: one NaN and it refuses the whole message."""
     try:
         read_line(line)
@@ -87,7 +88,8 @@ class HistoryFile:
         self._mark = b""
 
     def look(self) -> tuple[Lines | None, bool]:
-        """What was appended since the last look, and whether there is more. After a change of `id`: from byte 0."""
+        """Returns what was appended since the last look, and whether there is more. After a change of `id`: from
+        byte 0."""
         seen = stamp(self.path)
         if seen is None:
             self._start_over(None)
@@ -156,12 +158,14 @@ class Tailer:
         self._preview_stamp: Stamp = None
 
     def join(self, wake: Callable[[], None]) -> None:
+        """Adds a viewer; `wake` is called when there is news."""
         self.viewers.add(wake)
         self._viewers_changed()
         if self._task is None:
             self._task = asyncio.create_task(self._follow())
 
     def leave(self, wake: Callable[[], None]) -> None:
+        """Takes a viewer away; without viewers no file is read."""
         self.viewers.discard(wake)
         if self.viewers:
             self._viewers_changed()
@@ -178,7 +182,7 @@ class Tailer:
             wake()
 
     async def lines_from(self, start: int) -> Lines | None:
-        """The next lines for a viewer that has everything before byte `start`; None if there are none yet."""
+        """Returns the next lines for a viewer that has everything before byte `start`; None if there are none yet."""
         if start >= self.end:
             return None
         for lines in self._recent:
@@ -266,7 +270,7 @@ class Tailer:
 
 
 def stamp(path: Path) -> Stamp:
-    """What tells a file from its later self; None where there is no ordinary one. A pipe would never answer."""
+    """Returns what tells a file from its later self; None where there is no ordinary one. A pipe would never answer."""
     try:
         found = os.stat(path)
     except OSError:

@@ -11,12 +11,11 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from ui.map.view import MapView
 from vae.errors import RunError
 from vae.space.fit_process import folder_of, read_frame
-from vae.space.projections import PROJECTIONS, Pca
+from vae.space.projections import PROJECTIONS, LinearProjection
 
 MOST = 6000  # points in a figure, which is made of shapes so that it prints sharply; every so-many-th of more
 CLASSES = {  # as in ui/static/map/colours.js
@@ -37,25 +36,25 @@ LEGEND_MOST = 30
 
 
 def places_of(path: Path, view: MapView) -> tuple[NDArray[Any], Any, tuple[str, str]]:
-    """Places (n, 2), the codes behind them, and the axes' names. RunError where a map is not computed yet."""
+    """Places (n, 2), the codes behind them, and the axes' names. Raises RunError where a map is not computed yet."""
     sha = weights_sha(path)
-    codes = current_codes(path, sha, view.part).codes
+    codes = current_codes(path, sha, view.part)
     if view.method == "line":
         return np.stack([codes.loc[:, 0], codes.rate], 1), codes, ("z0", "rate in nats")
     if view.method in ("plane", "dims"):
         i, j = (0, 1) if view.method == "plane" else (view.i, view.j)
         return codes.loc[:, [i, j]], codes, (f"z{i}", f"z{j}")
-    if view.method == "pca":
-        pca = Pca()
-        places = pca.fit(codes.loc)
-        first, second = (f"component {a + 1} ({share:.0%} of the variance)" for a, share in enumerate(pca.explained))
+    projection = PROJECTIONS[view.method]()
+    if isinstance(projection, LinearProjection):
+        places = projection.fit(codes.loc)
+        shares = enumerate(projection.explained, 1)
+        first, second = (f"component {a} ({share:.0%} of the variance)" for a, share in shares)
         return places, codes, (first, second)
     try:
         frame = read_frame(folder_of(path, view.method, sha, view.part))
     except FileNotFoundError:
-        title = PROJECTIONS[view.method].title
         raise RunError(
-            f"{title} is not computed yet; the figure can be made as soon as the map has its places"
+            f"{projection.title} is not computed yet; the figure can be made as soon as the map has its places"
         ) from None
     if len(frame.places) != len(codes):
         raise RunError(
@@ -66,7 +65,7 @@ def places_of(path: Path, view: MapView) -> tuple[NDArray[Any], Any, tuple[str, 
 
 
 def title_of(view: MapView) -> str:
-    """The kind of map in words."""
+    """Returns the kind of map in words."""
     pair = f"z{view.i} and z{view.j}"
     return {"plane": "latent plane", "line": "latent line", "dims": pair}.get(view.method) or PROJECTIONS[
         view.method
@@ -74,7 +73,7 @@ def title_of(view: MapView) -> str:
 
 
 def map_figure(path: Path, view: MapView, tone: str = "light") -> go.Figure:
-    """A scatter plot with equal axes, coloured as on the page; its title names run, method and colouring."""
+    """Returns a scatter plot with equal axes, coloured as on the page; its title names run, method and colouring."""
     places, codes, (across, upwards) = places_of(path, view)
     step = max(1, -(-len(places) // MOST))
     thin = slice(None, None, step)
@@ -89,7 +88,8 @@ def map_figure(path: Path, view: MapView, tone: str = "light") -> go.Figure:
 
 
 def dress(figure: go.Figure, title: str, about: str, tone: str, height: int) -> None:
-    """Ground, inks and titles, opaque: a downloaded picture looks like the page. The legend lies below the axis."""
+    """Sets ground, inks and titles, opaque: a downloaded picture looks like the page. The legend lies below the
+    axis."""
     ground, text, lines, _ = INKS[tone]
     figure.update_layout(
         template="none", margin={"l": 64, "r": 12, "t": 76, "b": 64}, paper_bgcolor=ground, plot_bgcolor=ground,
@@ -107,7 +107,7 @@ def dress(figure: go.Figure, title: str, about: str, tone: str, height: int) -> 
 
 
 def classes_of(codes: Any, tone: str) -> Iterator[tuple[str, str, int]]:
-    """Name, colour and label of each class, in order of the labels. Plotly reads tags: the name is escaped."""
+    """Yields name, colour and label of each class, in order of the labels. Plotly reads tags: the name is escaped."""
     colours = CLASSES[tone]
     for position, label in enumerate(np.unique(codes.labels)):
         yield (

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from vae.engines.process import WorkerProcess, end_all
 from vae.errors import ElboRoomError, RunBusy
 from vae.space.fit_process import WORKING, folder_of, read_fit, request_fit, stop_fit
@@ -28,6 +27,7 @@ class _Holder:
         self.spare: WorkerProcess | None = None
 
     def living(self) -> dict[Path, WorkerProcess]:
+        """Returns the workers that have not ended; the others are forgotten."""
         self.workers = {folder: worker for folder, worker in self.workers.items() if worker.exit_code() is None}
         return self.workers
 
@@ -38,7 +38,7 @@ def _holder() -> _Holder:
 
 
 def start_fit(path: Path, method: str, part: str = "test") -> str:
-    """Have the run's newest codes laid out, unless that is done or under way; a sentence where it cannot be."""
+    """Has the run's newest codes laid out, unless that is done or under way; returns a sentence where it cannot be."""
     try:
         sha = weights_sha(path)
         folder = folder_of(path, method, sha, part)
@@ -48,7 +48,7 @@ def start_fit(path: Path, method: str, part: str = "test") -> str:
                 return ""
             if len(holder.living()) >= MOST:
                 raise RunBusy(f"{MOST} maps are being computed already; this one can start when one of them is done")
-            codes = current_codes(path, sha, part).codes
+            codes = current_codes(path, sha, part)
             request_fit(path, method, sha, codes.loc, part)
             holder.workers[folder] = _worker(holder, folder, path, method, part, sha)
     except (ElboRoomError, OSError) as error:
@@ -67,7 +67,7 @@ def _worker(holder: _Holder, folder: Path, path: Path, method: str, part: str, s
 
 
 def warm() -> None:
-    """Keep a process at hand that has imported what t-SNE needs: the first frame comes seconds sooner."""
+    """Keeps a process at hand that has imported what t-SNE needs: the first frame comes seconds sooner."""
     holder = _holder()
     with holder.lock:
         if holder.spare is None or holder.spare.exit_code() is not None:
@@ -78,7 +78,7 @@ def warm() -> None:
 
 
 def end_fit(path: Path, method: str, part: str = "test") -> None:
-    """Let the fit end with what it has; one that does not listen is killed after a while."""
+    """Lets the fit end with what it has; one that does not listen is killed after a while."""
     sha = weights_sha(path)
     for folder in {folder_of(path, method, sha, part), *_folders(path, method, part)}:
         status = read_fit(folder)
@@ -107,7 +107,7 @@ def _kill_later(folder: Path, patience: float) -> None:
 
 
 def stop_all() -> None:
-    """With the server: every fit saves what it has."""
+    """Ends all fits, as the server ends: each saves what it has."""
     holder = _holder()
     end_all([*holder.living().values(), *([holder.spare] if holder.spare else [])], time.monotonic() + 2)
     holder.spare = None

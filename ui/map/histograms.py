@@ -9,8 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from ui.map.figures import INKS, LEGEND_MOST, classes_of, dress
 from vae import runs
 from vae.errors import RunError
@@ -23,14 +22,15 @@ ABOUT = {  # name in the title, the axis
 
 
 def values_of(codes: Any, quantity: str) -> NDArray[np.float64]:
-    """rate, distortion (nats) or the codes of one dimension, z0, z1, ...; (n,)."""
+    """Returns the values of rate, distortion (nats) or the codes of one dimension, z0, z1, ...; (n,)."""
     values = codes.loc[:, int(quantity[1:])] if quantity.startswith("z") else getattr(codes, quantity)
     return np.asarray(values, np.float64)
 
 
 def histogram(path: Path, quantity: str, part: str = "test", tone: str = "light") -> go.Figure:
-    """One bar per bin, its parts the labels; for z3 as a density, with the prior's. RunError where none is finite."""
-    codes = current_codes(path, weights_sha(path), part).codes
+    """Returns a histogram with the labels stacked in each bar; for z3 as a density, with the prior's. Raises
+    RunError where no value is finite."""
+    codes = current_codes(path, weights_sha(path), part)
     values = values_of(codes, quantity)
     finite = np.isfinite(values)
     if not finite.any():

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ui.live.codes import current_codes
-from ui.live.decoder import weights_sha
+from ui.live.cache import current_codes, weights_sha
 from ui.map.figures import places_of
 from ui.map.histograms import values_of
 from ui.map.view import MapView
@@ -20,8 +19,8 @@ from vae.space.places_file import literal
 
 
 def map_table(path: Path, view: MapView) -> str:
-    """run, index, row, row_of, file, label, rate, distortion (nats), z0, z1, ... and the place under the method's name:
-    pca_1, pca_2."""
+    """Returns CSV: run, index, row, row_of, file, label, rate, distortion (nats), z0, z1, ... and the place under the
+    method's name: pca_1, pca_2."""
     places, codes, axes = places_of(path, view)
     spoken = view.method in ("plane", "line", "dims")
     names = [axis.split()[0] for axis in axes] if spoken else ["1", "2"]
@@ -32,8 +31,8 @@ def map_table(path: Path, view: MapView) -> str:
 
 
 def histogram_table(path: Path, quantity: str, part: str = "test") -> str:
-    """run, index, row, row_of, file, label and the quantity of every image."""
-    codes = current_codes(path, weights_sha(path), part).codes
+    """Returns CSV: run, index, row, row_of, file, label and the quantity of every image."""
+    codes = current_codes(path, weights_sha(path), part)
     return _table(path, codes, {quantity: values_of(codes, quantity)})
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
-from ui.runs.owners import may_change, why_not
+from ui.runs.owners import may_change, recorded_owner, why_not
 from vae import runs
 from vae.errors import ElboRoomError
 
 
 def choose(path: Path, key: str) -> None:
-    """A choice from the menu of a run's card; `key` is the menu's."""
+    """Follows a choice from the menu of a run's card; `key` is the menu's."""
     choice = st.session_state.get(key)
     if choice == "Delete":
         _attempt(path, lambda: st.session_state.__setitem__("trashed", runs.delete_run(path)))
@@ -24,17 +24,17 @@ def choose(path: Path, key: str) -> None:
 
 @st.dialog("Rename run")
 def rename(path: Path) -> None:
-    """Ask for the new name."""
+    """Asks for the new name."""
     st.text(path.name)
     name = st.text_input("New name", path.name, max_chars=60, key="rename-to")
-    st.caption("Letters, digits, dots, dashes and underscores; anything else is left out.")
+    st.caption("Letters, digits, dots, dashes and underscores are kept; anything else is left out.")
     disabled = not name.strip()
     if st.button("Rename", type="primary", key="rename-confirm", disabled=disabled, on_click=_renamed, args=(path,)):
         st.rerun()
 
 
 def undo_bar() -> None:
-    """After a deletion: what was deleted, and the way back."""
+    """Draws, after a deletion, what was deleted, and the way back."""
     trashed = st.session_state.get("trashed")
     if not trashed:
         return
@@ -54,7 +54,7 @@ def _restored(trashed: Path) -> None:
 
 def _attempt(path: Path, action: Callable[[], object]) -> None:
     if not may_change(path):
-        st.session_state["notice"] = why_not(path)
+        st.session_state["notice"] = why_not(recorded_owner(path))
         return
     try:
         action()

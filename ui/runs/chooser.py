@@ -1,7 +1,7 @@
 """The run that a page of the Explore section shows: chosen from a list, kept in the address as `?run=name`.
 
-path = choose_run("Explore", keep=("mode",))
-if path is None:
+view = choose_run("Explore", keep=("mode",))
+if view is None:
     st.stop()  # what is wrong and a way on are on the page
 """
 
@@ -17,7 +17,9 @@ import streamlit as st
 from ui import style
 from ui.components.address import complete_address
 from ui.components.link import link
-from ui.runs.gallery import STATES, asked_C, facts, last_measured
+from ui.runs.gallery import facts
+from ui.runs.run_view import RunView
+from ui.runs.states import in_words
 from vae import runs
 from vae.errors import RunDamaged, RunError, RunNotFound
 
@@ -28,67 +30,68 @@ LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
 
 def choose_run(
-    here: str, keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[Path], bool] = lambda _: True
-) -> Path | None:
-    """Draw the list; the run to show, or None where there is none, after a sentence and a way on.
+    here: str, keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[RunView], bool] = lambda _: True
+) -> RunView | None:
+    """Draws the list; returns the run to show, or None where there is none, after a sentence and a way on.
 
     `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
     `offer` says which runs are listed besides the address's own.
     """
-    states = {path: _offered(path, offer) for path in runs.list_runs() if has_weights(path)}
-    found = [path for path, state in states.items() if state != NOT_OFFERED]
-    sound = [path for path in found if states[path] == SOUND]
+    views = {path: one for path in runs.list_runs() if (one := RunView(path)).has_weights}
+    offered = {path: _offered(view, offer) for path, view in views.items()}
+    found = [path for path, kind in offered.items() if kind != NOT_OFFERED]
     name = st.query_params.get("run")
     if name is None and not found:
         _nothing_yet()
         return None
     if name is None:
-        name = (sound or found)[0].name
+        name = next((path for path in found if offered[path] == SOUND), found[0]).name
         complete_address(run=name)
+    view = _named(name, views)
+    names = [path.name for path in found]
+    if view is not None and view.name not in names:
+        names.insert(0, view.name)
+    about = describe_run(view) if view is not None else ""
+    damaged = {path.name for path in found if offered[path] == DAMAGED}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-chooser"):
+        _select(names, view.name if view is not None else None, about, tuple(keep), key, damaged)
+        if view is not None and about and view.has_weights and not damage(view.path):
+            ways(view.name, here)
+            link()
+    if view is None:
+        _not_found(name, bool(found))
+        return None
+    return view if _can_be_shown(view) else None
+
+
+def _named(name: str, views: dict[Path, RunView]) -> RunView | None:
+    """The run with the name in the address; None where there is none."""
     try:
         path = runs.run_path(name)
     except RunNotFound:
-        path = None
-    names = [one.name for one in found]
-    if path is not None and path.name not in names:
-        names.insert(0, path.name)
-    about = describe_run(path) if path is not None else ""
-    damaged = {one.name for one in found if states[one] == DAMAGED}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-chooser"):
-        _select(names, path.name if path is not None else None, about, tuple(keep), key, damaged)
-        if path is not None and about and has_weights(path) and not damage(path):
-            ways(path.name, here)
-            link()
-    return path if _can_be_shown(path, name, bool(found)) else None
+        return None
+    return views.get(path) or RunView(path)
 
 
-def _offered(path: Path, offer: Callable[[Path], bool]) -> str:
+def _offered(view: RunView, offer: Callable[[RunView], bool]) -> str:
     """Whether a run is on the list. One that cannot be read is, as damaged, and never hides another."""
     try:
-        runs.check_known(path, runs.read_config(path)[0])
-        return SOUND if offer(path) else NOT_OFFERED
+        runs.check_known(view.path, view.config)
+        return SOUND if offer(view) else NOT_OFFERED
     except RunError:
         return DAMAGED
     except Exception:
-        logging.getLogger(__name__).exception("run %r could not be read", path.name)
+        logging.getLogger(__name__).exception("run %r could not be read", view.name)
         return DAMAGED
 
 
-def has_weights(path: Path) -> bool:
-    return (path / runs.WEIGHTS).is_file()
-
-
-def describe_run(path: Path) -> str:
-    """`mnist · d = 10 · bernoulli, C = 1 · finished`; "" where the config cannot be read."""
+def describe_run(view: RunView) -> str:
+    """Returns `mnist · d = 10 · bernoulli, C = 1 · finished`; "" where the config cannot be read."""
     try:
-        config, data = runs.read_config(path)
+        about = facts(view.config, view.measured.get("C"), view.asked_C)
     except RunError:
         return ""
-    state = runs.read_status(path).state
-    C = last_measured(path).get("C")
-    return (
-        f"{data.get('name', config.dataset)} · {facts(config, C, asked_C(path, config))} · {STATES.get(state, state)}"
-    )
+    return f"{view.dataset} · {about} · {in_words(view.status.state)}"
 
 
 def _select(
@@ -118,30 +121,29 @@ def _chosen(key: str, keep: tuple[str, ...]) -> None:
         st.query_params.from_dict({"run": name} | {k: st.query_params[k] for k in keep if k in st.query_params})
 
 
-def _can_be_shown(path: Path | None, name: str, others: bool) -> bool:
-    if path is None:
-        choose = "choose another one above" if others else "train one"
-        style.problem(f"There is no run named “{name[:60]}”. It may have been renamed or deleted: {choose}.")
-        _ways_on()
-        return False
+def _not_found(name: str, others: bool) -> None:
+    choose = "choose another one above" if others else "train one"
+    style.problem(f"There is no run named “{name[:60]}”. It may have been renamed or deleted: {choose}.")
+    _ways_on()
+
+
+def _can_be_shown(view: RunView) -> bool:
     try:
-        runs.check_known(path, runs.read_config(path)[0])
+        runs.check_known(view.path, view.config)
+        if not view.has_weights:
+            _no_weights_yet(view)
+            return False
+        fault = damage(view.path)
     except RunError as error:
-        style.problem(str(error))
+        fault = str(error)
+    if fault:
+        style.problem(fault)
         _ways_on()
-        return False
-    if not has_weights(path):
-        _no_weights_yet(path)
-        return False
-    sentence = damage(path)
-    if sentence:
-        style.problem(sentence)
-        _ways_on()
-    return not sentence
+    return not fault
 
 
 def damage(path: Path) -> str:
-    """What is wrong with the run's weights, a sentence; "" if they are those that were saved."""
+    """Returns what is wrong with the run's weights, a sentence; "" if they are those that were saved."""
     try:
         stamps = tuple((path / name).stat().st_mtime_ns for name in (runs.WEIGHTS, "manifest.json"))
     except OSError:
@@ -166,22 +168,22 @@ def _nothing_yet() -> None:
     st.page_link(TRAIN, label="Train a first run", icon=":material/play_arrow:")
 
 
-def _no_weights_yet(path: Path) -> None:
-    status = runs.read_status(path)
-    if status.state in runs.ACTIVE:
-        style.notice(f"“{path.name}” has no weights yet. It appears here by itself with its first step.")
-        _wait(path)
+def _no_weights_yet(view: RunView) -> None:
+    if view.active:
+        style.notice(f"“{view.name}” has no weights yet. It appears here by itself with its first step.")
+        _wait(view.path)
     else:
-        style.problem(f"“{path.name}” has no weights: it ended before its first step. Continue it, or choose another.")
+        style.problem(f"“{view.name}” has no weights: it ended before its first step. Continue it, or choose another.")
     with st.container(horizontal=True):
-        st.page_link(TRAIN, label="Watch it train", icon=":material/monitoring:", query_params={"run": path.name})
+        st.page_link(TRAIN, label="Watch it train", icon=":material/monitoring:", query_params={"run": view.name})
         st.page_link(HOME, label="All runs", icon=":material/grid_view:")
 
 
 @st.fragment(run_every=LOOK_EVERY)
 def _wait(path: Path) -> None:
     """Draw the page anew when the first weights are there, or when training ended without."""
-    if has_weights(path) or runs.read_status(path).state not in runs.ACTIVE:
+    view = RunView(path)
+    if view.has_weights or not view.active:
         st.rerun()
 
 

@@ -7,9 +7,10 @@ import logging
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from ui.runs.run_view import RunView
+from ui.runs.states import in_words
 from ui.style import number
 from vae import runs
 from vae.checked_json import Misfit, read_bytes
@@ -17,24 +18,7 @@ from vae.config import Config
 from vae.errors import RunDamaged, RunError
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
 
-TAIL = 1 << 16  # bytes at the end of a history in which the newest held-out record is looked for
-
 OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
-
-STATES = {  # what a state is called, for people
-    "queued": "waiting for its turn",
-    "starting": "starting",
-    "running": "training",
-    "paused": "paused",
-    "resting": "paused, its place given to another run",
-    "saving": "saving",
-    "finished": "finished",
-    "stopped": "stopped",
-    "interrupted": "interrupted, can be continued",
-    "diverged": "diverged",
-    "failed": "failed",
-    "damaged": "damaged",
-}
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ class Card:
 
 
 def read_card(path: Path) -> Card:
-    """What the files of a run say; a damaged one says so, whatever is wrong with it: the others are shown."""
+    """Returns what the files of a run say; a damaged one says so, whatever is wrong with it: the others are shown."""
     try:
         return _read_card(path)
     except RunError as error:
@@ -86,18 +70,16 @@ def read_card(path: Path) -> Card:
 
 
 def _read_card(path: Path) -> Card:
-    config, data = runs.read_config(path)
-    status = runs.read_status(path)
-    record = last_measured(path)
-    test = record.get("test") or record.get("train") or {}
+    view = RunView(path)
+    test = view.measured.get("test") or view.measured.get("train") or {}
     return Card(
         path,
         _modified(path / "config.json"),
-        status.state,
-        dataset=str(data.get("name", config.dataset)),
-        facts=facts(config, record.get("C"), asked_C(path, config)),
-        step=status.step,
-        total_steps=status.total_steps,
+        view.status.state,
+        dataset=view.dataset,
+        facts=facts(view.config, view.measured.get("C"), view.asked_C),
+        step=view.status.step,
+        total_steps=view.status.total_steps,
         distortion=test.get("distortion"),
         rate=test.get("rate"),
         elbo=test.get("elbo"),
@@ -107,17 +89,9 @@ def _read_card(path: Path) -> Card:
     )
 
 
-def asked_C(path: Path, config: Config) -> float | str | None:
-    """What was last asked for: the C that was turned to, else the config's; "fit" while it is learned."""
-    try:
-        turned = runs.read_knobs(path).C
-    except RunError:
-        turned = None
-    return config.C if turned is None else turned
-
-
 def facts(config: Config, C: float | None = None, asked: float | str | None = None) -> str:
-    """`d = 2 · gaussian, C = 36.2 (fitted)`: what tells runs apart. C: the newest value, if any; asked: `asked_C`."""
+    """Returns what tells runs apart, `d = 2 · gaussian, C = 36.2 (fitted)`. C: the newest value, if any; asked: what
+    was asked for last (`RunView.asked_C`)."""
     asked = config.C if asked is None else asked
     fitted = " (fitted)" if asked == "fit" and C is not None else ""
     newest = asked if C is None else f"{C:.3g}"
@@ -127,31 +101,8 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
     return f"{codes}{full} · {config.likelihood}, C = {value}{fitted}"
 
 
-def last_measured(path: Path) -> dict[str, Any]:
-    """The newest record with held-out values, else the newest record, else {}."""
-    try:
-        if not (path / "history.jsonl").is_file():  # a pipe would never answer
-            return {}
-        with open(path / "history.jsonl", "rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL))
-            lines = file.read().split(b"\n")
-    except OSError:
-        return {}
-    newest: dict[str, Any] = {}
-    for line in reversed(lines):
-        try:
-            value = runs.read_line(line)
-        except Misfit:
-            continue
-        if value.get("test"):
-            return value
-        newest = newest or (value if value.get("train") else {})
-    return newest
-
-
 def picture(path: Path) -> Picture | None:
-    """The run's picture, its address with the content's hash so that the browser may keep it."""
+    """Returns the run's picture, its address with the content's hash so that the browser may keep it."""
     try:
         data = read_bytes(path / "preview" / "live.bin", PREVIEW_LIMIT)
         count = read_header(data).count
@@ -163,7 +114,7 @@ def picture(path: Path) -> Picture | None:
 
 
 def picture_html(picture: Picture) -> str:
-    """The sheet cut into its images, so that they stand apart; enlarged without smoothing."""
+    """Returns the sheet cut into its images, so that they stand apart; enlarged without smoothing."""
     columns, rows = picture.columns, picture.rows
     tiles = "".join(
         f'<i style="background-image:url({escape(picture.address)});background-size:{columns * 100}% {rows * 100}%;'
@@ -180,7 +131,7 @@ def _percent(index: int, count: int) -> str:
 
 
 def card_html(card: Card) -> str:
-    """The card without its buttons. Whatever comes from files is escaped."""
+    """Returns the card without its buttons. Whatever comes from files is escaped."""
     if card.picture and not card.problem:
         top = picture_html(card.picture)
     else:
@@ -205,7 +156,8 @@ def card_html(card: Card) -> str:
 
 
 def state_html(card: Card) -> str:
-    words = STATES.get(card.state, card.state)
+    """Returns the state of a card in words, as HTML."""
+    words = in_words(card.state)
     if card.active and card.total_steps and card.step:
         words += f", {100 * card.step / card.total_steps:.0f} %"
     return f'<p class="er-state" data-state="{escape(card.state)}">{escape(words)}</p>'
@@ -220,7 +172,7 @@ ORDERS = {
 
 
 def select(cards: list[Card], search: str = "", order: str = "Newest") -> list[Card]:
-    """The cards whose name, dataset or facts hold every word of `search`, sorted; runs at work come first."""
+    """Returns the cards whose name, dataset or facts hold every word of `search`, sorted; runs at work come first."""
     words = _joined(search).split()
     found = [c for c in cards if all(w in _joined(f"{c.name} {c.dataset} {c.facts} {c.state}") for w in words)]
     return sorted(sorted(found, key=ORDERS[order]), key=lambda card: not card.active)

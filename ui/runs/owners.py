@@ -25,10 +25,10 @@ from vae.files import write_json
 UNREADABLE = "?"  # no owner id: those are digits
 TAB = "tab-"  # what the ids of tabs begin with
 OWNER = fields(("owner",), owner=text(100))
-NOT_YOURS = "Another browser started this run: it can be watched here, and its settings copied, but not steered."
+NOT_YOURS = "Another browser started this run: you can watch it here and copy its settings, but not steer it."
 ONLY_HERE = (
-    "No browser is recorded as this run's owner: it can be watched here, and its settings copied, but steered, renamed "
-    "and deleted only on the server's own machine, at localhost."
+    "No browser is recorded as this run's owner: you can watch it here and copy its settings; it can be "
+    "steered, renamed and deleted only on the server's own machine, at localhost."
 )
 
 
@@ -40,12 +40,14 @@ def current_owner() -> str:
 
 
 def record_owner(path: Path, owner: str) -> None:
+    """Writes the owner beside the run; "" leaves it without one."""
     if owner:
         write_json(path / "owner.json", {"owner": owner})
 
 
 def recorded_owner(path: Path) -> str:
-    """The owner id; "" where none is recorded. A record that cannot be read is nobody's: no browser has this id."""
+    """Returns the owner id; "" where none is recorded. A record that cannot be read is nobody's: no browser has this
+    id."""
     try:
         return runs.read_file(path, "owner.json", OWNER)["owner"]
     except FileNotFoundError:
@@ -60,18 +62,20 @@ def at_this_machine() -> bool:
 
 
 def may_change(path: Path, owner: str | None = None) -> bool:
-    """Whether this browser may steer, rename and delete the run."""
-    if runs.is_shipped(path):
-        return False
-    recorded = recorded_owner(path)
+    """Whether this browser may steer, rename and delete the run, by its files as they are now."""
+    return not runs.is_shipped(path) and may_steer(recorded_owner(path), owner)
+
+
+def may_steer(recorded: str, owner: str | None = None) -> bool:
+    """Whether this browser (or the one with the id `owner`) may steer a run of that owner."""
     if recorded and recorded == (current_owner() if owner is None else owner):
         return True
     return _nobodys(recorded) and at_this_machine()
 
 
-def why_not(path: Path) -> str:
-    """What to tell a browser that may not change the run."""
-    return ONLY_HERE if _nobodys(recorded_owner(path)) else NOT_YOURS
+def why_not(recorded: str) -> str:
+    """Returns the sentence for a browser that may not steer a run of that owner."""
+    return ONLY_HERE if _nobodys(recorded) else NOT_YOURS
 
 
 def _nobodys(recorded: str) -> bool:

@@ -16,7 +16,7 @@ EVERY = 2.0  # seconds between two looks
 
 @st.fragment(run_every=EVERY)
 def queue_note(path: Path) -> None:
-    """The note, kept up to date; nothing for a run that does not wait."""
+    """Draws the note and keeps it up to date; nothing for a run that does not wait."""
     queue = server.engine().queued()
     if runs.read_status(path).state != "queued":
         return
@@ -27,16 +27,16 @@ def queue_note(path: Path) -> None:
 
 
 def sentence(ahead: list[Path], at_work: list[Path], owner: str) -> str:
-    """For the person with this owner id: the queue before a run, and the runs that have the places."""
+    """Returns the note for the person with this owner id: the queue before a run, and the runs that have the places."""
     words = [f"Waiting: number {len(ahead) + 1} in the queue."]
     if ahead:
-        words.append(f"Just ahead of it waits {_named(ahead[-1], owner)}.")
+        words.append(f"{_named(ahead[-1], owner)} waits just ahead of it.")
     left = {path: _seconds_left(path) for path in at_work}
     known = sorted((seconds, path) for path, seconds in left.items() if seconds is not None)
     if known:
         words.append(f"{_named(known[0][1], owner)} {_will_leave(known[0][1], known[0][0])}.")
     elif at_work:
-        words.append(f"{_named(at_work[0], owner)} trains now; how long it still takes is not known yet.")
+        words.append(f"{_named(at_work[0], owner)} trains now; how long it will take is not known yet.")
     if ahead and len(ahead) < len(known):
         words.append(f"Its own turn comes {_in_about(known[len(ahead)][0])}.")
     return " ".join([*words, "It starts by itself."])

@@ -5,53 +5,46 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from ui import server, style
-from ui.runs.owners import current_owner, may_change, why_not
+from ui import server
+from ui.runs.owners import current_owner, may_change, recorded_owner, why_not
+from ui.runs.run_view import RunView
+from ui.train.halves import HALVES
+from ui.train.pace import PACES
+from ui.train.undo import undo_value
 from vae import runs
-from vae.config import FIRST_STEPS, MOST, PARTS, Config, Knobs
+from vae.config import MOST, PARTS, Config
 from vae.engines.process import gpus
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import what_helps
 from vae.runs.start import Request, plan
 
 FULL_SPEED = "full speed"
-PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
-ADVICE = {
-    "resting": "Another run waited and has its place. Resume puts it back into the queue; it goes on where it is.",
-    "finished": "All epochs are done. Train on, or copy its settings to train again with other choices.",
-    "stopped": "Continue goes on exactly where it stopped.",
-    "interrupted": "Continue resumes it from its last saved state, or starts it if there is none.",
-    "diverged": "The last good state is kept. Lower the learning rate on this page, then continue from there.",
-    "diverged early": "Copy its settings into a new run, with other values of C or other images.",
-    "failed": (
-        "Continue tries once more, from the last saved state if there is one; "
-        "copying the settings into a new run starts over."
-    ),
-}
 ENDING = 3.0  # seconds that a process may take to end after it said how
 FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the learning rate
 
 
 def change(path: Path, **changes: object) -> None:
-    """Change knobs; what goes wrong is said on the next drawing of the page."""
+    """Changes knobs of a run; what goes wrong is said when the page is drawn again."""
     _attempt(path, lambda: runs.change_knobs(path, **changes))
 
 
 def stop(path: Path) -> None:
+    """Has the engine stop a run; what goes wrong is said when the page is drawn again."""
     _attempt(path, lambda: server.engine().stop(path))
 
 
 def resume(path: Path, config: Config) -> None:
+    """Continues a run that ended before its last epoch, on the chosen device."""
     _attempt(path, lambda: _submit(path, Request(device=_chosen_device(path, config))))
 
 
 def train_on(path: Path, config: Config) -> None:
-    """A finished run goes on for as many epochs again."""
-    epochs = min(MOST, 2 * (config.epochs or 1))
-    _attempt(path, lambda: _submit(path, Request(epochs, _chosen_device(path, config))))
+    """Trains a finished run for as many epochs again."""
+    _attempt(path, lambda: _submit(path, Request(_epochs_again(config), _chosen_device(path, config))))
 
 
 def _submit(path: Path, request: Request) -> None:
@@ -75,7 +68,7 @@ def _submit(path: Path, request: Request) -> None:
 def _attempt(path: Path, action: Callable[[], object]) -> None:
     """Do it if this browser may: a disabled button is no protection."""
     if not may_change(path):
-        st.session_state["notice"] = why_not(path)
+        st.session_state["notice"] = why_not(recorded_owner(path))
         return
     try:
         action()
@@ -96,91 +89,70 @@ def _chosen_device(path: Path, config: Config) -> str | None:
     return None if chosen == config.device else str(chosen)
 
 
-def device_choice(path: Path, config: Config, mine: bool) -> None:
-    """What an ended run goes on on; drawn only where there is a choice."""
-    here = gpus()
-    if not here and config.device in ("auto", "cpu"):
+def device_choice(view: RunView) -> None:
+    """Draws the choice of the device on which an ended run goes on, where there is a choice."""
+    here, device = gpus(), view.config.device
+    if not here and device in ("auto", "cpu"):
         return
-    options = list(dict.fromkeys([config.device, "auto", "cpu", *(["cuda"] if here else [])]))
+    options = list(dict.fromkeys([device, "auto", "cpu", *(["cuda"] if here else [])]))
     st.selectbox(
-        "Device", options, key=_device_key(path), width=130, disabled=not mine, label_visibility="collapsed",
-        help="What it goes on on. On another device, or in another precision, it continues, but not bit for bit.",
+        "Device", options, key=_device_key(view.path), width=130, disabled=not view.mine, label_visibility="collapsed",
+        help="The device on which it goes on. On another one, or in another precision, it continues, but not bit for "
+        "bit.",
     )  # fmt: skip
 
 
-def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine: bool) -> None:
-    """Pause or resume, step, stop, undo C; or continue, once the run has ended."""
+def buttons(view: RunView) -> None:
+    """Draws pause or resume, step, stop; or continue, once the run has ended; and undo for C."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if status.state in runs.ACTIVE:
-            _while_active(path, status, knobs, mine)
-        elif status.state == "finished":
-            st.button(
-                "Train on",
-                icon=":material/play_arrow:",
-                key="train-on",
-                disabled=not mine,
-                on_click=train_on,
-                args=(path, config),
-                help=f"Train for as many epochs again, to epoch {2 * (config.epochs or 1):,}.",
-            )
+        if view.active:
+            _while_active(view)
         else:
-            st.button(
-                "Continue",
-                type="primary",
-                icon=":material/play_arrow:",
-                key="continue",
-                disabled=not mine,
-                on_click=resume,
-                args=(path, config),
-            )
-        if status.state not in runs.ACTIVE:
-            device_choice(path, config, mine)
-        undo = _undo_value(path, config, knobs)
+            _go_on(view)
+            device_choice(view)
+        undo = undo_value(view.config, view.history, view.knobs)
         label = "Undo C" if undo is None else f"Undo C, back to {_short(undo)}"
         st.button(
-            label,
-            key="undo-C",
-            icon=":material/undo:",
-            disabled=undo is None or not mine,
-            on_click=change,
-            args=(path,),
-            kwargs={"C": undo},
+            label, key="undo-C", icon=":material/undo:", disabled=undo is None or not view.mine, on_click=change,
+            args=(view.path,), kwargs={"C": undo},
+        )  # fmt: skip
+
+
+def _go_on(view: RunView) -> None:
+    args, icon = (view.path, view.config), ":material/play_arrow:"
+    if view.status.state == "finished":
+        st.button(
+            "Train on", icon=icon, key="train-on", disabled=not view.mine, on_click=train_on, args=args,
+            help=f"Train for as many epochs again, to epoch {_epochs_again(view.config):,}.",
+        )  # fmt: skip
+    else:
+        st.button(
+            "Continue", type="primary", icon=icon, key="continue", disabled=not view.mine, on_click=resume, args=args
         )
 
 
-def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> None:
-    going = status.state in ("running", "paused", "starting")
-    label, icon = ("Resume", ":material/play_arrow:") if knobs.paused else ("Pause", ":material/pause:")
+def _epochs_again(config: Config) -> int:
+    return min(MOST, 2 * (config.epochs or 1))
+
+
+def _while_active(view: RunView) -> None:
+    going = view.status.state in ("running", "paused", "starting")
+    paused, args = view.knobs.paused, (view.path,)
+    label, icon = ("Resume", ":material/play_arrow:") if paused else ("Pause", ":material/pause:")
     st.button(
-        label,
-        type="primary",
-        icon=icon,
-        key=label.lower(),
-        disabled=not (mine and (going or status.state == "resting")),
-        on_click=change,
-        args=(path,),
-        kwargs={"paused": not knobs.paused},
-        help=None if knobs.paused else "While another run waits, a paused one gives its place up after some seconds.",
-    )
+        label, type="primary", icon=icon, key=label.lower(),
+        disabled=not (view.mine and (going or view.status.state == "resting")),
+        on_click=change, args=args, kwargs={"paused": not paused},
+        help=None if paused else "While another run waits, a paused one gives up its place after a few seconds.",
+    )  # fmt: skip
     st.button(
-        "Step",
-        icon=":material/skip_next:",
-        key="step",
-        disabled=not (mine and going),
-        on_click=change,
-        args=(path,),
-        kwargs={"paused": True, "single_step": True},
-        help="Pause, and take one step.",
-    )
+        "Step", icon=":material/skip_next:", key="step", disabled=not (view.mine and going), on_click=change, args=args,
+        kwargs={"paused": True, "single_step": True}, help="Pause, and take one step.",
+    )  # fmt: skip
     st.button(
-        "Stop",
-        icon=":material/stop:",
-        key="stop",
-        disabled=not mine or status.state == "saving",
-        on_click=stop,
-        args=(path,),
-        help="Save and end. It can be continued.",
-    )
+        "Stop", icon=":material/stop:", key="stop", disabled=not view.mine or view.status.state == "saving",
+        on_click=stop, args=args, help="Save and end. The run can be continued later.",
+    )  # fmt: skip
 
 
 def _short(C: float | str) -> str:
@@ -188,32 +160,27 @@ def _short(C: float | str) -> str:
     return "fit" if isinstance(C, str) else f"{C:.3g}".replace("e+0", "e").replace("e-0", "e−").replace("e+", "e")
 
 
-def _undo_value(path: Path, config: Config, knobs: Knobs) -> float | str | None:
-    from ui.train.answers import undo_value
-
-    return undo_value(config, runs.read_history(path), knobs)
-
-
-def knob_panel(path: Path, config: Config, knobs: Knobs, mine: bool) -> None:
-    """Which half trains, the learning rate, the pace."""
+def knob_panel(view: RunView) -> None:
+    """Draws which half trains, the learning rate, the pace."""
+    path, config, knobs = view.path, view.config, view.knobs
+    shared: dict[str, Any] = {"disabled": not view.mine, "on_change": _apply}
     with st.container(key="panel-knobs"):
         _follow(path, "part", knobs.part)
         st.segmented_control(
-            "Which half trains", PARTS, key=_key(path, "part"), required=True, format_func=PART_NAMES.__getitem__,
-            disabled=not mine, on_change=_apply, args=(path, "part"),
+            "Which half trains", PARTS, key=_key(path, "part"), required=True, format_func=HALVES.__getitem__,
+            args=(path, "part"), **shared,
         )  # fmt: skip
         with st.container(horizontal=True, gap="medium"):
-            factors = _with(FACTORS, knobs.lr_factor)
             _follow(path, "lr_factor", knobs.lr_factor)
             st.select_slider(
-                "Learning rate", factors, key=_key(path, "lr_factor"), disabled=not mine, on_change=_apply,
+                "Learning rate", sorted({*FACTORS, knobs.lr_factor}), key=_key(path, "lr_factor"),
                 args=(path, "lr_factor"), width="stretch",
-                format_func=lambda factor: f"{config.lr * factor:.2g}" if config.lr else f"× {factor:g}",
+                format_func=lambda factor: f"{config.lr * factor:.2g}" if config.lr else f"× {factor:g}", **shared,
             )  # fmt: skip
             _follow(path, "pace", knobs.pace or 0.0)
             st.selectbox(
-                "Pace", _paces(knobs.pace), key=_key(path, "pace"), disabled=not mine, on_change=_apply,
-                args=(path, "pace"), format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED, width=160,
+                "Pace", _paces(knobs.pace), key=_key(path, "pace"), args=(path, "pace"), width=160,
+                format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED, **shared,
             )  # fmt: skip
 
 
@@ -232,29 +199,5 @@ def _apply(path: Path, knob: str) -> None:
     change(path, **{knob: (value or None) if knob == "pace" else value})
 
 
-def _with(values: tuple[float, ...], value: float) -> list[float]:
-    return sorted({*values, value})
-
-
 def _paces(pace: float | None) -> list[float]:
-    from ui.train.answers import PACES
-
     return [0.0, *sorted({1.0, *map(float, PACES), *([pace] if pace else [])})]
-
-
-def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
-    """Sentences under the run's state, which itself says what happened: why it did not go on, what one can do now."""
-    if sentence := server.engine().unwritten_end(path):
-        style.problem(sentence)
-    if status.refused and status.state not in runs.ACTIVE:
-        style.problem(f"It was asked to go on and did not: {status.refused}")
-    if runs.is_shipped(path):
-        style.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
-    elif not mine:
-        style.note(why_not(path))
-    elif status.state == "stopped" and not (path / runs.STATE).is_file():
-        style.note("Continue starts it.")
-    elif status.state == "diverged" and status.step <= FIRST_STEPS:
-        style.note(ADVICE["diverged early"])
-    elif status.state in ADVICE:
-        style.note(ADVICE[status.state])

@@ -16,8 +16,8 @@ RANGES: dict[str, tuple[float, float]] = {  # of the form's number fields
 }
 
 
-def form_values(config: Config) -> tuple[dict[str, Any], list[str]]:
-    """The settings that the form can hold, and the names of those that it cannot."""
+def copied_settings(config: Config) -> tuple[dict[str, Any], list[str]]:
+    """Returns the settings that the form can hold, and the names of those that it cannot."""
     from vae.bound.estimators import ESTIMATORS
     from vae.model.likelihoods import LIKELIHOODS
     from vae.training.defaults import REGISTRIES

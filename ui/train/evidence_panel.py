@@ -1,4 +1,4 @@
-"""log p(x) and the gap of a run while it trains: `evidence_panel(path)` on the Train page.
+"""log p(x) and the gap of a run while it trains: `evidence_panel(view)` on the Train page.
 
 log p(x) = ELBO + KL(q(z|x) ‖ p(z|x)): steps of the encoder alone leave the left side where it is and close the gap.
 """
@@ -12,7 +12,9 @@ import streamlit as st
 from ui import style
 from ui.charts import figure
 from ui.charts.drawing import Chart
-from ui.train.evidence_track import EVERY, SAMPLES, Point, Track, part_at, parts, track_of
+from ui.runs.run_view import RunView
+from ui.train.evidence_track import EVERY, SAMPLES, Point, Track, track_of
+from ui.train.halves import HALVES, half_at, halves_trained
 from vae import runs
 
 FINISHING = 0.5  # seconds between two looks while the last measurement of an ended run goes on
@@ -29,11 +31,12 @@ WAYS = {
     "at nodes of q’s own, the second sums both over the grid.",
 }
 DIGITS = 3  # after the point
-PART_WORDS = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
+WHO = {"both": "Both halves train", "encoder": "Only the encoder trains", "decoder": "Only the decoder trains"}
 
 
-def evidence_panel(path: Path) -> None:
-    """A toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
+def evidence_panel(view: RunView) -> None:
+    """Draws a toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
+    path = view.path
     with st.container(key="panel-evidence"):
         if not st.toggle(TITLE, key=f"evidence-{path.name}", help="Of the newest saved weights."):
             return
@@ -44,8 +47,7 @@ def evidence_panel(path: Path) -> None:
         track = track_of(path, part)
         track.look()
         track.wait(SOON)
-        active = runs.read_status(path).state in runs.ACTIVE
-        every = EVERY if active else FINISHING if track.busy else None
+        every = EVERY if view.active else FINISHING if track.busy else None
         st.fragment(_panel, run_every=every)(path, part, every is not None)
 
 
@@ -59,7 +61,7 @@ def _panel(path: Path, part: str, watching: bool) -> None:
     if not track.points:
         style.note(track.problem or "Measuring …")
         return
-    point, changes = track.points[-1], parts(runs.read_history(path))
+    point, changes = track.points[-1], halves_trained(runs.read_history(path))
     st.markdown(r"$\log p(x) = \mathrm{ELBO} + \mathrm{KL}\big(q(z|x)\,\|\,p(z|x)\big)$")
     figure.show(bars(point), f"evidence-bars-{path.name}")
     style.facts(facts(point))
@@ -78,7 +80,7 @@ def _progress(track: Track) -> None:
 
 
 def bars(point: Point) -> str:
-    """Three bars that add up."""
+    """Returns three bars that add up, as SVG."""
     ends = [0.0, point.log_px, point.elbo]
     span = max(ends) - min(ends) or 1.0
     estimated = "log p(x)" if point.kl is not None else "log p(x), a bound" if point.flagged else "log p(x), estimated"
@@ -99,7 +101,8 @@ def bars(point: Point) -> str:
 
 
 def facts(point: Point) -> dict[str, str]:
-    """The numbers, the gap in both ways where the posterior is known. The first gap is a difference as printed."""
+    """Returns the numbers, the gap in both ways where the posterior is known. The first gap is a difference as
+    printed."""
     from ui.charts.checks import small  # torch takes its time
 
     number = style.number
@@ -127,7 +130,7 @@ def _error(error: float | None) -> str:
 
 
 def how(point: Point, part: str = "test") -> str:
-    """Where the numbers come from, in words."""
+    """Returns in words where the numbers come from."""
     images = IMAGES[part] if point.images > 1 else IMAGES[part].removesuffix("s")
     from_ = f"Mean over the first {point.images} {images}, nats, weights of step {point.step:,}."
     if point.kl is not None:
@@ -139,19 +142,19 @@ def how(point: Point, part: str = "test") -> str:
         if point.ways_differ is not None:
             why += f", and the gap in two ways differs by {style.number(point.ways_differ, 3)} nats"
     told = (
-        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it, too low rather than too high; so is "
-        "the gap."
+        f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it and tends to be too low; so does the "
+        "gap."
     )
     if point.flagged:
         told += (
             f" {point.flagged} of {point.images} images have too few effective samples, too heavy weights, or bits of "
             "which some code may never have been drawn: there the bound is only a bound, and no ± holds."
         )
-    return f"{told} The other way to the gap needs the posterior."
+    return f"{told} The second way to compute the gap needs the posterior."
 
 
 def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
-    """log p(x) and the ELBO over steps, the gap between them; below, which half trained."""
+    """Returns log p(x) and the ELBO over steps, the gap between them; below, which half trained. SVG."""
     steps = [float(point.step) for point in points]
     low, high = min(p.elbo for p in points), max(max(p.log_px, p.elbo) for p in points)
     margin = 0.06 * (high - low) or 0.5
@@ -167,12 +170,12 @@ def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
         chart.line([point.step, point.step], [point.elbo, point.log_px], "posterior")
     chart.line(steps, [p.log_px for p in points], "faint")
     chart.line(steps, [p.elbo for p in points], "elbo")
-    for start, end, part in _stretches(changes, points[0].step, points[-1].step):
-        chart.bar(start, end, floor, floor + 0.35 * margin, "posterior" if part == "encoder" else "faint")
+    for start, end, half in _stretches(changes, points[0].step, points[-1].step):
+        chart.bar(start, end, floor, floor + 0.35 * margin, "posterior" if half == "encoder" else "faint")
         late = start > steps[0] + 0.7 * (steps[-1] - steps[0])
         if end - start > 0.12 * (steps[-1] - steps[0]):
             place, anchor = (end, "end") if late else (start, "start")
-            chart.word(place, floor + 0.7 * margin, PART_WORDS[part], "faint", anchor)
+            chart.word(place, floor + 0.7 * margin, HALVES[half], "faint", anchor)
     first, last = points[0], points[-1]
     return chart.svg(
         f"From step {first.step:,} to {last.step:,}: log p(x) {first.log_px:.2f} to {last.log_px:.2f}, "
@@ -181,27 +184,25 @@ def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
 
 
 def _stretches(changes: list[tuple[int, str]], first: int, last: int) -> list[tuple[int, int, str]]:
-    """Which part trained from where to where, as far as the curve goes."""
+    """Which half trained from where to where, as far as the curve goes."""
     ends = [start for start, _ in changes[1:]] + [last]
-    cut = [(max(start, first), min(end, last), part) for (start, part), end in zip(changes, ends, strict=True)]
-    return [(start, end, part) for start, end, part in cut if end > start]
+    cut = [(max(start, first), min(end, last), half) for (start, half), end in zip(changes, ends, strict=True)]
+    return [(start, end, half) for start, end, half in cut if end > start]
 
 
 def what_moved(points: list[Point], changes: list[tuple[int, str]], images: str = "test") -> str:
-    """What the present stretch of training did to log p(x) and to the gap; "" before it has two points."""
-    part, begun = part_at(changes, points[-1].step), changes[-1][0]
+    """Returns what the present stretch of training did to log p(x) and to the gap; "" before it has two points."""
+    half, begun = half_at(changes, points[-1].step), changes[-1][0]
     inside = [point for point in points if point.step >= begun and point.method == points[-1].method]
     if len(inside) < 2:
         return ""
     first, last = inside[0], inside[-1]
-    who = {"both": "Both halves train", "encoder": "Only the encoder trains", "decoder": "Only the decoder trains"}[
-        part
-    ]
+    who = WHO[half]
     moved = (
         f"{who} since step {begun:,}. Measured from step {first.step:,} to {last.step:,}, log p(x) moved by "
-        f"{_signed(last.log_px - first.log_px)} nats, the gap by {_signed(last.gap - first.gap)}."
+        f"{_signed(last.log_px - first.log_px)} nats, the gap by {_signed(last.gap - first.gap)} nats."
     )
-    if part == "encoder" and images == "test" and last.gap > first.gap:
+    if half == "encoder" and images == "test" and last.gap > first.gap:
         moved += " It may grow here while it closes on training images, which an encoder can learn by heart."
     return moved
 

@@ -7,14 +7,14 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui.live.decoder import model_of, weights_sha, weights_step
+from ui.live.cache import model_of, weights_sha, weights_step
 from vae.errors import ElboRoomError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Point:
 
 
 def plan(model: Model) -> tuple[str, int]:
-    """How log p(x) is had, and from how many images, so that it takes about two seconds at most."""
+    """Returns how log p(x) is computed, and from how many images, so that it takes about two seconds at most."""
     import torch
 
     from vae.bound.evaluation import DRAWS
@@ -74,7 +74,7 @@ def plan(model: Model) -> tuple[str, int]:
 
 
 def measure(model: Model, x: Any, step: int, method: str, progress: Progress) -> Point:
-    """Of images x on the support. A grid that is too coarse is weighed against an importance bound."""
+    """Measures images x on the support. A grid that is too coarse is weighed against an importance bound."""
     if method == "importance bound":
         return _estimate(model, x, step, progress)
     from vae.bound.exact_evidence import exact_evidence
@@ -129,7 +129,7 @@ class Track:
         return self._thread is not None and self._thread.is_alive()
 
     def look(self) -> None:
-        """Begin to measure if there are other weights than last time, and it is time."""
+        """Begins to measure if there are other weights than last time, and it is time."""
         with self._lock:
             if self.busy or time.monotonic() < self._rest_until:
                 return
@@ -145,6 +145,7 @@ class Track:
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
+        """Waits for the measurement that goes on, `seconds` at most."""
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -153,7 +154,7 @@ class Track:
             step = weights_step(self.path) or 0
             model = model_of(self.path, sha)
             method, images = plan(model)
-            point = measure(model, self._images(images), step, method, self._hear)
+            point = measure(model, self._images(images), step, method, self._set_fraction)
             self._add(replace(point, worst_row=self._row(point.worst)))
             self.problem = ""
         except (ElboRoomError, OSError) as error:  # the run has gone on, or away: the next look tries again
@@ -161,7 +162,7 @@ class Track:
         now = time.monotonic()
         self._rest_until = now + max(EVERY, IDLE * (now - self.began))
 
-    def _hear(self, fraction: float) -> None:
+    def _set_fraction(self, fraction: float) -> None:
         self.fraction = fraction
 
     def _images(self, count: int) -> Any:
@@ -183,28 +184,14 @@ class Track:
 
 
 def row_of(image: int | None, rows: Any, of: str, files: Any = None) -> str:
-    """Where an image is in the data that a person has, where that is known."""
+    """Returns where an image is in the data that a person has, where that is known."""
     if image is None or rows is None:
         return ""
     file = "" if files is None else f"{files[image]}, "
     return f"{file}row {int(rows[image]):,} of {of}"
 
 
-def parts(history: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:
-    """From which step on which part trained: [(0, "both"), (1200, "encoder"), ...]."""
-    found = [(0, "both")]
-    for line in history:
-        if line.get("knob") == "part" and line["value"] != found[-1][1]:
-            found.append((line["step"], str(line["value"])))
-    return found
-
-
-def part_at(changes: list[tuple[int, str]], step: int) -> str:
-    """Which part made the steps up to this one."""
-    return next(part for start, part in reversed(changes) if start < step or start == 0)
-
-
 @st.cache_resource(show_spinner=False, max_entries=32)
 def track_of(path: Path, part: str = "test") -> Track:
-    """`part`: test (held-out images) or train."""
+    """Returns the track of a run, shared by its viewers. `part`: test (held-out images) or train."""
     return Track(path, part)

@@ -41,21 +41,23 @@ SHOWN, KEPT = "train-shown", "train-kept"
 
 
 def key(field: str) -> str:
+    """Returns the key of a field's widget."""
     return f"train-{field}"
 
 
 def value(store: Store, field: str) -> Any:
+    """Returns what a field shows, the default where nothing was chosen."""
     return store.get(key(field), DEFAULTS[field])
 
 
 def dataset(store: Store) -> str:
-    """The chosen dataset's name, or the path that was typed, "" before that."""
+    """Returns the chosen dataset's name, or the path that was typed, "" before that."""
     chosen = value(store, "dataset")
     return str(value(store, "path")).strip() if chosen == OWN_FILE else chosen
 
 
 def follow(store: Store, is_data: Callable[[str], bool]) -> None:
-    """After the choice of a dataset: keep what was chosen for the last one, show what was chosen for this one.
+    """Follows the choice of a dataset: keeps what was chosen for the last one, shows what was chosen for this one.
 
     What was chosen before a file had been named is meant for it. `is_data`: whether a path names a file of images.
     """
@@ -70,7 +72,7 @@ def follow(store: Store, is_data: Callable[[str], bool]) -> None:
 
 
 def fill_in(store: Store, values: Mapping[str, Any]) -> None:
-    """Show these values, of a run whose settings are copied, instead of what was chosen for their dataset."""
+    """Shows these values, of a run whose settings are copied, instead of what was chosen for their dataset."""
     if (before := store.get(SHOWN)) is not None:
         store.setdefault(KEPT, {})[before] = _chosen(store)
     store[SHOWN] = None
@@ -84,7 +86,7 @@ def is_changed(store: Store) -> bool:
 
 
 def reset(store: Store) -> None:
-    """Show what ships; the dataset and the name stay."""
+    """Shows what ships; the dataset and the name stay."""
     _show(store, {})
 
 

@@ -48,6 +48,7 @@ from vae.runs.directory import (
 )
 from vae.runs.history import (
     append_history,
+    checked_history,
     history_fault,
     history_size,
     read_history,
@@ -71,10 +72,10 @@ from vae.runs.status import (
 
 __all__ = [
     "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "STATE", "WAITING", "WEIGHTS", "Run", "Status", "acquire",
-    "append_history", "change_knobs", "check_free_disk", "check_known", "clean_name", "clear_knobs_leftovers",
-    "content_hash", "create_run", "damaged", "delete_run", "empty_trash", "free_knobs", "history_fault", "history_size",
-    "is_locked", "is_shipped", "list_runs", "load_run", "mark_as_shipped", "put_back_knobs", "read_checked",
-    "read_config", "read_file", "read_history", "read_knobs", "read_line", "read_status", "rename_run",
-    "replace_config", "restore_run", "run_lock", "run_path", "runs_on", "runs_root", "save_checked", "split_history",
-    "truncate_history", "write_status",
+    "append_history", "change_knobs", "check_free_disk", "check_known", "checked_history", "clean_name",
+    "clear_knobs_leftovers", "content_hash", "create_run", "damaged", "delete_run", "empty_trash", "free_knobs",
+    "history_fault", "history_size", "is_locked", "is_shipped", "list_runs", "load_run", "mark_as_shipped",
+    "put_back_knobs", "read_checked", "read_config", "read_file", "read_history", "read_knobs", "read_line",
+    "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path", "runs_on", "runs_root",
+    "save_checked", "split_history", "truncate_history", "write_status",
 ]  # fmt: skip

@@ -60,23 +60,32 @@ def check_change(line: Any) -> dict[str, Any]:
 
 def read_history(path: Path) -> list[dict[str, Any]]:
     """Returns all whole lines. A torn last line (a kill or a full disk in mid-append) is left out, and so is any other
-    that is none of a history: see `history_fault`. RunDamaged where the file cannot be read at all."""
-    return _lines(_history_bytes(path))
+    that is none of a history: see `history_fault`. Raises RunDamaged where the file cannot be read at all."""
+    return checked_history(path)[0]
 
 
 def history_fault(path: Path) -> str:
     """Returns a sentence about the lines that `read_history` leaves out, "" where there are none but a torn last
     one."""
-    faults = []
-    for place, line in enumerate(_history_bytes(path).split(b"\n")[:-1], 1):
+    return checked_history(path)[1]
+
+
+def checked_history(path: Path) -> tuple[list[dict[str, Any]], str]:
+    """Reads the file once for both: returns the lines of `read_history` and the sentence of `history_fault`. Raises
+    RunDamaged."""
+    lines, faults = [], []
+    pieces = _history_bytes(path).split(b"\n")
+    for place, line in enumerate(pieces, 1):
         try:
-            read_line(line)
+            lines.append(read_line(line))
         except Misfit as misfit:
-            faults.append(f"line {place:,}, {misfit}")
+            if place < len(pieces):
+                faults.append(f"line {place:,}, {misfit}")
     if not faults:
-        return ""
+        return lines, ""
     more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
-    return f"run {path.name!r}: history.jsonl has lines that cannot be read and are left out ({faults[0]}{more})."
+    fault = f"run {path.name!r}: history.jsonl has lines that cannot be read and are left out ({faults[0]}{more})."
+    return lines, fault
 
 
 def history_size(path: Path) -> int:

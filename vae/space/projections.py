@@ -7,8 +7,8 @@
     umap          where umap-learn is installed
 
 Start with pca: it takes no time and its distances are true where the two components carry the variance (`explained`).
-tsne shows groups; distances between groups and their sizes mean nothing. A new method is one class and one line in
-PROJECTIONS.
+tsne shows groups; distances between groups and their sizes mean nothing. A new method is one class, a LinearProjection
+or a NeighbourProjection, and one line in PROJECTIONS; the Map page knows it by its `descriptor`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,7 @@ FEWEST = 3  # points that span a plane
 ITERATIONS_PER_FRAME = 5  # iterations between two frames of an iterating method
 EXAGGERATED = 125  # iterations of t-SNE's first stage; from a PCA start more changes nothing
 REFINED = 500
+ONLY_NEIGHBOURS = "distances and sizes on this map mean nothing, only who is near whom"
 KD_TREE_DIMENSIONS = 12  # above, comparing all pairs is faster than a tree
 
 
@@ -51,8 +52,15 @@ class Projection(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    about: ClassVar[str]  # what its map means, a phrase: "PCA, the plane on which the codes vary most"
+    kind: ClassVar[Literal["linear", "fitted"]]  # a plane at once, with an inverse; or places that a process computes
     package: ClassVar[str] = "numpy"
     iterates: ClassVar[bool] = False  # whether `fit` calls back with frames
+
+    @classmethod
+    def descriptor(cls) -> dict[str, str]:
+        """Returns all that a page knows of it, for JSON: name, title, kind and about."""
+        return {"name": cls.name, "title": cls.title, "kind": cls.kind, "about": cls.about}
 
     @abstractmethod
     def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
@@ -69,28 +77,14 @@ class Projection(ABC):
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None: ...
 
 
-class Pca(Projection):
-    """y = (x − mean) Vᵀ with the two leading eigenvectors V of the covariance.
+class LinearProjection(Projection):
+    """Base of the planes, y = (x − mean) Vᵀ: `fit` finds mean and V, the page does the rest, both ways."""
 
-    The same as scikit-learn's PCA(2), up to float32, without the seconds that its import takes. The sign is fixed:
-    each eigenvector's largest entry is positive.
-    """
-
-    name = "pca"
-    title = "PCA"
+    kind = "linear"
 
     mean: NDArray[np.float64]  # (k,)
-    components: NDArray[np.float64]  # (2, k), orthonormal rows
-    explained: NDArray[np.float64]  # (2,) shares of the variance
-
-    def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
-        codes = check_codes(x, FEWEST, self.title)
-        self.mean = codes.mean(0)
-        values, vectors = np.linalg.eigh(np.cov(codes, rowvar=False))
-        top = vectors[:, [-1, -2]].T
-        signs = np.sign(top[np.arange(2), np.abs(top).argmax(1)])
-        self.components, self.explained = top * signs[:, np.newaxis], values[[-1, -2]].clip(0) / values.clip(0).sum()
-        return self.transform(codes)
+    components: NDArray[np.float64]  # V, (2, k), orthonormal rows
+    explained: NDArray[np.float64]  # (2,) shares of the codes' variance along them
 
     def transform(self, x: ArrayLike) -> Array:
         return ((np.asarray(x, np.float64) - self.mean) @ self.components.T).astype(np.float32)
@@ -105,8 +99,31 @@ class Pca(Projection):
             raise ValueError(f"expected a mean and two components of {k} dimensions, got {self.components.shape}")
 
 
+class Pca(LinearProjection):
+    """V are the two leading eigenvectors of the covariance.
+
+    The same as scikit-learn's PCA(2), up to float32, without the seconds that its import takes. The sign is fixed:
+    each eigenvector's largest entry is positive.
+    """
+
+    name = "pca"
+    title = "PCA"
+    about = "PCA, the plane on which the codes vary most"
+
+    def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
+        codes = check_codes(x, FEWEST, self.title)
+        self.mean = codes.mean(0)
+        values, vectors = np.linalg.eigh(np.cov(codes, rowvar=False))
+        top = vectors[:, [-1, -2]].T
+        signs = np.sign(top[np.arange(2), np.abs(top).argmax(1)])
+        self.components, self.explained = top * signs[:, np.newaxis], values[[-1, -2]].clip(0) / values.clip(0).sum()
+        return self.transform(codes)
+
+
 class NeighbourProjection(Projection):
     """Base of the methods whose places have no formula: they are kept with their codes."""
+
+    kind = "fitted"
 
     x: NDArray[np.float64]  # (n, k)
     y: Array  # (n, 2)
@@ -139,6 +156,7 @@ class Tsne(NeighbourProjection):
 
     name = "tsne"
     title = "t-SNE"
+    about = f"t-SNE: {ONLY_NEIGHBOURS}"
     package = "openTSNE"
     iterates = True
 
@@ -239,6 +257,10 @@ class SklearnTsne(NeighbourProjection):
 
     name = "tsne-sklearn"
     title = "t-SNE (scikit-learn)"
+    about = (
+        f"scikit-learn’s t-SNE: {ONLY_NEIGHBOURS}; openTSNE’s, the other one, is several times faster, shows itself as "
+        "it converges, and places new points; here a picture of your own stands amid its neighbours’ places"
+    )
     package = "sklearn"
 
     perplexity: float = 30.0
@@ -259,6 +281,7 @@ class Umap(NeighbourProjection):
 
     name = "umap"
     title = "UMAP"
+    about = f"UMAP: {ONLY_NEIGHBOURS}"
     package = "umap"
 
     neighbours: int = 15

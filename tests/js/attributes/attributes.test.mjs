@@ -2,14 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { reach, shares, verdict } from "../../../ui/static/attributes/chart.js";
-import {
-  readSet,
-  rowsOfSets,
-  SET,
-  standIn,
-  toggled,
-  writeSet,
-} from "../../../ui/static/attributes/sets.js";
+import { readSet, rowsOfSets, SET, standIn, toggled, writeSet } from "../../../ui/static/attributes/sets.js";
 
 const codes = { labels: Uint8Array.of(0, 1, 0, 2, 1), header: { n: 5 } };
 const rows = (a, b) => rowsOfSets(readSet(a), readSet(b), codes);
@@ -19,8 +12,7 @@ test("sets as the address has them", () => {
     assert.match(words, SET);
     assert.equal(writeSet(readSet(words)), words);
   }
-  for (const words of ["", "class:", "class:x", "1,,2", "1;2", "rest,1", "all"])
-    assert.doesNotMatch(words, SET);
+  for (const words of ["", "class:", "class:x", "1,,2", "1;2", "rest,1", "all"]) assert.doesNotMatch(words, SET);
   assert.deepEqual(readSet("4,1,4"), { kind: "picked", rows: [4, 1] });
 });
 
@@ -74,18 +66,9 @@ test("the verdict counts the random pairs", () => {
     verdict({ effect: 0.965, sizes, random, pairs: 100 }),
     "Cohen’s d = 0.96, sets of 980 and 1,135 images: larger than 97 of 100 random pairs of sets of these sizes.",
   );
-  assert.match(
-    verdict({ effect: 0.5, sizes, random, pairs: 100 }),
-    /larger than 50 of 100 .* may be chance/,
-  );
-  assert.match(
-    verdict({ effect: 2, sizes, random: random.slice(0, 30), pairs: 100 }),
-    /30 of 100 …$/,
-  );
-  assert.match(
-    verdict({ effect: null, sizes: [1, 1], random: [], pairs: 100 }),
-    /two images in each set/,
-  );
+  assert.match(verdict({ effect: 0.5, sizes, random, pairs: 100 }), /larger than 50 of 100 .* may be chance/);
+  assert.match(verdict({ effect: 2, sizes, random: random.slice(0, 30), pairs: 100 }), /30 of 100 …$/);
+  assert.match(verdict({ effect: null, sizes: [1, 1], random: [], pairs: 100 }), /two images in each set/);
 });
 
 test("histograms hold every value once", () => {

@@ -75,18 +75,15 @@ function world({ hold = false } = {}) {
         channels: 1,
       });
     }
-    if (path.startsWith("decode?"))
-      return server.decode(new URLSearchParams(path.slice(7)), answer);
+    if (path.startsWith("decode?")) return server.decode(new URLSearchParams(path.slice(7)), answer);
     const file = server.files[path.slice(8)];
-    if (path.slice(8) !== server.sha)
-      return answer(404, "other weights by now");
+    if (path.slice(8) !== server.sha) return answer(404, "other weights by now");
     return typeof file === "string" ? answer(409, file) : answer(200, file);
   };
   const fetch = async (url) => {
     const path = decodeURIComponent(new URL(url).href.split("/runs/one/")[1]);
     server.asked.push(path);
-    if (hold && path.startsWith("decode?"))
-      await new Promise((go) => server.held.push(go));
+    if (hold && path.startsWith("decode?")) await new Promise((go) => server.held.push(go));
     return respond(path);
   };
   const follow = (run, heard) => {
@@ -123,10 +120,7 @@ test("one decoder is fetched once for all components, and decodes without a prom
   await settle(w);
   assert.equal(told, 1);
   assert.deepEqual(w.server.asked, ["decoder", "decoder/a"]);
-  assert.deepEqual(
-    [one.place, one.sha, one.step, one.word],
-    ["page", "a", 10, "decoded in this page"],
-  );
+  assert.deepEqual([one.place, one.sha, one.step, one.word], ["page", "a", 10, "decoded in this page"]);
   assert.deepEqual(one.shape, { k: 2, height: 1, width: 2, channels: 1 });
   assert.deepEqual(red(one.mean([1, 0.2])), [255, 51]);
   assert.deepEqual(red(two.mean([0, 1])), [0, 255]);
@@ -134,14 +128,8 @@ test("one decoder is fetched once for all components, and decodes without a prom
     [255, 0],
     [0, 51],
   ]);
-  assert.deepEqual(
-    red(one.sample([0.5, 0.5], 3)),
-    red(two.sample([0.5, 0.5], 3)),
-  );
-  assert.notDeepEqual(
-    red(one.sample([0.5, 0.5], 3)).slice(),
-    red(one.sample([0.5, 0.5], 4)),
-  );
+  assert.deepEqual(red(one.sample([0.5, 0.5], 3)), red(two.sample([0.5, 0.5], 3)));
+  assert.notDeepEqual(red(one.sample([0.5, 0.5], 3)).slice(), red(one.sample([0.5, 0.5], 4)));
 });
 
 test("a published snapshot replaces the model everywhere at once; its news is asked for once", async () => {
@@ -240,17 +228,13 @@ test("what the page cannot run is decoded by the server: newest wins, one reques
   assert.deepEqual(red(first), [1, 0]);
   assert.equal(second, null); // overtaken
   assert.deepEqual(red(third), [3, 0]);
-  assert.equal(
-    w.server.asked.filter((path) => path.startsWith("decode?")).length,
-    2,
-  );
+  assert.equal(w.server.asked.filter((path) => path.startsWith("decode?")).length, 2);
 });
 
 test("an image that the server made with other weights than the page knows is not handed out", async () => {
   const w = world();
   w.server.files.a = w.server.files.b = "unsupported";
-  w.server.decode = (query, answer) =>
-    answer(200, Uint8Array.of(7, 7), { "X-Weights": w.server.sha });
+  w.server.decode = (query, answer) => answer(200, Uint8Array.of(7, 7), { "X-Weights": w.server.sha });
   const seen = [];
   const handle = handleOn(w.decoder, (h) => seen.push(h.sha));
   await settle(w);

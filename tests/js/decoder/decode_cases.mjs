@@ -8,23 +8,12 @@ import { join } from "node:path";
 import { loadDecoder } from "../../../ui/static/decoder/decoder.js";
 
 const folder = process.argv[2];
-const kernel = readFileSync(
-  new URL("../../../ui/static/decoder/kernel.wasm", import.meta.url),
-);
+const kernel = readFileSync(new URL("../../../ui/static/decoder/kernel.wasm", import.meta.url));
 const errors = {};
-for (const { name, z } of JSON.parse(
-  readFileSync(join(folder, "cases.json"), "utf8"),
-)) {
+for (const { name, z } of JSON.parse(readFileSync(join(folder, "cases.json"), "utf8"))) {
   try {
-    const decoder = await loadDecoder(
-      readFileSync(join(folder, `${name}.bin`)),
-      kernel,
-      { batch: 2 },
-    );
-    writeFileSync(
-      join(folder, `${name}.out`),
-      decoder.means(Float32Array.from(z.flat())),
-    );
+    const decoder = await loadDecoder(readFileSync(join(folder, `${name}.bin`)), kernel, { batch: 2 });
+    writeFileSync(join(folder, `${name}.out`), decoder.means(Float32Array.from(z.flat())));
   } catch (error) {
     errors[name] = String(error);
   }

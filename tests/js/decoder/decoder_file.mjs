@@ -4,9 +4,7 @@ import { readFileSync } from "node:fs";
 
 import { PANEL, padded } from "../../../ui/static/decoder/format.js";
 
-export const kernel = readFileSync(
-  new URL("../../../ui/static/decoder/kernel.wasm", import.meta.url),
-);
+export const kernel = readFileSync(new URL("../../../ui/static/decoder/kernel.wasm", import.meta.url));
 
 /** rows x columns numbers, row after row -> panels of 8 columns. */
 function panels(numbers, rows, columns) {
@@ -14,8 +12,7 @@ function panels(numbers, rows, columns) {
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const panel = Math.floor(column / PANEL);
-      out[(panel * rows + row) * PANEL + (column % PANEL)] =
-        numbers[row * columns + column];
+      out[(panel * rows + row) * PANEL + (column % PANEL)] = numbers[row * columns + column];
     }
   }
   return [...out];
@@ -23,17 +20,12 @@ function panels(numbers, rows, columns) {
 
 /** The bytes of a header and weights as they are: for tests of what is refused. */
 export function fileOf(header, weights, begin = "ELBD") {
-  const json = new TextEncoder().encode(
-    typeof header === "string" ? header : JSON.stringify(header),
-  );
+  const json = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + weights.byteLength);
   bytes.set(new TextEncoder().encode(begin));
   new DataView(bytes.buffer).setUint32(4, json.length, true);
   bytes.set(json, 8);
-  bytes.set(
-    new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength),
-    8 + json.length,
-  );
+  bytes.set(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength), 8 + json.length);
   return bytes;
 }
 
@@ -54,9 +46,7 @@ export function decoderFile({
   const place = (block) => numbers.push(...block) - block.length;
   const written = layers.map(({ matrix, offsets, ...layer }) => {
     if (!matrix) return layer;
-    const weights = place(
-      panels(matrix, layer.inputs, matrix.length / layer.inputs),
-    );
+    const weights = place(panels(matrix, layer.inputs, matrix.length / layer.inputs));
     return {
       ...layer,
       weights,
@@ -71,12 +61,8 @@ export function decoderFile({
     width,
     channels,
   };
-  return fileOf(
-    { format: 1, ...sizes, ...scale, likelihood, layers: written },
-    Float32Array.from(numbers),
-  );
+  return fileOf({ format: 1, ...sizes, ...scale, likelihood, layers: written }, Float32Array.from(numbers));
 }
 
 /** The same numbers on every run, about as many below zero as above. */
-export const wave = (length, phase = 0) =>
-  Array.from({ length }, (_, i) => Math.fround(Math.sin(1.7 * i + phase)));
+export const wave = (length, phase = 0) => Array.from({ length }, (_, i) => Math.fround(Math.sin(1.7 * i + phase)));

@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  DecoderError,
-  readDecoder,
-} from "../../../ui/static/decoder/format.js";
+import { DecoderError, readDecoder } from "../../../ui/static/decoder/format.js";
 import { expandHalves } from "../../../ui/static/decoder/half.js";
 import { fileOf } from "./decoder_file.mjs";
 
@@ -20,8 +17,7 @@ const header = {
   layers: [{ kind: "dense", inputs: 2, outputs: 3, weights: 0, bias: 16 }],
 };
 const weights = Float32Array.from({ length: 24 }, (_, i) => i);
-const read = (changes = {}, body = weights) =>
-  readDecoder(fileOf({ ...header, ...changes }, body));
+const read = (changes = {}, body = weights) => readDecoder(fileOf({ ...header, ...changes }, body));
 const dense = (changes) => ({ layers: [{ ...header.layers[0], ...changes }] });
 const conv = (changes) => ({
   count: 40,
@@ -51,17 +47,13 @@ test("a whole file gives its header and weights, from an odd address too", () =>
   shifted.set(file, 3);
   assert.deepEqual([...readDecoder(shifted.subarray(3)).weights], [...weights]);
   assert.equal(readDecoder(file).header.k, 2);
-  assert.ok(
-    read({ precision: "float16" }, new Uint16Array(24)).weights instanceof
-      Uint16Array,
-  );
+  assert.ok(read({ precision: "float16" }, new Uint16Array(24)).weights instanceof Uint16Array);
 });
 
 const refused = {
   "does not begin as one": () => readDecoder(fileOf(header, weights, "PK..")),
   "begin as one": () => readDecoder(new Uint8Array(5)),
-  "cut off in its header": () =>
-    readDecoder(fileOf(header, weights).subarray(0, 60)),
+  "cut off in its header": () => readDecoder(fileOf(header, weights).subarray(0, 60)),
   "header is no JSON": () => readDecoder(fileOf("{", weights)),
   "header is no JSON object": () => readDecoder(fileOf("null", weights)),
   "format undefined": () => read({ format: undefined }),
@@ -77,24 +69,19 @@ const refused = {
   "does not hold": () => read({ precision: "float16" }),
   'unknown layer "elu"': () => read(dense({ kind: "elu" })),
   "unknown layer": () => read({ layers: [null] }),
-  "takes 5 numbers, but the one before it gives 2": () =>
-    read(dense({ inputs: 5 })),
+  "takes 5 numbers, but the one before it gives 2": () => read(dense({ inputs: 5 })),
   "widths are not positive": () => read(dense({ outputs: -3 })),
   "weights lie outside": () => read(dense({ bias: 17 })),
   "bias stands where": () => read(dense({ weights: 8, bias: 0 })),
   "lie outside the file": () => read(dense({ weights: -1 })),
   "4 numbers come out, an image has 3": () => read(dense({ outputs: 4 })),
-  "sizes are not whole": () =>
-    read(conv({ padding: 0.5 }), new Float32Array(40)),
+  "sizes are not whole": () => read(conv({ padding: 0.5 }), new Float32Array(40)),
   "are not whole": () => read(conv({ stride: 0 }), new Float32Array(40)),
   "takes 4 numbers": () => read(conv({ inputs: 2 }), new Float32Array(40)),
 };
 for (const [words, act] of Object.entries(refused)) {
   test(`bytes are refused: ${words}`, () => {
-    assert.throws(
-      act,
-      (error) => error instanceof DecoderError && error.message.includes(words),
-    );
+    assert.throws(act, (error) => error instanceof DecoderError && error.message.includes(words));
   });
 }
 
@@ -102,17 +89,10 @@ test("every half of 65,536 becomes the number that it stands for", () => {
   const halves = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const numbers = expandHalves(halves, new Float32Array(65536));
   for (let i = 0; i < 65536; i++) {
-    const [sign, exponent, fraction] = [
-      i & 0x8000 ? -1 : 1,
-      (i >> 10) & 31,
-      i & 1023,
-    ];
+    const [sign, exponent, fraction] = [i & 0x8000 ? -1 : 1, (i >> 10) & 31, i & 1023];
     let expected = sign * 2 ** (exponent - 15) * (1 + fraction / 1024);
     if (exponent === 0) expected = sign * fraction * 2 ** -24; // subnormal
     if (exponent === 31) expected = fraction ? NaN : sign * Infinity;
-    assert.ok(
-      Object.is(numbers[i], expected),
-      `0x${i.toString(16)} became ${numbers[i]}, not ${expected}`,
-    );
+    assert.ok(Object.is(numbers[i], expected), `0x${i.toString(16)} became ${numbers[i]}, not ${expected}`);
   }
 });

@@ -7,10 +7,7 @@ import {
   HEADS,
   sigmoid,
 } from "../../../ui/static/decoder/heads.js";
-import {
-  seededNormal,
-  seededUniform,
-} from "../../../ui/static/decoder/random.js";
+import { seededNormal, seededUniform } from "../../../ui/static/decoder/random.js";
 
 const close = (actual, expected, limit) => {
   assert.ok(Math.abs(actual - expected) <= limit, `${actual}, not ${expected}`);
@@ -36,10 +33,7 @@ test("the continuous Bernoulli's mean, to 1e-12, through its singularity and far
     close(continuousBernoulliMean(-l), 1 - mean, 1e-12);
   }
   assert.equal(continuousBernoulliMean(0), 0.5);
-  assert.equal(
-    Math.fround(continuousBernoulliMean(1e4)),
-    Math.fround(1 - 1e-4),
-  );
+  assert.equal(Math.fround(continuousBernoulliMean(1e4)), Math.fround(1 - 1e-4));
 });
 
 test("it rises all the way, also where the series takes over", () => {
@@ -75,17 +69,9 @@ test("samples have the variance of their likelihood", () => {
   };
   close(variance("bernoulli", Math.log(3), {}), 0.75 * 0.25, 0.004);
   close(variance("gaussian", 0.3, { C: 8 }), 1 / 16, 0.003); // c = 1/(2C)
-  close(
-    variance("gaussian", 0.3, { C: 8, location: -1, spread: 20 }),
-    1 / 16,
-    0.003,
-  ); // in the data's units as well
+  close(variance("gaussian", 0.3, { C: 8, location: -1, spread: 20 }), 1 / 16, 0.003); // in the data's units as well
   close(variance("continuous-bernoulli", 0, {}), 1 / 12, 0.002);
-  close(
-    variance("continuous-bernoulli", 3, {}),
-    1 / 9 - Math.E ** 3 / (Math.E ** 3 - 1) ** 2,
-    0.002,
-  );
+  close(variance("continuous-bernoulli", 3, {}), 1 / 9 - Math.E ** 3 / (Math.E ** 3 - 1) ** 2, 0.002);
 });
 
 test("uniform numbers fill [0, 1) evenly; seeds that are neighbours have nothing in common", () => {
@@ -98,10 +84,7 @@ test("uniform numbers fill [0, 1) evenly; seeds that are neighbours have nothing
     counts[Math.floor(16 * u)]++;
     product += (u - 0.5) * (b() - 0.5);
   }
-  const chi = counts.reduce(
-    (sum, count) => sum + (count - 1000) ** 2 / 1000,
-    0,
-  );
+  const chi = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
   assert.ok(chi < 37.7, `chi² = ${chi} on 15 degrees of freedom`); // 1 in 1,000
   close(product / 16_000, 0, 4 / 12 / Math.sqrt(16_000));
   assert.notEqual(seededUniform(0)(), seededUniform(2 ** 32)()); // all digits of the seed count
@@ -112,9 +95,6 @@ test("uniform numbers fill [0, 1) evenly; seeds that are neighbours have nothing
 test("normal numbers have the moments of a normal", () => {
   const normal = seededNormal(4);
   const x = Array.from({ length: 40_000 }, normal);
-  const moment = (power) =>
-    x.reduce((sum, value) => sum + value ** power, 0) / x.length;
-  [0, 1, 0, 3].forEach((expected, i) =>
-    close(moment(i + 1), expected, [0.02, 0.03, 0.08, 0.2][i]),
-  );
+  const moment = (power) => x.reduce((sum, value) => sum + value ** power, 0) / x.length;
+  [0, 1, 0, 3].forEach((expected, i) => close(moment(i + 1), expected, [0.02, 0.03, 0.08, 0.2][i]));
 });

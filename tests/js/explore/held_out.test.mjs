@@ -8,10 +8,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 /** Codes that are handed out by the test, and a clock in its hand. */
 function world() {
   const w = { time: 0, loads: [], timers: [], came: [], sentences: [] };
-  const load = (run, sha) =>
-    new Promise((resolve, reject) =>
-      w.loads.push({ run, sha, resolve, reject }),
-    );
+  const load = (run, sha) => new Promise((resolve, reject) => w.loads.push({ run, sha, resolve, reject }));
   const on = {
     codes: (codes) => w.came.push(codes),
     failed: (sentence) => w.sentences.push(sentence),

@@ -18,15 +18,10 @@ test("draws of bits are seeded, fair from the prior, and as q says from a poster
   assert.notDeepEqual(fairBits(40, 7), fairBits(40, 8));
   const coins = fairBits(20_000, 1);
   assert.ok(coins.every((bit) => bit === 0 || bit === 1));
-  assert.ok(
-    Math.abs(coins.reduce((sum, bit) => sum + bit, 0) / coins.length - 0.5) <
-      0.015,
-  );
+  assert.ok(Math.abs(coins.reduce((sum, bit) => sum + bit, 0) / coins.length - 0.5) < 0.015);
   const sums = [0, 0, 0];
   for (let seed = 0; seed < 4000; seed++)
-    posteriorBits({ loc: [0, 0.25, 1] }, seed).forEach(
-      (bit, i) => (sums[i] += bit),
-    );
+    posteriorBits({ loc: [0, 0.25, 1] }, seed).forEach((bit, i) => (sums[i] += bit));
   assert.deepEqual([sums[0], sums[2]], [0, 4000]);
   assert.ok(Math.abs(sums[1] / 4000 - 0.25) < 0.03, String(sums));
 });
@@ -62,11 +57,7 @@ test("from one code to another, bit after bit in the order given", () => {
 test("both supports answer the same questions", () => {
   assert.deepEqual(Object.keys(SUPPORTS.binary), Object.keys(SUPPORTS.real));
   assert.equal(SUPPORTS.binary.describe([1, 0, 1]), "code 101");
-  const codes = SUPPORTS.binary.classCodes(
-    Float32Array.of(0.9, 0.2, 0.4, 0.6),
-    2,
-    Uint8Array.of(3, 3),
-  );
+  const codes = SUPPORTS.binary.classCodes(Float32Array.of(0.9, 0.2, 0.4, 0.6), 2, Uint8Array.of(3, 3));
   assert.deepEqual(
     codes.map(({ label, z }) => [label, [...z]]),
     [[3, [1, 0]]],

@@ -33,8 +33,7 @@ test("the prior's slider holds 99.8 % of it", () => {
   const n = 4000;
   for (let i = 0; i < n; i++) {
     const x = low + ((i + 0.5) * (high - low)) / n;
-    mass +=
-      (Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)) * ((high - low) / n);
+    mass += (Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)) * ((high - low) / n);
   }
   assert.ok(Math.abs(mass - 0.998) < 1e-5, String(mass));
   assert.equal(low, -QUANTILE);
@@ -74,15 +73,9 @@ test("draws are seeded; their moments are those of the distribution", () => {
   assert.notDeepEqual(priorDraw(5, 7), priorDraw(5, 8));
   const many = priorDraw(20_000, 1);
   const mean = many.reduce((sum, x) => sum + x, 0) / many.length;
-  const variance =
-    many.reduce((sum, x) => sum + (x - mean) ** 2, 0) / many.length;
-  assert.ok(
-    Math.abs(mean) < 0.03 && Math.abs(variance - 1) < 0.05,
-    `${mean} ${variance}`,
-  );
-  const q = Array.from({ length: 5000 }, (_, seed) =>
-    posteriorDraw({ loc: [2, -1], scale: [0.5, 2] }, seed),
-  );
+  const variance = many.reduce((sum, x) => sum + (x - mean) ** 2, 0) / many.length;
+  assert.ok(Math.abs(mean) < 0.03 && Math.abs(variance - 1) < 0.05, `${mean} ${variance}`);
+  const q = Array.from({ length: 5000 }, (_, seed) => posteriorDraw({ loc: [2, -1], scale: [0.5, 2] }, seed));
   const first = q.map(([x]) => x);
   const m = first.reduce((sum, x) => sum + x, 0) / q.length;
   assert.ok(Math.abs(m - 2) < 0.03, String(m));
@@ -96,27 +89,16 @@ test("draws of a posterior that does not factorise have its covariance", () => {
   assert.deepEqual([L[1], L[2], L[5]], [0, 0, 0]);
   for (let i = 0; i < 3; i++) {
     for (let j = 0; j < 3; j++) {
-      const product = [0, 1, 2].reduce(
-        (sum, m) => sum + L[3 * i + m] * L[3 * j + m],
-        0,
-      );
+      const product = [0, 1, 2].reduce((sum, m) => sum + L[3 * i + m] * L[3 * j + m], 0);
       assert.ok(Math.abs(product - covariance[3 * i + j]) < 1e-12);
     }
   }
-  const draws = Array.from({ length: 20_000 }, (_, seed) =>
-    posteriorDraw({ loc: [1, 0, -1], L }, seed),
-  );
-  const mean = [0, 1, 2].map(
-    (i) => draws.reduce((sum, z) => sum + z[i], 0) / draws.length,
-  );
-  mean.forEach((value, i) =>
-    assert.ok(Math.abs(value - [1, 0, -1][i]) < 0.04, String(mean)),
-  );
+  const draws = Array.from({ length: 20_000 }, (_, seed) => posteriorDraw({ loc: [1, 0, -1], L }, seed));
+  const mean = [0, 1, 2].map((i) => draws.reduce((sum, z) => sum + z[i], 0) / draws.length);
+  mean.forEach((value, i) => assert.ok(Math.abs(value - [1, 0, -1][i]) < 0.04, String(mean)));
   covariance.forEach((expected, at) => {
     const [i, j] = [Math.floor(at / 3), at % 3];
-    const found =
-      draws.reduce((sum, z) => sum + (z[i] - mean[i]) * (z[j] - mean[j]), 0) /
-      draws.length;
+    const found = draws.reduce((sum, z) => sum + (z[i] - mean[i]) * (z[j] - mean[j]), 0) / draws.length;
     assert.ok(Math.abs(found - expected) < 0.06, `${at}: ${found}`);
   });
 });
@@ -133,11 +115,7 @@ test("the nearest code is the nearest", () => {
 });
 
 test("mean codes of the classes that there are", () => {
-  const means = classMeans(
-    Float32Array.of(0, 2, 4, 4, 2, 0),
-    2,
-    Uint8Array.of(5, 1, 5),
-  );
+  const means = classMeans(Float32Array.of(0, 2, 4, 4, 2, 0), 2, Uint8Array.of(5, 1, 5));
   assert.deepEqual(
     means.map(({ label, count, z }) => [label, count, [...z]]),
     [
@@ -154,20 +132,7 @@ test("z goes into the address and comes back", () => {
   const z = rounded(priorDraw(30, 3));
   assert.deepEqual(readZ(packZ(z), 30), z);
   assert.deepEqual([...readZ("30,-30", 3)], [30, -30, 0]); // what people type
-  for (const text of [
-    "",
-    "1_2_3",
-    "a",
-    "1__2",
-    "1e5",
-    "NaN",
-    "Infinity",
-    "1;2",
-    "9999999",
-    "100.01",
-    "0_-101",
-    null,
-  ])
+  for (const text of ["", "1_2_3", "a", "1__2", "1e5", "NaN", "Infinity", "1;2", "9999999", "100.01", "0_-101", null])
     assert.equal(readZ(text, 2), null, text);
 });
 

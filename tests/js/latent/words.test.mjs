@@ -6,18 +6,9 @@ import { awayWord, weightsWord } from "../../../ui/static/latent/words.js";
 
 test("nothing is said of the server before the first connection, and while it answers", () => {
   for (const linked of [null, true]) assert.equal(awayWord(linked, "page"), "");
-  assert.match(
-    awayWord(false, "page"),
-    /does not answer: decoding goes on in this page/,
-  );
-  assert.equal(
-    awayWord(false, "server"),
-    "The server does not answer: trying again.",
-  );
-  assert.equal(
-    awayWord(false, null),
-    "The server does not answer: trying again.",
-  );
+  assert.match(awayWord(false, "page"), /does not answer: decoding goes on in this page/);
+  assert.equal(awayWord(false, "server"), "The server does not answer: trying again.");
+  assert.equal(awayWord(false, null), "The server does not answer: trying again.");
 });
 
 test("weights and images by number", () => {

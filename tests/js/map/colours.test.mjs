@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  classColour,
-  colouring,
-  packed,
-  rampColour,
-  rampRange,
-} from "../../../ui/static/map/colours.js";
+import { classColour, colouring, packed, rampColour, rampRange } from "../../../ui/static/map/colours.js";
 import { luminance } from "../../../ui/static/shared/palette.js";
 
 const codes = (labels = Uint8Array.of(3, 1, 3, 1, 7)) => ({
@@ -38,9 +32,7 @@ const BLINDNESS = {
   ],
 };
 const lab = (hex, kind) => {
-  const linear = rgb(hex).map((v) =>
-    v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
-  );
+  const linear = rgb(hex).map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   const [r, g, b] = BLINDNESS[kind].map((row) =>
     Math.max(
       0,
@@ -62,10 +54,7 @@ test("the ten class colours stay apart for all common kinds of colour vision, on
     for (const kind of Object.keys(BLINDNESS)) {
       for (let a = 0; a < 10; a++) {
         for (let b = 0; b < a; b++) {
-          const [x, y] = [
-            lab(classColour(a, tone), kind),
-            lab(classColour(b, tone), kind),
-          ];
+          const [x, y] = [lab(classColour(a, tone), kind), lab(classColour(b, tone), kind)];
           const distance = Math.hypot(...x.map((v, i) => v - y[i]));
           assert.ok(
             distance > 0.1,
@@ -82,43 +71,26 @@ test("every colour stands out from its ground", () => {
   const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   for (const tone of ["light", "dark"]) {
     for (let i = 0; i < 10; i++)
-      assert.ok(
-        contrast(luminance(classColour(i, tone)), ground[tone]) > 1.8,
-        classColour(i, tone),
-      );
+      assert.ok(contrast(luminance(classColour(i, tone)), ground[tone]) > 1.8, classColour(i, tone));
     for (const at of [0, 0.25, 0.5, 0.75, 1])
-      assert.ok(
-        contrast(luminance(rampColour(at, tone)), ground[tone]) > 1.3,
-        `${tone} ${at}`,
-      );
+      assert.ok(contrast(luminance(rampColour(at, tone)), ground[tone]) > 1.3, `${tone} ${at}`);
   }
 });
 
 test("more than ten classes still differ from those before", () => {
-  const all = new Set(
-    Array.from({ length: 40 }, (_, i) => classColour(i, "light")),
-  );
+  const all = new Set(Array.from({ length: 40 }, (_, i) => classColour(i, "light")));
   assert.equal(all.size, 40);
 });
 
 test("the ramp grows evenly lighter", () => {
   for (const tone of ["light", "dark"]) {
-    const lights = Array.from(
-      { length: 21 },
-      (_, i) => lab(rampColour(i / 20, tone), "none")[0],
-    );
-    lights
-      .slice(1)
-      .forEach((value, i) => assert.ok(value > lights[i], `${tone} at ${i}`));
+    const lights = Array.from({ length: 21 }, (_, i) => lab(rampColour(i / 20, tone), "none")[0]);
+    lights.slice(1).forEach((value, i) => assert.ok(value > lights[i], `${tone} at ${i}`));
   }
 });
 
 test("by label: each class its colour and count", () => {
-  const { kinds, palette, classes, range } = colouring(
-    codes(),
-    "label",
-    "light",
-  );
+  const { kinds, palette, classes, range } = colouring(codes(), "label", "light");
   assert.deepEqual([...kinds], [1, 0, 1, 0, 2]);
   assert.deepEqual(
     classes.map(({ name, count }) => [name, count]),
@@ -151,13 +123,7 @@ test("by a number: low values first on the ramp, with its range and unit", () =>
 });
 
 test("without labels, or by a dimension that is not there, all points are alike", () => {
-  assert.deepEqual(
-    new Set(colouring(codes(null), "label", "light").kinds),
-    new Set([0]),
-  );
-  assert.deepEqual(
-    new Set(colouring(codes(), "z9", "light").kinds),
-    new Set([0]),
-  );
+  assert.deepEqual(new Set(colouring(codes(null), "label", "light").kinds), new Set([0]));
+  assert.deepEqual(new Set(colouring(codes(), "z9", "light").kinds), new Set([0]));
   assert.equal(packed("#102030"), 0x302010);
 });

@@ -2,17 +2,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { seededNormal } from "../../../ui/static/decoder/random.js";
-import {
-  PlaceIndex,
-  inside,
-  latentNearest,
-  typicalGap,
-} from "../../../ui/static/map/index.js";
+import { PlaceIndex, inside, latentNearest, typicalGap } from "../../../ui/static/map/index.js";
 import { boundsOf } from "../../../ui/static/map/view.js";
 
 const normal = seededNormal(7);
-const cloud = (n, k = 2) =>
-  Float32Array.from({ length: n * k }, () => normal());
+const cloud = (n, k = 2) => Float32Array.from({ length: n * k }, () => normal());
 
 /** The same by looking at every point. */
 function byHand(loc, k, z, count, leaveOut = -1) {
@@ -37,9 +31,7 @@ test("the index finds the same nearest points as looking at all of them, inside 
         expected.map((e) => e.index),
         `${n} points, at ${at}`,
       );
-      found.forEach(({ distance }, i) =>
-        assert.ok(Math.abs(distance - expected[i].distance) < 1e-6),
-      );
+      found.forEach(({ distance }, i) => assert.ok(Math.abs(distance - expected[i].distance) < 1e-6));
     }
   }
 });
@@ -55,17 +47,8 @@ test("points of one place, on a line, and beyond the reach", () => {
       .sort(),
     [20, 21],
   );
-  assert.deepEqual(
-    new PlaceIndex(line, boundsOf(line)).nearest(41, 5, 2, 1),
-    [],
-  );
-  assert.deepEqual(
-    new PlaceIndex(new Float32Array(0), boundsOf(new Float32Array(0))).nearest(
-      0,
-      0,
-    ),
-    [],
-  );
+  assert.deepEqual(new PlaceIndex(line, boundsOf(line)).nearest(41, 5, 2, 1), []);
+  assert.deepEqual(new PlaceIndex(new Float32Array(0), boundsOf(new Float32Array(0))).nearest(0, 0), []);
 });
 
 test("a lasso holds what lies inside, also where it is bent", () => {
@@ -99,16 +82,11 @@ test("neighbours in latent space are the true ones", () => {
     );
     assert.equal(latentNearest(loc, k, z, 1)[0].index, i);
   }
-  assert.equal(
-    latentNearest(loc.subarray(0, 3 * k), k, loc.subarray(0, k), 10).length,
-    3,
-  );
+  assert.equal(latentNearest(loc.subarray(0, 3 * k), k, loc.subarray(0, k), 10).length, 3);
 });
 
 test("the typical gap is that of neighbouring codes", () => {
-  const grid = Float32Array.from({ length: 800 }, (_, i) =>
-    i % 2 ? Math.floor(i / 40) : (i / 2) % 20,
-  );
+  const grid = Float32Array.from({ length: 800 }, (_, i) => (i % 2 ? Math.floor(i / 40) : (i / 2) % 20));
   assert.ok(Math.abs(typicalGap(grid, 2) - 1) < 1e-6);
   assert.equal(typicalGap(Float32Array.of(1, 2), 2), 1);
 });

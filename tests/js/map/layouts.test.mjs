@@ -2,25 +2,13 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { seededNormal } from "../../../ui/static/decoder/random.js";
-import {
-  BLEND,
-  FittedLayout,
-  LineLayout,
-  LinearLayout,
-} from "../../../ui/static/map/layouts.js";
-import {
-  aboutLayout,
-  aboutPicture,
-  sameView,
-} from "../../../ui/static/map/words.js";
+import { BLEND, FittedLayout, LineLayout, LinearLayout } from "../../../ui/static/map/layouts.js";
+import { aboutLayout, aboutPicture, sameView } from "../../../ui/static/map/words.js";
 
 const normal = seededNormal(3);
 const close = (a, b, tolerance = 1e-6) =>
   Array.from(a).forEach((value, i) =>
-    assert.ok(
-      Math.abs(value - b[i]) < tolerance,
-      `${Array.from(a)} is not ${Array.from(b)}`,
-    ),
+    assert.ok(Math.abs(value - b[i]) < tolerance, `${Array.from(a)} is not ${Array.from(b)}`),
   );
 
 test("the plane of d = 2 is the codes themselves, both ways", () => {
@@ -71,10 +59,7 @@ test("the posterior's ellipse has the variances of the directions on the map", (
   const plain = LinearLayout.pair(2, 0, 1).ellipse({
     log_variance: [Math.log(0.25), Math.log(9)],
   });
-  close(
-    [plain.major, plain.minor, Math.abs(plain.angle)],
-    [3, 0.5, Math.PI / 2],
-  );
+  close([plain.major, plain.minor, Math.abs(plain.angle)], [3, 0.5, Math.PI / 2]);
 });
 
 test("of a full covariance the ellipse is the marginal of the two directions shown", () => {
@@ -84,15 +69,9 @@ test("of a full covariance the ellipse is the marginal of the two directions sho
     covariance,
   });
   const [middle, spread] = [2.5, Math.hypot(1.5, 1.2)];
-  close(
-    [e.major ** 2, e.minor ** 2, e.angle],
-    [middle + spread, middle - spread, 0.5 * Math.atan2(2.4, 3)],
-  );
+  close([e.major ** 2, e.minor ** 2, e.angle], [middle + spread, middle - spread, 0.5 * Math.atan2(2.4, 3)]);
   const swapped = LinearLayout.pair(3, 2, 0).ellipse({ covariance });
-  close(
-    [swapped.major, swapped.minor, swapped.angle],
-    [e.major, e.minor, Math.PI / 2 - e.angle],
-  );
+  close([swapped.major, swapped.minor, swapped.angle], [e.major, e.minor, Math.PI / 2 - e.angle]);
   const diagonal = [Math.log(3), Math.log(0.2), Math.log(0.7)];
   const pca = LinearLayout.pca({
     mean: [0, 0, 0],
@@ -103,10 +82,7 @@ test("of a full covariance the ellipse is the marginal of the two directions sho
   });
   const full = pca.ellipse({ covariance: [3, 0, 0, 0, 0.2, 0, 0, 0, 0.7] });
   const same = pca.ellipse({ log_variance: diagonal });
-  close(
-    [full.major, full.minor, full.angle],
-    [same.major, same.minor, same.angle],
-  );
+  close([full.major, full.minor, full.angle], [same.major, same.minor, same.angle]);
 });
 
 test("a latent of bits has no rings, and a place stands for its nearest code", () => {
@@ -126,17 +102,9 @@ test("a latent of bits has no rings, and a place stands for its nearest code", (
     true,
   );
   assert.deepEqual([...pca.code(-0.2, 0.2)], [0, 1]);
-  const map = new FittedLayout(
-    Float32Array.of(0, 0, 10, 10),
-    Float32Array.of(0.8, 0.4, 0.1, 0.1),
-    2,
-    true,
-  );
+  const map = new FittedLayout(Float32Array.of(0, 0, 10, 10), Float32Array.of(0.8, 0.4, 0.1, 0.1), 2, true);
   assert.deepEqual([...map.code(0.1, 0)], [1, 0]);
-  assert.deepEqual(
-    [...new LineLayout(Float32Array.of(1), true).code(0.6)],
-    [1],
-  );
+  assert.deepEqual([...new LineLayout(Float32Array.of(1), true).code(0.6)], [1]);
 });
 
 test("one dimension lies along the rate", () => {
@@ -160,19 +128,24 @@ test("a fitted map decodes to a blend of its nearest points, exact at a point", 
     .slice(0, BLEND);
   const sum = near.reduce((total, { d }) => total + 1 / (d * d + 1e-9), 0);
   const expected = Array.from({ length: k }, (_, j) =>
-    near.reduce(
-      (total, { i, d }) => total + loc[i * k + j] / (d * d + 1e-9) / sum,
-      0,
-    ),
+    near.reduce((total, { i, d }) => total + loc[i * k + j] / (d * d + 1e-9) / sum, 0),
   );
   close(map.code(0.1, 0.2), expected, 1e-5);
 });
 
 test("the page says what each kind of map is, and that neighbours are latent ones", () => {
   const plane = { explained: [0.2, 0.09] };
+  const kinds = {
+    plane: "linear",
+    line: "line",
+    dims: "linear",
+    "a plane": "linear",
+    neighbours: "fitted",
+  };
   const about = (method, more = {}) =>
     aboutLayout({
       view: { method, i: 2, j: 5 },
+      method: { name: method, title: method, kind: kinds[method], about: `what ${method} means` },
       source: "9 images",
       k: 10,
       plane,
@@ -181,42 +154,26 @@ test("the page says what each kind of map is, and that neighbours are latent one
       beneath: "off",
       ...more,
     });
-  for (const method of ["plane", "line", "dims", "pca", "tsne", "umap"])
-    assert.match(
-      about(method),
-      /^9 images · .*found in latent space, not on the map\.$/s,
-    );
-  assert.match(about("pca"), /29 %/);
+  for (const method of Object.keys(kinds))
+    assert.match(about(method), /^9 images · .*found in latent space, not on the map\.$/s);
+  assert.match(about("a plane"), /what a plane means, with 29 % of their variance.*exactly/);
   assert.match(
-    about("tsne"),
-    /no inverse.*8 nearest points, weighted by 1\/distance²/,
+    about("neighbours"),
+    /what neighbours means; it has no inverse.*8 nearest points, weighted by 1\/distance²/,
   );
   assert.match(
     about("dims", { base: "row 7 of faces.npz" }),
     /z2 × z5, the other 8 held at the code of row 7 of faces.npz;/,
   );
   assert.doesNotMatch(about("plane", { shaded: false }), /shaded/);
-  assert.match(
-    about("tsne-sklearn"),
-    /openTSNE .*several times faster; this one cannot place new points/,
-  );
-  for (const method of ["pca", "dims", "tsne", "line"]) {
+  for (const method of ["a plane", "dims", "neighbours", "line"]) {
     const bits = about(method, { bits: true });
-    assert.match(
-      bits,
-      /probabilit.*no plane between them and no prior ring; a place decodes to its nearest code/,
-    );
+    assert.match(bits, /probabilit.*no plane between them and no prior ring; a place decodes to its nearest code/);
     assert.doesNotMatch(bits, /dashed|ellipse/);
   }
-  assert.doesNotMatch(
-    aboutPicture({ rate: 1, z: [0.2] }, { place: [0.2, 1] }, true),
-    /‖z‖/,
-  );
+  assert.doesNotMatch(aboutPicture({ rate: 1, z: [0.2] }, { place: [0.2, 1] }, true), /‖z‖/);
   assert.match(
-    aboutPicture(
-      { rate: 18.7, z: [3, 4] },
-      { place: null, why: "This map is not finished yet." },
-    ),
+    aboutPicture({ rate: 18.7, z: [3, 4] }, { place: null, why: "This map is not finished yet." }),
     /not finished.*‖z‖ = 5\.00/,
   );
   assert.ok(sameView({ method: "pca", i: 0 }, { method: "pca", i: 0 }));

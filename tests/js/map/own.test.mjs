@@ -1,19 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  aboutRings,
-  arcWithin,
-  ringLabel,
-  rings,
-} from "../../../ui/static/map/ink.js";
-import {
-  OwnPicture,
-  encodeAddress,
-  outOfDate,
-  placeOn,
-  whyNowhere,
-} from "../../../ui/static/map/own.js";
+import { aboutRings, arcWithin, ringLabel, rings } from "../../../ui/static/map/ink.js";
+import { OwnPicture, encodeAddress, outOfDate, placeOn, whyNowhere } from "../../../ui/static/map/own.js";
 import { allowedOf } from "../../../ui/static/map/selection.js";
 import { gapFor, pictureAt } from "../../../ui/static/map/sheet.js";
 import { aboutIsolated } from "../../../ui/static/map/words.js";
@@ -62,10 +51,7 @@ test("a picture's place is drawn on the map it is of, and on no other", () => {
   assert.ok(outOfDate(picture(under, null), fitted("tsne")));
   assert.match(whyNowhere({}, under), /not finished/);
   assert.match(whyNowhere({}, fitted("tsne", { sha: "n" })), /older weights/);
-  assert.match(
-    encodeAddress("a b", fitted("umap"), true),
-    /^runs\/a%20b\/encode\/s\?part=test&drawn=1&method=umap$/,
-  );
+  assert.match(encodeAddress("a b", fitted("umap"), true), /^runs\/a%20b\/encode\/s\?part=test&drawn=1&method=umap$/);
 });
 
 test("on another map it is asked for once, and the newest map's answer counts", async () => {
@@ -113,49 +99,26 @@ test("where the server refuses, the mark goes away with a sentence, and it is no
 });
 
 test("of a selection only the isolated classes count, and it says so", () => {
-  assert.deepEqual(
-    [...allowedOf(Uint32Array.of(0, 2, 3), Uint8Array.of(1, 1, 0, 1))],
-    [0, 3],
-  );
+  assert.deepEqual([...allowedOf(Uint32Array.of(0, 2, 3), Uint8Array.of(1, 1, 0, 1))], [0, 3]);
   assert.deepEqual([...allowedOf(Uint32Array.of(0, 2), null)], [0, 2]);
   assert.equal(allowedOf(null, Uint8Array.of(1)), null);
   assert.equal(aboutIsolated([], 5, 5), "");
-  assert.equal(
-    aboutIsolated(["6"], 34, 1200),
-    "Only 6, as in the legend: 34 of the 1,200 inside.",
-  );
-  assert.equal(
-    aboutIsolated(["1", "2", "6"], 5, 5),
-    "Only 1, 2 and 6, as in the legend.",
-  );
+  assert.equal(aboutIsolated(["6"], 34, 1200), "Only 6, as in the legend: 34 of the 1,200 inside.");
+  assert.equal(aboutIsolated(["1", "2", "6"], 5, 5), "Only 1, 2 and 6, as in the legend.");
 });
 
 test("pictures of the decoded plane keep a gap, and the pointer finds them", () => {
   for (const width of [8, 28, 64]) {
     const gap = gapFor(width);
     const side = 17 * (width + gap) - gap;
-    assert.ok(
-      gap >= 1 && Math.abs((gap * 400) / side - 2) < 0.8,
-      `${width}: ${gap}`,
-    );
-    for (const at of [0, 5, 16])
-      assert.equal(
-        pictureAt((at * (width + gap) + width / 2) / side, width, gap),
-        at,
-      );
+    assert.ok(gap >= 1 && Math.abs((gap * 400) / side - 2) < 0.8, `${width}: ${gap}`);
+    for (const at of [0, 5, 16]) assert.equal(pictureAt((at * (width + gap) + width / 2) / side, width, gap), at);
   }
 });
 
 test("a ring says which share of the prior it holds", () => {
-  assert.deepEqual([1, 2, 3].map(ringLabel), [
-    "1σ, 39 %",
-    "2σ, 86 %",
-    "3σ, 99 %",
-  ]);
-  assert.equal(
-    aboutRings,
-    "dashed: the prior at 1, 2, 3σ, which hold 39, 86, 99 % of it",
-  );
+  assert.deepEqual([1, 2, 3].map(ringLabel), ["1σ, 39 %", "2σ, 86 %", "3σ, 99 %"]);
+  assert.equal(aboutRings, "dashed: the prior at 1, 2, 3σ, which hold 39, 86, 99 % of it");
 });
 
 test("the prior's rings have a halo of the ground beneath", () => {

@@ -22,10 +22,7 @@ function drawn(xy, kinds, options) {
   );
   const bytes = new Uint8ClampedArray(pixels.buffer);
   return (x, y) => [
-    ...bytes.subarray(
-      4 * ((SIZE / 2 - y) * SIZE + SIZE / 2 + x),
-      4 * ((SIZE / 2 - y) * SIZE + SIZE / 2 + x) + 4,
-    ),
+    ...bytes.subarray(4 * ((SIZE / 2 - y) * SIZE + SIZE / 2 + x), 4 * ((SIZE / 2 - y) * SIZE + SIZE / 2 + x) + 4),
   ];
 }
 
@@ -51,34 +48,20 @@ test("discs are round and soft at their edge", () => {
 test("half opaque colours mix where points lie over each other", () => {
   const at = drawn([0, 0, 0, 0], [0, 1], { radius: 2, strength: 128 });
   const [r, g, b, a] = at(0, 0);
-  assert.ok(
-    Math.abs(r - 127) < 4 && g === 0 && Math.abs(b - 127) < 4,
-    `${[r, g, b]}`,
-  );
+  assert.ok(Math.abs(r - 127) < 4 && g === 0 && Math.abs(b - 127) < 4, `${[r, g, b]}`);
   assert.ok(Math.abs(a - 191) < 4, `alpha ${a}`);
   const green = new Uint32Array(1);
-  drawPoints(
-    green,
-    1,
-    1,
-    view,
-    new Float32Array(2),
-    new Uint8Array(1),
-    Uint32Array.of(0x00c800),
-    { radius: 0.9, strength: 256 },
-  );
+  drawPoints(green, 1, 1, view, new Float32Array(2), new Uint8Array(1), Uint32Array.of(0x00c800), {
+    radius: 0.9,
+    strength: 256,
+  });
 });
 
 test("points outside the frame draw nothing, wherever they are", () => {
   for (const radius of [0.5, 3]) {
-    const at = drawn(
-      [500, 0, -500, 3, 0, 1e9, 0, -1e9, NaN, NaN],
-      [0, 0, 0, 0, 0],
-      { radius },
-    );
+    const at = drawn([500, 0, -500, 3, 0, 1e9, 0, -1e9, NaN, NaN], [0, 0, 0, 0, 0], { radius });
     for (let x = -20; x < 20; x++)
-      for (let y = -19; y <= 20; y++)
-        if (x || y) assert.equal(at(x, y)[3] > 0 && radius < 1, false);
+      for (let y = -19; y <= 20; y++) if (x || y) assert.equal(at(x, y)[3] > 0 && radius < 1, false);
   }
 });
 
@@ -93,10 +76,7 @@ test("focus draws only the points that are wanted", () => {
 });
 
 test("more points are smaller points", () => {
-  assert.ok(
-    radiusFor(1000) > radiusFor(10_000) &&
-      radiusFor(10_000) > radiusFor(60_000),
-  );
+  assert.ok(radiusFor(1000) > radiusFor(10_000) && radiusFor(10_000) > radiusFor(60_000));
   assert.ok(radiusFor(1e6) < 0.85);
   assert.equal(radiusFor(10_000, 2), 2 * radiusFor(10_000));
 });

@@ -38,8 +38,7 @@ function shadeOn({ slow = false } = {}) {
   return {
     shade,
     canvas,
-    draw: (at = view(), moving = false) =>
-      shade.draw(context, at, "light", moving),
+    draw: (at = view(), moving = false) => shade.draw(context, at, "light", moving),
     woken: () => woken,
   };
 }
@@ -54,26 +53,7 @@ function settle({ shade, draw, canvas }, at) {
   return canvas.shown;
 }
 
-const square = Float32Array.of(
-  -1,
-  -1,
-  1,
-  -1,
-  -1,
-  1,
-  1,
-  1,
-  0,
-  0,
-  -1,
-  0,
-  1,
-  0,
-  0,
-  1,
-  0,
-  -1,
-);
+const square = Float32Array.of(-1, -1, 1, -1, -1, 1, 1, 1, 0, 0, -1, 0, 1, 0, 0, 1, 0, -1);
 const away = square.map((value, i) => (i % 2 ? value : value + 4));
 const itself = (x, y) => [x, y];
 
@@ -84,10 +64,7 @@ test("shade begins beyond the usual gap and is full at twice that", () => {
   );
   const loc = Float32Array.from({ length: 30 }, (_, i) => i);
   assert.equal(thinned(loc, 3, 10), loc);
-  assert.deepEqual(
-    [...thinned(loc, 3, 4)],
-    [0, 1, 2, 9, 10, 11, 18, 19, 20, 27, 28, 29],
-  );
+  assert.deepEqual([...thinned(loc, 3, 4)], [0, 1, 2, 9, 10, 11, 18, 19, 20, 27, 28, 29]);
 });
 
 test("the nearest code is found whatever the guess", () => {

@@ -23,10 +23,7 @@ function layoutBytes(status, places) {
   const padded = new Uint8Array(Math.ceil((4 + json.length) / 8) * 8).fill(32);
   new DataView(padded.buffer).setUint32(0, padded.length - 4, true);
   padded.set(json, 4);
-  return Uint8Array.from([
-    ...padded,
-    ...(places ? new Uint8Array(Float32Array.from(places).buffer) : []),
-  ]);
+  return Uint8Array.from([...padded, ...(places ? new Uint8Array(Float32Array.from(places).buffer) : [])]);
 }
 
 const codes = {
@@ -39,14 +36,14 @@ const asked = (view) => ({
   sha: "s",
   codes,
   view: { part: "test", i: 0, j: 1, ...view },
+  kind: view.method === "tsne" ? "fitted" : "linear",
   base: new Float64Array(3),
 });
 
 function sourced(answers) {
   const calls = [];
   const on = {
-    place: (layout, how) =>
-      calls.push(["place", [...layout.places(codes.loc)], how.fit]),
+    place: (layout, how) => calls.push(["place", [...layout.places(codes.loc)], how.fit]),
     status: (status) => calls.push(["status", status && status.state]),
     start: () => calls.push(["start"]),
     problem: (sentence) => calls.push(["problem", sentence]),
@@ -61,8 +58,7 @@ function sourced(answers) {
   return { source, calls };
 }
 
-const soon = (milliseconds = 20) =>
-  new Promise((go) => setTimeout(go, milliseconds));
+const soon = (milliseconds = 20) => new Promise((go) => setTimeout(go, milliseconds));
 
 test("a pair of dimensions and PCA need no fit", async () => {
   const { source, calls } = sourced([]);
@@ -85,11 +81,7 @@ test("t-SNE begins as the PCA, is started where it is absent, and takes its plac
   ]);
   await source.show(asked({ method: "tsne" }), true);
   await soon();
-  assert.deepEqual(calls.splice(0), [
-    ["place", [1, 2, 4, 5], true],
-    ["status", "absent"],
-    ["start"],
-  ]);
+  assert.deepEqual(calls.splice(0), [["place", [1, 2, 4, 5], true], ["status", "absent"], ["start"]]);
   source.expect();
   await soon(400);
   assert.deepEqual(calls, [
@@ -132,9 +124,7 @@ test("another map asked for meanwhile wins", async () => {
 });
 
 test("what the server refuses is said", async () => {
-  const { source, calls } = sourced([
-    Object.assign(new Error("no such weights"), { status: 404 }),
-  ]);
+  const { source, calls } = sourced([Object.assign(new Error("no such weights"), { status: 404 })]);
   await source.show(asked({ method: "tsne" }), true);
   await soon();
   source.close();

@@ -37,11 +37,7 @@ test("coordinates gain digits with the zoom, so that neighbouring pixels differ"
     [4e5, 6],
   ]) {
     assert.equal(view(scale).digits, digits);
-    if (digits)
-      assert.notEqual(
-        view(scale).fromX(200).toFixed(digits),
-        view(scale).fromX(201).toFixed(digits),
-      );
+    if (digits) assert.notEqual(view(scale).fromX(200).toFixed(digits), view(scale).fromX(201).toFixed(digits));
   }
 });
 
@@ -67,9 +63,9 @@ test("panning moves by pixels", () => {
 
 test("fitting shows the whole box on both axes at one scale", () => {
   const v = view();
-  v.fit({ left: 0, right: 8, bottom: 0, top: 2 }, 0);
+  v.show({ left: 0, right: 8, bottom: 0, top: 2 }, 0);
   assert.deepEqual([v.x, v.y, v.scale], [4, 1, 50]);
-  v.fit({ left: 0, right: 1, bottom: 0, top: 30 }, 0);
+  v.show({ left: 0, right: 1, bottom: 0, top: 30 }, 0);
   assert.equal(v.scale, 10);
 });
 
@@ -82,9 +78,7 @@ test("another size of the frame shows the same part", () => {
 });
 
 test("the bounds hold all places, or the middle of them; one place alone has some room", () => {
-  const xy = Float32Array.from({ length: 2000 }, (_, i) =>
-    i === 0 ? -900 : i % 2 ? -i : i,
-  );
+  const xy = Float32Array.from({ length: 2000 }, (_, i) => (i === 0 ? -900 : i % 2 ? -i : i));
   assert.deepEqual(boundsOf(xy), {
     left: -900,
     right: 1998,
@@ -104,11 +98,10 @@ test("the bounds hold all places, or the middle of them; one place alone has som
     bottom: -1,
     top: 1,
   });
-  assert.deepEqual(
-    joined(
-      { left: 0, right: 1, bottom: 0, top: 1 },
-      { left: -1, right: 0.5, bottom: 0.5, top: 3 },
-    ),
-    { left: -1, right: 1, bottom: 0, top: 3 },
-  );
+  assert.deepEqual(joined({ left: 0, right: 1, bottom: 0, top: 1 }, { left: -1, right: 0.5, bottom: 0.5, top: 3 }), {
+    left: -1,
+    right: 1,
+    bottom: 0,
+    top: 3,
+  });
 });

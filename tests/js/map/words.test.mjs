@@ -1,53 +1,25 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  heldOut,
-  legend,
-  markerLabel,
-  mergeMarkers,
-  summary,
-} from "../../../ui/static/train/charts.js";
+import { heldOut, legend, markerLabel, mergeMarkers, summary } from "../../../ui/static/train/charts.js";
 import { History } from "../../../ui/static/shared/history.js";
 import { luminance } from "../../../ui/static/shared/palette.js";
-import {
-  axisEnd,
-  caption,
-  collapse,
-  largest,
-} from "../../../ui/static/train/rate_bars.js";
+import { axisEnd, caption, collapse, largest } from "../../../ui/static/train/rate_bars.js";
 import { phrases, settings } from "../../../ui/static/train/status_line.js";
 
 test("markers say what changed", () => {
   assert.equal(markerLabel({ knob: "C", before: 1, value: 2 }), "C 1 → 2");
-  assert.equal(
-    markerLabel({ knob: "C", before: 36.2345, value: "fit" }),
-    "C 36.2 → fit",
-  );
+  assert.equal(markerLabel({ knob: "C", before: 36.2345, value: "fit" }), "C 36.2 → fit");
   assert.equal(markerLabel({ knob: "C", before: null, value: 0.5 }), "C 0.5");
-  assert.equal(
-    markerLabel({ knob: "C", before: 5e6, value: 0.5 }),
-    "C 5e6 → 0.5",
-  );
-  assert.equal(
-    markerLabel({ knob: "lr_factor", before: null, value: 0.1 }),
-    "learning rate × 0.1",
-  );
-  assert.equal(
-    markerLabel({ knob: "part", before: null, value: "decoder" }),
-    "trains decoder",
-  );
+  assert.equal(markerLabel({ knob: "C", before: 5e6, value: 0.5 }), "C 5e6 → 0.5");
+  assert.equal(markerLabel({ knob: "lr_factor", before: null, value: 0.1 }), "learning rate × 0.1");
+  assert.equal(markerLabel({ knob: "part", before: null, value: "decoder" }), "trains decoder");
 });
 
 test("markers closer than a few pixels become one; other knobs stay apart", () => {
   const C = (step, before, value) => ({ step, knob: "C", before, value });
   const merged = mergeMarkers(
-    [
-      C(10, 1, 2),
-      C(12, 2, 3),
-      { step: 13, knob: "part", before: null, value: "encoder" },
-      C(90, 3, 1),
-    ],
+    [C(10, 1, 2), C(12, 2, 3), { step: 13, knob: "part", before: null, value: "encoder" }, C(90, 3, 1)],
     5,
   );
   assert.deepEqual(
@@ -80,10 +52,7 @@ test("the chart has a text", () => {
 test("the legend gives the numbers of held-out images", () => {
   assert.match(legend({ testImages: [] }), /Dashed: held-out\. /);
   assert.match(legend({ testImages: [360] }), /held-out \(360 images\)\. /);
-  assert.match(
-    legend({ testImages: [2000, 10_000] }),
-    /\(first 2,000 images, all 10,000 at the end\)\. /,
-  );
+  assert.match(legend({ testImages: [2000, 10_000] }), /\(first 2,000 images, all 10,000 at the end\)\. /);
 });
 
 test("a held-out number of another C is not shown", () => {
@@ -94,20 +63,14 @@ test("a held-out number of another C is not shown", () => {
     text: "held-out …",
     title: "With this C it comes with the next evaluation.",
   });
-  assert.equal(
-    heldOut({ ...history, testCurrent: false }, elbo, true).text,
-    "held-out –",
-  );
+  assert.equal(heldOut({ ...history, testCurrent: false }, elbo, true).text, "held-out –");
   assert.equal(heldOut({ latest: null }, elbo, false).text, "");
 });
 
 test("bars are sorted, limited, and counted with all dimensions", () => {
   assert.deepEqual(largest([0.1, 3, 0.1, 2]), [1, 3, 0, 2]);
   assert.equal(largest(Array(64).fill(1)).length, 24);
-  assert.equal(
-    caption([2, 0.02, 0.01, 0.0099]),
-    "3 of 4 dimensions carry 0.01 nats or more.",
-  );
+  assert.equal(caption([2, 0.02, 0.01, 0.0099]), "3 of 4 dimensions carry 0.01 nats or more.");
   assert.match(
     caption([1, 2], true),
     /^2 of 2 dimensions carry 0.01 nats or more\. Each bar is .* of one dimension alone/,
@@ -118,9 +81,7 @@ test("bars are sorted, limited, and counted with all dimensions", () => {
     "64 of 64 dimensions carry 0.01 nats or more; the 24 largest are shown, 40 more are not.",
   );
   for (const value of [0, 0.004, 0.9, 1.6, 43, 98, 1000])
-    assert.ok(
-      axisEnd(value) >= value && axisEnd(value) < Math.max(2.2 * value, 0.01),
-    );
+    assert.ok(axisEnd(value) >= value && axisEnd(value) < Math.max(2.2 * value, 0.01));
 });
 
 test("the line tells what is known and nothing else", () => {
@@ -131,7 +92,8 @@ test("the line tells what is known and nothing else", () => {
     images_per_second: 24312,
     seconds_left: 38.2,
   };
-  assert.deepEqual(phrases(status, 2), [
+  const words = { running: "training", queued: "waiting for its turn" };
+  assert.deepEqual(phrases(status, 2, words), [
     "training",
     "step 2,490",
     "epoch 5.3",
@@ -139,11 +101,7 @@ test("the line tells what is known and nothing else", () => {
     "38 s left",
     "2 watching",
   ]);
-  assert.deepEqual(phrases({ ...status, state: "finished" }, 1), [
-    "finished",
-    "step 2,490",
-    "epoch 5.3",
-  ]);
+  assert.deepEqual(phrases({ ...status, state: "finished" }, 1, words), ["finished", "step 2,490", "epoch 5.3"]);
   assert.deepEqual(
     phrases(
       {
@@ -154,8 +112,9 @@ test("the line tells what is known and nothing else", () => {
         seconds_left: null,
       },
       1,
+      words,
     ),
-    ["waiting for a free place"],
+    ["waiting for its turn"],
   );
   assert.deepEqual(settings({ part: "decoder", lr_factor: 0.5, pace: 5 }), [
     "decoder only",
@@ -174,12 +133,6 @@ test("the tone of a ground", () => {
 
 test("posterior collapse is named where it happens", () => {
   assert.equal(collapse([2, 0.02]), "");
-  assert.match(
-    collapse([0.01, 0]),
-    /^Posterior collapse: q\(z\|x\) is the prior/,
-  );
-  assert.equal(
-    collapse([3, 0.001, 2]),
-    "Posterior collapse in 1 of 3 dimensions: there q(z|x) is the prior.",
-  );
+  assert.match(collapse([0.01, 0]), /^Posterior collapse: q\(z\|x\) is the prior/);
+  assert.equal(collapse([3, 0.001, 2]), "Posterior collapse in 1 of 3 dimensions: there q(z|x) is the prior.");
 });

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  addends,
-  compact,
-  duration,
-  nats,
-  significant,
-  terse,
-  whole,
-} from "../../../ui/static/shared/format.js";
+import { addends, compact, duration, nats, significant, terse, whole } from "../../../ui/static/shared/format.js";
 
 test("nats carry digits that fit their size and a true minus", () => {
   const cases = [
@@ -29,8 +21,7 @@ test("nats carry digits that fit their size and a true minus", () => {
     [NaN, "–"],
     [Infinity, "–"],
   ];
-  for (const [value, text] of cases)
-    assert.equal(nats(value), text, String(value));
+  for (const [value, text] of cases) assert.equal(nats(value), text, String(value));
 });
 
 test("C has three significant digits at every size", () => {
@@ -49,8 +40,7 @@ test("C has three significant digits at every size", () => {
     [1e-9, "1.00e−9"],
     [0, "0.00"],
   ];
-  for (const [value, text] of cases)
-    assert.equal(significant(value), text, String(value));
+  for (const [value, text] of cases) assert.equal(significant(value), text, String(value));
 });
 
 test("C is written in few signs beside a marker", () => {
@@ -63,8 +53,7 @@ test("C is written in few signs beside a marker", () => {
     [1e-6, "1e−6"],
     [1000, "1000"],
   ];
-  for (const [value, text] of cases)
-    assert.equal(terse(value), text, String(value));
+  for (const [value, text] of cases) assert.equal(terse(value), text, String(value));
 });
 
 test("parts shown add up to the sum shown", () => {
@@ -79,12 +68,7 @@ test("parts shown add up to the sum shown", () => {
 });
 
 test("short numbers", () => {
-  assert.deepEqual([305.3, -20879, 0.42, 1_250_000].map(compact), [
-    "305",
-    "−20.9K",
-    "0.42",
-    "1.25M",
-  ]);
+  assert.deepEqual([305.3, -20879, 0.42, 1_250_000].map(compact), ["305", "−20.9K", "0.42", "1.25M"]);
 });
 
 test("durations and whole numbers read as people say them", () => {

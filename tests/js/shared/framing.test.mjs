@@ -31,20 +31,13 @@ test("a body that lies well is a view, not a copy", () => {
 });
 
 const refused = {
-  "it does not begin as one": [
-    new Uint8Array(0),
-    Uint8Array.of(1, 0, 0),
-    bytes("{}", [], "PK.."),
-    bytes("{}"),
-  ],
+  "it does not begin as one": [new Uint8Array(0), Uint8Array.of(1, 0, 0), bytes("{}", [], "PK.."), bytes("{}")],
   "it is cut off in its header": [
     bytes('{"a":1}', [], "ELBD").subarray(0, 14),
     Uint8Array.of(...encode("ELBD"), 255, 255, 255, 255, 0),
   ],
   "its header is no JSON object": [
-    ...["", "{", "null", "[]", "7", '{"a":NaN}'].map((json) =>
-      bytes(json, [], "ELBD"),
-    ),
+    ...["", "{", "null", "[]", "7", '{"a":NaN}'].map((json) => bytes(json, [], "ELBD")),
     Uint8Array.of(...encode("ELBD"), 2, 0, 0, 0, 0x7b, 0xff), // no UTF-8
   ],
 };
@@ -53,8 +46,7 @@ for (const [message, several] of Object.entries(refused)) {
     for (const given of several) {
       assert.throws(
         () => readFrame(given, "codes", "ELBD"),
-        (error) =>
-          error instanceof FrameError && error.message === `codes: ${message}`,
+        (error) => error instanceof FrameError && error.message === `codes: ${message}`,
       );
     }
   });

@@ -5,14 +5,7 @@ import { Column, History } from "../../../ui/static/shared/history.js";
 
 const record = (
   step,
-  {
-    distortion = 90,
-    rate = 10,
-    C = 1,
-    squared_error = 2,
-    rates = [6, 4],
-    test: held = null,
-  } = {},
+  { distortion = 90, rate = 10, C = 1, squared_error = 2, rates = [6, 4], test: held = null } = {},
 ) => ({
   step,
   C,
@@ -79,14 +72,9 @@ test("changes of knobs become markers with the value before; forced steps and re
 
 test("the squared error is that of as few of the last records as hold 2,000 images", () => {
   const history = new History();
-  history.append([
-    record(1, { squared_error: 4 }),
-    record(2, { squared_error: 2 }),
-  ]);
+  history.append([record(1, { squared_error: 4 }), record(2, { squared_error: 2 })]);
   assert.equal(history.squaredError, 3); // few images: all of them
-  history.append(
-    Array.from({ length: 31 }, (_, i) => record(3 + i, { squared_error: 1 })),
-  );
+  history.append(Array.from({ length: 31 }, (_, i) => record(3 + i, { squared_error: 1 })));
   assert.equal(history.squaredError, (2 + 31) / 32); // 32 records of 64 images
   history.append([record(40, { squared_error: 1 })]);
   assert.equal(history.squaredError, 1);
@@ -115,39 +103,21 @@ test("a held-out measurement is current until C changes", () => {
   const history = new History();
   const held = { distortion: 1, rate: 1, elbo: -2, images: 2000 };
   assert.equal(history.testCurrent, false);
-  history.append([
-    record(10, { test: held }),
-    { step: 10, knob: "part", value: "decoder" },
-    record(20),
-  ]);
+  history.append([record(10, { test: held }), { step: 10, knob: "part", value: "decoder" }, record(20)]);
   assert.equal(history.testCurrent, true);
   history.append([{ step: 20, knob: "C", value: 2 }, record(30, { C: 2 })]);
   assert.equal(history.testCurrent, false);
-  history.append([
-    record(40, { C: 2, test: { ...held, images: 10_000 } }),
-    { step: 40, knob: "C", value: 2 },
-  ]);
+  history.append([record(40, { C: 2, test: { ...held, images: 10_000 } }), { step: 40, knob: "C", value: 2 }]);
   assert.equal(history.testCurrent, true); // set again to what it was
   assert.deepEqual(history.testImages, [2000, 10_000]);
 });
 
 test("a reset forgets everything, and lines of an unknown kind are passed over", () => {
   const history = new History();
-  history.append([
-    record(1),
-    { step: 1, knob: "C", value: 3 },
-    { step: 2, note: "?" },
-    {},
-  ]);
+  history.append([record(1), { step: 1, knob: "C", value: 3 }, { step: 2, note: "?" }, {}]);
   const { version } = history;
   history.reset();
-  assert.equal(
-    history.train.length +
-      history.test.length +
-      history.markers.length +
-      history.C.length,
-    0,
-  );
+  assert.equal(history.train.length + history.test.length + history.markers.length + history.C.length, 0);
   assert.ok(Number.isNaN(history.squaredError));
   assert.equal(history.latest, null);
   assert.ok(history.version > version);

@@ -141,10 +141,7 @@ test("status, viewers and errors reach the run they name, and broken messages ha
     knobs: { C: 2 },
     viewers: 3,
   });
-  assert.deepEqual(
-    [store.status.state, store.knobs.C, store.viewers, store.ended],
-    ["finished", 2, 3, true],
-  );
+  assert.deepEqual([store.status.state, store.knobs.C, store.viewers, store.ended], ["finished", 2, 3, true]);
   w.say({ run: "b", error: "no" });
   assert.equal(store.error, "");
   const { warn } = console;

@@ -6,13 +6,8 @@ import test from "node:test";
 import { qrCode } from "../../../ui/static/shared/qr.js";
 
 // Made by another implementation, python-qrcode 8.2: the least text of each version, and every mask.
-const CODES = JSON.parse(
-  readFileSync(new URL("./qr_codes.json", import.meta.url)),
-);
-const text = (bytes) =>
-  Array.from({ length: bytes }, (_, i) =>
-    String.fromCharCode(33 + (i % 94)),
-  ).join("");
+const CODES = JSON.parse(readFileSync(new URL("./qr_codes.json", import.meta.url)));
+const text = (bytes) => Array.from({ length: bytes }, (_, i) => String.fromCharCode(33 + (i % 94))).join("");
 const written = (code) => code.map((row) => row.join("")).join("\n");
 
 test("codes are those of another implementation, module for module", () => {
@@ -21,21 +16,13 @@ test("codes are those of another implementation, module for module", () => {
   for (const { bytes, mask, version, sha256 } of CODES) {
     const code = qrCode(text(bytes), mask);
     assert.equal(code.length, 17 + 4 * version);
-    assert.equal(
-      createHash("sha256").update(written(code)).digest("hex"),
-      sha256,
-      `${bytes} bytes, mask ${mask}`,
-    );
+    assert.equal(createHash("sha256").update(written(code)).digest("hex"), sha256, `${bytes} bytes, mask ${mask}`);
   }
 });
 
 test("a text of its own gets one of the eight masks", () => {
   const chosen = written(qrCode(text(60)));
-  assert.ok(
-    Array.from({ length: 8 }, (_, mask) =>
-      written(qrCode(text(60), mask)),
-    ).includes(chosen),
-  );
+  assert.ok(Array.from({ length: 8 }, (_, mask) => written(qrCode(text(60), mask))).includes(chosen));
 });
 
 test("the mask is the one that is easiest to read", () => {
@@ -44,9 +31,7 @@ test("the mask is the one that is easiest to read", () => {
       .map((row) => row.join(""))
       .join(" ")
       .match(/0{7,}|1{8,}/g)?.length ?? 0;
-  const all = Array.from({ length: 8 }, (_, mask) =>
-    runs(qrCode("\0".repeat(200), mask)),
-  );
+  const all = Array.from({ length: 8 }, (_, mask) => runs(qrCode("\0".repeat(200), mask)));
   assert.ok(runs(qrCode("\0".repeat(200))) < Math.max(...all) / 2, `${all}`);
 });
 

@@ -12,8 +12,7 @@ import {
   ticks,
 } from "../../../ui/static/shared/scale.js";
 
-const close = (a, b, tolerance = 1e-9) =>
-  assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
+const close = (a, b, tolerance = 1e-9) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
 
 test("ticks are round, inside the range, and about as many as asked for", () => {
   assert.deepEqual(ticks(0, 100, 5), {
@@ -29,10 +28,7 @@ test("ticks are round, inside the range, and about as many as asked for", () => 
     [93.1, 93.9],
   ]) {
     const found = ticks(low, high, 5);
-    assert.ok(
-      found.values.length >= 2 && found.values.length <= 7,
-      `${found.values}`,
-    );
+    assert.ok(found.values.length >= 2 && found.values.length <= 7, `${found.values}`);
     assert.ok(found.values.every((v) => v >= low - 1e-9 && v <= high + 1e-9));
   }
   assert.deepEqual(ticks(5, 5, 4), { values: [5], step: 1 });
@@ -148,9 +144,7 @@ test("a rate starts at zero, a constant has room, nothing has a range", () => {
 });
 
 test("the frame stands still, then widens at once, and ends with the run", () => {
-  const ends = Array.from({ length: 2000 }, (_, i) =>
-    frameEnd(i, 20_000, false),
-  );
+  const ends = Array.from({ length: 2000 }, (_, i) => frameEnd(i, 20_000, false));
   assert.ok(new Set(ends).size <= 5, `${[...new Set(ends)]}`);
   ends.forEach((end, i) => assert.ok(end >= i));
   assert.equal(frameEnd(6000, 20_000, false), 20_000);
@@ -178,9 +172,7 @@ test("the ticks of large numbers are short", () => {
 });
 
 test("after a jump the axis follows what came after it, unless both can be read on one", () => {
-  const jumped = curve((i) =>
-    i < 200 ? -20 + 0.01 * i : 5000 - 2 * (i - 200),
-  );
+  const jumped = curve((i) => (i < 200 ? -20 + 0.01 * i : 5000 - 2 * (i - 200)));
   const far = readableRange(jumped, 199.5, [4802]);
   assert.ok(far.low > 4000, `low ${far.low}`);
   const whole = readableRange(jumped, null, [4802]);

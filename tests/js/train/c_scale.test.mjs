@@ -11,16 +11,14 @@ import {
   valueAt,
 } from "../../../ui/static/train/c_scale.js";
 
-const close = (a, b, tolerance) =>
-  assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
+const close = (a, b, tolerance) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
 
 test("the scale is logarithmic and its two directions agree", () => {
   assert.equal(place(1, 0.01, 100), 0.5);
   close(place(10, 0.1, 1000), 0.5, 1e-12);
   assert.equal(place(1e9, 0.01, 100), 1);
   assert.equal(place(1e-9, 0.01, 100), 0);
-  for (let at = 0; at <= 1; at += 0.05)
-    close(place(valueAt(at, 0.01, 100), 0.01, 100), at, 1e-3);
+  for (let at = 0; at <= 1; at += 0.05) close(place(valueAt(at, 0.01, 100), 0.01, 100), at, 1e-3);
   assert.equal(valueAt(0.5, 0.01, 100), 1);
   assert.equal(valueAt(7, 0.01, 100), 100);
 });
@@ -45,11 +43,7 @@ test("the optimum of a Gaussian minimises its distortion; elsewhere it is the EL
   const best = optimum(true, pixels, squaredError);
   assert.equal(best, 64 / 5.4);
   const distortion = (C) => {
-    const { squared, constant } = gaussianParts(
-      C,
-      { squared_error: squaredError },
-      pixels,
-    );
+    const { squared, constant } = gaussianParts(C, { squared_error: squaredError }, pixels);
     return squared + constant;
   };
   assert.ok(distortion(best) < distortion(best * 1.01));
@@ -62,31 +56,16 @@ test("the optimum of a Gaussian minimises its distortion; elsewhere it is the EL
 test("the two parts of a Gaussian distortion are those of −log N(x; f, c)", () => {
   const [C, squaredError, pixels] = [36.2, 2.71, 64];
   const c = 1 / (2 * C);
-  const { squared, constant } = gaussianParts(
-    C,
-    { squared_error: squaredError },
-    pixels,
-  );
+  const { squared, constant } = gaussianParts(C, { squared_error: squaredError }, pixels);
   close(squared, squaredError / (2 * c), 1e-9);
   close(constant, (pixels / 2) * Math.log(2 * Math.PI * c), 1e-9);
 });
 
 test("where C moved within a record its normaliser makes the two parts add up to the distortion", () => {
-  const { squared, constant } = gaussianParts(
-    100,
-    { distortion: -52.1, normaliser: -140.3, squared_error: 2.71 },
-    64,
-  );
+  const { squared, constant } = gaussianParts(100, { distortion: -52.1, normaliser: -140.3, squared_error: 2.71 }, 64);
   assert.equal(constant, -140.3);
   close(squared + constant, -52.1, 1e-12);
-  assert.equal(
-    gaussianParts(
-      100,
-      { distortion: -52.1, normaliser: null, squared_error: 2.71 },
-      64,
-    ).squared,
-    271,
-  );
+  assert.equal(gaussianParts(100, { distortion: -52.1, normaliser: null, squared_error: 2.71 }, 64).squared, 271);
 });
 
 test("what is typed is a C, or a sentence says why not", () => {
@@ -104,17 +83,12 @@ test("what is typed is a C, or a sentence says why not", () => {
     ["1e30", 1e30],
     ["1e-30", 1e-30],
   ];
-  for (const [text, value] of good)
-    assert.deepEqual(readTyped(text, false), { value, problem: "" }, text);
+  for (const [text, value] of good) assert.deepEqual(readTyped(text, false), { value, problem: "" }, text);
   assert.deepEqual(readTyped("Fit", true), { value: "fit", problem: "" });
   assert.match(readTyped("fit", false).problem, /Only a Gaussian/);
   for (const text of ["abc", "nan", "Infinity", "0x10", "1 2", "1,00,000"]) {
     assert.equal(readTyped(text, true).value, null, text);
-    assert.match(
-      readTyped(text, true).problem,
-      /positive number such as .*fit/,
-      text,
-    );
+    assert.match(readTyped(text, true).problem, /positive number such as .*fit/, text);
   }
   for (const text of ["-3", "−3", "0", "1e400", "1e-400", "1.1e30", "9e-31"])
     assert.match(readTyped(text, true).problem, /from 1e−30 to 1e30/, text);

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  curvesCsv,
-  drawCurves,
-  size,
-} from "../../../ui/static/train/curves_save.js";
+import { curvesCsv, drawCurves, size } from "../../../ui/static/train/curves_save.js";
 import { History } from "../../../ui/static/shared/history.js";
 import { Panel } from "../../../ui/static/train/panel.js";
 import { plain, SvgContext } from "../../../ui/static/shared/svg_context.js";
@@ -50,11 +46,10 @@ test("the SVG holds every panel's curve, text as text, and balanced groups", () 
   const canvas = {
     clientWidth: 300,
     clientHeight: 96,
-    getContext: () =>
-      new Proxy({}, { get: (of, name) => of[name] ?? (() => ({ width: 0 })) }),
+    getContext: () => new Proxy({}, { get: (of, name) => of[name] ?? (() => ({ width: 0 })) }),
   };
   const panel = new Panel(canvas);
-  assert.equal(panel.fit(1), true);
+  assert.equal(panel.resize(1), true);
   panel.glide({ low: 0, high: 10 }, true);
   const series = { xs: [0, 50, 100], ys: [9, 5, 2], n: 3 };
   panel.draw({
@@ -75,10 +70,7 @@ test("the SVG holds every panel's curve, text as text, and balanced groups", () 
   };
   drawCurves(svg, view, 400, 300);
   const text = svg.text();
-  assert.equal(
-    (text.match(/<g /g) ?? []).length,
-    (text.match(/<\/g>/g) ?? []).length,
-  );
+  assert.equal((text.match(/<g /g) ?? []).length, (text.match(/<\/g>/g) ?? []).length);
   assert.ok(text.includes("a &amp; b") && text.includes("C 1 → &lt;2&gt;"));
   const y = (value) => 76 - (value / 10) * 76; // the plot is 96 − 20 pixels high
   const x = (step) => 52 + (step / 100) * (300 - 10 - 52);
@@ -87,20 +79,10 @@ test("the SVG holds every panel's curve, text as text, and balanced groups", () 
     [50, 5],
     [100, 2],
   ]
-    .map(
-      ([a, b], i) => `${i ? "L" : "M"}${+x(a).toFixed(2)} ${+y(b).toFixed(2)}`,
-    )
+    .map(([a, b], i) => `${i ? "L" : "M"}${+x(a).toFixed(2)} ${+y(b).toFixed(2)}`)
     .join("");
-  assert.ok(
-    text.includes(
-      `<path d="${curve}" fill="none" stroke="#d55e00" stroke-width="1.9"`,
-    ),
-    text,
-  );
-  assert.ok(
-    !text.includes("held-out 5.00"),
-    "the pointer's crosshair is no part of the picture",
-  );
+  assert.ok(text.includes(`<path d="${curve}" fill="none" stroke="#d55e00" stroke-width="1.9"`), text);
+  assert.ok(!text.includes("held-out 5.00"), "the pointer's crosshair is no part of the picture");
   assert.deepEqual(size(view.panels), { width: 332, height: 228 });
 });
 
@@ -112,15 +94,8 @@ test("mixed colours are written so that every program reads them", () => {
 
 test("a long note is wrapped into lines that fit, not squeezed", () => {
   const svg = new SvgContext(332, 300, (text) => 6 * text.length);
-  drawCurves(
-    svg,
-    { title: "t", panels: [], palette, note: "word ".repeat(100).trim() },
-    332,
-    300,
-  );
-  const lines = [...svg.text().matchAll(/>([^<]*word[^<]*)<\/text>/g)].map(
-    ([, line]) => line,
-  );
+  drawCurves(svg, { title: "t", panels: [], palette, note: "word ".repeat(100).trim() }, 332, 300);
+  const lines = [...svg.text().matchAll(/>([^<]*word[^<]*)<\/text>/g)].map(([, line]) => line);
   assert.ok(lines.length >= 10);
   assert.ok(
     lines.every((line) => 6 * line.length <= 300),
@@ -132,8 +107,6 @@ test("a long note is wrapped into lines that fit, not squeezed", () => {
 
 test("a C that float32 gave back is written as it was set", () => {
   const history = new History();
-  history.append([
-    { step: 1, C: 100.00000639508755, train: means(1), test: null },
-  ]);
+  history.append([{ step: 1, C: 100.00000639508755, train: means(1), test: null }]);
   assert.match(curvesCsv(history), /^1,100,/m);
 });

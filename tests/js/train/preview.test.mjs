@@ -2,11 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { arrange, enlargement } from "../../../ui/static/train/preview.js";
-import {
-  readMessage,
-  readPreview,
-  rgba,
-} from "../../../ui/static/train/preview_data.js";
+import { readMessage, readPreview, rgba } from "../../../ui/static/train/preview_data.js";
 
 const encode = (values) => {
   const json = new TextEncoder().encode(JSON.stringify(values));
@@ -15,39 +11,22 @@ const encode = (values) => {
   padded.set(json, 4);
   return padded;
 };
-const join = (...parts) =>
-  Uint8Array.from(parts.flatMap((part) => [...part])).buffer;
+const join = (...parts) => Uint8Array.from(parts.flatMap((part) => [...part])).buffer;
 const shape = { step: 7, count: 2, height: 2, width: 2, channels: 1 };
 const pixels = Uint8Array.from({ length: 16 }, (_, i) => i);
 
 test("a message gives the run and the two halves of its preview", () => {
-  const { run, preview } = readMessage(
-    join(encode({ run: "é", bytes: 1 }), encode(shape), pixels),
-  );
+  const { run, preview } = readMessage(join(encode({ run: "é", bytes: 1 }), encode(shape), pixels));
   assert.equal(run, "é");
   assert.equal(preview.step, 7);
   assert.deepEqual([...preview.originals], [0, 1, 2, 3, 4, 5, 6, 7]);
-  assert.deepEqual(
-    [...preview.reconstructions],
-    [8, 9, 10, 11, 12, 13, 14, 15],
-  );
-  assert.deepEqual(
-    [...rgba(preview.reconstructions, 1, preview)].slice(0, 8),
-    [12, 12, 12, 255, 13, 13, 13, 255],
-  );
+  assert.deepEqual([...preview.reconstructions], [8, 9, 10, 11, 12, 13, 14, 15]);
+  assert.deepEqual([...rgba(preview.reconstructions, 1, preview)].slice(0, 8), [12, 12, 12, 255, 13, 13, 13, 255]);
 });
 
 test("colours keep their channels", () => {
-  const preview = readPreview(
-    join(
-      encode({ ...shape, count: 1, height: 1, channels: 3 }),
-      pixels.slice(0, 12),
-    ),
-  );
-  assert.deepEqual(
-    [...rgba(preview.originals, 0, preview)],
-    [0, 1, 2, 255, 3, 4, 5, 255],
-  );
+  const preview = readPreview(join(encode({ ...shape, count: 1, height: 1, channels: 3 }), pixels.slice(0, 12)));
+  assert.deepEqual([...rgba(preview.originals, 0, preview)], [0, 1, 2, 255, 3, 4, 5, 255]);
 });
 
 test("bytes that do not hold what they say are refused", () => {

@@ -2,13 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { History } from "../../../ui/static/shared/history.js";
-import {
-  overlap,
-  ranges,
-  summary,
-  trail,
-  vertical,
-} from "../../../ui/static/train/trail.js";
+import { overlap, ranges, summary, trail, vertical } from "../../../ui/static/train/trail.js";
 
 const record = (step, rate, error, C) => ({
   step,
@@ -72,9 +66,7 @@ test("a stretch ends where C was turned, and the next begins with the step after
 
 test("a long history is thinned to means over equally many records, and its end is kept", () => {
   const history = new History();
-  history.append(
-    Array.from({ length: 4001 }, (_, i) => record(i + 1, i, 2 * i, 1)),
-  );
+  history.append(Array.from({ length: 4001 }, (_, i) => record(i + 1, i, 2 * i, 1)));
   const [{ points }] = trail(history, "error");
   assert.ok(points.length <= 401 && points.length > 300, `${points.length}`);
   const every = Math.ceil(4001 / 400);
@@ -84,11 +76,7 @@ test("a long history is thinned to means over equally many records, and its end 
 
 test("records without a number are passed over", () => {
   const history = new History();
-  history.append([
-    record(1, null, 2, 1),
-    { step: 1, knob: "C", value: 2 },
-    record(2, 3, 4, 2),
-  ]);
+  history.append([record(1, null, 2, 1), { step: 1, knob: "C", value: 2 }, record(2, 3, 4, 2)]);
   assert.deepEqual(
     trail(history, "error").map(({ points }) => points.length),
     [1],

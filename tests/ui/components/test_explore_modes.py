@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui.components import explore_modes
-from ui.components.explore_modes import ATTRIBUTES, INTERPOLATION, PRIOR, TRAVERSAL, read_view, said
+from ui.components.explore_modes import ATTRIBUTES, INTERPOLATION, PRIOR, TRAVERSAL, read_view, received
 
 
 def page() -> None:
@@ -33,10 +33,10 @@ def test_each_mode_is_given_its_own_part_of_the_address() -> None:
     usual = {"run": "one", "support": "real"}
     rates = {"rate_per_dim": [2.0, 0.001], "factorises": False}
     assert sent == {
-        "sheet_prior": {"run": "one", "support": "binary", "start": {"z": "1_2", "seed": "3"}},
-        "sheet_traversal": {**usual, "start": {"z": "1_2"}, **rates},
-        "interpolation": {**usual, "start": {"a": "7", "t": "0.5"}},
-        "attributes": {**usual, "start": {}},
+        "sheets_prior": {"run": "one", "support": "binary", "start": {"z": "1_2", "seed": "3"}},
+        "sheets_traversal": {**usual, "start": {"z": "1_2"}, **rates},
+        "interpolation_interpolation": {**usual, "start": {"a": "7", "t": "0.5"}},
+        "attributes_attributes": {**usual, "start": {}},
     }
 
 
@@ -55,15 +55,15 @@ def test_what_a_browser_sends_is_checked_and_becomes_text() -> None:
 def test_what_came_to_rest_is_told_once_and_to_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
     state: dict[str, Any] = {}
     monkeypatch.setattr(explore_modes.st, "session_state", state)
-    assert said("one", "sheet", TRAVERSAL) is None
+    assert received("one", "sheet", TRAVERSAL) is None
     state["sheet"] = {"view": {"columns": 7, "run": "one", "moment": 5}}
-    assert said("two", "sheet", TRAVERSAL) is None
-    assert said("one", "sheet", TRAVERSAL) == {"columns": "7", "open": False}
-    assert said("one", "sheet", TRAVERSAL) is None
+    assert received("two", "sheet", TRAVERSAL) is None
+    assert received("one", "sheet", TRAVERSAL) == {"columns": "7", "open": False}
+    assert received("one", "sheet", TRAVERSAL) is None
     state["sheet"] = {"view": {"columns": 7, "run": "one", "moment": 6}}  # the same again, later
-    assert said("one", "sheet", TRAVERSAL) == {"columns": "7", "open": False}
+    assert received("one", "sheet", TRAVERSAL) == {"columns": "7", "open": False}
     state["sheet"] = {"view": "nonsense"}
-    assert said("one", "sheet", TRAVERSAL) is None
+    assert received("one", "sheet", TRAVERSAL) is None
 
 
 WRONG_SEEDS: list[Any] = [None, True, 1.5, "3", float("inf"), [3]]

@@ -14,9 +14,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ui.live import codes as module
+from ui.live import cache
+from ui.live.cache import weights_sha
 from ui.live.codes import codes_routes, pack_codes
-from ui.live.decoder import weights_sha
 from vae import runs
 from vae.runs import load_run
 from vae.space.encodings import Codes, codes_of
@@ -34,7 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def client(run: Path) -> Iterator[TestClient]:
     yield TestClient(Starlette(routes=codes_routes))
-    module._kept.clear()
+    cache.forget()
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -87,8 +87,8 @@ def test_training_images_too(client: TestClient, run: Path) -> None:
 
 def test_it_is_computed_once(client: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    compute = module._compute
-    monkeypatch.setattr(module, "_compute", lambda *wanted: calls.append(wanted) or compute(*wanted))
+    encode = cache._encode
+    monkeypatch.setattr(cache, "_encode", lambda *wanted: calls.append(wanted) or encode(*wanted))
     for _ in range(3):
         client.get(f"/runs/one/codes/{weights_sha(run)}")
         client.get(f"/runs/one/images/{weights_sha(run)}")

@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from tests.oracles.decoder_numpy import mean_pixels, read_header
+from ui.live import cache
 from ui.live import decoder as module
-from ui.live.decoder import Newest, decoder_routes, read_numbers, read_seed
+from ui.live.decoder import decoder_routes, read_numbers, read_seed
 from vae import runs
 from vae.config import Config
 from vae.errors import DecoderUnsupported, RunError
@@ -29,8 +30,8 @@ DIGITS = {"name": "digits", "shape": [1, 8, 8], "support": "unit", "scale": 16, 
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
     yield TestClient(Starlette(routes=decoder_routes))
-    for cache in (module._models, module._packed):
-        cache._values.clear()
+    cache.forget()
+    module._packed.clear()
 
 
 @pytest.fixture
@@ -216,17 +217,6 @@ def test_while_a_save_goes_on_nobody_gets_old_weights_under_the_new_name(
     assert client.get(f"/runs/one/decoder/{'f' * 64}").status_code == 404
     with pytest.raises(RunError, match="other weights"):
         module.model_of(tmp_path / "one", "f" * 64)
-
-
-def test_the_cache_keeps_the_last_few_and_no_failures() -> None:
-    made: list[int] = []
-    cache: Newest[int] = Newest(2)
-    for key in (1, 2, 1, 3, 1, 2):
-        assert cache.get(key, lambda key=key: made.append(key) or key) == key
-    assert made == [1, 2, 3, 2]
-    with pytest.raises(ZeroDivisionError):
-        cache.get(9, lambda: 1 // 0)
-    assert cache.get(9, lambda: 5) == 5
 
 
 def test_numbers_and_seeds() -> None:

@@ -15,11 +15,12 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from ui.live import codes as module
-from ui.live.codes import Kept, codes_routes
-from ui.live.decoder import weights_sha
+from ui.live import cache
+from ui.live.cache import weights_sha
+from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
+from vae.space.encodings import Codes
 
 ROOT = Path(__file__).resolve().parents[3]
 TABS = 45  # more than the 40 threads that serve everything else
@@ -32,21 +33,21 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("slow", "known"):
         shutil.copytree(ROOT / "checkpoints/demo-digits-2d", tmp_path / name)
     yield tmp_path / "slow"
-    module._kept.clear()
+    cache.forget()
 
 
 def test_forty_five_tabs_wait_for_codes_and_nobody_else_does(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     began, go_on, computed = threading.Event(), threading.Event(), []
-    compute = module._compute
+    encode = cache._encode
 
-    def slow(path: Path, sha: str, part: str) -> Kept:
+    def slow(path: Path, sha: str, part: str) -> Codes:
         computed.append(path.name)
         if path.name == "slow":
             began.set()
             assert go_on.wait(PATIENCE)
-        return compute(path, sha, part)
+        return encode(path, sha, part)
 
-    monkeypatch.setattr(module, "_compute", slow)
+    monkeypatch.setattr(cache, "_encode", slow)
     static = Mount("/static", StaticFiles(directory=ROOT / "ui/static"))
     app, sha = Starlette(routes=[static, *routes, *codes_routes, *map_routes]), weights_sha(run)
     answers: list[httpx.Response] = []

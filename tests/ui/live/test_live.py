@@ -338,7 +338,7 @@ def test_a_message_that_is_too_long_ends_the_connection(
         tab = Tab(socket)
         tab.watch("one", file="x" * 4000)
         assert tab.next("status")["run"] == "one"
-        monkeypatch.setattr(module, "read_wish", lambda text: pytest.fail(f"read {len(text)} characters"))
+        monkeypatch.setattr(module, "read_message", lambda text: pytest.fail(f"read {len(text)} characters"))
         socket.send({"type": "websocket.receive", kind: "x" * 4097 if kind == "text" else b"x" * 4097})
         with pytest.raises(WebSocketDisconnect) as ended:
             tab.next("none")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ui.runs.gallery import Card, card_html, facts, last_measured, picture, picture_html, read_card, select
+from ui.runs.gallery import Card, card_html, facts, picture, picture_html, read_card, select
+from ui.runs.run_view import last_measured
 from vae import runs
 from vae.config import Config
 from vae.runs.preview import pack

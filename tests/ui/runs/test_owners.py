@@ -93,7 +93,7 @@ def test_who_may_change_a_run(
     assert (owners.may_change(tmp_path, "alice"), owners.may_change(tmp_path, "bob")) == (alice, bob)
     assert owners.may_change(tmp_path, "") is False
     assert owners.may_change(tmp_path, "tab-1") is (recorded == "tab-1")
-    assert owners.why_not(tmp_path) == (owners.ONLY_HERE if here else owners.NOT_YOURS)
+    assert owners.why_not(recorded) == (owners.ONLY_HERE if here else owners.NOT_YOURS)
     monkeypatch.setattr(owners, "at_this_machine", lambda: True)
     assert owners.may_change(tmp_path, "bob") is here
     runs.mark_as_shipped(tmp_path)

@@ -43,7 +43,7 @@ def test_the_place_that_is_free_first_counts(run: Callable[..., Path]) -> None:
     ahead = [run("early", "bob", "queued")]
     told = sentence(ahead, at_work, "ada")
     assert told.startswith(
-        "Waiting: number 2 in the queue. Just ahead of it waits “early” (another browser’s). “quick”"
+        "Waiting: number 2 in the queue. “early” (another browser’s) waits just ahead of it. “quick”"
     )
     assert "Its own turn comes in about 12 minutes." in told
     assert "turn comes" not in sentence([*ahead, run("later", "bob", "queued")], at_work, "ada"), "nobody knows"
@@ -51,7 +51,7 @@ def test_the_place_that_is_free_first_counts(run: Callable[..., Path]) -> None:
 
 def test_what_is_not_known_is_not_told(run: Callable[..., Path]) -> None:
     assert sentence([], [run("new", "ada")], "ada") == (
-        "Waiting: number 1 in the queue. “new” (yours) trains now; how long it still takes is not known yet. "
+        "Waiting: number 1 in the queue. “new” (yours) trains now; how long it will take is not known yet. "
         "It starts by itself."
     )
     assert sentence([], [], "ada") == "Waiting: number 1 in the queue. It starts by itself."

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.vae.command import command
 from vae.engines import streams
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +29,7 @@ def run(*command: str, encoding: str, **environment: str) -> subprocess.Complete
     ("encoding", "minus", "error"), [("cp1252", "-", " ± "), ("ascii", "-", " +/- "), ("utf-8", "−", " ± ")]
 )
 def test_results_are_told_in_any_encoding(encoding: str, minus: str, error: str) -> None:
-    done = run("-m", "vae", "evaluate", DEMO, "--samples", "4", "--limit", "100", encoding=encoding)
+    done = command("evaluate", DEMO, "--samples", "4", "--limit", "100", encoding=encoding)
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode(encoding)
     assert f"  = {minus}(distortion " in text
@@ -57,8 +58,8 @@ def test_a_reader_who_goes_ends_the_command_quietly(arguments: list[str], tmp_pa
     read, write = os.pipe()
     os.close(read)
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "ELBO_ROOM_RUNS": str(tmp_path), "PYTHONUNBUFFERED": ""}
-    command = [sys.executable, "-m", "vae", *arguments]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=settings, timeout=120)
+    words = [sys.executable, "-m", "vae", *arguments]
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, env=settings, timeout=120)
     os.close(write)
     assert (done.returncode, done.stderr) == (streams.BROKEN_PIPE, b"")
 

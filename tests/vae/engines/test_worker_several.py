@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load
 
-from tests.vae.engines.scripted_runs import REPOSITORY, STEPS, make_quick, new_run, records, weights
+from tests.vae.engines.scripted_runs import REPOSITORY, STEPS, make_quick, new_run, records, wait_until, weights
 from vae import runs
 from vae.engines import worker
 from vae.errors import RunBusy
@@ -171,8 +171,8 @@ def test_a_process_of_its_own_trains_them_and_ends_with_its_parent(tmp_path: Pat
     command = [sys.executable, "-m", "vae.engines.worker", *map(str, paths)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=REPOSITORY) as process:
         assert process.stdin is not None
-        while not all(runs.read_history(path) for path in paths):
-            assert process.poll() is None
+        wait_until(lambda: process.poll() is not None or all(runs.read_history(path) for path in paths))
+        assert process.poll() is None
         process.stdin.close()
         assert process.wait(60) == 0
     assert {runs.read_status(path).state for path in paths} == {"interrupted"}

@@ -78,11 +78,11 @@ ESTIMATES = [
     "settings",
     [*MODELS, *ESTIMATES, {"lr_schedule": "cosine"}, {"lr_schedule": "steps:1=0.1"}, {"precision": "bfloat16"}],
 )
-def test_a_hundred_captured_steps_are_the_eager_ones(settings: dict[str, Any]) -> None:
-    tape = Tape()
+def test_captured_steps_are_the_eager_ones(settings: dict[str, Any]) -> None:
+    tape, settings = Tape(), settings | {"batch_size": 72}
     eager, replayed = trainer(**settings), trainer(tape, **settings)
     assert_alike(events(replayed), events(eager))
-    assert replayed.step == eager.step == 135
+    assert replayed.step == eager.step == 60
     assert 1 <= tape.captures <= 2  # single steps, and several at once
     assert tape.replays >= 10
     for name, value in state_of(eager).items():

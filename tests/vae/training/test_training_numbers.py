@@ -49,7 +49,7 @@ def digits_config(**changes: Any) -> Config:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_digits_reach_the_published_elbo(seed: int) -> None:
-    *_, last = train(digits_config(epochs=300, seed=seed))
+    *_, last = train(digits_config(epochs=150, seed=seed))  # 18.3; 18.0 after 300 epochs
     assert last.test is not None
     assert last.test.images == 360
     assert 16.8 < -last.test.elbo < 18.9
@@ -82,7 +82,7 @@ def test_a_linear_vae_trained_with_one_sample_reaches_probabilistic_pca() -> Non
     info = DataInfo("digits", (1, 8, 8), "unit", 16, 1797, 1)
     dataset = Dataset(info, x, x[:1])
     given = Config(
-        network="linear", latent_dim=10, lr=1e-2, lr_schedule="cosine", batch_size=256, epochs=1000, threads=1
+        network="linear", latent_dim=10, lr=2e-2, lr_schedule="cosine", batch_size=256, epochs=400, threads=1
     )
     config, _ = complete(given, info)
     trainer = Trainer(config, dataset)

@@ -6,12 +6,12 @@ import { readSet, rowsOfSets, SET, SET_WORDS, standIn, toggled, writeSet } from 
 import { SetCard } from "./set_card.js";
 import { norm, readZ } from "../latent/space.js";
 import { element, renderer } from "../shared/mount.js";
-import { lengthWords } from "../sheets/codes.js";
-import { button, segmented, slider } from "../sheets/controls.js";
-import { Mode } from "../sheets/mode.js";
-import { Picker } from "../sheets/picker.js";
-import { saveSheet } from "../sheets/save.js";
-import { codeField, numberIn, text } from "../sheets/view.js";
+import { lengthWords } from "../latent/normal.js";
+import { button, segmented, slider } from "../modes/controls.js";
+import { Mode } from "../modes/mode.js";
+import { Picker } from "../modes/picker.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, numberIn, text } from "../modes/view.js";
 
 const PAIRS = 200; // random pairs of sets
 const SEED = 0;
@@ -337,5 +337,5 @@ class Attributes extends Mode {
 
 export default renderer(
   (root) => new Attributes(root),
-  ["sheets/sheet.css", "interpolation/interpolation.css", "attributes/attributes.css"],
+  ["modes/mode.css", "interpolation/interpolation.css", "attributes/attributes.css"],
 );

@@ -1,6 +1,6 @@
 // The evidence for a direction: both sets along it, and its effect size among those of random pairs of sets.
 
-import { svg } from "../sheets/svg.js";
+import { svg } from "../modes/svg.js";
 
 const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 112, 8, 8, 18, 22];
 
@@ -20,7 +20,7 @@ export function reach(projections, length) {
   return [Math.min(-0.5, Math.floor(2 * at(0.005)) / 2), Math.max(1.5, Math.ceil(2 * at(0.995)) / 2)];
 }
 
-const bars = (values, low, high, most, className) => {
+const bars = (values, most, className) => {
   const width = (WIDE - LEFT - RIGHT) / values.length;
   const points = values.flatMap((share, i) => {
     const y = (HIGH - BOTTOM - (share / most) * (HIGH - TOP - BOTTOM)).toFixed(1);
@@ -51,8 +51,8 @@ export function setsChart({ projections, length }) {
   const chart = frame("Where the images of A and B lie along the direction");
   chart.append(
     svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - BOTTOM, y2: HIGH - BOTTOM, class: "axis" }),
-    bars(found[0], low, high, most, "set-a"),
-    bars(found[1], low, high, most, "set-b"),
+    bars(found[0], most, "set-a"),
+    bars(found[1], most, "set-b"),
     svg("text", { x: x(0), y: 11, class: "set-a" }, "A"),
     svg("text", { x: x(1), y: 11, class: "set-b" }, "B"),
     svg("line", { x1: x(0), x2: x(0), y1: TOP - 4, y2: HIGH - BOTTOM, class: "set-a" }),
@@ -74,7 +74,7 @@ export function randomChart(effect, random) {
   const ownEnd = x(effect) > WIDE / 2;
   chart.append(
     svg("line", { x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - BOTTOM, y2: HIGH - BOTTOM, class: "axis" }),
-    bars(found, 0, high, Math.max(...found), "random"),
+    bars(found, Math.max(...found), "random"),
     svg("line", { x1: x(effect), x2: x(effect), y1: TOP - 4, y2: HIGH - BOTTOM, class: "own" }),
     svg(
       "text",
@@ -92,10 +92,10 @@ export function verdict({ effect, sizes, random, pairs }) {
   const [a, b] = sizes.map((size) => size.toLocaleString("en-US"));
   if (effect === null)
     return `${a} and ${b} ${sizes[1] === 1 ? "image" : "images"}: an effect size takes two images in each set at least.`;
-  const said = `Cohen’s d = ${effect.toFixed(2)}, sets of ${a} and ${b} images`;
-  if (random.length < pairs) return `${said}; comparing with random pairs of sets, ${random.length} of ${pairs} …`;
+  const size = `Cohen’s d = ${effect.toFixed(2)}, sets of ${a} and ${b} images`;
+  if (random.length < pairs) return `${size}; comparing with random pairs of sets, ${random.length} of ${pairs} …`;
   const exceeded = random.filter((value) => value < effect).length;
-  const evidence = `${said}: larger than ${exceeded} of ${pairs} random pairs of sets of these sizes.`;
+  const evidence = `${size}: larger than ${exceeded} of ${pairs} random pairs of sets of these sizes.`;
   if (exceeded >= 0.95 * pairs) return evidence;
   return `${evidence} Sets drawn blindly differ about as much, so this direction may be chance: take more images.`;
 }

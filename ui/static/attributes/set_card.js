@@ -1,14 +1,21 @@
 // One of the two sets: what it is, how many images, and the first of them.
 
 import { element } from "../shared/mount.js";
-import { button, choice } from "../sheets/controls.js";
-import { put } from "../sheets/model.js";
-import { classesOf } from "../sheets/picker.js";
+import { button, choice } from "../modes/controls.js";
+import { put } from "../modes/model.js";
+import { classesOf } from "../modes/picker.js";
 
 const SHOWN = 12;
 const [REST, PICKED] = ["rest", "picked"];
 
+/** @import { ImageSet } from "./sets.js" */
+
 export class SetCard {
+  /** @type {ImageSet} */
+  set;
+  /** @type {number[]} of the set, ascending */
+  rows;
+
   /** `onSet(set)` when another kind is chosen, `onPicking()` to show the images to pick from. */
   constructor(name, model, { onSet, onPicking }) {
     this.model = model;
@@ -52,7 +59,8 @@ export class SetCard {
 
   draw(set, rows, open) {
     const { codes } = this.model;
-    Object.assign(this, { set, rows });
+    this.set = set;
+    this.rows = rows;
     const labels = classesOf(codes).map(([value, text]) => [value, `label ${text}`]);
     this.choice.options([...labels, [PICKED, "picked by hand"], [REST, "every other image"]]);
     this.choice.set(set.kind === "class" ? set.label : set.kind);

@@ -4,7 +4,17 @@
 export const SET = /^(class:\d{1,5}|rest|\d{1,7}(,\d{1,7})*|picked)$/;
 export const SET_WORDS = "a label such as class:3, rest, or image numbers such as 4,12";
 
-/** Kinds: {kind: "class", label}, {kind: "rest"}, {kind: "picked", rows}. */
+/**
+ * All images of a label, all that the other set has not, or those picked by hand.
+ *
+ * @typedef {{ kind: "class" | "rest" | "picked", label?: number, rows?: number[] }} ImageSet
+ */
+
+/**
+ * What the address says of a set.
+ *
+ * @returns {ImageSet}
+ */
 export function readSet(text) {
   if (text.startsWith("class:")) return { kind: "class", label: Number(text.slice(6)) };
   if (text === "rest") return { kind: "rest" };

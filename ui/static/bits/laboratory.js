@@ -5,11 +5,11 @@ import { bitString, fairBits, likelyBits, posteriorBits } from "../latent/bits.j
 import { packZ, readZ } from "../latent/space.js";
 import { Switches } from "../explore/switches.js";
 import { element, renderer } from "../shared/mount.js";
-import { button, segmented, wholeField } from "../sheets/controls.js";
-import { Mode } from "../sheets/mode.js";
-import { saveSheet } from "../sheets/save.js";
-import { put } from "../sheets/model.js";
-import { codeField, oneOf, wholeIn } from "../sheets/view.js";
+import { button, segmented, wholeField } from "../modes/controls.js";
+import { Mode } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { put } from "../modes/model.js";
+import { codeField, oneOf, wholeIn } from "../modes/view.js";
 
 const NARROW = 620; // pixels: 8 pictures in a row instead of 16
 const SEEDS = 999_999;
@@ -81,9 +81,9 @@ class BitLab extends Mode {
       most: 9_999_999,
       name: "Number of the held-out image",
     });
-    const next = button("Next held-out image", () => this._take(this.view.values.image + 1));
+    this.next = button("Next held-out image", () => this._take(this.view.values.image + 1));
     this.sample = button("Draw from its q", () => this._drawFromQ());
-    this.tools = element("div", { className: "bar" }, random, this.seed.root, next, this.own.root, this.sample);
+    this.tools = element("div", { className: "bar" }, random, this.seed.root, this.next, this.own.root, this.sample);
     this.ownPicture = element("canvas", { className: "large", role: "img" });
     this.ownBox = this._titled("The held-out image", this.ownPicture);
     this.ownWords = element("p", { className: "er-note", role: "status" });
@@ -95,8 +95,8 @@ class BitLab extends Mode {
       { gray: "neighbours differ in one bit", plain: "as numbers" },
       (order) => this.change({ order }),
     );
-    const told = { no: "pictures", yes: "and how probable" };
-    this.heat = segmented("Probability under the aggregate posterior", told, (heat) => this.change({ heat }));
+    const words = { no: "pictures", yes: "and how probable" };
+    this.heat = segmented("Probability under the aggregate posterior", words, (heat) => this.change({ heat }));
     this.sheetTitle = element("h3", { className: "er-title" });
     this.bar = element(
       "div",
@@ -159,8 +159,8 @@ class BitLab extends Mode {
     this.heat.set(heat);
     this.seed.set(seed);
     this.save.disabled = !shape;
-    for (const tool of this.tools.querySelectorAll("button, input")) tool.disabled = !shape;
-    for (const tool of [this.own.input, this.own.root.previousSibling, this.sample]) tool.disabled = !codes;
+    for (const tool of this.tools.querySelectorAll("button, input")) tool.toggleAttribute("disabled", !shape);
+    for (const tool of [this.own.input, this.next, this.sample]) tool.disabled = !codes;
     this.sample.hidden = image === NONE;
     if (!this.ready(shape)) return;
     this.z = readZ(this.view.values.z, shape.k) ?? new Float64Array(shape.k);
@@ -250,7 +250,7 @@ class BitLab extends Mode {
     const most = chances ? Math.max(...chances) : 1;
     this.grid.cells
       .flat()
-      .forEach((cell, i) => cell.style.setProperty("--heat", chances ? Math.sqrt(chances[i] / most) : 0));
+      .forEach((cell, i) => cell.style.setProperty("--heat", String(chances ? Math.sqrt(chances[i] / most) : 0)));
     this.note.textContent = chances
       ? this._heatText(most)
       : "Click a picture, or press Enter on it: the switches take its code.";
@@ -286,4 +286,4 @@ class BitLab extends Mode {
   }
 }
 
-export default renderer((root) => new BitLab(root), ["explore/explore.css", "sheets/sheet.css", "bits/laboratory.css"]);
+export default renderer((root) => new BitLab(root), ["explore/explore.css", "modes/mode.css", "bits/laboratory.css"]);

@@ -16,9 +16,12 @@ const FIRST_WAIT = 700; // milliseconds before a decoder that could not be fetch
 const LONGEST_WAIT = 10_000;
 const OVERTAKEN = 4; // times that a decoder may be replaced while it is fetched
 
+/** @import { Timer } from "../shared/types.js" */
+
 /** The server's sentence on why there is no decoder. */
 class Refusal extends Error {}
 
+/** @type {Promise<ArrayBuffer> | null} */
 let kernel = null;
 
 async function readKernel() {
@@ -61,16 +64,22 @@ export class SharedDecoder {
     this.current = false; // whether the server has named this model the newest since a component came
     this.problem = "";
     this.failures = 0;
+    /** @type {Timer | undefined} */
+    this.idle = undefined;
+    /** @type {Timer | undefined} */
+    this.retry = undefined;
+    /** @type {ReturnType<typeof follow> | null} the run's news, while a component is there */
+    this.source = null;
   }
 
   join(handle) {
     this.handles.add(handle);
     clearTimeout(this.idle);
     if (this.source) {
-      if (this.current || this.problem) queueMicrotask(() => this.handles.has(handle) && handle.tell());
+      if (this.current || this.problem) queueMicrotask(() => this.handles.has(handle) && handle.notify());
       return;
     }
-    this.source = this.world.follow(this.run, () => this._hear());
+    this.source = this.world.follow(this.run, () => this._received());
     this.refresh();
   }
 
@@ -94,7 +103,8 @@ export class SharedDecoder {
   }
 
   /** News of the run over the live connection: are there newer weights? */
-  _hear() {
+  _received() {
+    if (!this.source) return;
     const { weights, error } = this.source.store;
     if (error && !this.model) this._fail(error);
     if (weights && weights !== this.model?.sha && weights !== this.refused) this.refresh();
@@ -167,17 +177,17 @@ export class SharedDecoder {
     this.model = model;
     this.current = true;
     this.problem = "";
-    this._tell();
+    this._notify();
   }
 
   _fail(sentence) {
     if (this.problem === sentence) return;
     this.problem = sentence;
-    this._tell();
+    this._notify();
   }
 
-  _tell() {
-    for (const handle of [...this.handles]) handle.tell();
+  _notify() {
+    for (const handle of [...this.handles]) handle.notify();
   }
 }
 
@@ -222,7 +232,7 @@ class Lane {
 }
 
 /** What one component holds. It is the component's own: its requests overtake each other, not those of others. */
-class Handle {
+export class Handle {
   constructor(shared, onModel) {
     this.shared = shared;
     this.onModel = onModel;
@@ -249,7 +259,7 @@ class Handle {
     return this._model?.step ?? null;
   }
 
-  /** {k, height, width, channels}, or null before there is a model. */
+  /** Null before there is a model.  @returns {import("../shared/types.js").ModelShape | null} */
   get shape() {
     if (!this._model) return null;
     const { k, height, width, channels } = this._model;
@@ -310,7 +320,7 @@ class Handle {
     for (const lane of Object.values(this.lanes)) lane.waiting?.resolve(null);
   }
 
-  tell() {
+  notify() {
     this.onModel?.(this);
   }
 
@@ -340,7 +350,12 @@ const numbers = (zs) => Array.from(zs, (value) => Number(value.toPrecision(7))).
 
 const shared = new Map(); // run -> SharedDecoder
 
-/** The decoder of a run; `onModel(handle)` is called when there is one, when there is a newer one, and on a problem. */
+/**
+ * The decoder of a run; `onModel(handle)` is called when there is one, when there is a newer one, and on a problem.
+ *
+ * @param {string} run
+ * @param {{ onModel?: (handle: Handle) => void }} [on]
+ */
 export function openDecoder(run, { onModel } = {}) {
   if (!shared.has(run)) shared.set(run, new SharedDecoder(run));
   return new Handle(shared.get(run), onModel);

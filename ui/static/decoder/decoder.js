@@ -30,7 +30,13 @@ export async function loadDecoder(bytes, kernelBytes, { batch = 16 } = {}) {
 class Decoder {
   constructor(header, network, head, constants) {
     const { k, height, width, channels, low = 0, high = 1 } = header;
-    Object.assign(this, { header, k, height, width, channels, low, high });
+    this.header = header;
+    this.k = k;
+    this.height = height;
+    this.width = width;
+    this.channels = channels;
+    this.low = low;
+    this.high = high;
     this.size = height * width * channels;
     this._network = network;
     this._head = head;

@@ -1,5 +1,5 @@
 // The decoder's arithmetic in SIMD WebAssembly. kernel.wasm is committed; to build it again, from this folder and with
-// AssemblyScript 0.28.20 (`npm install assemblyscript@0.28.20`):
+// AssemblyScript 0.28.20 (`npm ci` in ui/, then ui/node_modules/.bin/asc):
 //
 //   asc kernel.ts -o kernel.wasm -O3 --runtime stub --enable simd --importMemory --noAssert
 //

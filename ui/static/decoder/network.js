@@ -21,7 +21,7 @@ function plan({ k, count, layers }, batch) {
   const largest = Math.max(...layers.map((layer) => sizes[layer.kind](layer) ?? 0));
   const lengths = [count, batch * padded(k), batch * largest, batch * largest, Math.max(...layers.map(taps))];
   const starts = [0];
-  for (const length of lengths) starts.push(starts.at(-1) + padded(length));
+  for (const length of lengths) starts.push(starts[starts.length - 1] + padded(length));
   const [weights, z, first, second, folded, total] = starts;
   return { weights, z, buffers: [first, second], folded, total };
 }

@@ -20,6 +20,7 @@ export function seededUniform(seed) {
 /** A function that gives standard normal numbers, in pairs by Box and Muller's transform. */
 export function seededNormal(seed) {
   const uniform = seededUniform(seed);
+  /** @type {number | null} */
   let spare = null;
   return () => {
     if (spare !== null) {

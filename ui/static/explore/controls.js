@@ -1,11 +1,25 @@
 // The buttons around the sliders: where to start, what the ranges are, play, undo.
 
 import { element } from "../shared/mount.js";
-import { wholeField } from "../sheets/controls.js";
+import { wholeField } from "../modes/controls.js";
 
 const button = (text, className = "button") => element("button", { className, type: "button", text });
 
 export class Controls {
+  /** @type {HTMLButtonElement} */ priorMean;
+  /** @type {HTMLButtonElement} */ priorDraw;
+  /** @type {ReturnType<typeof wholeField>} */ seedField;
+  /** @type {HTMLSelectElement} */ classes;
+  /** @type {HTMLElement} the image in use */ chosen;
+  /** @type {HTMLButtonElement} */ postMean;
+  /** @type {HTMLButtonElement} */ postSample;
+  /** @type {HTMLButtonElement[]} what the sliders reach over */ ranges;
+  /** @type {HTMLElement} */ range;
+  /** @type {HTMLElement} */ imageRow;
+  /** @type {HTMLButtonElement} */ play;
+  /** @type {HTMLSelectElement} */ dimension;
+  /** @type {number[]} of the dimensions, as listed */ order;
+
   /** `on`: priorMean(), priorDraw(seed), classMean(place), postMean(), postSample(), range(kind), play(), undo(), reset() */
   constructor(on, words) {
     this.on = on;
@@ -53,16 +67,20 @@ export class Controls {
     this.chosen = element("span", { className: "chosen" });
     this.postMean = button(this.words.mean);
     this.postSample = button("Posterior sample");
-    this.range = element("div", { className: "switch", role: "group", "aria-label": "Range of the sliders" });
-    for (const [kind, text] of [
+    this.ranges = [
       ["prior", "Range: prior"],
       ["posterior", "posterior"],
-    ]) {
+    ].map(([kind, text]) => {
       const choice = element("button", { type: "button", text, "aria-pressed": String(kind === "prior") });
       choice.dataset.kind = kind;
       choice.addEventListener("click", () => this.on.range(kind));
-      this.range.append(choice);
-    }
+      return choice;
+    });
+    this.range = element(
+      "div",
+      { className: "switch", role: "group", "aria-label": "Range of the sliders" },
+      ...this.ranges,
+    );
     this.postMean.addEventListener("click", () => this.on.postMean());
     this.postSample.addEventListener("click", () => this.on.postSample());
     this.imageRow = element(
@@ -113,6 +131,6 @@ export class Controls {
   }
 
   ranged(kind) {
-    for (const choice of this.range.children) choice.setAttribute("aria-pressed", String(choice.dataset.kind === kind));
+    for (const choice of this.ranges) choice.setAttribute("aria-pressed", String(choice.dataset.kind === kind));
   }
 }

@@ -8,8 +8,10 @@ import { Controls } from "./controls.js";
 import { Images } from "./images.js";
 import { awayWord, weightsWord } from "../latent/words.js";
 import { Pace, easing } from "./motion.js";
+import { NearestImage } from "./nearest.js";
 import { Picture } from "./picture.js";
-import { Trail, choleskyOf, packZ, rangeOf, readZ, rounded } from "../latent/space.js";
+import { ImagePosterior } from "./posterior.js";
+import { Trail, packZ, rangeOf, readZ, rounded } from "../latent/space.js";
 import { SUPPORTS } from "./supports.js";
 import { element, renderer } from "../shared/mount.js";
 import { follow } from "../shared/store.js";
@@ -18,7 +20,26 @@ const KEY_PAUSE = 350; // milliseconds after the last key until z counts as rele
 const REST = 90; // milliseconds without a new picture after which sample and neighbour follow
 const QUICK = 5; // milliseconds: a picture that takes longer is not drawn twice while the hand moves
 
+/** @import { Handle } from "../decoder/client.js" */
+/** @import { Component } from "../shared/types.js" */
+/** @import { ExploreData, Motion } from "./types.js" */
+
 class Explore {
+  /** @type {ExploreData} */ data;
+  /** @type {Component<ExploreData>} */ component;
+  /** @type {number} dimensions */ k;
+  /** @type {Handle} */ decoder;
+  /** @type {string | null} the weights that decode */ sha;
+  /** @type {Float64Array} */ z;
+  /** @type {Float64Array} what "reset" goes back to */ base;
+  /** @type {string | null} the z that Python was sent last */ sent;
+  /** @type {number} the dimension in hand */ dimension;
+  /** @type {"prior" | "posterior"} */ rangeKind;
+  /** @type {boolean} whether a slider is in hand */ held;
+  /** @type {Motion | null} */ motion = null;
+  /** @type {boolean} whether a picture is decoded within QUICK */ quick;
+  /** @type {string | null} pictures per second, in words */ speed;
+
   constructor(root, { data }) {
     this.kind = SUPPORTS[data.support];
     this.sampleSeed = 1;
@@ -48,8 +69,8 @@ class Explore {
         priorMean: () => this._start(new Float64Array(this.k)),
         priorDraw: (seed) => this._start(this.kind.priorDraw(this.k, seed)),
         classMean: (place) => this._start(this.means[place].z),
-        postMean: () => this._start(this.posterior.code),
-        postSample: () => this._start(this.kind.posteriorDraw(this.posterior, ++this.draws)),
+        postMean: () => this._start(this.posterior.known.code),
+        postSample: () => this._start(this.kind.posteriorDraw(this.posterior.known, ++this.draws)),
         range: (kind) => this._range(kind),
         play: () => this._play(this.dimension),
         choose: (dimension) => this._touch(dimension),
@@ -67,7 +88,9 @@ class Explore {
       codes: (codes) => this._useCodes(codes),
       failed: (sentence) => this.images.clear(sentence),
     });
+    this.posterior = new ImagePosterior(this.heldOut, () => this._usePosterior());
     this.images = new Images({ take: (index) => this._take(index) }, this.controls.imageRow);
+    this.nearest = new NearestImage(this.kind, this.heldOut, this.images, this.picture);
     this.title = element("h3", { className: "er-title" });
     const left = element(
       "section",
@@ -93,13 +116,13 @@ class Explore {
     this.decoder?.close();
     this.data = data;
     this.k = data.k;
-    this.posterior = this.index = this.wanted = null;
+    this.posterior.clear();
     this.held = false;
     this.heldOut.open(data.run);
     this.z = readZ(data.z, this.k) ?? new Float64Array(this.k);
     this.base = Float64Array.from(this.z);
     this.trail.clear(this.z);
-    this.sha = this.told = this.speed = null;
+    this.sha = this.sent = this.speed = null;
     this.rangeKind = "prior";
     this.sliders.start(this.k, data.rates, this.z, data.factorises);
     this._entitle();
@@ -112,8 +135,7 @@ class Explore {
     this.controls.labels([]);
     this._touch(this.sliders.order[0]);
     this.picture.clear("Fetching the decoder…");
-    this.picture.sayReal("");
-    this.picture.clearReal();
+    this.nearest.clear();
     this.images.clear("Fetching the images…");
     this._words();
     this.live?.close();
@@ -154,7 +176,8 @@ class Explore {
     this.means = codes.labels ? this.kind.classCodes(codes.loc, k, codes.labels) : [];
     this.controls.labels(this.means.map(({ label }) => this.images.nameOf(label)));
     if (rates && !this.data.rates) this._rate(rates);
-    if (this.index !== null) this._read(this.index);
+    const { index } = this.posterior;
+    if (index !== null) this.posterior.read(index, this.kind, this.data.factorises);
     this._rest();
   }
 
@@ -207,7 +230,7 @@ class Explore {
 
   _ease(to, quiet = false) {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.sliders.fit(to);
+    this.sliders.widen(to);
     this._stop();
     this.motion = { ...easing(this.z, to, performance.now(), still ? 0 : this.kind.duration), quiet };
     this._soon();
@@ -239,10 +262,10 @@ class Explore {
   _range(kind) {
     this.rangeKind = kind;
     this.controls.ranged(kind);
-    const { posterior } = this;
-    const own = kind === "posterior" && posterior?.scale;
+    const { known } = this.posterior;
+    const own = kind === "posterior" && known?.scale;
     this.sliders.range(
-      Array.from(this.z, (_, i) => (own ? rangeOf(posterior.loc[i], posterior.scale[i]) : rangeOf())),
+      Array.from(this.z, (_, i) => (own ? rangeOf(known.loc[i], known.scale[i]) : rangeOf())),
       this.z,
     );
     this._soon();
@@ -250,45 +273,20 @@ class Explore {
 
   /** Start from held-out image `index`: its posterior mean, or its most probable code. */
   _take(index) {
-    this._read(index);
-    this._start(this.posterior.code);
-  }
-
-  /** Take over the posterior of image `index`. */
-  _read(index) {
-    const { k } = this;
-    const { codes } = this.heldOut;
-    const row = (values) => Float64Array.from(values.subarray(index * k, (index + 1) * k));
-    const loc = row(codes.loc);
-    this.index = index;
-    this.posterior = {
-      loc,
-      code: this.kind.codeOf(loc),
-      scale: codes.logVariance && row(codes.logVariance).map((v) => Math.exp(0.5 * v)),
-    };
-    this.images.press(index);
-    this._usePosterior();
-    if (!this.data.factorises) this._fetchCovariance(index);
+    this.posterior.read(index, this.kind, this.data.factorises);
+    this._start(this.posterior.known.code);
   }
 
   /** Mark it, and offer what it has: bits are drawn by their probabilities, real numbers take a spread. */
   _usePosterior() {
-    const { scale } = this.posterior;
+    const { index, known } = this.posterior;
+    const { scale } = known;
     const binary = this.data.support === "binary";
-    this.controls.image(this.images.title(this.index), { draws: binary || Boolean(scale), ranges: Boolean(scale) });
-    this.sliders.mark(binary || scale ? this.posterior : null);
+    this.images.press(index);
+    this.controls.image(this.images.title(index), { draws: binary || Boolean(scale), ranges: Boolean(scale) });
+    this.sliders.mark(binary || scale ? known : null);
     if (scale || this.data.factorises) this._range(scale ? this.rangeKind : "prior");
     this._soon();
-  }
-
-  /** Of a q that does not factorise: its covariance, for this image alone. */
-  async _fetchCovariance(index) {
-    const { posterior, k } = this;
-    const covariance = await this.heldOut.codes.covariance(index).catch(() => null); // none: there are newer weights, or no server
-    if (!covariance || posterior !== this.posterior) return;
-    const scale = Float64Array.from({ length: k }, (_, i) => Math.sqrt(covariance[i * k + i]));
-    Object.assign(posterior, { scale, L: choleskyOf(covariance, k) });
-    this._usePosterior();
   }
 
   // ---- moving and coming to rest
@@ -313,26 +311,26 @@ class Explore {
     this.held = false;
     this.z = rounded(this.z);
     this._soon();
-    if (this.trail.push(this.z) || this.told !== packZ(this.z)) this._tell(quiet);
+    if (this.trail.push(this.z) || this.sent !== packZ(this.z)) this._send(quiet);
   }
 
-  _tell(quiet) {
+  _send(quiet) {
     this.controls.undo.disabled = !this.trail.canUndo;
     this.picture.describe(this.kind.describe(this.z));
-    this.told = packZ(this.z);
+    this.sent = packZ(this.z);
     if (quiet) return;
-    intoAddress({ z: this.told });
-    this.component.setStateValue("z", { run: this.data.run, z: this.told, moment: Date.now() });
+    intoAddress({ z: this.sent });
+    this.component.setStateValue("z", { run: this.data.run, z: this.sent, moment: Date.now() });
   }
 
   _soon() {
-    this.frame ||= requestAnimationFrame((now) => {
+    this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      this._draw(now);
+      this._draw();
     });
   }
 
-  _draw(now) {
+  _draw() {
     if (this.motion) {
       const { z, done } = this.motion.at(performance.now(), this.z);
       this.z = z;
@@ -344,7 +342,7 @@ class Explore {
     }
     this.sliders.show(this.z);
     this.place.show(this.z, this.base);
-    this._decode(now);
+    this._decode();
   }
 
   _decode() {
@@ -387,36 +385,7 @@ class Explore {
     this.followed = performance.now();
     const seed = this.sampleSeed;
     Promise.resolve(this.decoder.sample(this.z, seed)).then((image) => image && this.picture.showSample(image, seed));
-    if (this.heldOut.codes) this._nearest();
-  }
-
-  /** The real image whose code is nearest; its pixels are not asked for while z moves. */
-  _nearest() {
-    const { codes, sha } = this.heldOut;
-    const found = this.kind.nearest(codes.loc, this.k, this.z);
-    if (!found) return;
-    const { index, distance } = found;
-    const title = this.images.title(index);
-    const old = sha === this.sha ? "" : ", by the codes of an earlier snapshot";
-    this.picture.sayReal(`${title}, ${this.kind.distance(distance)}${old}`, `Start from ${title}`);
-    if (index === this.wanted) return;
-    const bytes = this.heldOut.here(index);
-    this.wanted = bytes || !(this.held || this.motion) ? index : null;
-    if (bytes) this.picture.showReal(index, bytes, codes.header);
-    else this._fetchReal(index);
-  }
-
-  async _fetchReal(index) {
-    const { codes } = this.heldOut;
-    this.picture.clearReal();
-    if (this.wanted === null) return; // z moves: later
-    try {
-      const bytes = await codes.image(index);
-      if (codes === this.heldOut.codes && index === this.wanted) this.picture.showReal(index, bytes, codes.header);
-    } catch (error) {
-      this.wanted = null;
-      this.picture.sayReal(error.message);
-    }
+    this.nearest.show(this.z, this.sha, this.held || Boolean(this.motion));
   }
 }
 

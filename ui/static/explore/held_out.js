@@ -6,7 +6,20 @@ import { loadCodes } from "../shared/codes.js";
 const EVERY = 20_000; // milliseconds between two looks at the codes of a model that trains
 const AHEAD = 48e6; // bytes of images that are fetched ahead at most
 
+/** @import { Codes } from "../shared/codes.js" */
+
 export class HeldOut {
+  /** @type {string | null} */
+  run = null;
+  /** @type {Codes | null} */
+  codes = null;
+  /** @type {string | null} of the weights of the codes */
+  sha = null;
+  /** @type {{ sha: string, time: number } | null} */
+  asked = null;
+  /** @type {Uint8Array | null} all images, (n, height, width, channels) */
+  pixels = null;
+
   /** `on`: codes(codes) when they have come, failed(sentence) when there are none. `world` is replaced in tests. */
   constructor(
     on,
@@ -49,7 +62,8 @@ export class HeldOut {
   }
 
   _take(codes, sha) {
-    if (this.codes?.header.source !== codes.header.source || this.codes.header.n !== codes.header.n) this.pixels = null;
+    const { source, n } = codes.header;
+    if (this.codes?.header.source !== source || this.codes?.header.n !== n) this.pixels = null;
     Object.assign(this, { codes, sha });
     this.on.codes(codes);
   }
@@ -66,7 +80,7 @@ export class HeldOut {
 
   /** The bytes of image `index` if they are here, else null. */
   here(index) {
-    const { size } = this.codes;
-    return this.pixels && this.pixels.subarray(index * size, (index + 1) * size);
+    const { codes, pixels } = this;
+    return codes && pixels && pixels.subarray(index * codes.size, (index + 1) * codes.size);
   }
 }

@@ -29,7 +29,11 @@ export function some(pool, count = TILES, random = Math.random) {
 export class Images {
   /** `on`: take(index). `chosen`: an element on the image in use, placed below the strip. */
   constructor(on, chosen) {
+    /** @type {number[]} those with the label */
+    this.pool = [];
+    this.offset = 0; // in the pool, of the first in the strip
     this.on = on;
+    this.tiles = []; // { index, tile, canvas } of the strip
     this.label = element("select", { "aria-label": "Images with the label" });
     this.next = element("button", { className: "button", type: "button", text: "Next" });
     this.random = element("button", { className: "button", type: "button", text: "Random" });
@@ -52,6 +56,7 @@ export class Images {
   clear(sentence) {
     this.codes = null;
     this.tools.hidden = true;
+    this.tiles = [];
     this.strip.replaceChildren();
     this.note.textContent = sentence;
   }
@@ -89,8 +94,7 @@ export class Images {
   /** The image that is in use, or null. */
   press(index) {
     this.pressed = index;
-    for (const tile of this.strip.children)
-      tile.setAttribute("aria-pressed", String(Number(tile.dataset.index) === index));
+    for (const { index: own, tile } of this.tiles) tile.setAttribute("aria-pressed", String(own === index));
   }
 
   _filter() {
@@ -109,10 +113,10 @@ export class Images {
         { className: "tile", type: "button", "aria-label": this.title(index), title: this.title(index) },
         canvas,
       );
-      tile.dataset.index = index;
       tile.addEventListener("click", () => this.on.take(index));
       return { index, tile, canvas };
     });
+    this.tiles = tiles;
     this.strip.replaceChildren(...tiles.map(({ tile }) => tile));
     this.press(this.pressed ?? null);
     try {

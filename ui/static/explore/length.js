@@ -3,7 +3,7 @@
 import { bitString } from "../latent/bits.js";
 import { norm } from "../latent/space.js";
 import { element } from "../shared/mount.js";
-import { shareShorter } from "../sheets/codes.js";
+import { shareShorter } from "../latent/normal.js";
 
 const USUAL = [0.025, 0.5, 0.975]; // 95 of 100 draws from the prior lie between the first and the last
 const known = new Map(); // dimensions -> lengths

@@ -1,14 +1,14 @@
 // The decoded image, large and not smoothed; beside it a sample of p(x|z) and the nearest real image.
 
-import { element } from "../shared/mount.js";
-import { saveSheet } from "../sheets/save.js";
+import { contextOf, element } from "../shared/mount.js";
+import { saveSheet } from "../modes/save.js";
 
 /** An image on its canvas, one pixel of the canvas for one of the image; the style sheet enlarges it. */
 export function paint(canvas, image) {
   if (canvas.width !== image.width || canvas.height !== image.height) {
     Object.assign(canvas, { width: image.width, height: image.height });
   }
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(image, 0, 0);
 }
 
 /** Bytes (height, width, channels) on a canvas. */
@@ -29,6 +29,7 @@ export class Picture {
     this.place = element("p", { className: "er-note place" });
     this.problem = element("p", { className: "er-note problem", role: "status" });
     this.sample = element("canvas", { className: "small", role: "img", "aria-label": "No sample yet" });
+    this.seedText = element("span");
     this.another = element("button", { className: "plain", type: "button", text: "another" });
     this.real = element("canvas", { className: "small", "aria-hidden": "true" });
     this.realButton = element("button", { className: "tile", type: "button", disabled: "" }, this.real);
@@ -59,7 +60,7 @@ export class Picture {
         { className: "beside" },
         title("A sample of ", "p(x|z)"),
         this.sample,
-        element("p", { className: "er-note" }, (this.seedText = element("span")), " · ", this.another),
+        element("p", { className: "er-note" }, this.seedText, " · ", this.another),
       ),
       element("div", { className: "beside" }, title("Nearest real image"), this.realButton, this.realText),
       element("div", { className: "beside length" }, title(place.title), ...place.parts),
@@ -111,7 +112,7 @@ export class Picture {
 
   clearReal() {
     this.realButton.disabled = true;
-    this.real.getContext("2d").clearRect(0, 0, this.real.width, this.real.height);
+    contextOf(this.real).clearRect(0, 0, this.real.width, this.real.height);
   }
 
   /** What the large image shows, for those who cannot see it; called at rest, not with every picture. */

@@ -18,18 +18,18 @@ export class Sliders extends Dimensions {
   start(k, rates, z, factorises) {
     this.ranges = Array.from({ length: k }, () => rangeOf());
     super.start(k, rates, z, factorises);
-    this.fit(z);
+    this.widen(z);
   }
 
   /** Other ranges, one per dimension. */
   range(ranges, z) {
     this.ranges = ranges;
-    this.fit(z);
+    this.widen(z);
     this.show(z);
   }
 
   /** After a jump: every value lies on its slider. */
-  fit(z) {
+  widen(z) {
     this.ranges = this.ranges.map((range, i) => including(range, z[i]));
     this._ends();
     this.redraw();
@@ -123,7 +123,7 @@ export class Sliders extends Dimensions {
       }
       if (value !== undefined) this.on.move(dimension, value, "key");
       else if (event.key === "Backspace" || event.key === "Delete") this.on.reset(dimension);
-      else if (event.key === " ") this.on.play(dimension);
+      else if (event.key === " ") this.on.play?.(dimension);
       else return;
       event.preventDefault();
     });
@@ -150,10 +150,11 @@ export class Sliders extends Dimensions {
 
   /** Mean ± 2 standard deviations of the marked posterior. */
   _band({ band }, dimension, range) {
-    band.hidden = !this.posterior?.scale;
-    if (band.hidden) return;
-    const [loc, scale] = [this.posterior.loc[dimension], this.posterior.scale[dimension]];
-    const [low, high] = [loc - 2 * scale, loc + 2 * scale].map((end) => 100 * place(end, range));
+    const { loc, scale } = this.posterior ?? {};
+    band.hidden = !scale;
+    if (!loc || !scale) return;
+    const [middle, reach] = [loc[dimension], 2 * scale[dimension]];
+    const [low, high] = [middle - reach, middle + reach].map((end) => 100 * place(end, range));
     band.style.left = `${low}%`;
     band.style.width = `${Math.max(0.8, high - low)}%`;
   }

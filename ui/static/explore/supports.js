@@ -7,6 +7,8 @@ import { Sliders } from "./sliders.js";
 import { classMeans, coordinate, nearest, posteriorDraw, priorDraw } from "../latent/space.js";
 import { Switches } from "./switches.js";
 
+/** @typedef {(typeof SUPPORTS)["real"] | (typeof SUPPORTS)["binary"]} Support */
+
 export const SUPPORTS = {
   real: {
     Controls: Sliders,

@@ -1,9 +1,11 @@
 // The switches, one per latent bit: a click, Space or Enter flips it; arrows go from one to the next.
 
-import { element } from "../shared/mount.js";
+import { activeIn, element } from "../shared/mount.js";
 import { Dimensions } from "../latent/dimensions.js";
 
 const NEXT = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+
+/** @typedef {ReturnType<Switches["add"]>} SwitchRow */
 
 export class Switches extends Dimensions {
   constructor(on) {
@@ -16,7 +18,7 @@ export class Switches extends Dimensions {
     this.show(z);
   }
 
-  fit() {}
+  widen() {}
 
   add(dimension) {
     const bit = element("span", { className: "bit" });
@@ -53,21 +55,24 @@ export class Switches extends Dimensions {
     const step = NEXT[event.key];
     if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    const controls = [...this.list.querySelectorAll(".switch-bit")];
-    const at = controls.indexOf(this.list.getRootNode().activeElement);
+    const controls = [...this.list.querySelectorAll("button")];
+    const at = controls.findIndex((control) => control === activeIn(this.list));
     controls[Math.max(0, Math.min(controls.length - 1, at + step))].focus();
   }
 
+  /** @param {SwitchRow} row  @param {number} dimension  @param {number} value */
   draw({ control, bit, fill, chance, chanceText }, dimension, value) {
     const on = value >= 0.5;
     bit.textContent = on ? "1" : "0";
     control.setAttribute("aria-checked", String(on));
     chance.hidden = chanceText.hidden = !this.posterior;
-    if (!this.posterior) return control.removeAttribute("aria-description");
+    if (!this.posterior) {
+      control.removeAttribute("aria-description");
+      return;
+    }
     const probability = this.posterior.loc[dimension];
     chanceText.textContent = `q ${probability.toFixed(2)}`;
     control.setAttribute("aria-description", `q(z${dimension} = 1 given the image) is ${probability.toFixed(2)}`);
     fill.style.width = `${100 * probability}%`;
-    return undefined;
   }
 }

@@ -2,8 +2,8 @@
 
 import { norm } from "../latent/space.js";
 import { degrees, PATHS } from "./paths.js";
-import { normRange } from "../sheets/codes.js";
-import { svg } from "../sheets/svg.js";
+import { normRange } from "../latent/normal.js";
+import { svg } from "../modes/svg.js";
 
 const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [320, 128, 30, 64, 10, 20];
 const POINTS = 41;
@@ -26,20 +26,20 @@ export function reading(a, b) {
   const ends = Math.min(norm(a), norm(b));
   const apart = `${degrees(a, b).toFixed(0)}° apart`;
   const typical = `√${k} = ${Math.sqrt(k).toFixed(2)}`;
-  const said = `Nine of ten draws from the prior have ‖z‖ between ${low.toFixed(2)} and ${high.toFixed(2)} (${typical}).`;
+  const usual = `Nine of ten draws from the prior have ‖z‖ between ${low.toFixed(2)} and ${high.toFixed(2)} (${typical}).`;
   if (k < 4) {
     const dimensions = k === 1 ? "one dimension" : `${k} dimensions`;
-    return `${said} With ${dimensions} the prior is densest at the centre, so a straight path through it is as good as a curved one.`;
+    return `${usual} With ${dimensions} the prior is densest at the centre, so a straight path through it is as good as a curved one.`;
   }
   if (least < low && ends >= low) {
     return (
-      `${said} The straight path falls to ${least.toFixed(2)}, where the decoder has hardly been trained; ` +
+      `${usual} The straight path falls to ${least.toFixed(2)}, where the decoder has hardly been trained; ` +
       "the spherical one keeps the length of the codes."
     );
   }
   if (least > 0.97 * ends)
-    return `${said} These two codes point in similar directions (${apart}): the two paths differ little.`;
-  return `${said} The straight path cuts the corner, down to ${least.toFixed(2)}; the spherical one keeps the length of the codes (${apart}).`;
+    return `${usual} These two codes point in similar directions (${apart}): the two paths differ little.`;
+  return `${usual} The straight path cuts the corner, down to ${least.toFixed(2)}; the spherical one keeps the length of the codes (${apart}).`;
 }
 
 export class LengthChart {

@@ -5,12 +5,12 @@ import { byRate, norm } from "../latent/space.js";
 import { LengthChart, reading } from "./chart.js";
 import { PATHS } from "./paths.js";
 import { element, renderer } from "../shared/mount.js";
-import { button, choice, segmented, slider } from "../sheets/controls.js";
-import { Mode, NARROW } from "../sheets/mode.js";
-import { put } from "../sheets/model.js";
-import { Picker } from "../sheets/picker.js";
-import { saveSheet } from "../sheets/save.js";
-import { numberIn, oneOf, wholeIn } from "../sheets/view.js";
+import { button, choice, segmented, slider } from "../modes/controls.js";
+import { Mode, NARROW } from "../modes/mode.js";
+import { put } from "../modes/model.js";
+import { Picker } from "../modes/picker.js";
+import { saveSheet } from "../modes/save.js";
+import { numberIn, oneOf, wholeIn } from "../modes/view.js";
 
 const STEPS = [5, 7, 9, 11, 13];
 const PLAY = 4000; // milliseconds from A to B
@@ -194,7 +194,7 @@ class Interpolation extends Mode {
   _explain() {
     const { codes, flips, binary } = this;
     for (const part of [this.path.root, this.steps.root, this.chart.root]) part.toggleAttribute("hidden", binary);
-    this.slider.root.step = binary ? 1 / Math.max(1, flips.length) : 0.01;
+    this.slider.root.step = String(binary ? 1 / Math.max(1, flips.length) : 0.01);
     if (!binary) {
       this.chart.draw(codes.a, codes.b, this.view.values.path);
       this.note.textContent = reading(codes.a, codes.b);
@@ -311,4 +311,4 @@ class Interpolation extends Mode {
   }
 }
 
-export default renderer((root) => new Interpolation(root), ["sheets/sheet.css", "interpolation/interpolation.css"]);
+export default renderer((root) => new Interpolation(root), ["modes/mode.css", "interpolation/interpolation.css"]);

@@ -2,7 +2,7 @@
 // asked for. They hold no z of their own; they are told what to show and tell what was asked.
 
 import { nats } from "../shared/format.js";
-import { element } from "../shared/mount.js";
+import { activeIn, element } from "../shared/mount.js";
 import { ALIVE, byRate } from "./space.js";
 
 export const MOST = 24; // dimensions shown at first
@@ -17,15 +17,44 @@ export function meaning(dimension, rate) {
   return `z${dimension} carries ${nats(rate)} nats on average`;
 }
 
-/** A kind of control makes its own rows: `add(dimension)` -> {item, control, rateText, ...}, `draw(row, dimension, value)`. */
+/**
+ * @import { Posterior } from "../shared/types.js"
+ *
+ * @typedef {object} Row  The elements of one dimension; kinds of control add their own.
+ * @property {HTMLLIElement} item
+ * @property {HTMLElement} control
+ * @property {HTMLElement} rateText
+ * @property {number} [value]  that it shows
+ * @property {object} [grip]  while it is in hand
+ *
+ * @typedef {object} Hand  What is asked of whoever holds z.
+ * @property {(dimension: number, value: number, by?: "hand" | "key") => void} move
+ * @property {() => void} release
+ * @property {(dimension: number) => void} reset
+ * @property {(dimension: number) => void} touch  one is taken in hand
+ * @property {(dimension: number) => number} value  what z is now, drawn or not
+ * @property {(dimension: number) => void} [play]
+ */
+
+/** The list. A kind of control makes its own rows (`add`), listens to them and draws them. */
 export class Dimensions {
-  /**
-   * `on`: move(dimension, value, by) while one is moved, release() after it, reset(dimension), play(dimension),
-   * touch(dimension) when one is taken in hand; value(dimension) answers what z is now, drawn or not.
-   */
+  /** @type {number} */
+  k;
+  /** @type {number[] | null} nats */
+  rates;
+  /** @type {boolean} whether q does, so that rates add up */
+  factorises;
+  /** @type {boolean} whether all are listed */
+  all;
+  /** @type {number[] | null} an order that waits until no hand is near */
+  later;
+  /** @type {Posterior | null} */
+  posterior;
+
+  /** @param {Hand} on  @param {string} className */
   constructor(on, className) {
     this.on = on;
-    this.rows = new Map(); // dimension -> elements
+    this.rows = new Map(); // dimension -> Row
     this.list = element("ol", { className });
     this.more = element("button", { className: "plain more", type: "button" });
     this.note = element("p", { className: "er-note" });
@@ -37,6 +66,36 @@ export class Dimensions {
     this.list.addEventListener("pointerleave", () => this._settle());
     this.list.addEventListener("focusout", () => this._settle());
   }
+
+  /**
+   * The elements of a dimension.
+   *
+   * @abstract
+   * @param {number} _dimension
+   * @returns {Row}
+   */
+  add(_dimension) {
+    throw new Error("a kind of control makes its own rows");
+  }
+
+  /**
+   * Listen to pointer and keys.
+   *
+   * @abstract
+   * @param {Row} _row
+   * @param {number} _dimension
+   */
+  listen(_row, _dimension) {}
+
+  /**
+   * Show a value.
+   *
+   * @abstract
+   * @param {Row} _row
+   * @param {number} _dimension
+   * @param {number} _value
+   */
+  draw(_row, _dimension, _value) {}
 
   /** Another model: k dimensions, its rates (or null), z; whether the rates are those of a q that factorises. */
   start(k, rates, z, factorises = true) {
@@ -89,7 +148,7 @@ export class Dimensions {
   _reorder() {
     const { later, list } = this;
     const held = [...this.rows.values()].some((row) => row.grip);
-    if (!later || held || list.matches(":hover") || list.contains(list.getRootNode().activeElement)) return;
+    if (!later || held || list.matches(":hover") || list.contains(activeIn(list))) return;
     this.later = null;
     if (later.every((dimension, i) => dimension === this.order[i])) return;
     this.order = later;
@@ -124,7 +183,7 @@ export class Dimensions {
     const rate = this.rates?.[dimension];
     const known = Number.isFinite(rate);
     row.rateText.textContent = known ? nats(rate) : "";
-    row.item.classList.toggle("dead", known && rate < ALIVE);
+    row.item.classList.toggle("dead", rate !== undefined && known && rate < ALIVE);
     row.item.title = meaning(dimension, rate);
     row.control.setAttribute("aria-label", known ? `z${dimension}, ${nats(rate)} nats` : `z${dimension}`);
   }

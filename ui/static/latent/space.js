@@ -131,11 +131,14 @@ export function readZ(text, k) {
 
 /** Steps back: what z was at each release, the newest last. */
 export class Trail {
+  /** @type {Float64Array[]} */ past = [];
+  /** @type {Float64Array | null} */ now = null;
+
   constructor(most = 100) {
     this.most = most;
-    this.clear();
   }
 
+  /** Forget them, and stand at z.  @param {Float64Array | null} [z] */
   clear(z = null) {
     this.past = [];
     this.now = z && Float64Array.from(z);
@@ -156,9 +159,10 @@ export class Trail {
 
   /** The z before the last release; null if there is none. */
   undo() {
-    if (!this.past.length) return null;
-    this.now = this.past.pop();
-    return this.now;
+    const before = this.past.pop();
+    if (!before) return null;
+    this.now = before;
+    return before;
   }
 }
 

@@ -5,7 +5,7 @@ import { whole } from "../shared/format.js";
 /** "weights of step 14,063", or "" where nobody knows the step. */
 export const weightsWord = (step) => (Number.isFinite(step) && step !== null ? `weights of step ${whole(step)}` : "");
 
-/** What goes on without the server where the page decodes (`place`, see decoder_client.js); "" while it answers. */
+/** What goes on without the server where the page decodes (`place`, see decoder/client.js); "" while it answers. */
 export function awayWord(linked, place) {
   if (linked !== false) return "";
   return place === "page"

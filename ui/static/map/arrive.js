@@ -1,6 +1,6 @@
 // An image of one's own: drawn here, dropped or chosen; the server encodes it and it lands on the map.
 
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 import { paint } from "./side.js";
 
 const SIDE = 168; // pixels of the drawing
@@ -34,8 +34,17 @@ export async function encode(address, blob) {
   return answer.json();
 }
 
+/** @import { Picture } from "./types.js" */
+
 export class Arrive {
-  /** `on`: send(blob, drawn) -> promise of the server's answer; landed(answer or null). */
+  /** @type {import("../shared/types.js").ImageShape} */ header;
+  /** @type {[number, number] | null} where the pen was last, while it is down */ last = null;
+
+  /**
+   * `landed`: a sentence on where; null takes the picture away.
+   *
+   * @param {{ send: (blob: Blob, drawn: boolean) => Promise<Picture>, landed: (answer: Picture | null) => string }} on
+   */
   constructor(on) {
     this.on = on;
     this.dark = true; // most data are bright on dark
@@ -86,7 +95,7 @@ export class Arrive {
       ),
     );
     this.clear.addEventListener("click", () => this.reset());
-    this.file.addEventListener("change", () => this.take(this.file.files[0]));
+    this.file.addEventListener("change", () => this.take(this.file.files?.[0]));
     this._listen();
     this.reset();
   }
@@ -101,7 +110,7 @@ export class Arrive {
 
   reset() {
     this.call = (this.call ?? 0) + 1; // what is still being encoded does not land any more
-    const context = this.canvas.getContext("2d");
+    const context = contextOf(this.canvas);
     context.fillStyle = this.dark ? "#000" : "#fff";
     context.fillRect(0, 0, 2 * SIDE, 2 * SIDE);
     this.note.textContent =
@@ -112,6 +121,7 @@ export class Arrive {
   }
 
   _listen() {
+    /** @returns {[number, number]} */
     const at = (event) => {
       const box = this.canvas.getBoundingClientRect();
       return [((event.clientX - box.left) / box.width) * 2 * SIDE, ((event.clientY - box.top) / box.height) * 2 * SIDE];
@@ -139,11 +149,11 @@ export class Arrive {
   }
 
   _line(from, to) {
-    const context = this.canvas.getContext("2d");
+    const context = contextOf(this.canvas);
     Object.assign(context, { strokeStyle: this.dark ? "#fff" : "#000", lineWidth: PEN * 2 * SIDE, lineCap: "round" });
     context.beginPath();
-    context.moveTo(...from);
-    context.lineTo(...to);
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
     context.stroke();
   }
 

@@ -8,7 +8,7 @@ import { FAINT, packed } from "./colours.js";
 import { Shade } from "./shade.js";
 import { Tiles } from "./tiles.js";
 import { View, boundsOf, joined } from "./view.js";
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 import { colours } from "../shared/palette.js";
 
 const GLIDE = 240; // milliseconds in which points move to newer places
@@ -17,14 +17,44 @@ const REST = 140; // milliseconds without motion after which the ground is compu
 const REACH = 22; // pixels within which a point counts as under the pointer
 const PRIOR = 3.25; // standard deviations that the frame shows at least
 
+/** @import { Handle } from "../decoder/client.js" */
+/** @import { Palette } from "../shared/types.js" */
+/** @import { Arrival, Colouring, Layout, Near, Place, Pointed, Spread, Tone } from "./types.js" */
+
 export class MapCanvas {
-  /** `on`: hover({x, y, digits, near} or null), choose(index or null), select(indices or null). near: {index, distance} or undefined. */
+  /** @type {Handle | null} */ decoder = null;
+  /** @type {Layout} */ layout;
+  /** @type {Float32Array} where the points are going, x, y, x, y, ... */ to;
+  /** @type {Float32Array | null} where they come from, while they glide */ from;
+  /** @type {Float32Array} where they are */ xy = new Float32Array(0);
+  /** @type {number} when they set out */ since;
+  /** @type {PlaceIndex | null} made when it is first asked */ index;
+  /** @type {Uint8Array} the colour of each point */ kinds = new Uint8Array(0);
+  /** @type {Uint32Array} */ palette = new Uint32Array(0);
+  /** @type {Colouring["classes"]} */ classes;
+  /** @type {{ name: string, place: Place }[] | null} their names, on the map */ labels;
+  /** @type {Tone} */ tone;
+  /** @type {Palette} */ inks;
+  /** @type {Arrival[]} */ arrivals = [];
+  /** @type {Place[] | null} a lasso or box */ shape = null;
+  /** @type {Place | null} where the pointer is, pixels of the canvas */ pointer = null;
+  /** @type {Set<string> | null} layers to draw anew */ dirty = null;
+  stats = { redraws: 0, first: 0, decodes: 0 };
+  ratio = 1; // pixels of the canvas for one of CSS
+  frame = 0; // that is asked for
+  /** @type {number | undefined} timer of the ground */ rest;
+  /** @type {ImageData | undefined} the points */ image;
+  /** @type {Uint32Array} the same bytes */ pixels;
+
+  /**
+   * @param {{ hover: (at: Pointed | null) => void, choose: (index: number | null) => void,
+   *   select: (indices: Uint32Array | null) => void }} on
+   */
   constructor(on) {
     this.on = on;
     this.view = new View();
     this.tiles = new Tiles(() => this.wake("under"));
     this.shade = new Shade(() => this.wake("under"));
-    this.stats = { redraws: 0, first: 0 };
     this.layers = ["under", "points", "over"].map((name) =>
       element("canvas", { className: name, "aria-hidden": "true" }),
     );
@@ -33,20 +63,16 @@ export class MapCanvas {
       { className: "stage", tabindex: "0", role: "application", "aria-roledescription": "map" },
       ...this.layers,
     );
-    this.stage.stats = this.stats;
+    Object.assign(this.stage, { stats: this.stats });
     this.input = new Input(this.stage, {
       hover: (px, py) => this._hover(px, py),
       pan: (dx, dy) => this._pan(dx * this.ratio, dy * this.ratio),
       zoom: (px, py, factor) => this._moved(() => this.view.zoomAt(px * this.ratio, py * this.ratio, factor)),
       choose: (px, py) => this._choose(px, py),
       shape: (points, done) => this._shape(points, done),
-      fit: () => this.fit(),
+      showAll: () => this.showAll(),
       clear: () => this.on.select(null),
     });
-    this.xy = new Float32Array(0);
-    this.kinds = new Uint8Array(0);
-    this.palette = [];
-    this.arrivals = [];
     this.observer = new ResizeObserver(() => this._resize());
     this.observer.observe(this.stage);
   }
@@ -59,23 +85,35 @@ export class MapCanvas {
 
   // ---- what is shown
 
-  /** Places of all points under a layout. `glide`: from where they are; `fit`: show them all. */
-  place(xy, layout, { glide = false, fit = false } = {}) {
+  /**
+   * Places of all points under a layout. `glide`: from where they are; `all`: show them all.
+   *
+   * @param {Float32Array} xy
+   * @param {Layout} layout
+   */
+  place(xy, layout, { glide = false, all = false } = {}) {
     const { view } = this;
     const before = this.xy;
     const [x, y, scale] = [view.x, view.y, view.scale];
-    Object.assign(this, { layout, index: null, to: xy, labels: null });
-    if (fit) this.fit();
+    this.layout = layout;
+    this.to = xy;
+    this.index = this.labels = null;
+    if (all) this.showAll();
     if (glide && before.length === xy.length && xy.length <= 2 * MANY) {
       // They set out from where they are on the screen, also when the new map has another scale.
       const share = scale / view.scale;
       const from = before.map((value, at) => (at % 2 ? view.y + (value - y) * share : view.x + (value - x) * share));
-      Object.assign(this, { from, since: performance.now(), xy: from.slice() });
-    } else Object.assign(this, { from: null, xy });
+      this.from = from;
+      this.xy = from.slice();
+      this.since = performance.now();
+    } else {
+      this.from = null;
+      this.xy = xy;
+    }
     this.wake("all");
   }
 
-  /** kinds, palette, classes as `colouring` gives them, by tone. */
+  /** @param {Colouring} colouring  @param {Tone} tone */
   colour(colouring, tone) {
     this.kinds = colouring.kinds;
     this.classes = colouring.classes;
@@ -101,13 +139,13 @@ export class MapCanvas {
     this.wake("over");
   }
 
-  /** The spread of the chosen's q(z|x), as LinearLayout.ellipse takes it; null: there is none, or none yet. */
+  /** Of the chosen's q(z|x); null: there is none, or none yet.  @param {Spread | null} spread */
   set spread(spread) {
     this._spread = spread;
     this.wake("over");
   }
 
-  fit() {
+  showAll() {
     if (!this.to) return;
     const box = boundsOf(this.to, this.to.length > 400 ? 0.001 : 0);
     const centre = this.layout?.priorCentre;
@@ -117,8 +155,8 @@ export class MapCanvas {
       bottom: centre[1] - PRIOR,
       top: centre[1] + PRIOR,
     };
-    this._moved(() => this.view.fit(prior ? joined(box, prior) : box));
-    this.touched = false; // it goes on to fit by itself
+    this._moved(() => this.view.show(prior ? joined(box, prior) : box));
+    this.touched = false; // it goes on to show all by itself
   }
 
   zoom(factor) {
@@ -142,7 +180,7 @@ export class MapCanvas {
 
   _moved(change) {
     this._shift(change);
-    if (this.pointer) this._tell();
+    if (this.pointer) this._report();
   }
 
   _shift(change) {
@@ -157,21 +195,26 @@ export class MapCanvas {
   _hover(px, py) {
     this.pointer = px === null ? null : [px * this.ratio, py * this.ratio];
     this.wake("over");
-    this._tell();
+    this._report();
   }
 
   /** Point at a place as the pointer would. */
   point(x, y) {
     this.pointer = [this.view.toX(x), this.view.toY(y)];
-    this._tell();
+    this._report();
   }
 
-  _tell() {
-    this.telling = true;
+  _report() {
+    this.reporting = true;
     this.wake("over");
   }
 
-  /** The point under the pointer, if one is near enough. */
+  /**
+   * The point under the pointer, if one is near enough.
+   *
+   * @param {Place} pointer
+   * @returns {Near | undefined}
+   */
   _near([px, py], reach = REACH) {
     if (!this.to?.length || this.from) return undefined;
     this.index ??= new PlaceIndex(this.to, boundsOf(this.to));
@@ -185,8 +228,8 @@ export class MapCanvas {
   }
 
   _shape(points, done) {
-    this.shape =
-      points && points.map(([px, py]) => [this.view.fromX(px * this.ratio), this.view.fromY(py * this.ratio)]);
+    const { view, ratio } = this;
+    this.shape = points && points.map(([px, py]) => [view.fromX(px * ratio), view.fromY(py * ratio)]);
     this.wake("over");
     if (!done) return;
     this.on.select(this.shape && inside(this.to, this.shape));
@@ -204,7 +247,7 @@ export class MapCanvas {
     this.view.resize(width, height);
     this.image = new ImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
-    if (first || !this.touched) this.fit();
+    if (first || !this.touched) this.showAll();
     this.wake("all");
   }
 
@@ -212,10 +255,10 @@ export class MapCanvas {
     this.frame = 0;
     const dirty = this.dirty;
     this.dirty = null;
-    if (!this.image || !this.layout || !this.inks) return;
-    if (this.from) this._glide();
-    if (this.telling) {
-      this.telling = false;
+    if (!dirty || !this.image || !this.layout || !this.inks) return;
+    if (this.from) this._glide(this.from);
+    if (this.reporting) {
+      this.reporting = false;
       const { view, pointer } = this;
       this.on.hover(
         pointer && {
@@ -231,11 +274,13 @@ export class MapCanvas {
     if (dirty.has("over") || dirty.has("points")) this._drawOver();
   }
 
-  _glide() {
+  _glide(from) {
     const share = Math.min(1, (performance.now() - this.since) / GLIDE);
-    if (share === 1) Object.assign(this, { xy: this.to, from: null, labels: null });
-    else {
-      const { from, to, xy } = this;
+    if (share === 1) {
+      this.xy = this.to;
+      this.from = this.labels = null;
+    } else {
+      const { to, xy } = this;
       for (let i = 0; i < xy.length; i++) xy[i] = from[i] + (to[i] - from[i]) * share;
     }
     this.wake(share === 1 ? "all" : "points");
@@ -251,7 +296,7 @@ export class MapCanvas {
   }
 
   _drawPoints() {
-    const { pixels, image, view, xy, kinds, palette, focus, ratio } = this;
+    const { pixels, view, xy, kinds, palette, focus, ratio } = this;
     pixels.fill(0);
     const n = Math.min(kinds.length, xy.length / 2);
     if (n) {
@@ -272,21 +317,15 @@ export class MapCanvas {
         draw(palette, { focus, want: 1 });
       } else draw(palette, {});
     }
-    this.layers[1].getContext("2d").putImageData(image, 0, 0);
+    if (this.image) contextOf(this.layers[1]).putImageData(this.image, 0, 0);
     this.stats.redraws += 1;
     if (n) this.stats.first ||= performance.now();
   }
 
   _drawOver() {
     const context = this._clean(2);
-    const {
-      view,
-      inks,
-      ratio,
-      xy,
-      layout: { priorCentre },
-      _chosen: chosen,
-    } = this;
+    const { view, inks, ratio, xy, _chosen: chosen } = this;
+    const { priorCentre } = this.layout;
     if (priorCentre) ink.rings(context, view, priorCentre, inks, ratio);
     if (this.classes && this.classes.length <= 12 && !this.from && view.zoom < 6) {
       this.labels ??= ink.namePlaces(xy, this.kinds, this.classes);
@@ -294,14 +333,15 @@ export class MapCanvas {
     }
     ink.outline(context, view, this.shape, inks.text, ratio);
     if (chosen >= 0 && 2 * chosen < xy.length) {
+      /** @type {Place} */
       const place = [xy[2 * chosen], xy[2 * chosen + 1]];
-      if (this._spread && this.layout.linear)
+      if (this._spread && this.layout.ellipse)
         ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);
       else ink.mark(context, view, place, inks.posterior, inks.card, 7, ratio);
     }
     for (const { place, spread } of this.arrivals) {
       if (!place) continue;
-      if (spread && this.layout.linear)
+      if (spread && this.layout.ellipse)
         ink.ellipse(context, view, place, this.layout.ellipse(spread), inks.sample, ratio);
       ink.dot(context, view, place, inks.sample, inks.card, ratio);
     }
@@ -313,7 +353,7 @@ export class MapCanvas {
   }
 
   _clean(layer) {
-    const context = this.layers[layer].getContext("2d");
+    const context = contextOf(this.layers[layer]);
     context.clearRect(0, 0, this.view.width, this.view.height);
     return context;
   }

@@ -63,8 +63,12 @@ export function rampRange(values) {
 }
 
 /**
- * What to colour by: "label", "rate", "distortion" or "z3" (`bits`: z3 is a probability). Gives { kinds: index into the palette for each point,
- * palette: [#rrggbb], classes: [{ index, name, count }] or null, range: { low, high } or null, title, unit }.
+ * What to colour by: "label", "rate", "distortion" or "z3" (`bits`: z3 is a probability).
+ *
+ * @param {import("../shared/types.js").CodeRows} codes
+ * @param {string} by
+ * @param {import("./types.js").Tone} tone
+ * @returns {import("./types.js").Colouring}
  */
 export function colouring(codes, by, tone, bits = false) {
   const { header, labels } = codes;
@@ -75,7 +79,7 @@ export function colouring(codes, by, tone, bits = false) {
     const place = new Map(found.map((label, i) => [label, Math.min(i, STEPS - 1)]));
     const name = (label) => header.classes?.[label] ?? String(label);
     return {
-      kinds: Uint8Array.from(labels, (label) => place.get(label)),
+      kinds: Uint8Array.from(labels, (label) => place.get(label) ?? 0),
       palette: found.slice(0, STEPS).map((_, i) => classColour(i, tone)),
       classes: found.slice(0, STEPS).map((label, i) => ({ index: i, name: name(label), count: counts.get(label) })),
       range: null,
@@ -83,8 +87,8 @@ export function colouring(codes, by, tone, bits = false) {
       unit: "",
     };
   }
-  const { values, title, unit } = quantity(codes, by, bits);
-  if (!values)
+  const ramp = quantity(codes, by, bits);
+  if (!ramp)
     return {
       kinds: new Uint8Array(header.n),
       palette: [tone === "dark" ? "#8ab8dd" : "#2c5f8a"],
@@ -93,6 +97,7 @@ export function colouring(codes, by, tone, bits = false) {
       title: "",
       unit: "",
     };
+  const { values, title, unit } = ramp;
   const range = rampRange(values);
   const scale = (STEPS - 1) / (range.high - range.low);
   const kinds = Uint8Array.from(values, (v) =>
@@ -108,13 +113,13 @@ export function colouring(codes, by, tone, bits = false) {
   };
 }
 
-/** The numbers behind a ramp; values null for what the codes do not have. */
+/** The numbers behind a ramp; null for what the codes do not have. */
 function quantity({ header, loc, rate, distortion }, by, bits) {
   if (by === "rate") return { values: rate, title: "rate", unit: "nats" };
   if (by === "distortion") return { values: distortion, title: "distortion", unit: "nats" };
   const dimension = /^z(\d+)$/.exec(by);
   const j = dimension ? Number(dimension[1]) : -1;
-  if (!(j >= 0 && j < header.k)) return { values: null };
+  if (!(j >= 0 && j < header.k)) return null;
   const values = new Float32Array(header.n);
   for (let i = 0; i < header.n; i++) values[i] = loc[i * header.k + j];
   return { values, title: by, unit: bits ? "probability of a 1" : "prior standard deviations" };

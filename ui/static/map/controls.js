@@ -3,20 +3,6 @@
 import { whole } from "../shared/format.js";
 import { element } from "../shared/mount.js";
 
-export const TITLES = {
-  plane: "Latent plane",
-  line: "Latent line",
-  pca: "PCA",
-  tsne: "t-SNE",
-  dims: "Two dimensions",
-  umap: "UMAP",
-  "tsne-sklearn": "t-SNE (scikit-learn)",
-};
-const WORDS = {
-  // on a switch, where its name does not say enough
-  "tsne-sklearn":
-    "scikit-learn’s t-SNE: openTSNE’s, the other one, is several times faster, shows itself as it converges, and places new points, which this one cannot",
-};
 const ICONS = {
   pan: "M8 1v14M1 8h14M8 1 6 3.2M8 1l2 2.2M8 15l-2-2.2M8 15l2-2.2M1 8l2.2-2M1 8l2.2 2M15 8l-2.2-2M15 8l-2.2 2",
   lasso:
@@ -24,20 +10,20 @@ const ICONS = {
   box: "M2 4V2h2M7 2h2M12 2h2v2M14 7v2M14 12v2h-2M9 14H7M4 14H2v-2M2 9V7",
   closer: "M8 2v12M2 8h12",
   farther: "M2 8h12",
-  fit: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
+  whole: "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4",
 };
 
 function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   const path = document.createElementNS(space, "path");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }))
+  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }))
     svg.setAttribute(key, value);
   for (const [key, value] of Object.entries({
     d: ICONS[name],
     fill: "none",
     stroke: "currentColor",
-    "stroke-width": 1.5,
+    "stroke-width": "1.5",
     "stroke-linecap": "round",
     "stroke-linejoin": "round",
   }))
@@ -47,7 +33,7 @@ function icon(name) {
 }
 
 export class Controls {
-  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), fit(). */
+  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), showAll(). */
   constructor(on) {
     this.on = on;
     this.methods = element("div", { className: "switch", role: "group", "aria-label": "Kind of map" });
@@ -111,13 +97,14 @@ export class Controls {
       ...Object.values(this.modes),
       tool("closer", "Zoom in (+)", () => this.on.zoom(1.5)),
       tool("farther", "Zoom out (−)", () => this.on.zoom(1 / 1.5)),
-      tool("fit", "Show all (0)", () => this.on.fit()),
+      tool("whole", "Show all (0)", () => this.on.showAll()),
     );
     this.mode("pan");
   }
 
   mode(name) {
-    for (const [key, button] of Object.entries(this.modes)) button.setAttribute("aria-pressed", String(key === name));
+    for (const [key, button] of Object.entries(this.modes ?? {}))
+      button.setAttribute("aria-pressed", String(key === name));
     this.on.mode?.(name);
   }
 
@@ -127,7 +114,7 @@ export class Controls {
     this.on.dims(i, j);
   }
 
-  /** Switches as the view is. `methods`: those offered; codes: for what there is to colour by. */
+  /** Switches as the view is. `methods`: those offered, each { name, title, kind, about } as Python tells; codes: for what there is to colour by. */
   show({ methods, parts, view, k, codes, bits = false }) {
     this.k = k;
     const beneath = [
@@ -137,11 +124,11 @@ export class Controls {
     ];
     if (beneath.length !== this.beneath.select.length) this._options(this.beneath, beneath);
     this.methods.replaceChildren(
-      ...methods.map((name) => {
+      ...methods.map(({ name, title, about }) => {
         const button = element("button", {
           type: "button",
-          text: TITLES[name] ?? name,
-          title: WORDS[name] ?? "",
+          text: title,
+          title: about,
           "aria-pressed": String(name === view.method),
         });
         button.addEventListener("click", () => this.on.method(name));
@@ -167,8 +154,7 @@ export class Controls {
       view.part,
     );
     this.part.box.hidden = parts.length < 2;
-    const plane = ["plane", "pca", "dims"].includes(view.method);
-    this.beneath.box.hidden = !plane;
+    this.beneath.box.hidden = methods.find(({ name }) => name === view.method)?.kind !== "linear";
   }
 }
 

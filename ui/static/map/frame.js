@@ -12,7 +12,7 @@ export function assemble(map, root) {
   stage.addEventListener("dragover", (event) => event.preventDefault());
   stage.addEventListener("drop", (event) => {
     event.preventDefault();
-    map.arrive.take(event.dataTransfer.files[0]);
+    map.landing.arrive.take(event.dataTransfer.files[0]);
   });
   const keys = element("p", {
     className: "er-note keys",
@@ -24,12 +24,19 @@ export function assemble(map, root) {
     map.controls.bar,
     map.fitLine.box,
     stage,
-    map.legend.box,
+    map.focus.legend.box,
     map.controls.below,
     map.problem,
     map.note,
     keys,
   );
-  const right = element("div", { className: "right" }, map.side.box, map.sheet.box, map.selection.box, map.arrive.box);
+  const right = element(
+    "div",
+    { className: "right" },
+    map.side.box,
+    map.sheet.box,
+    map.focus.selection.box,
+    map.landing.arrive.box,
+  );
   root.append(element("div", { className: "map" }, left, right));
 }

@@ -1,7 +1,10 @@
 // Which points are near, inside a shape, or near in latent space. Numbers only.
 
+/** @import { Bounds, Near } from "./types.js" */
+
 /** Points sorted into square cells, for nearest-point questions in constant time. xy: x, y, x, y, ..., all in bounds. */
 export class PlaceIndex {
+  /** @param {Float32Array} xy  @param {Bounds} bounds */
   constructor(xy, bounds) {
     const n = xy.length / 2;
     this.xy = xy;
@@ -33,14 +36,16 @@ export class PlaceIndex {
   _row = (y) => Math.min(this.rows - 1, Math.max(0, Math.floor((y - this.bounds.bottom) / this.cell) || 0));
 
   /**
-   * The `count` nearest points, nearest first: [{ index, distance }]. Those farther than `most` are left out.
+   * The `count` nearest points, nearest first. Those farther than `most` are left out.
+   *
+   * @returns {Near[]}
    */
   nearest(x, y, count = 1, most = Infinity) {
     const { xy, columns, rows, cell } = this;
     const [column, row] = [this._column(x), this._row(y)];
     const found = [];
     let worst = most * most;
-    const look = (c, r) => {
+    const visit = (c, r) => {
       const at = r * columns + c;
       for (let o = this.starts[at]; o < this.starts[at + 1]; o++) {
         const index = this.order[o];
@@ -57,20 +62,26 @@ export class PlaceIndex {
     const last = Math.max(columns, rows);
     for (let ring = 0; ring <= last; ring++) {
       if (ring > 1 && ((ring - 1) * cell) ** 2 > worst) break;
-      if (ring === 0) look(column, row);
+      if (ring === 0) visit(column, row);
       for (let d = -ring; ring > 0 && d <= ring; d++) {
-        if (row - ring >= 0 && column + d >= 0 && column + d < columns) look(column + d, row - ring);
-        if (row + ring < rows && column + d >= 0 && column + d < columns) look(column + d, row + ring);
+        if (row - ring >= 0 && column + d >= 0 && column + d < columns) visit(column + d, row - ring);
+        if (row + ring < rows && column + d >= 0 && column + d < columns) visit(column + d, row + ring);
         if (Math.abs(d) === ring) continue;
-        if (column - ring >= 0 && row + d >= 0 && row + d < rows) look(column - ring, row + d);
-        if (column + ring < columns && row + d >= 0 && row + d < rows) look(column + ring, row + d);
+        if (column - ring >= 0 && row + d >= 0 && row + d < rows) visit(column - ring, row + d);
+        if (column + ring < columns && row + d >= 0 && row + d < rows) visit(column + ring, row + d);
       }
     }
     return found.map(({ index, distance }) => ({ index, distance: Math.sqrt(distance) }));
   }
 }
 
-/** Indices of the points inside a polygon [[x, y], ...] (even-odd), ascending. `allowed(index)` may leave some out. */
+/**
+ * Indices of the points inside a polygon (even-odd), ascending. `allowed(index)` may leave some out.
+ *
+ * @param {Float32Array} xy
+ * @param {import("./types.js").Place[]} polygon
+ * @param {(index: number) => boolean} [allowed]
+ */
 export function inside(xy, polygon, allowed = () => true) {
   const xs = polygon.map(([x]) => x);
   const ys = polygon.map(([, y]) => y);
@@ -88,7 +99,7 @@ export function inside(xy, polygon, allowed = () => true) {
   return Uint32Array.from(found);
 }
 
-/** The `count` codes nearest to z in latent space (loc: n·k numbers), nearest first: [{ index, distance }]. */
+/** The `count` codes nearest to z in latent space (loc: n·k numbers), nearest first.  @returns {Near[]} */
 export function latentNearest(loc, k, z, count, leaveOut = -1) {
   const n = loc.length / k;
   const found = [];

@@ -202,10 +202,18 @@ export function names(context, view, labels, { text, card, font }, ratio) {
   context.restore();
 }
 
-/** For each class { index, name } the median place of its points, from at most 4,000 of all. */
+/**
+ * For each class the median place of its points, from at most 4,000 of all.
+ *
+ * @param {Float32Array} xy
+ * @param {Uint8Array} kinds
+ * @param {{ index: number, name: string }[]} classes
+ * @returns {{ name: string, place: import("./types.js").Place }[]}
+ */
 export function namePlaces(xy, kinds, classes) {
   const step = Math.max(1, Math.floor(kinds.length / 4000));
   return classes.flatMap(({ index, name }) => {
+    /** @type {number[][]} */
     const [xs, ys] = [[], []];
     for (let i = 0; i < kinds.length; i += step) {
       if (kinds[i] !== index) continue;

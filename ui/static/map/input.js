@@ -6,7 +6,26 @@ const FAR = 72; // pixels that Shift and an arrow key move the map
 const ZOOM = 1.35;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** The corners of a box from one corner to the other. */
+/**
+ * @import { Place } from "./types.js"
+ *
+ * @typedef {object} Hand  What is asked of the map. Pixels are CSS pixels from the top left corner of the stage.
+ * @property {(px: number | null, py?: number) => void} hover  null: the pointer has left
+ * @property {(dx: number, dy: number) => void} pan
+ * @property {(px: number, py: number, factor: number) => void} zoom
+ * @property {(px: number, py: number) => void} choose
+ * @property {(points: Place[] | null, done: boolean) => void} shape  a lasso or box as it is drawn
+ * @property {() => void} showAll
+ * @property {() => void} clear
+ */
+
+/**
+ * The corners of a box from one corner to the other.
+ *
+ * @param {Place} from
+ * @param {Place} to
+ * @returns {Place[]}
+ */
 export const corners = ([ax, ay], [bx, by]) => [
   [ax, ay],
   [bx, ay],
@@ -14,13 +33,20 @@ export const corners = ([ax, ay], [bx, by]) => [
   [ax, by],
 ];
 
-/**
- * `on`: hover(px, py) or hover(null), pan(dx, dy), zoom(px, py, factor), choose(px, py), shape(points or null, done),
- * fit(), clear(). Pixels are CSS pixels from the top left corner of `stage`.
- */
 export class Input {
+  /** @type {"pan" | "lasso" | "box"} what a drag does */ mode = "pan";
+  /** @type {Map<number, Place>} fingers, pens and mice that are down */ pointers = new Map();
+  /** @type {Place} where the first went down */ began;
+  /** @type {boolean} whether it has moved since */ wandered;
+  /** @type {"lasso" | "box"} */ drawing;
+  /** @type {Place[] | null} as far as it is drawn */ shape = null;
+  /** @type {Place | null} where pointer or keys have been */ cursor = null;
+  /** @type {Place | null} the first corner of a box drawn with the keys */ anchor = null;
+
+  /** @param {HTMLElement} stage  @param {Hand} on */
   constructor(stage, on) {
-    Object.assign(this, { stage, on, mode: "pan", pointers: new Map(), shape: null, cursor: null, anchor: null });
+    this.stage = stage;
+    this.on = on;
     const listen = (name, handle, options) =>
       stage.addEventListener(name, (event) => handle.call(this, event), options);
     listen("pointerdown", this._down);
@@ -30,13 +56,18 @@ export class Input {
     listen("pointerleave", this._leave);
     listen("wheel", this._wheel, { passive: false });
     listen("keydown", this._key);
-    listen("dblclick", (event) => event.target.closest("button") || this.on.zoom(...this._at(event), 2));
+    listen("dblclick", this._double);
     listen("blur", () => this.on.hover(null));
   }
 
+  /** @returns {Place} */
   _at(event) {
     const box = this.stage.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  _double(event) {
+    if (!event.target.closest("button")) this.on.zoom(...this._at(event), 2);
   }
 
   _down(event) {
@@ -69,16 +100,15 @@ export class Input {
 
   _extend(at) {
     if (this.drawing === "box") this.shape = corners(this.began, at);
-    else this.shape.push(at);
+    else this.shape?.push(at);
     this.on.shape(this.shape, false);
   }
 
   _pinch(id, before, at) {
     const [other] = [...this.pointers].filter(([key]) => key !== id).map(([, place]) => place);
     const span = (place) => Math.hypot(place[0] - other[0], place[1] - other[1]) || 1;
-    const middle = [(at[0] + other[0]) / 2, (at[1] + other[1]) / 2];
     this.on.pan((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
-    this.on.zoom(...middle, span(at) / span(before));
+    this.on.zoom((at[0] + other[0]) / 2, (at[1] + other[1]) / 2, span(at) / span(before));
     this.wandered = true;
   }
 
@@ -116,22 +146,21 @@ export class Input {
     if (event.target !== this.stage || event.ctrlKey || event.metaKey || event.altKey) return;
     const { clientWidth, clientHeight } = this.stage;
     this.cursor ??= [clientWidth / 2, clientHeight / 2];
-    if (!this._act(event, clientWidth, clientHeight)) return;
-    event.preventDefault();
+    if (this._act(event, this.cursor)) event.preventDefault();
   }
 
-  _act(event, width, height) {
-    const { key, shiftKey } = event;
+  /** Whether the key means something, and it is done.  @param {KeyboardEvent} event  @param {Place} cursor */
+  _act({ key, shiftKey }, cursor) {
     if (key in ARROWS) {
       const [dx, dy] = ARROWS[key];
       if (shiftKey) this.on.pan(-dx * FAR, -dy * FAR);
-      else this._step(dx * STEP, dy * STEP, width, height);
-      this.on.hover(...this.cursor);
-    } else if (key === "+" || key === "=") this.on.zoom(...this.cursor, ZOOM);
-    else if (key === "-" || key === "_") this.on.zoom(...this.cursor, 1 / ZOOM);
-    else if (key === "0") this.on.fit();
-    else if (key === "Enter") this.on.choose(...this.cursor);
-    else if (key === " ") this._corner();
+      else this.cursor = this._step(cursor, dx * STEP, dy * STEP);
+      this.on.hover(...(this.cursor ?? cursor));
+    } else if (key === "+" || key === "=") this.on.zoom(...cursor, ZOOM);
+    else if (key === "-" || key === "_") this.on.zoom(...cursor, 1 / ZOOM);
+    else if (key === "0") this.on.showAll();
+    else if (key === "Enter") this.on.choose(...cursor);
+    else if (key === " ") this._corner(cursor);
     else if (key === "Escape") {
       this._drop();
       this.on.clear();
@@ -139,22 +168,25 @@ export class Input {
     return true;
   }
 
-  /** Move the cursor; at the edge the map moves beneath it. */
-  _step(dx, dy, width, height) {
-    const to = [this.cursor[0] + dx, this.cursor[1] + dy];
-    this.cursor = [Math.min(width - 1, Math.max(0, to[0])), Math.min(height - 1, Math.max(0, to[1]))];
-    if (to[0] !== this.cursor[0] || to[1] !== this.cursor[1]) this.on.pan(-dx * 4, -dy * 4);
-    if (this.anchor) this.on.shape(corners(this.anchor, this.cursor), false);
+  /** Where the cursor comes to; at the edge the map moves beneath it.  @returns {Place} */
+  _step([x, y], dx, dy) {
+    const { clientWidth, clientHeight } = this.stage;
+    const to = [x + dx, y + dy];
+    /** @type {Place} */
+    const cursor = [Math.min(clientWidth - 1, Math.max(0, to[0])), Math.min(clientHeight - 1, Math.max(0, to[1]))];
+    if (to[0] !== cursor[0] || to[1] !== cursor[1]) this.on.pan(-dx * 4, -dy * 4);
+    if (this.anchor) this.on.shape(corners(this.anchor, cursor), false);
+    return cursor;
   }
 
-  /** Space sets a corner of a box, and then the other. */
-  _corner() {
+  /** Space sets a corner of a box, and then the other.  @param {Place} cursor */
+  _corner(cursor) {
     if (this.anchor) {
-      this.on.shape(corners(this.anchor, this.cursor), true);
+      this.on.shape(corners(this.anchor, cursor), true);
       this.anchor = null;
     } else {
-      this.anchor = this.cursor;
-      this.on.shape(corners(this.cursor, this.cursor), false);
+      this.anchor = cursor;
+      this.on.shape(corners(cursor, cursor), false);
     }
   }
 }

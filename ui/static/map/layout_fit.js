@@ -7,19 +7,44 @@ const EVERY = 220; // milliseconds between two looks at a fit under way
 const SLOWEST = 3000;
 export const WORKING = new Set(["starting", "fitting"]);
 
-/** What GET /runs/{name}/layout/{sha} sends: { status, places: Float32Array or null }. Throws RangeError if cut off. */
+/** @import { FitStatus } from "./types.js" */
+
+/**
+ * What GET /runs/{name}/layout/{sha} sends. Throws RangeError if cut off.
+ *
+ * @returns {{ status: FitStatus & { places: boolean }, places: Float32Array | null }}
+ */
 export function readLayout(bytes) {
   const { header: status, body } = readFrame(bytes, "layout");
   if (body.length % 8) throw new RangeError("the layout does not hold what its header says");
   return { status, places: status.places ? new Float32Array(body.buffer, body.byteOffset, body.length / 4) : null };
 }
 
-/** Follows one fit. `heard(status, places)`: places null where they are the same as before; `failed(sentence)`. */
+/** Follows one fit. */
 export class Fit {
-  constructor({ run, sha, part, method }, { heard, failed }, fetch = fetchBytes) {
+  /** @type {number} */ timer;
+
+  /**
+   * `received`: places null where they are the same as before.
+   *
+   * @param {{ run: string, sha: string, part: string, method: string }} asked
+   * @param {{ received: (status: FitStatus, places: Float32Array | null) => void,
+   *   failed: (sentence: string) => void }} on
+   * @param {(address: string) => Promise<Uint8Array>} [fetch]
+   */
+  constructor({ run, sha, part, method }, on, fetch = fetchBytes) {
     this.address = `runs/${encodeURIComponent(run)}/layout/${sha}?part=${part}&method=${method}`;
-    Object.assign(this, { method, sha, heard, failed, fetch, seen: "", failures: 0, closed: false, expected: 0 });
-    this._look();
+    this.method = method;
+    this.sha = sha;
+    this.on = on;
+    this.fetch = fetch;
+    /** @type {string | undefined} the places that are known */
+    this.seen = "";
+    this.failures = 0;
+    this.closed = false;
+    this.busy = false;
+    this.expected = 0;
+    this._ask();
   }
 
   /** A start was asked for: look often, also while there is nothing yet. */
@@ -35,24 +60,25 @@ export class Fit {
 
   _again(wait) {
     clearTimeout(this.timer);
-    if (!this.closed) this.timer = setTimeout(() => this._look(), wait);
+    if (!this.closed) this.timer = setTimeout(() => this._ask(), wait);
   }
 
-  async _look() {
+  async _ask() {
     if (this.busy) return;
     this.busy = true;
+    /** @type {number | null} */
     let wait = null;
     try {
       const { status, places } = readLayout(await this.fetch(`${this.address}&seen=${this.seen}`));
       this.failures = 0;
       if (this.closed) return;
       this.seen = status.tag;
-      this.heard(status, places);
+      this.on.received(status, places);
       if (status.state === "finished") this.expected = 0;
       if (WORKING.has(status.state) || Date.now() < this.expected) wait = globalThis.document?.hidden ? SLOWEST : EVERY;
     } catch (error) {
       if (this.closed) return;
-      this.failed(error.message);
+      this.on.failed(error.message);
       if (error.status === undefined) wait = Math.min(SLOWEST, EVERY * 2 ** ++this.failures);
     } finally {
       this.busy = false;

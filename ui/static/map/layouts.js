@@ -7,6 +7,8 @@
 import { PlaceIndex } from "./index.js";
 import { boundsOf } from "./view.js";
 
+/** @import { Ellipse, Layout, Place, Plane, Spread } from "./types.js" */
+
 export const BLEND = 8; // points whose codes are blended where a map has no inverse
 
 /** Round each probability to the nearer of 0 and 1, in place. */
@@ -16,10 +18,22 @@ export function toBits(z) {
 }
 
 /** y = A z + b with orthonormal rows A: the plane itself, a pair of dimensions, PCA. Exact both ways on the plane. */
+/** @implements {Layout} */
 export class LinearLayout {
-  /** rows: two arrays of k; offset: [b0, b1]; base: the code of which the plane goes through; axes: two names. */
+  exact = true;
+  linear = true;
+
+  /**
+   * rows: two arrays of k; base: the code of which the plane goes through; axes: two names.
+   *
+   * @param {{ rows: ArrayLike<number>[], offset?: Place, base: Float64Array, axes: [string, string], bits?: boolean }} plane
+   */
   constructor({ rows, offset = [0, 0], base, axes, bits = false }) {
-    Object.assign(this, { rows, offset, base, axes, bits, exact: true, linear: true });
+    this.rows = rows;
+    this.offset = offset;
+    this.base = base;
+    this.axes = axes;
+    this.bits = bits;
     this.k = base.length;
     this._z = new Float64Array(this.k);
   }
@@ -30,32 +44,32 @@ export class LinearLayout {
     return new LinearLayout({ rows: [unit(i), unit(j)], base, axes: [`z${i}`, `z${j}`], bits });
   }
 
-  /** From the server's PCA. */
+  /** From the server's PCA.  @param {Plane} plane */
   static pca({ mean, components }, bits = false) {
-    const offset = components.map((row) => -row.reduce((sum, value, d) => sum + value * mean[d], 0));
+    const [first, second] = components.map((row) => -row.reduce((sum, value, d) => sum + value * mean[d], 0));
     return new LinearLayout({
       rows: components,
-      offset,
+      offset: [first, second],
       base: Float64Array.from(mean),
       axes: ["first component", "second component"],
       bits,
     });
   }
 
+  /** @returns {Place} */
   place(z) {
-    return this.rows.map((row, a) => {
-      let sum = this.offset[a];
-      for (let d = 0; d < this.k; d++) sum += row[d] * z[d];
-      return sum;
-    });
+    const [first, second] = this.rows;
+    let [x, y] = this.offset;
+    for (let d = 0; d < this.k; d++) {
+      x += first[d] * z[d];
+      y += second[d] * z[d];
+    }
+    return [x, y];
   }
 
   places(loc) {
-    const {
-      k,
-      rows: [first, second],
-      offset,
-    } = this;
+    const { k, offset } = this;
+    const [first, second] = this.rows;
     const n = loc.length / k;
     const xy = new Float32Array(2 * n);
     for (let i = 0, at = 0; i < n; i++, at += k) {
@@ -93,16 +107,17 @@ export class LinearLayout {
   /**
    * The half axes and the angle of the 1-sigma ellipse of N(z, S) on the plane: that of A S Aᵀ. S is given by its
    * diagonal's logarithms (log_variance) or in whole (covariance, k·k numbers).
+   *
+   * @param {Spread} spread
+   * @returns {Ellipse}
    */
   ellipse({ log_variance: logVariance, covariance }) {
-    const {
-      k,
-      rows: [first, second],
-    } = this;
+    const { k } = this;
+    const [first, second] = this.rows;
     let [xx, xy, yy] = [0, 0, 0];
     for (let d = 0; d < k; d++) {
       for (let e = covariance ? 0 : d; e < (covariance ? k : d + 1); e++) {
-        const both = covariance ? covariance[d * k + e] : Math.exp(logVariance[d]);
+        const both = covariance ? covariance[d * k + e] : Math.exp(logVariance?.[d] ?? -Infinity);
         xx += first[d] * first[e] * both;
         xy += first[d] * second[e] * both;
         yy += second[d] * second[e] * both;
@@ -118,12 +133,18 @@ export class LinearLayout {
   }
 }
 
-/** One dimension: z across, the rate upwards. A place stands for its z. */
+/** One dimension: z across, the rate upwards. A place stands for its z.  @implements {Layout} */
 export class LineLayout {
+  /** @type {[string, string]} */ axes = ["z0", "rate in nats"];
+  exact = true;
+  linear = false;
+
   constructor(rate, bits = false) {
-    Object.assign(this, { rate, bits, axes: ["z0", "rate in nats"], exact: true, linear: false });
+    this.rate = rate;
+    this.bits = bits;
   }
 
+  /** @returns {Place} */
   place = (z, rate) => [z[0], rate];
   code = (x) => (this.bits ? toBits(Float64Array.of(x)) : Float64Array.of(x));
 
@@ -137,10 +158,22 @@ export class LineLayout {
   }
 }
 
-/** Places without a formula (t-SNE, UMAP): a place stands for a blend of the codes of the points around it. */
+/**
+ * Places without a formula (t-SNE, UMAP): a place stands for a blend of the codes of the points around it.
+ *
+ * @implements {Layout}
+ */
 export class FittedLayout {
+  /** @type {[string, string]} */ axes = ["", ""];
+  exact = false;
+  linear = false;
+  /** @type {PlaceIndex | undefined} made when it is first asked */ index;
+
   constructor(xy, loc, k, bits = false) {
-    Object.assign(this, { xy, loc, k, bits, axes: ["", ""], exact: false, linear: false });
+    this.xy = xy;
+    this.loc = loc;
+    this.k = k;
+    this.bits = bits;
     this._z = new Float64Array(k);
   }
 

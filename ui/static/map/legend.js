@@ -4,17 +4,30 @@ import { nats, whole } from "../shared/format.js";
 import { rampColour } from "./colours.js";
 import { element } from "../shared/mount.js";
 
+/** @import { Colouring, Tone } from "./types.js" */
+
 export class Legend {
-  /** `on`: isolate(Set of class indices, empty for all), pick(): select those that are isolated. */
+  /** @type {Colouring["classes"]} */ classes;
+  /** @type {string[]} */ palette;
+  /** @type {Set<number>} indices of classes */ isolated = new Set();
+  /** @type {HTMLButtonElement[]} of the classes */ buttons = [];
+
+  /** `isolate`: none for all; `pick`: select the isolated.  @param {{ isolate: (classes: Set<number>) => void, pick: () => void }} on */
   constructor(on) {
     this.on = on;
     this.box = element("div", { className: "legend" });
-    this.isolated = new Set();
+    this.all = this._act("show all", () => this._toggle(null));
+    this.pick = this._act("select these", () => this.on.pick());
   }
 
+  /** @param {Colouring} colouring  @param {Tone} tone */
   show(colouring, tone) {
     const { classes, range, palette, title, unit } = colouring;
-    Object.assign(this, { classes, palette, isolated: new Set() });
+    this.classes = classes;
+    this.palette = palette;
+    this.isolated = new Set();
+    this.all.hidden = this.pick.hidden = true;
+    this.box.classList.remove("some");
     this.box.replaceChildren();
     if (classes) this._classes(classes, palette);
     else if (range) this._ramp(range, title, unit, tone);
@@ -49,8 +62,6 @@ export class Legend {
       made.addEventListener("click", () => this._toggle(index));
       return made;
     });
-    this.all = this._act("show all", () => this._toggle(null));
-    this.pick = this._act("select these", () => this.on.pick());
     this.box.append(...this.buttons, this.pick, this.all);
   }
 

@@ -2,32 +2,54 @@
 // Python hears of the view (it keeps the address) and starts and stops fits.
 
 import { intoAddress } from "../shared/address.js";
-import { imageName, loadCodes } from "../shared/codes.js";
+import { imageName } from "../shared/codes.js";
 import { openDecoder } from "../decoder/client.js";
-import { Arrive, brightOnDark, encode } from "./arrive.js";
+import { brightOnDark } from "./arrive.js";
+import { Beside } from "./beside.js";
 import { MapCanvas } from "./canvas.js";
 import { colouring } from "./colours.js";
-import { Controls, FitLine, TITLES } from "./controls.js";
+import { Controls, FitLine } from "./controls.js";
+import { Focus } from "./focus.js";
 import { assemble } from "./frame.js";
-import { latentNearest } from "./index.js";
-import { toBits } from "./layouts.js";
-import { Legend } from "./legend.js";
-import { OwnPicture, encodeAddress } from "./own.js";
-import { Selection, allowedOf, placeNames } from "./selection.js";
+import { Landing } from "./landing.js";
+import { NewestCodes } from "./newest_codes.js";
+import { placeNames } from "./selection.js";
 import { PlaneSheet } from "./sheet.js";
-import { FITTED, LayoutSource, spreadOf } from "./source.js";
-import { NEIGHBOURS, Side, describeImage, writeBits, writeCode } from "./side.js";
-import { aboutIsolated, aboutLayout, aboutPicture, sameView } from "./words.js";
+import { LayoutSource, spreadOf } from "./source.js";
+import { Side, describeImage } from "./side.js";
+import { aboutLayout, sameView } from "./words.js";
 import { renderer } from "../shared/mount.js";
 
-const CODES_EVERY = 15_000; // milliseconds between two looks at the codes of a model that trains
 const PREFETCH = 16e6; // bytes of images that are fetched without being asked for
 
+/** @import { Codes } from "../shared/codes.js" */
+/** @import { Handle } from "../decoder/client.js" */
+/** @import { Colouring, Describe, Layout, MapData, MapView, Tone } from "./types.js" */
+
 class LatentMap {
+  /** @type {MapData} */ data;
+  /** @type {import("../shared/types.js").Component<MapData>} */ component;
+  /** @type {Handle} */ decoder;
+  /** @type {boolean} whether codes are bits */ bits;
+  /** @type {MapView} */ view;
+  /** @type {MapView[]} those that Python was sent: it repeats them, late */ sent = [];
+  /** @type {string | null} the newest weights */ sha;
+  /** @type {Codes | null} */ codes;
+  /** @type {string} their weights */ codesSha;
+  /** @type {Describe} an image in words */ describe;
+  /** @type {Colouring} */ colours;
+  /** @type {Tone} */ tone;
+  /** @type {Layout | null} */ layout;
+  /** @type {string} whose places those are */ layoutOf;
+  /** @type {"0" | "chosen"} where a pair of dimensions holds the others */ others;
+  /** @type {number | null} the image in use */ chosen;
+  // put on the page by frame.js
+  /** @type {HTMLParagraphElement} */ note;
+  /** @type {HTMLParagraphElement} */ problem;
+  /** @type {HTMLParagraphElement} */ waiting;
+
   constructor(root) {
     this.root = root;
-    this.view = {};
-    this.told = []; // views that Python was told: it repeats them, late
     this.controls = new Controls({
       method: (method) => this._change({ method }),
       colour: (colour) => this._change({ colour }),
@@ -38,12 +60,16 @@ class LatentMap {
       shade: (on) => this._shade(on),
       mode: (mode) => this.canvas && (this.canvas.input.mode = this.canvas.stage.dataset.mode = mode),
       zoom: (factor) => this.canvas.zoom(factor),
-      fit: () => this.canvas.fit(),
+      showAll: () => this.canvas.showAll(),
     });
     this.canvas = new MapCanvas({
-      hover: (at) => this._hover(at),
+      hover: (at) => this.beside.hover(at),
       choose: (index) => this._choose(index),
-      select: (indices) => this._select(indices),
+      select: (indices) => this.focus.select(indices),
+    });
+    this.newest = new NewestCodes({
+      loaded: (codes, sha) => this._loaded(codes, sha),
+      failed: (sentence) => this._wait(sentence),
     });
     this.source = new LayoutSource({
       place: (layout, how) => this._place(layout, how),
@@ -53,25 +79,17 @@ class LatentMap {
       problem: (sentence) => (this.problem.textContent = sentence),
     });
     this.fitLine = new FitLine({ start: () => this._again(), stop: () => this._ask("stop") });
-    this.legend = new Legend({
-      isolate: (classes) => this._isolate(classes),
-      pick: () => this._select(allowedOf(Uint32Array.from(this.isolated.keys()), this.isolated)),
-    });
     this.side = new Side();
     this.side.stats = this.canvas.stats;
-    this.canvas.stats.decodes = 0;
-    this.selection = new Selection({ clear: () => this._select(null), choose: (index) => this._choose(index) });
-    this.own = new OwnPicture({ encode: (blob, drawn) => this._send(blob, drawn), changed: () => this._rearrive() });
-    this.arrive = new Arrive({
-      send: (blob, drawn) => this._send(blob, drawn),
-      landed: (answer) => this._landed(answer),
-    });
+    this.beside = new Beside(this, this.side);
+    this.focus = new Focus(this.canvas, { choose: (index) => this._choose(index) });
+    this.landing = new Landing(this.canvas, { map: () => this._map(), landed: (z) => this.beside.landed(z) });
     this.sheet = new PlaneSheet({ point: (x, y) => this.canvas.point(x, y) });
     assemble(this, root);
   }
 
   destroy() {
-    clearTimeout(this.later);
+    this.newest.close();
     this.source.close();
     this.decoder?.close();
     this.canvas.destroy();
@@ -80,7 +98,7 @@ class LatentMap {
   update(data, component) {
     this.component = component;
     const moved =
-      this.data && !sameView(data.view, this.data.view) && !this.told.some((view) => sameView(view, data.view));
+      this.data && !sameView(data.view, this.data.view) && !this.sent.some((view) => sameView(view, data.view));
     const other = data.run !== this.data?.run || data.k !== this.data?.k;
     this.data = data;
     this.problem.textContent = data.problem ?? "";
@@ -91,25 +109,17 @@ class LatentMap {
   }
 
   _open() {
-    clearTimeout(this.later);
+    this.newest.close();
     this.source.close();
     this.decoder?.close();
     this.bits = this.data.support === "binary";
-    Object.assign(this, {
-      codes: null,
-      layout: null,
-      shown: null,
-      chosen: null,
-      inside: null,
-      indices: null,
-      sha: null,
-      others: "0",
-    });
+    this.codes = this.layout = this.beside.shown = this.chosen = this.sha = null;
+    this.others = "0";
+    this.focus.inside = this.focus.indices = null;
     this.view = { ...this.data.view };
-    this.told = [this.view];
-    this.waiting.hidden = false;
-    this.waiting.textContent = "Fetching the codes…";
-    this.arrive.reset();
+    this.sent = [this.view];
+    this._wait("Fetching the codes…");
+    this.landing.open(this.data.run, this.bits);
     this.sheet.box.hidden = this.view.method !== "plane";
     this.side.nearest();
     this.fitLine.hide();
@@ -119,15 +129,9 @@ class LatentMap {
 
   _controls() {
     const { methods, k } = this.data;
-    const parts = this.codes?.header.parts ?? [this.view.part];
-    this.controls.show({
-      methods,
-      parts,
-      k,
-      bits: this.bits,
-      view: { ...this.view, others: this.others },
-      codes: this.codes,
-    });
+    const { bits, codes } = this;
+    const parts = codes?.header.parts ?? [this.view.part];
+    this.controls.show({ methods, parts, k, bits, codes, view: { ...this.view, others: this.others } });
   }
 
   /** A decoder, a newer one, or a problem. */
@@ -138,18 +142,27 @@ class LatentMap {
     this.sha = decoder.sha;
     this.canvas.tiles.forget();
     this.canvas.wake("under");
-    if (this.shown) this._decode(...this.shown);
+    this.beside.again();
     if (this.layout && this.view.method === "plane") this.sheet.draw(this.layout, decoder);
-    clearTimeout(this.later);
-    const wait = this.codes ? Math.max(0, this.loadedAt + CODES_EVERY - Date.now()) : 0;
-    this.later = setTimeout(() => this._load(), wait);
+    this.newest.soon(() => this._wanted());
+  }
+
+  /** Whose codes are wanted. */
+  _wanted() {
+    return { run: this.data.run, sha: this.sha, part: this.view.part };
+  }
+
+  /** Why there are no codes yet. */
+  _wait(sentence) {
+    this.waiting.hidden = false;
+    this.waiting.textContent = sentence;
   }
 
   /** The user's change: shown at once, told to the address and to Python. */
   _change(change) {
     this._go({ ...this.view, ...change });
     intoAddress(this.view);
-    this.told = [...this.told.slice(-20), this.view];
+    this.sent = [...this.sent.slice(-20), this.view];
     this.component.setStateValue("view", { run: this.data.run, ...this.view });
   }
 
@@ -157,43 +170,30 @@ class LatentMap {
     const before = this.view;
     this.view = view;
     this._controls();
-    if (view.part !== before.part) return void this._load();
+    if (view.part !== before.part) return void this.newest.load(this._wanted());
     if (view.method !== before.method || view.i !== before.i || view.j !== before.j) this._layout(true);
     if (view.colour !== before.colour) this._colour();
   }
 
-  async _load() {
-    const {
-      sha,
-      view: { part },
-    } = this;
-    const call = (this.call = (this.call ?? 0) + 1);
-    try {
-      const codes = await loadCodes(this.data.run, sha, part);
-      if (call !== this.call) return;
-      const first = !this.codes || this.codes.header.n !== codes.header.n;
-      Object.assign(this, { codes, codesSha: sha, loadedAt: Date.now() });
-      this.describe = (index) => describeImage(codes, index);
-      this.waiting.hidden = true;
-      this._ready(first);
-    } catch (error) {
-      if (call !== this.call) return;
-      this.waiting.hidden = false;
-      this.waiting.textContent = error.message;
-    }
+  _loaded(codes, sha) {
+    const first = !this.codes || this.codes.header.n !== codes.header.n;
+    this.codes = codes;
+    this.codesSha = sha;
+    this.describe = (index) => describeImage(codes, index);
+    this.waiting.hidden = true;
+    this._ready(first);
   }
 
   _ready(first) {
     const { codes, canvas } = this;
     this.side.start(codes, this.describe);
-    this.arrive.header = codes.header;
+    this.landing.arrive.header = codes.header;
     if (first) {
-      this.chosen = this.inside = this.indices = null;
+      this.chosen = null;
       canvas.chosen = -1;
-      canvas.shape = null;
       canvas.stats.first = canvas.stats.decodes = 0;
-      this.selection.start(this.data.run, codes, this.describe);
-    } else Object.assign(this.selection, { codes, describe: this.describe });
+      this.focus.start(this.data.run, codes, this.describe);
+    } else this.focus.selection.renew(codes, this.describe);
     this._spread();
     this._controls();
     this._colour();
@@ -204,7 +204,7 @@ class LatentMap {
   async _images(codes) {
     try {
       if (codes.header.n * codes.size <= PREFETCH) await codes.images();
-      this.arrive.start(codes.header, brightOnDark(await codes.image(0), codes.header));
+      this.landing.arrive.start(codes.header, brightOnDark(await codes.image(0), codes.header));
     } catch {
       // the thumbnails say so themselves
     }
@@ -212,73 +212,60 @@ class LatentMap {
 
   _colour() {
     if (!this.codes) return; // then with them
-    this.tone = this.root.dataset.tone;
+    this.tone = /** @type {Tone} */ (this.root.dataset.tone);
     const by = this.view.colour === "label" && !this.codes.labels ? "rate" : this.view.colour;
     this.colours = colouring(this.codes, by, this.tone, this.bits);
     this.canvas.colour(this.colours, this.tone);
-    this.legend.show(this.colours, this.tone);
-    this._isolate(new Set());
+    this.focus.colour(this.colours, this.tone);
   }
 
   // ---- layouts
 
   _layout(fit) {
-    if (fit) this._away();
+    if (fit) this.beside.away();
     const { view, codes, codesSha: sha } = this;
-    if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base(), bits: this.bits }, fit);
+    const { kind } = this._method();
+    if (codes)
+      this.source.show({ run: this.data.run, sha, codes, view, kind, base: this._base(), bits: this.bits }, fit);
+  }
+
+  /** What Python tells of a kind of map, { name, title, kind, about }; undefined for one that is not offered. */
+  _method(name = this.view.method) {
+    return this.data.methods.find((method) => method.name === name);
   }
 
   _base() {
-    const {
-      loc,
-      header: { k },
-    } = this.codes;
+    const { loc, header } = this.codes;
+    const { k } = header;
     return this.others === "chosen" && this.chosen !== null
       ? Float64Array.from(loc.subarray(this.chosen * k, this.chosen * k + k))
       : new Float64Array(k);
   }
 
   _place(layout, { fit, glide = true, method = this.view.method }) {
-    Object.assign(this, { layout, layoutOf: method });
+    this.layout = layout;
+    this.layoutOf = method;
     const { codes, canvas } = this;
     canvas.tiles.forget();
     canvas.shape = null; // it was drawn around places that are others now
-    canvas.place(layout.places(codes.loc), layout, { glide, fit });
-    this.selection.placed = { xy: canvas.to, method, names: placeNames(method, layout.axes) };
+    canvas.place(layout.places(codes.loc), layout, { glide, all: fit });
+    this.focus.selection.placed = { xy: canvas.to, method, names: placeNames(method, layout.axes) };
     if (layout.linear) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.point(x, y));
     else if (layout.xy) canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
     else canvas.shade.clear(); // one dimension
     this.sheet.box.hidden = this.view.method !== "plane";
     if (this.view.method === "plane") this.sheet.draw(layout, this.decoder);
-    this._rearrive();
+    this.landing.mark();
     this._words();
-    if (!this.side.stats.decodes) this._begin();
-  }
-
-  /** Another map: what was pointed at on the one before is not under the pointer any more. */
-  _away() {
-    if (!this.pointed || !this.codes) return;
-    this.canvas.pointer = null;
-    this.side.nearest(undefined);
-    this._begin();
-  }
-
-  /** Before the pointer has been anywhere: what the prior's mean decodes to. */
-  _begin() {
-    const z = new Float64Array(this.codes.header.k);
-    this._decode(
-      z,
-      this.bits ? `The code ${writeBits(z)}. Move over the map.` : "z = 0, the prior’s mean. Move over the map.",
-    );
+    if (!this.side.stats.decodes) this.beside.begin();
   }
 
   /** How far a fit is; null: this map needs none. */
   _fitted(status, outdated) {
-    if (status && this.layout) this._rearrive();
+    if (status && this.layout) this.landing.mark();
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
-    else if (status.state !== "absent" || this.data.problem)
-      this.fitLine.show(status, TITLES[this.view.method], outdated);
+    else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, this._method().title, outdated);
   }
 
   /** Compute it once more: of the newest weights, where those of the map are older. */
@@ -291,44 +278,18 @@ class LatentMap {
   _ask(action) {
     const { method, part } = this.view;
     this.component.setTriggerValue("fit", { action, run: this.data.run, method, part });
-    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, TITLES[method]);
+    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, this._method().title);
     this.source.expect();
   }
 
   // ---- the hand
 
-  _hover(at) {
-    if (!at || !this.layout || !this.codes) return;
-    this.side.nearest(at.near?.index);
-    const z = this.layout.code(at.x, at.y);
-    if (!z) return;
-    const place =
-      this.layout.exact && this.view.method !== "pca"
-        ? ""
-        : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
-    this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
-    this.pointed = true;
-  }
-
-  /** What a code decodes to, of probabilities their nearest code, with words; `asked`: look for its neighbours. */
-  _decode(z, words, asked = true) {
-    this.shown = [Float64Array.from(z), words, asked];
-    this.pointed = false;
-    this.side.decoded(this.decoder.mean(this.bits ? toBits(Float64Array.from(z)) : z), asked ? z : null, words);
-  }
-
   /** The spread of the chosen's posterior: it came with the codes, or the server tells it, or there is none. */
   async _spread() {
-    const {
-      codes,
-      codesSha,
-      chosen,
-      canvas,
-      view: { part },
-    } = this;
+    const { codes, chosen, canvas } = this;
     canvas.spread = null;
     if (chosen === null || this.bits || !codes) return;
-    const spread = await spreadOf(this.data.run, codesSha, part, codes, chosen);
+    const spread = await spreadOf(this.data.run, this.codesSha, this.view.part, codes, chosen);
     if (chosen === this.chosen && codes === this.codes) canvas.spread = spread;
   }
 
@@ -337,21 +298,7 @@ class LatentMap {
     this.canvas.chosen = index ?? -1;
     this._spread();
     if (index === null || !this.codes) return;
-    const {
-      loc,
-      header: { k },
-    } = this.codes;
-    const z = loc.subarray(index * k, index * k + k);
-    this.side.nearest(index);
-    this._decode(
-      z,
-      `z = ${this.bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`} of ${imageName(this.codes, index)}`,
-      false,
-    );
-    this.side.neighbours(
-      latentNearest(loc, k, z, NEIGHBOURS, index),
-      `Nearest to ${imageName(this.codes, index)} in latent space`,
-    );
+    this.beside.choose(index);
     if (this.view.method === "dims" && this.others === "chosen") this._layout(false);
   }
 
@@ -372,116 +319,36 @@ class LatentMap {
     this._words();
   }
 
-  _isolate(classes) {
-    const { kinds } = this.colours;
-    this.isolated = classes.size ? Uint8Array.from(kinds, (kind) => (classes.has(kind) ? 1 : 0)) : null;
-    this._count();
-  }
-
-  /** What is inside a lasso or box; null: there is none. */
-  _select(inside) {
-    this.inside = inside;
-    if (!inside) this.canvas.shape = null;
-    this._count();
-  }
-
-  /** Of those inside only the isolated classes count, whichever came first. */
-  _count() {
-    const { inside, legend } = this;
-    this.indices = allowedOf(inside, this.isolated);
-    if (!inside) this.selection.clear();
-    else
-      this.selection.show(
-        this.indices,
-        (name) => legend.colourOf(name),
-        aboutIsolated(legend.names(), this.indices.length, inside.length),
-      );
-    this._focus();
-  }
-
-  _focus() {
-    const { indices, isolated } = this;
-    if (!indices?.length) this.canvas.focus = isolated;
-    else {
-      const focus = new Uint8Array(this.codes.header.n);
-      for (const index of indices) focus[index] = isolated ? isolated[index] : 1;
-      this.canvas.focus = focus;
-    }
-  }
-
   // ---- an image from outside
 
-  async _send(blob, drawn) {
-    if (!this.codes || !this.layout) throw new Error("The codes are not there yet.");
-    const of = this._map();
-    return { ...(await encode(encodeAddress(this.data.run, of, drawn), blob)), of, blob, drawn };
-  }
-
-  /** The map that is shown, as map_own.js takes it. */
+  /** The map that is shown, as own.js takes it; null while there is none. */
   _map() {
-    const {
-      layout,
-      layoutOf,
-      sha,
-      source: { asked, status },
-      view: { part },
-    } = this;
-    if (!FITTED.has(layoutOf)) return { layout, sha, part, method: null };
-    return {
-      layout,
-      sha,
-      part: asked.part,
-      method: asked.method,
-      finished: status?.state === "finished",
-      fitSha: asked.sha,
-    };
-  }
-
-  _landed(answer) {
-    this.own.take(answer);
-    this._rearrive();
-    if (!answer) return "";
-    const z = Float64Array.from(answer.z);
-    this.side.nearest(undefined);
-    this._decode(z, `z = ${this.bits ? writeBits(z) : writeCode(z)}, your picture’s code`);
-    return this.arrive.note.textContent;
-  }
-
-  /** The mark of the user's picture on the map of now, or none, and the sentence about it. */
-  _rearrive() {
-    const { own, canvas } = this;
-    canvas.arrivals = [];
-    const found = own?.picture && this.layout && own.locate(this._map());
-    if (found) {
-      const { picture } = own;
-      canvas.arrivals = [{ place: found.place, spread: picture.log_variance || picture.covariance ? picture : null }];
-      this.arrive.note.textContent = aboutPicture(picture, found, this.bits);
-    }
-    canvas.wake("over");
+    const { codes, layout, layoutOf, sha, source, view } = this;
+    if (!codes || !layout) return null;
+    if (this._method(layoutOf)?.kind !== "fitted") return { layout, sha, part: view.part, method: null };
+    const { asked, status } = source;
+    const finished = status?.state === "finished";
+    return { layout, sha, part: asked.part, method: asked.method, finished, fitSha: asked.sha };
   }
 
   _words() {
-    const {
-      view,
-      codes,
-      chosen,
-      others,
-      source: { plane },
-    } = this;
+    const { view, codes, chosen, others, bits } = this;
+    const { plane } = this.source;
     const { shade, tiles } = this.canvas;
     this.note.textContent = aboutLayout({
       view,
+      method: this._method(),
       source: codes.header.source,
       k: codes.header.k,
       plane,
-      bits: this.bits,
+      bits,
       base: others === "chosen" && chosen !== null ? imageName(codes, chosen) : null,
       shaded: shade.on,
       beneath: tiles.kind,
     });
     this.canvas.stage.setAttribute(
       "aria-label",
-      `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`,
+      `Map of ${codes.header.source}: ${this._method().title}, coloured by ${view.colour}`,
     );
   }
 }

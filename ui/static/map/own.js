@@ -1,22 +1,18 @@
 // A picture of one's own on the map: its place, and of which map and weights that is.
 
-/**
- * A picture is what the server answered (z, rate, place, ...) with `blob`, `drawn` and `of`: the map it was asked for.
- * A map is { layout, sha: the newest weights, part, method: of the process whose places it shows, null where it has
- * a formula, finished, fitSha: the weights of those places }.
- */
+/** @import { Picture, ShownMap } from "./types.js" */
 
 /** Where a picture is sent for its place on this map. */
 export const encodeAddress = (run, { sha, part, method }, drawn) =>
   `runs/${encodeURIComponent(run)}/encode/${sha}?part=${part}${drawn ? "&drawn=1" : ""}${method ? `&method=${method}` : ""}`;
 
-/** Where the picture lies on this map, [x, y]; null: nobody knows. */
+/** Where the picture lies on this map; null: nobody knows.  @param {Picture} picture  @param {ShownMap} map */
 export function placeOn({ z, rate, place, of, stale }, { layout, part, method, fitSha }) {
   if (!method) return stale ? null : layout.place(z, rate);
   return of.method === method && of.part === part && of.sha === fitSha ? place : null;
 }
 
-/** Whether the server could say more for this map than it was asked. */
+/** Whether the server could say more for this map than it was asked.  @param {Picture} picture  @param {ShownMap} map */
 export function outOfDate({ of }, { sha, part, method, finished, fitSha }) {
   if (of.sha !== sha) return true;
   return (
@@ -27,7 +23,7 @@ export function outOfDate({ of }, { sha, part, method, finished, fitSha }) {
   );
 }
 
-/** Why it has no place on this map, a sentence. */
+/** Why it has no place on this map, a sentence.  @param {Picture} picture  @param {ShownMap} map */
 export function whyNowhere({ lost }, { sha, finished, fitSha }, asking = false) {
   if (asking) return "Its place on this map is being looked up.";
   if (lost) return `It has no mark on this map: ${lost}`;
@@ -38,9 +34,17 @@ export function whyNowhere({ lost }, { sha, finished, fitSha }, asking = false) 
 }
 
 export class OwnPicture {
-  /** `on`: encode(blob, drawn) -> promise of the picture on the map of now; changed(): there is a newer answer. */
+  /** @type {Picture | null} */ picture = null;
+  /** @type {string | null} the map that the server is asked about */ asking = null;
+  calls = 0;
+
+  /**
+   * `encode`: on the map of now; `changed`: there is a newer answer.
+   *
+   * @param {{ encode: (blob: Blob, drawn: boolean) => Promise<Picture>, changed: () => void }} on
+   */
   constructor(on) {
-    Object.assign(this, { on, picture: null, asking: null, calls: 0 });
+    this.on = on;
   }
 
   /** Another picture, or null. */
@@ -50,7 +54,11 @@ export class OwnPicture {
     this.picture = picture;
   }
 
-  /** { place, why: a sentence where place is null } on this map, or null; asked for again where the map is another. */
+  /**
+   * The place on this map, or null and why; asked for again where the map is another.
+   *
+   * @param {ShownMap} map
+   */
   locate(map) {
     const { picture } = this;
     if (!picture) return null;

@@ -75,8 +75,17 @@ export function exportFile(kind, run, indices, codes, { xy, method, names }) {
   return { name, type: "text/csv", text: `${lines.map((line) => line.join(",")).join("\n")}\n` };
 }
 
+/** @import { Codes } from "../shared/codes.js" */
+/** @import { Describe, Placed } from "./types.js" */
+
 export class Selection {
-  /** `on`: clear(), choose(index), classes: colour of a label by its place. */
+  /** @type {string} */ run;
+  /** @type {Codes} */ codes;
+  /** @type {Describe} */ describe;
+  /** @type {Placed} where the points are */ placed;
+  /** @type {Uint32Array} */ indices = new Uint32Array(0);
+
+  /** @param {{ clear: () => void, choose: (index: number) => void }} on */
   constructor(on) {
     this.on = on;
     this.title = element("h3", { className: "er-title", text: "Selection" });
@@ -125,12 +134,19 @@ export class Selection {
   }
 
   start(run, codes, describe) {
-    Object.assign(this, { run, codes, describe });
+    this.run = run;
+    this.renew(codes, describe);
     this.clear();
   }
 
+  /** Newer codes of the same images. */
+  renew(codes, describe) {
+    this.codes = codes;
+    this.describe = describe;
+  }
+
   clear() {
-    this.indices = null;
+    this.indices = new Uint32Array(0);
     this.hint.hidden = false;
     this.body.hidden = this.only.hidden = true;
     this.title.textContent = "Selection";

@@ -1,6 +1,7 @@
 // Shading of the places that are far from any data: what is decoded there has nothing to compare with.
 
 import { closest, typicalGap } from "./index.js";
+import { contextOf } from "../shared/mount.js";
 
 const PASSES = [14, 56]; // cells across the longer side: coarse at once, then fine
 const BUDGET = 6; // milliseconds in one go
@@ -19,15 +20,36 @@ export function thinned(loc, k, most = SAMPLE) {
   return out;
 }
 
+/**
+ * @import { Bounds, Tone } from "./types.js"
+ *
+ * @typedef {{ bounds: Bounds, width: number, height: number, tone: Tone, pass: number, row: number, data: ImageData | null }} Next
+ */
+
 export class Shade {
+  on = true;
+  budget = BUDGET;
+  /** @type {Float32Array | null} what is compared with */ loc;
+  /** @type {number} numbers of each */ k;
+  /** @type {(x: number, y: number) => ArrayLike<number>} what a place of the map is, there */ code;
+  /** @type {number | null} that neighbouring codes keep within */ gap;
+  /** @type {Bounds | null} of what is painted on `canvas` */ bounds;
+  /** @type {string | null} the window that was asked for last */ wanted;
+  /** @type {Next | null} what is being computed */ next;
+
+  /** `wake()` is called when more can be drawn. */
   constructor(wake, canvas = document.createElement("canvas")) {
-    Object.assign(this, { wake, canvas, on: true, budget: BUDGET });
+    this.wake = wake;
+    this.canvas = canvas;
     this._forget();
   }
 
   /** codes {loc, k} in the space in which distance counts: latent space, or the map itself where it has no inverse. */
   start(loc, k, code) {
-    Object.assign(this, { loc: thinned(loc, k), k, code, gap: null });
+    this.loc = thinned(loc, k);
+    this.k = k;
+    this.code = code;
+    this.gap = null;
     this._forget();
   }
 
@@ -61,37 +83,32 @@ export class Shade {
         (top - bottom) * view.scale,
       );
     }
-    if (this.next && !moving) this._compute();
+    if (this.next && !moving) this._compute(this.next, this.loc);
   }
 
-  _compute() {
+  /** @param {Next} next  @param {Float32Array} loc */
+  _compute(next, loc) {
     const until = performance.now() + this.budget;
-    const { next } = this;
-    this.gap ??= typicalGap(this.loc, this.k, 120);
-    if (!next.data) {
-      const cell = Math.max(next.width, next.height) / PASSES[next.pass];
-      next.data = new ImageData(
-        Math.max(1, Math.round(next.width / cell)),
-        Math.max(1, Math.round(next.height / cell)),
-      );
-    }
-    while (next.row < next.data.height) {
-      this._row(next);
+    this.gap ??= typicalGap(loc, this.k, 120);
+    const cell = Math.max(next.width, next.height) / PASSES[next.pass];
+    const data = (next.data ??= new ImageData(
+      Math.max(1, Math.round(next.width / cell)),
+      Math.max(1, Math.round(next.height / cell)),
+    ));
+    while (next.row < data.height) {
+      this._row(next, data);
       if (performance.now() > until) return this.wake();
     }
-    Object.assign(this.canvas, { width: next.data.width, height: next.data.height });
-    this.canvas.getContext("2d").putImageData(next.data, 0, 0);
+    Object.assign(this.canvas, { width: data.width, height: data.height });
+    contextOf(this.canvas).putImageData(data, 0, 0);
     this.bounds = next.bounds;
     this.next = next.pass + 1 < PASSES.length ? { ...next, pass: next.pass + 1, row: 0, data: null } : null;
     this.wake();
   }
 
-  _row(next) {
-    const {
-      bounds: { left, right, bottom, top },
-      data: { data, width, height },
-      row,
-    } = next;
+  _row(next, { data, width, height }) {
+    const { left, right, bottom, top } = next.bounds;
+    const { row } = next;
     const ink = next.tone === "dark" ? [0, 0, 0, 105] : [128, 120, 104, 44];
     const y = top - ((row + 0.5) / height) * (top - bottom);
     let near = { index: 0 };

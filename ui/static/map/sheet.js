@@ -1,7 +1,7 @@
 // The decoded plane as a sheet: pictures at the prior's quantiles, each for an equal share of its mass.
 
 import { quantileTiles } from "./tiles.js";
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 
 const COUNT = 17; // pictures a side
 const BUDGET = 7; // milliseconds of decoding in one go
@@ -15,11 +15,19 @@ export const gapFor = (width) => Math.max(1, Math.round((GAP * COUNT * width) / 
 /** The picture, of COUNT, at this share (0 to 1) of a side. */
 export const pictureAt = (share, width, gap) => Math.floor((share * (COUNT * (width + gap) - gap)) / (width + gap));
 
+/** @import { Layout, Tile } from "./types.js" */
+/** @import { Handle } from "../decoder/client.js" */
+/** @typedef {Tile & { column: number, row: number, z: Float64Array }} SheetTile */
+
 export class PlaneSheet {
-  /** `on`: point(x, y): a place on the map that is pointed at here. */
+  at = [COUNT >> 1, COUNT >> 1]; // column and row of the picture that is pointed at
+  /** @type {SheetTile[]} */ tiles = [];
+  /** @type {Handle["shape"]} */ shape;
+  /** @type {number} pixels between pictures */ gap;
+
+  /** `point`: at a place on the map.  @param {{ point: (x: number, y: number) => void }} on */
   constructor(on) {
     this.on = on;
-    this.at = [COUNT >> 1, COUNT >> 1];
     this.canvas = element("canvas", {
       tabindex: "0",
       role: "img",
@@ -56,31 +64,39 @@ export class PlaneSheet {
 
   _point(column, row) {
     this.at = [column, row].map((place) => Math.min(COUNT - 1, Math.max(0, place)));
-    const tile = this.tiles?.find(({ column: c, row: r }) => c === this.at[0] && r === this.at[1]);
+    const tile = this.tiles.find(({ column: c, row: r }) => c === this.at[0] && r === this.at[1]);
     if (tile) this.on.point(tile.x, tile.y);
   }
 
-  /** Decode anew with this decoder (decoder_client.js), a few pictures at a time; a newer call ends an older one. */
+  /**
+   * Decode anew, a few pictures at a time; a newer call ends an older one.
+   *
+   * @param {Layout} layout
+   * @param {Handle} decoder
+   */
   async draw(layout, decoder) {
     const call = (this.call = (this.call ?? 0) + 1);
     const { shape } = decoder;
-    if (!shape) return; // drawn when the model is there
-    const xs = new Map();
-    this.tiles = quantileTiles(layout.priorCentre, COUNT).map((tile) => ({
+    const { priorCentre } = layout;
+    if (!shape || !priorCentre) return; // drawn when the model is there
+    const tiles = quantileTiles(priorCentre, COUNT);
+    const xs = [...new Set(tiles.map((tile) => tile.x))].sort((a, b) => a - b);
+    const ys = [...new Set(tiles.map((tile) => tile.y))].sort((a, b) => b - a);
+    this.tiles = tiles.map((tile) => ({
       ...tile,
-      z: Float64Array.from(layout.code(tile.x, tile.y)),
+      column: xs.indexOf(tile.x),
+      row: ys.indexOf(tile.y),
+      z: Float64Array.from(layout.code(tile.x, tile.y) ?? []),
     }));
-    for (const x of [...new Set(this.tiles.map((tile) => tile.x))].sort((a, b) => a - b)) xs.set(x, xs.size);
-    const ys = [...new Set(this.tiles.map((tile) => tile.y))].sort((a, b) => b - a);
-    for (const tile of this.tiles) Object.assign(tile, { column: xs.get(tile.x), row: ys.indexOf(tile.y) });
     const gap = gapFor(shape.width);
-    Object.assign(this, { shape, gap });
+    this.shape = shape;
+    this.gap = gap;
     Object.assign(this.canvas, {
       width: COUNT * (shape.width + gap) - gap,
       height: COUNT * (shape.height + gap) - gap,
     });
-    const context = this.canvas.getContext("2d");
-    const put = (image, { column, row }) =>
+    const context = contextOf(this.canvas);
+    const put = (image, /** @type {SheetTile} */ { column, row }) =>
       context.putImageData(image, column * (shape.width + gap), row * (shape.height + gap));
     let until = performance.now() + BUDGET;
     for (let i = 0; i < this.tiles.length; i++) {

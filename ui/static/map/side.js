@@ -3,7 +3,7 @@
 import { imageName } from "../shared/codes.js";
 import { nats } from "../shared/format.js";
 import { latentNearest } from "./index.js";
-import { element } from "../shared/mount.js";
+import { contextOf, element } from "../shared/mount.js";
 import { rgba } from "../train/preview_data.js";
 
 export const NEIGHBOURS = 10;
@@ -28,7 +28,16 @@ export function paint(canvas, bytes, { height, width, channels }) {
   canvas.getContext("2d").putImageData(new ImageData(rgba(bytes, 0, { height, width, channels }), width, height), 0, 0);
 }
 
+/** @import { Codes } from "../shared/codes.js" */
+/** @import { Describe, Near } from "./types.js" */
+
 export class Side {
+  /** @type {Codes} */ codes;
+  /** @type {Describe} */ describe;
+  /** @type {number | undefined} the nearest image on the map */ index;
+  /** @type {Float64Array | null} the code whose neighbours are asked for */ asked;
+  /** @type {{ figure: HTMLElement, canvas: HTMLCanvasElement, caption: HTMLElement }[]} neighbours */ shown = [];
+
   constructor() {
     this.image = element("canvas", { role: "img", "aria-label": "Nothing decoded yet", width: 1, height: 1 });
     this.where = element("p", { className: "where" });
@@ -50,13 +59,14 @@ export class Side {
       this.strip,
       this.how,
     );
-    this.stats = { decodes: 0 };
+    this.stats = { decodes: 0 }; // replaced by the map's
   }
 
   /** Codes of the run; `describe(index)`: an image in words. */
   start(codes, describe) {
-    Object.assign(this, { codes, describe });
-    this.strip.replaceChildren();
+    this.codes = codes;
+    this.describe = describe;
+    this._room(0);
     this.stripTitle.textContent = "";
     this.nearest(undefined);
   }
@@ -66,10 +76,9 @@ export class Side {
     this.where.textContent = words;
     if (image instanceof Promise) image = await image;
     if (!image) return;
-    const { canvas } = this.image.getContext("2d");
-    if (canvas.width !== image.width || canvas.height !== image.height)
-      Object.assign(canvas, { width: image.width, height: image.height });
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    const { width, height } = image;
+    if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
+    contextOf(this.image).putImageData(image, 0, 0);
     this.stats.decodes += 1;
     this.image.setAttribute("aria-label", `Decoded image at ${words}`);
     this.asked = z && Float64Array.from(z);
@@ -106,22 +115,29 @@ export class Side {
     this.neighbours(latentNearest(codes.loc, codes.header.k, asked, NEIGHBOURS), "Nearest in latent space");
   }
 
-  /** A row of images with their labels below. */
+  /** So many figures in the strip. */
+  _room(count) {
+    for (const { figure } of this.shown.splice(count)) figure.remove();
+    while (this.shown.length < count) {
+      const canvas = element("canvas", { role: "img", width: 1, height: 1 });
+      const caption = element("figcaption");
+      const figure = element("figure", {}, canvas, caption);
+      this.shown.push({ figure, canvas, caption });
+      this.strip.append(figure);
+    }
+  }
+
+  /** A row of images with their labels below.  @param {Near[]} found  @param {string} title */
   neighbours(found, title) {
     const { codes } = this;
     const { classes } = codes.header;
-    while (this.strip.children.length > found.length) this.strip.lastChild.remove();
-    while (this.strip.children.length < found.length) {
-      this.strip.append(
-        element("figure", {}, element("canvas", { role: "img", width: 1, height: 1 }), element("figcaption")),
-      );
-    }
+    this._room(found.length);
     found.forEach(({ index, distance }, i) => {
-      const figure = this.strip.children[i];
+      const { figure, canvas, caption } = this.shown[i];
       const label = codes.labels ? (classes?.[codes.labels[index]] ?? String(codes.labels[index])) : "";
       figure.title = `${this.describe(index)} · ${distance.toFixed(2)} away in latent space`;
-      figure.lastChild.textContent = label;
-      this._show(figure.firstChild, index);
+      caption.textContent = label;
+      this._show(canvas, index);
     });
     const reach = found.length
       ? `, ${found[0].distance.toFixed(2)} to ${found[found.length - 1].distance.toFixed(2)} away`

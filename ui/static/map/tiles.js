@@ -1,5 +1,8 @@
 // The decoded manifold beneath the points: small pictures of what the decoder makes of places on the plane.
 
+import { normalQuantile } from "../latent/normal.js";
+import { contextOf } from "../shared/mount.js";
+
 const SIZE = 46; // pixels of the screen for one picture, about
 /** How strong the pictures are, by tone of the ground: so faint that each colour of a point stands out from them. */
 export const BENEATH = { light: 0.13, dark: 0.17 };
@@ -7,33 +10,13 @@ const KEPT = 3000; // pictures kept
 const BUDGET = 7; // milliseconds of decoding in one go
 export const QUANTILES = 15; // pictures a side where they stand at the prior's quantiles
 
-/** The standard normal's quantile (Acklam's approximation, relative error below 1.2e-9). */
-export function normalQuantile(p) {
-  const a = [
-    -39.69683028665376, 220.9460984245205, -275.9285104469687, 138.357751867269, -30.66479806614716, 2.506628277459239,
-  ];
-  const b = [-54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972, -13.28068155288572];
-  const c = [
-    -0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734, 4.374664141464968,
-    2.938163982698783,
-  ];
-  const d = [0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416];
-  const tail = (q) =>
-    (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
-    ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
-  if (p < 0.02425) return tail(Math.sqrt(-2 * Math.log(p)));
-  if (p > 1 - 0.02425) return -tail(Math.sqrt(-2 * Math.log(1 - p)));
-  const q = p - 0.5;
-  const r = q * q;
-  return (
-    ((((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q) /
-    (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1)
-  );
-}
+/** @import { Place, Tile } from "./types.js" */
 
 /**
  * Which pictures fill the window: on a lattice in data coordinates, so that they stay where they are while the map
- * moves. [{ key, x, y, width, height }], x and y the middle; outward from the middle of the window.
+ * moves; outward from the middle of the window.
+ *
+ * @returns {Tile[]}
  */
 export function windowTiles(view) {
   const step = Math.round(2 * Math.log2(SIZE / view.scale));
@@ -49,7 +32,12 @@ export function windowTiles(view) {
   return tiles.sort((a, b) => far(a) - far(b));
 }
 
-/** Pictures at the quantiles of the prior, on both axes, around its centre on the map: each stands for equal mass. */
+/**
+ * Pictures at the quantiles of the prior, on both axes, around its centre on the map: each stands for equal mass.
+ *
+ * @param {Place} centre
+ * @returns {Tile[]}
+ */
 export function quantileTiles([cx, cy], count = QUANTILES) {
   const at = Array.from({ length: count }, (_, i) => normalQuantile((i + 0.5) / count));
   const edge = Array.from({ length: count - 1 }, (_, i) => normalQuantile((i + 1) / count));
@@ -78,8 +66,10 @@ export class Tiles {
   /** `wake()` is called when more can be drawn. */
   constructor(wake) {
     this.wake = wake;
-    this.pictures = new Map(); // key -> canvas
-    this.kind = "off"; // off | window | prior
+    /** @type {Map<string, HTMLCanvasElement>} by key */
+    this.pictures = new Map();
+    /** @type {"off" | "window" | "prior"} */
+    this.kind = "off";
   }
 
   /** Another model or another plane: nothing of what was decoded holds. */
@@ -141,8 +131,9 @@ export class Tiles {
   _keep(key, image) {
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width: image.width, height: image.height });
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    if (this.pictures.size > KEPT) this.pictures.delete(this.pictures.keys().next().value);
+    contextOf(canvas).putImageData(image, 0, 0);
+    const [oldest] = this.pictures.keys();
+    if (this.pictures.size > KEPT) this.pictures.delete(oldest);
     this.pictures.set(key, canvas);
   }
 }

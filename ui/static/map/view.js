@@ -3,15 +3,24 @@
 const CLOSEST = 4000; // times nearer than the whole
 const FARTHEST = 0.25;
 
+/** @import { Bounds } from "./types.js" */
+
 export class View {
-  constructor() {
-    Object.assign(this, { width: 1, height: 1, x: 0, y: 0, scale: 1, whole: 1 });
-  }
+  // pixels
+  width = 1;
+  height = 1;
+  // what is in the middle
+  x = 0;
+  y = 0;
+  // pixels per unit: now, and where all is shown
+  scale = 1;
+  whole = 1;
 
   /** The frame in pixels. What is in its middle stays there. */
   resize(width, height) {
     const factor = Math.min(width, height) / Math.min(this.width, this.height);
-    Object.assign(this, { width, height });
+    this.width = width;
+    this.height = height;
     this.scale *= factor;
     this.whole *= factor;
   }
@@ -22,7 +31,7 @@ export class View {
   fromY = (py) => this.y - (py - this.height / 2) / this.scale;
 
   /** Show all of { left, right, bottom, top }. */
-  fit({ left, right, bottom, top }, margin = 0.04) {
+  show({ left, right, bottom, top }, margin = 0.04) {
     this.x = (left + right) / 2;
     this.y = (bottom + top) / 2;
     const room = 1 - 2 * margin;
@@ -54,12 +63,18 @@ export class View {
     this.y = y + (py - this.height / 2) / scale;
   }
 
+  /** @returns {Bounds} */
   get bounds() {
     return { left: this.fromX(0), right: this.fromX(this.width), bottom: this.fromY(this.height), top: this.fromY(0) };
   }
 }
 
-/** The box around the places (x, y, x, y, ...), without the outermost `cut` share on each side; never empty. */
+/**
+ * The box around the places (x, y, x, y, ...), without the outermost `cut` share on each side; never empty.
+ *
+ * @param {Float32Array} xy
+ * @returns {Bounds}
+ */
 export function boundsOf(xy, cut = 0) {
   const n = xy.length / 2;
   const step = cut ? Math.max(1, Math.floor(n / 20_000)) : 1;
@@ -85,7 +100,7 @@ export function boundsOf(xy, cut = 0) {
   return { left: left - slack, right: right + slack, bottom: bottom - slack, top: top + slack };
 }
 
-/** The smallest box around both. */
+/** The smallest box around both.  @param {Bounds} a  @param {Bounds} b  @returns {Bounds} */
 export const joined = (a, b) => ({
   left: Math.min(a.left, b.left),
   right: Math.max(a.right, b.right),

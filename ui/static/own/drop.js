@@ -47,6 +47,8 @@ export function refusal(files, mostFiles, mostBytes) {
 class Drop {
   constructor(root, component) {
     this.component = component;
+    this.token = "";
+    this.mostBytes = this.mostFiles = 0;
     this.sending = null;
     this.what = element("p", { className: "what", text: "Drop pictures here" });
     this.note = element("p", { className: "er-note" });

@@ -5,9 +5,9 @@ import { renderer } from "./mount.js";
 
 class Writer {
   update(values, component) {
-    const told = JSON.stringify(values);
-    if (told === this.told) return;
-    this.told = told;
+    const sent = JSON.stringify(values);
+    if (sent === this.sent) return;
+    this.sent = sent;
     intoAddress(values);
     component.setTriggerValue("written", true);
   }

@@ -39,7 +39,13 @@ export async function fetchBytes(address) {
   return new Uint8Array(await answer.arrayBuffer());
 }
 
-/** What GET /runs/{name}/codes/{sha} sends, as views on its bytes. Throws RangeError if it holds less than it says. */
+/** @import { CodeRows } from "./types.js" */
+
+/**
+ * What GET /runs/{name}/codes/{sha} sends, as views on its bytes. Throws RangeError if it holds less than it says.
+ *
+ * @returns {CodeRows}
+ */
 export function readCodes(bytes) {
   const { header, body } = readFrame(bytes, "codes");
   const { n, k } = header;
@@ -64,15 +70,31 @@ export function readCodes(bytes) {
   return { ...fields, files: names };
 }
 
-/** What image `index` is called: its file `cat/1.png`, `row 1,234 of faces.npz`, or `image 7` where nobody knows. */
+/**
+ * What image `index` is called: its file `cat/1.png` (row 3 of pets), `row 1,234 of faces.npz`, or `image 7` where
+ * nobody knows.
+ *
+ * @param {Pick<CodeRows, "rows" | "header" | "files">} codes
+ * @param {number} index
+ */
 export function imageName({ rows, files, header }, index) {
-  if (files) return `${files[index]} (row ${whole(rows[index])} of ${header.rows_of})`;
-  return rows ? `row ${whole(rows[index])} of ${header.rows_of}` : `image ${whole(index)}`;
+  const row = rows ? `row ${whole(rows[index])} of ${header.rows_of}` : "";
+  if (files) return row ? `${files[index]} (${row})` : files[index];
+  return row || `image ${whole(index)}`;
 }
 
-class Codes {
-  constructor(place, fields) {
-    Object.assign(this, fields);
+/** @implements {CodeRows} */
+export class Codes {
+  /** @param {(what: string) => string} place  @param {CodeRows} rows */
+  constructor(place, rows) {
+    this.header = rows.header;
+    this.loc = rows.loc;
+    this.logVariance = rows.logVariance;
+    this.rate = rows.rate;
+    this.distortion = rows.distortion;
+    this.labels = rows.labels;
+    this.rows = rows.rows;
+    this.files = rows.files;
     this._place = place;
     const { n, height, width, channels } = this.header;
     this.size = height * width * channels;

@@ -50,7 +50,20 @@ class Series {
 
 const number = (value) => (typeof value === "number" ? value : NaN);
 
+/** @typedef {{ step: number, knob: string, value: number | string, before: number | string | null }} Marker */
+
 export class History {
+  train = new Series();
+  test = new Series();
+  C = new Column(); // one value per training record
+  /** @type {Marker[]} knob changes */ markers = [];
+  /** @type {number[]} how many held-out images the measurements are means over, ascending */ testImages = [];
+  /** @type {number[] | null} training rate of each dimension in the newest record, nats */ ratePerDim = null;
+  version = 0;
+  highestRate = 0; // of any one dimension in any record, nats
+  /** @type {Record<string, number | string>} */ _knobs = {};
+  /** @type {[images: number, squaredError: number][]} of the last records */ _recent = [];
+
   constructor() {
     this.reset();
   }
@@ -59,18 +72,18 @@ export class History {
   reset() {
     this.train = new Series();
     this.test = new Series();
-    this.C = new Column(); // one value per training record
-    this.markers = []; // {step, knob, value, before}
+    this.C = new Column();
+    this.markers = [];
     this.latest = null; // the newest record
     this.latestTest = null; // the newest held-out measurement
     this.testCurrent = false; // whether C is still what it was measured with
-    this.testImages = []; // how many held-out images the measurements are means over, in ascending order
+    this.testImages = [];
     this.squaredError = NaN; // training squared error, pixel^2 per image, over the last ENOUGH images
-    this.ratePerDim = null; // training rate of each dimension in the newest record, nats
-    this.highestRate = 0; // of any one dimension in any record, nats
-    this.version = (this.version ?? 0) + 1;
+    this.ratePerDim = null;
+    this.highestRate = 0;
+    this.version += 1;
     this._knobs = {};
-    this._recent = []; // [images, squared error] of the last records
+    this._recent = [];
   }
 
   /** Take lines of history.jsonl in their order. */
@@ -125,7 +138,10 @@ export class History {
     const recent = this._recent;
     recent.push([images, error]);
     let total = recent.reduce((sum, [n]) => sum + n, 0);
-    while (recent.length > 1 && total - recent[0][0] >= ENOUGH) total -= recent.shift()[0];
+    while (recent.length > 1 && total - recent[0][0] >= ENOUGH) {
+      total -= recent[0][0];
+      recent.shift();
+    }
     this.squaredError = recent.reduce((sum, [n, value]) => sum + n * value, 0) / total;
   }
 }

@@ -61,7 +61,7 @@ class Link {
       this.copy.textContent = "Copied";
     } catch {
       // no clipboard over plain http: select it for the hand
-      getSelection().selectAllChildren(this.text);
+      getSelection()?.selectAllChildren(this.text);
       this.copy.textContent = "Selected";
     }
   }

@@ -15,7 +15,11 @@ export class LiveConnection {
     later = (f, ms) => setTimeout(f, ms),
     forget = (id) => clearTimeout(id),
   }) {
-    Object.assign(this, { url, page, open, later, forget });
+    this.url = url;
+    this.page = page;
+    this.open = open;
+    this.later = later;
+    this.forget = forget;
     this.followers = new Map(); // run -> follower
     this.socket = null;
     this.failures = 0;
@@ -36,7 +40,7 @@ export class LiveConnection {
     return () => {
       if (this.followers.get(run) !== follower) return;
       this.followers.delete(run);
-      if (this._up()) this.socket.send(JSON.stringify({ unwatch: run }));
+      if (this._up()) this.socket?.send(JSON.stringify({ unwatch: run }));
       if (!this.followers.size) this._close();
     };
   }
@@ -46,7 +50,7 @@ export class LiveConnection {
   }
 
   _ask(run, follower) {
-    this.socket.send(JSON.stringify({ watch: run, ...follower.resume() }));
+    this.socket?.send(JSON.stringify({ watch: run, ...follower.resume() }));
     follower.link(true);
   }
 
@@ -92,6 +96,7 @@ export class LiveConnection {
   }
 }
 
+/** @type {LiveConnection | null} */
 let shared = null;
 
 /** The connection of this tab. */

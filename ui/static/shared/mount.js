@@ -26,12 +26,17 @@ function sheet(name) {
   return sheets.get(name);
 }
 
+/** @import { Component, View } from "./types.js" */
+
 /**
- * A Streamlit renderer. `create(root, component)` builds the view once in `root` and returns
- * `{ update(data, component), destroy() }`; `styles` are files of `ui/static/`, as `map/map.css`.
+ * A Streamlit renderer. `create(root, component)` builds the view once in `root`; `styles` are files of `ui/static/`,
+ * as `map/map.css`.
+ *
+ * @template [Data=unknown]
+ * @param {(root: HTMLDivElement, component: Component<Data>) => View<Data>} create
  */
 export function renderer(create, styles = []) {
-  return async (component) => {
+  return async (/** @type {Component<Data>} */ component) => {
     const { parentElement } = component;
     const used = await Promise.all(["shared/palette.css", ...styles].map(sheet));
     let state = mounted.get(parentElement);
@@ -56,12 +61,27 @@ export function renderer(create, styles = []) {
   };
 }
 
-/** An element with class, text and attributes. Text only ever becomes text. */
+/**
+ * An element with class, text and attributes. Text only ever becomes text.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {{ className?: string, text?: string | number, [attribute: string]: string | number | undefined }} [properties]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function element(tag, { className = "", text, ...attributes } = {}, ...children) {
   const made = document.createElement(tag);
   if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = String(text);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
   made.append(...children);
   return made;
 }
+
+/** What draws on a canvas. */
+export const contextOf = (/** @type {HTMLCanvasElement} */ canvas) =>
+  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+
+/** The element that has the keys, in the tree that `node` is in. */
+export const activeIn = (node) => /** @type {ShadowRoot | Document} */ (node.getRootNode()).activeElement;

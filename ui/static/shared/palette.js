@@ -37,7 +37,11 @@ export function followTheme(root) {
   root.dataset.tone = light !== null && light < 0.2 ? "dark" : "light";
 }
 
-/** The computed colours by idea, for canvases. */
+/**
+ * The computed colours by idea, for canvases.
+ *
+ * @returns {import("./types.js").Palette}
+ */
 export function colours(root) {
   const names = [
     "distortion",
@@ -54,5 +58,5 @@ export function colours(root) {
     "track",
   ];
   const found = Object.fromEntries(names.map((name) => [name, computed(root, `--er-${name}`)]));
-  return { ...found, font: getComputedStyle(root).fontFamily };
+  return /** @type {import("./types.js").Palette} */ ({ ...found, font: getComputedStyle(root).fontFamily });
 }

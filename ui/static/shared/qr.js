@@ -5,7 +5,7 @@ const CHECKS = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 
 const BLOCKS = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10, 10, 11, 13, 14, 16, 17, 17, 18, 20, 21];
 const MASKS = [
   (x, y) => (x + y) % 2,
-  (x, y) => y % 2,
+  (_, y) => y % 2,
   (x) => x % 3,
   (x, y) => (x + y) % 3,
   (x, y) => (((x / 3) | 0) + ((y / 2) | 0)) % 2,
@@ -30,7 +30,7 @@ const sideOf = (version) => 17 + 4 * version;
 /** Bytes that hold data or checks: the modules that no pattern takes, by eights. */
 function allBytes(version) {
   let free = 0;
-  for (const row of patterns(version).taken) for (const taken of row) free += !taken;
+  for (const row of patterns(version).taken) for (const taken of row) free += 1 - taken;
   return free >> 3;
 }
 
@@ -60,7 +60,7 @@ function interleaved(data, version) {
   const longer = all % blocks;
   const made = [];
   for (let i = 0, at = 0; i < blocks; i++) {
-    const length = short + (i >= blocks - longer);
+    const length = short + (i >= blocks - longer ? 1 : 0);
     const part = data.slice(at, (at += length));
     made.push({ part, rest: remainder(part, generator(checks)) });
   }
@@ -199,7 +199,7 @@ function penalty(code) {
   code.forEach((row, y) =>
     row.forEach((value, x) => {
       dark += value;
-      if (x && y) points += 3 * (row[x - 1] === value && code[y - 1][x] === value && code[y - 1][x - 1] === value);
+      if (x && y && row[x - 1] === value && code[y - 1][x] === value && code[y - 1][x - 1] === value) points += 3;
     }),
   );
   return points + 10 * Math.floor(Math.abs((20 * dark) / side ** 2 - 10));

@@ -5,7 +5,7 @@ export function ticks(low, high, count) {
   const raw = (high - low) / Math.max(1, count);
   if (!(raw > 0) || !Number.isFinite(raw)) return { values: [low], step: 1 };
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].find((m) => m * power >= raw * 0.999) * power;
+  const step = ([1, 2, 5].find((m) => m * power >= raw * 0.999) ?? 10) * power;
   const values = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) values.push(i * step + 0); // never −0
   return { values, step };
@@ -32,6 +32,7 @@ export function tickLabel(value, step, largest = Math.abs(value)) {
  */
 export function columns(xs, ys, n, end, width, strip = 1) {
   const found = [];
+  /** @type {{ index: number, count: number, x: number, mean: number, low: number, high: number } | null} */
   let column = null;
   const scale = width / (end || 1);
   for (let i = 0; i < n; i++) {

@@ -23,7 +23,8 @@ export class RunStore {
     this.linked = null; // null before the first connection
     this.listeners = new Set();
     this._unwatch = null;
-    this._timer = null;
+    /** @type {number | undefined} */
+    this._timer = undefined;
   }
 
   /** Whether the run's training has come to an end; false while nothing is known. */
@@ -70,20 +71,20 @@ export class RunStore {
     }
     if ("viewers" in message) this.viewers = message.viewers;
     if (message.error) this.error = message.error;
-    this._tell();
+    this._notify();
   }
 
   show(preview) {
     this.preview = preview;
-    this._tell();
+    this._notify();
   }
 
   link(up) {
     this.linked = up;
-    this._tell();
+    this._notify();
   }
 
-  _tell() {
+  _notify() {
     for (const listener of [...this.listeners]) listener();
   }
 }

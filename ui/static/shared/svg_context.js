@@ -28,15 +28,22 @@ export function plain(colour) {
 export class SvgContext {
   /** `measure(text, font)` gives a text's width in pixels. */
   constructor(width, height, measure) {
-    Object.assign(this, { width, height, measure, parts: [], path: [], stack: [], clips: 0, open: 0 });
-    Object.assign(this, {
-      fillStyle: "#000",
-      strokeStyle: "#000",
-      lineWidth: 1,
-      globalAlpha: 1,
-      font: "11px sans-serif",
-    });
-    Object.assign(this, { textAlign: "left", textBaseline: "alphabetic", dash: [] });
+    this.width = width;
+    this.height = height;
+    this.measure = measure;
+    this.parts = [];
+    this.path = [];
+    this.stack = [];
+    this.clips = 0;
+    this.open = 0; // groups since the last save
+    this.fillStyle = "#000";
+    this.strokeStyle = "#000";
+    this.lineWidth = 1;
+    this.globalAlpha = 1;
+    this.font = "11px sans-serif";
+    this.textAlign = "left";
+    this.textBaseline = "alphabetic";
+    this.dash = [];
   }
 
   beginPath() {
@@ -97,7 +104,7 @@ export class SvgContext {
   }
 
   fillText(text, x, y, widest = Infinity) {
-    const [, weight = "400", size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font);
+    const [, weight = "400", size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font) ?? [];
     const narrow =
       this.measureText(text).width > widest ? ` textLength="${widest}" lengthAdjust="spacingAndGlyphs"` : "";
     this.parts.push(

@@ -6,16 +6,18 @@ import { bitString } from "../latent/bits.js";
 import { nats } from "../shared/format.js";
 import { element } from "../shared/mount.js";
 import { traversalCodes } from "./codes.js";
-import { button } from "./controls.js";
-import { Mode } from "./mode.js";
-import { saveSheet } from "./save.js";
-import { codeField, wholeIn } from "./view.js";
+import { button } from "../modes/controls.js";
+import { Mode } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, wholeIn } from "../modes/view.js";
 
 const MORE = 10; // bits at first, and how many more come at a time
 const VALUES = [0, 1];
 const FIELDS = { z: codeField, rows: { read: wholeIn(1, 4096), fallback: MORE } };
 
 export class FlipSheet extends Mode {
+  /** @type {number[]} the dimensions that are shown, most nats first */ bits = [];
+
   constructor(root) {
     super({ fields: FIELDS, pictures: "Sheet of flipped bits" });
     this.more = button("", () => this.change({ rows: this.view.values.rows + MORE }), { quiet: true });
@@ -46,7 +48,7 @@ export class FlipSheet extends Mode {
 
   get rates() {
     const rates = this.data.rate_per_dim ?? this.model.codes?.header.rate_per_dim;
-    return rates?.length === this.model.shape.k ? rates : null;
+    return rates?.length === this.model.k ? rates : null;
   }
 
   draw() {
@@ -54,7 +56,7 @@ export class FlipSheet extends Mode {
     const ready = shape && !this.model.waiting; // columns would change places when the codes come
     this.save.disabled = this.toSliders.disabled = !ready;
     this.more.hidden = true;
-    if (!this.ready(ready)) return;
+    if (!this.ready(ready) || !shape) return;
     const { k } = shape;
     const { z, rows } = this.view.values;
     this.z = Array.from(readZ(z, k) ?? new Float64Array(k));

@@ -3,10 +3,10 @@
 import { packZ } from "../latent/space.js";
 import { element, renderer } from "../shared/mount.js";
 import { PRIORS } from "./codes.js";
-import { button, choice, segmented, wholeField } from "./controls.js";
-import { Mode, NARROW } from "./mode.js";
-import { saveSheet } from "./save.js";
-import { codeField, oneOf, wholeIn } from "./view.js";
+import { button, choice, segmented, wholeField } from "../modes/controls.js";
+import { Mode, NARROW } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, oneOf, wholeIn } from "../modes/view.js";
 
 const COUNTS = [20, 40, 80, 160];
 const FIELDS = {
@@ -17,6 +17,8 @@ const FIELDS = {
 };
 
 class PriorSheet extends Mode {
+  /** @type {Float32Array} draws from the prior, (count, k) */ codes;
+
   constructor(root) {
     super({ fields: FIELDS, pictures: "Samples from the prior" });
     this.chosen = null; // index of the picture whose z was taken last, in the present sheet
@@ -69,7 +71,7 @@ class PriorSheet extends Mode {
     this.show.set(show);
     this.save.disabled = !shape;
     this.toSliders.disabled = true;
-    if (!this.ready(shape)) return;
+    if (!this.ready(shape) || !shape) return;
     this.drawn = this.count();
     const prior = PRIORS[this.data.support];
     this.codes = prior.draws(shape.k, count, seed);
@@ -96,7 +98,7 @@ class PriorSheet extends Mode {
   }
 
   _code(index) {
-    const { k } = this.model.shape;
+    const { k } = this.model;
     return this.codes.slice(index * k, (index + 1) * k);
   }
 
@@ -120,4 +122,4 @@ class PriorSheet extends Mode {
   }
 }
 
-export default renderer((root) => new PriorSheet(root), ["sheets/sheet.css"]);
+export default renderer((root) => new PriorSheet(root), ["modes/mode.css"]);

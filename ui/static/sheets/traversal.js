@@ -5,11 +5,11 @@ import { ALIVE, byRate, packZ, readZ } from "../latent/space.js";
 import { nats } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { nearestValue, traversalCodes, traversalValues } from "./codes.js";
-import { button, choice, segmented } from "./controls.js";
+import { button, choice, segmented } from "../modes/controls.js";
 import { FlipSheet } from "./flips.js";
-import { Mode, NARROW } from "./mode.js";
-import { saveSheet } from "./save.js";
-import { codeField, oneOf, wholeIn } from "./view.js";
+import { Mode, NARROW } from "../modes/mode.js";
+import { saveSheet } from "../modes/save.js";
+import { codeField, oneOf, wholeIn } from "../modes/view.js";
 
 const COLUMNS = [5, 7, 9, 11, 13];
 const MORE = 10; // dimensions at first, and how many more come at a time
@@ -23,6 +23,9 @@ const FIELDS = {
 const signed = (value) => (Math.abs(value) < 0.005 ? "0" : `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`);
 
 class TraversalSheet extends Mode {
+  /** @type {number[]} values of each dimension */ steps = [];
+  /** @type {number[]} those that are shown, most nats first */ dimensions = [];
+
   constructor(root) {
     super({ fields: FIELDS, pictures: "Traversal sheet" });
     this.columns = choice(
@@ -65,7 +68,7 @@ class TraversalSheet extends Mode {
   /** Nats per dimension, or null where nobody knows them. */
   get rates() {
     const rates = this.data.rate_per_dim ?? this.model.codes?.header.rate_per_dim;
-    return rates?.length === this.model.shape.k ? rates : null;
+    return rates?.length === this.model.k ? rates : null;
   }
 
   draw() {
@@ -73,7 +76,7 @@ class TraversalSheet extends Mode {
     const ready = shape && !this.model.waiting; // rows would change places when the codes come
     this.save.disabled = this.toSliders.disabled = !ready;
     this.more.hidden = true;
-    if (!this.ready(ready)) return;
+    if (!this.ready(ready) || !shape) return;
     const { k } = shape;
     const { z, values, rows } = this.view.values;
     this.z = Array.from(readZ(z, k) ?? new Float64Array(k));
@@ -95,7 +98,7 @@ class TraversalSheet extends Mode {
       head: `z${dimension} = ${signed(this.z[dimension])}`,
       note: rates ? `${nats(rates[dimension])} nats` : "",
       count: steps.length,
-      faint: rates && !(rates[dimension] >= ALIVE),
+      faint: Boolean(rates && !(rates[dimension] >= ALIVE)),
     }));
     const describe = (row, column) => `z${dimensions[row]} = ${signed(steps[column])}, the others as they are`;
     this.grid.layout({ rows, columns: steps.map(signed), image: shape, describe, largest: 100 });
@@ -123,7 +126,11 @@ class TraversalSheet extends Mode {
   }
 }
 
+/** @import { Component } from "../shared/types.js" */
+/** @import { ModeData } from "../modes/mode.js" */
+
 export default renderer(
-  (root, { data }) => (data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root)),
-  ["sheets/sheet.css"],
+  (root, /** @type {Component<ModeData>} */ { data }) =>
+    data.support === "binary" ? new FlipSheet(root) : new TraversalSheet(root),
+  ["modes/mode.css"],
 );

@@ -245,7 +245,7 @@ class Charts {
   _draw() {
     const { store } = this.source;
     const { history } = store;
-    const { train, test } = history;
+    const { train } = history;
     if (this.version !== history.version && !train.length) this.hover = null;
     const jump = this.fresh || this.version === undefined || this.still.matches || train.length < 3;
     this.fresh = train.length < 3;
@@ -269,7 +269,7 @@ class Charts {
     const turned = history.lastTurn === null ? null : (history.lastTurn * wide) / (this.end || 1);
     let [moving, flattened] = [false, false];
     for (const entry of this.panels) {
-      if (!entry.panel.fit(ratio)) continue;
+      if (!entry.panel.resize(ratio)) continue;
       const series = (of) => ({ xs: of.step.values, ys: of[entry.name].values, n: of.length });
       const [a, b] = [series(train), series(test)];
       const shown = [a, b].flatMap(({ xs, ys, n }) => columns(xs, ys, n, this.end, wide, 2));

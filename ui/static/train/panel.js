@@ -14,7 +14,7 @@ export class Panel {
   }
 
   /** Match the canvas to its place and the screen's resolution; true if there is room to draw. */
-  fit(ratio) {
+  resize(ratio) {
     const { clientWidth, clientHeight } = this.canvas;
     this.width = clientWidth;
     this.height = clientHeight;

@@ -4,15 +4,14 @@ import { duration, significant, whole } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { follow } from "../shared/store.js";
 
-const WORDS = { queued: "waiting for a free place", running: "training", resting: "paused, without a place" };
-const GONE = "gone"; // what the page is told when the run was renamed or deleted
-const AGAIN = 3000; // milliseconds before a page that did not follow is told again
+const GONE = "gone"; // what the page is sent when the run was renamed or deleted
+const AGAIN = 3000; // milliseconds before a page that did not follow is sent it again
 
-/** The parts of the line, from a status and the number of viewers. */
-export function phrases(status, viewers) {
+/** The parts of the line, from a status and the number of viewers; `words`: what the states are called. */
+export function phrases(status, viewers, words) {
   const { state, step, epoch, images_per_second: speed, seconds_left: left } = status;
   const moving = state === "running" || state === "saving";
-  const parts = [WORDS[state] ?? state];
+  const parts = [words[state] ?? state];
   if (step > 0) parts.push(`step ${whole(step)}`, `epoch ${epoch < 100 ? epoch.toFixed(1) : whole(epoch)}`);
   if (moving && speed > 0) parts.push(`${whole(Number(speed.toPrecision(3)))} images/s`);
   if (moving && Number.isFinite(left) && left !== null) parts.push(`${duration(left)} left`);
@@ -38,14 +37,14 @@ class StatusLine {
     this.line = element("div", { className: "line" }, this.dot, this.text);
     this.box = element("div", { className: "status" }, this.line, this.message);
     root.append(this.box);
-    this.told = null;
+    this.sent = null;
   }
 
   update(data, component) {
     this.component = component;
     if (data.run !== this.data?.run) {
       this.source?.close();
-      this.told = null;
+      this.sent = null;
       this.source = follow(data.run, () => this._draw());
     }
     this.data = data;
@@ -60,11 +59,11 @@ class StatusLine {
 
   _draw() {
     const { store } = this.source;
-    this._tellPython(store);
+    this._send(store);
     const away = store.linked === false;
     const state = store.error ? "failed" : away ? "away" : (store.status?.state ?? "away");
     this.box.dataset.state = state;
-    const parts = store.status ? phrases(store.status, store.viewers) : [];
+    const parts = store.status ? phrases(store.status, store.viewers, this.data.words) : [];
     if (store.status && !store.ended) parts.push(...settings(store.knobs));
     if (away) parts.unshift("connection lost, trying again");
     const shown = store.error ? [store.error] : parts;
@@ -74,18 +73,18 @@ class StatusLine {
   }
 
   /** Once for each new state; again only if the page, drawn since, still shows another one. */
-  _tellPython({ status, linked, error }) {
+  _send({ status, linked, error }) {
     const state = error ? GONE : status?.state;
     if (!state || linked !== true || state === this.data.state) {
-      if (state === this.data.state) this.told = null;
+      if (state === this.data.state) this.sent = null;
       return;
     }
     const now = performance.now();
-    if (this.told?.state === state && now - this.told.time < AGAIN * this.told.times) return;
-    this.told = { state, time: now, times: this.told?.state === state ? 2 * this.told.times : 1 };
+    if (this.sent?.state === state && now - this.sent.time < AGAIN * this.sent.times) return;
+    this.sent = { state, time: now, times: this.sent?.state === state ? 2 * this.sent.times : 1 };
     this.component.setTriggerValue("state", state);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.source.soon(), AGAIN * this.told.times + 50);
+    this.timer = setTimeout(() => this.source.soon(), AGAIN * this.sent.times + 50);
   }
 }
 

@@ -118,7 +118,7 @@ class Trail {
     const stretches = trail(history, this.axis.name, this.data.C);
     this.canvas.setAttribute("aria-label", summary(this.data.run, stretches, this.data.owns_C));
     this.note.textContent = this._words(stretches);
-    if (!this._fit() || !stretches.length) return;
+    if (!this._resize() || !stretches.length) return;
     const points = stretches.flatMap((stretch) => stretch.points);
     this.range = ranges(points, this.axis.name);
     const C = history.C.last();
@@ -145,7 +145,7 @@ class Trail {
     );
   }
 
-  _fit() {
+  _resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = devicePixelRatio || 1;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];

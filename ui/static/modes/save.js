@@ -1,6 +1,7 @@
 // A sheet as a PNG that explains itself: title, headings, pictures enlarged by whole pixels.
 
 import { download } from "../shared/download.js";
+import { contextOf } from "../shared/mount.js";
 
 const INK = "#20242c";
 const QUIET = "#6b6a66";
@@ -33,7 +34,7 @@ export function plan({ lines, columns, rows, image }, measure) {
 /** A canvas with the sheet: { lines: [text], columns: [text] or null, rows: [{ head, pictures: [canvas] }], image }. */
 export function drawSheet(sheet) {
   const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.font = `13px ${FONT}`;
   const place = plan(sheet, (text) => context.measureText(text).width);
   Object.assign(canvas, { width: Math.ceil(place.total.width), height: Math.ceil(place.total.height) });

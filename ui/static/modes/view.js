@@ -3,7 +3,7 @@
 
 import { intoAddress } from "../shared/address.js";
 
-const PAUSE = 250; // milliseconds after the last change until it is told
+const PAUSE = 250; // milliseconds after the last change until it is sent
 
 /** A reader of single values: what comes from an address is text, or wrong; undefined means that it cannot be meant.
  *  `expected` says what can. */
@@ -38,7 +38,7 @@ export const text = (pattern, expected) =>
 export const codeField = { read: text(/^[-\d._,]*$/, "numbers"), fallback: "" };
 
 /** Write what has come to rest into the address, and tell Python; `mode` has a component. */
-export const teller =
+export const sender =
   (mode) =>
   (values, extra = {}) => {
     const { component } = mode;
@@ -57,7 +57,7 @@ export class View {
     this.send = send;
     this.values = this.read(null);
     this.start = undefined;
-    this.sent = []; // told, not yet come back
+    this.sent = []; // not yet come back
     this.refused = new Map(); // name -> what the address held, what was expected, what is shown
   }
 
@@ -75,14 +75,14 @@ export class View {
     return given && Object.hasOwn(given, name) ? read(given[name]) : undefined;
   }
 
-  /** Take the page's word. True if the values are others now; what this view itself has told is no news. */
+  /** Take the page's word. True if the values are others now; what this view itself has sent is no news. */
   adopt(start) {
     const given = JSON.stringify(start ?? null);
     if (given === this.start) return false;
     this.start = given;
     const values = this.read(start);
-    const said = JSON.stringify(values);
-    const echo = this.sent.indexOf(said);
+    const written = JSON.stringify(values);
+    const echo = this.sent.indexOf(written);
     if (echo >= 0) {
       this.sent.splice(0, echo + 1);
       return false;
@@ -93,7 +93,7 @@ export class View {
       if (Object.hasOwn(start ?? {}, name) && read(start[name]) === undefined)
         this.refuse(name, start[name], read.expected, usual ?? fallback);
     }
-    if (said === JSON.stringify(this.values)) return false;
+    if (written === JSON.stringify(this.values)) return false;
     this.values = values;
     return true;
   }
@@ -101,7 +101,7 @@ export class View {
   /** The address held what cannot be meant: say so once, and take it out. */
   refuse(name, given, expected, shown) {
     this.refused.set(name, { given: String(given), expected, shown });
-    this._tellSoon();
+    this._sendSoon();
   }
 
   /** What was not usable in the address, what was expected, what is shown: a sentence, or "". */
@@ -113,27 +113,32 @@ export class View {
     return parts.length ? `The address held what could not be used: ${parts.join(" and ")}.` : "";
   }
 
-  /** Change values and tell the page soon; with `extra` (a z to open elsewhere) at once. */
+  /**
+   * Change values and tell the page soon; with `extra` (a z to open elsewhere) at once.
+   *
+   * @param {Record<string, unknown>} values
+   * @param {Record<string, unknown> | null} [extra]
+   */
   change(values, extra = null) {
     this.values = { ...this.values, ...values };
     this.refused.clear();
-    if (!extra) return this._tellSoon();
+    if (!extra) return this._sendSoon();
     clearTimeout(this.timer);
-    return this._tell(extra);
+    return this._sendNow(extra);
   }
 
-  _tellSoon() {
+  _sendSoon() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this._tell({}), PAUSE);
+    this.timer = setTimeout(() => this._sendNow({}), PAUSE);
   }
 
-  _tell(extra) {
+  _sendNow(extra) {
     this.sent = [...this.sent, JSON.stringify(this.values)].slice(-8);
-    const told = Object.entries(this.values).map(([name, value]) => [
+    const values = Object.entries(this.values).map(([name, value]) => [
       name,
       value === this.fields[name].fallback ? null : value,
     ]);
-    this.send(Object.fromEntries(told), extra);
+    this.send(Object.fromEntries(values), extra);
   }
 
   stop() {

@@ -1,6 +1,6 @@
 // Pictures in rows and columns, each a button: one tab stop for all of them, arrows move between them.
 
-import { element } from "../shared/mount.js";
+import { activeIn, element } from "../shared/mount.js";
 
 const GAP = 3; // pixels between pictures
 const MOVES = {
@@ -12,6 +12,14 @@ const MOVES = {
   End: [0, Infinity],
 };
 
+/**
+ * @typedef {object} GridRow
+ * @property {number} count  of pictures
+ * @property {string} [head]  "" for none
+ * @property {string} [note]  beneath it
+ * @property {boolean} [faint]
+ */
+
 /** Size of a picture on a width of `wide`: whole screen pixels for each of the image's, unless much room is lost. */
 export function cellSize(wide, columns, side, ratio = 1, largest = 84) {
   const room = Math.max(8, Math.min(largest, Math.floor((wide - (columns - 1) * GAP) / columns)));
@@ -20,30 +28,59 @@ export function cellSize(wide, columns, side, ratio = 1, largest = 84) {
   return whole >= 0.8 * scale ? (whole * side) / ratio : room;
 }
 
-/** The place to which a key moves, inside a grid of rows of the given lengths. */
+/**
+ * The place to which a key moves, inside a grid of rows of the given lengths.
+ *
+ * @param {[row: number, column: number]} from
+ * @param {string} key
+ * @param {number[]} lengths
+ * @returns {[row: number, column: number]}
+ */
 export function moved([row, column], key, lengths) {
   const [down, right] = MOVES[key];
   const to = Math.max(0, Math.min(lengths.length - 1, row + down));
   return [to, Math.max(0, Math.min(lengths[to] - 1, column + right))];
 }
 
+/** The canvas of a picture. */
+const canvasOf = (cell) => /** @type {HTMLCanvasElement} */ (cell.firstChild);
+
 export class Grid {
+  /** @type {GridRow[]} */
+  rows;
+  /** @type {string[] | null} headings */
+  columns;
+  /** @type {{ height: number, width: number }} */
+  image;
+  /** @type {number} pixels of a picture's side */
+  largest;
+  /** @type {number} pictures in the longest row */
+  wide = 1;
+  /** @type {HTMLSpanElement[]} of the headings */
+  heads = [];
+  /** @type {HTMLSpanElement[]} of the rows' heads */
+  sides = [];
+  /** @type {HTMLButtonElement[][]} the pictures, row by row */
+  cells = [];
+  /** @type {[row: number, column: number]} the picture that the tab key reaches */
+  at = [0, 0];
+
   /** `onPick(row, column)` on click, Enter or space. */
   constructor({ label, onPick }) {
     this.root = element("div", { className: "pictures", role: "grid", "aria-label": label });
     this.onPick = onPick;
-    this.cells = []; // rows of buttons
     this.form = "";
-    this.at = [0, 0];
     this.root.addEventListener("click", (event) => this._click(event));
     this.root.addEventListener("keydown", (event) => this._key(event));
-    this.observer = new ResizeObserver(() => this.fit());
+    this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.root);
   }
 
   /**
-   * rows: [{ head, note, faint, count }] (head "" for none); columns: headings or null; image: {height, width};
-   * describe(row, column): what a picture shows, in words.
+   * Make room for the pictures. `describe(row, column)`: what one shows, in words.
+   *
+   * @param {{ rows: GridRow[], columns?: string[] | null, image: { height: number, width: number },
+   *   describe: (row: number, column: number) => string, largest?: number }} plan
    */
   layout({ rows, columns = null, image, describe, largest = 84 }) {
     const form = JSON.stringify([
@@ -52,7 +89,10 @@ export class Grid {
       image.height,
       image.width,
     ]);
-    Object.assign(this, { rows, columns, image, largest });
+    this.rows = rows;
+    this.columns = columns;
+    this.image = image;
+    this.largest = largest;
     if (form !== this.form) this._build();
     this.form = form;
     columns?.forEach((text, i) => (this.heads[i].textContent = text));
@@ -63,12 +103,12 @@ export class Grid {
       }
       this.cells[i].forEach((cell, j) => cell.setAttribute("aria-label", describe(i, j)));
     });
-    this.fit();
+    this.resize();
   }
 
   _build() {
     const { rows, columns, image } = this;
-    const focused = this.root.contains(this.root.getRootNode().activeElement);
+    const focused = this.root.contains(activeIn(this.root));
     const headed = rows.some((row) => row.head);
     this.wide = Math.max(...rows.map((row) => row.count), 1);
     this.heads = columns?.map(() => element("span", { className: "head", role: "columnheader" })) ?? [];
@@ -103,7 +143,7 @@ export class Grid {
   }
 
   /** Give the pictures the size that the width allows. */
-  fit() {
+  resize() {
     if (!this.image || !this.root.clientWidth) return;
     const side = this.root.classList.contains("headed") ? this.sides[0].offsetWidth + 8 : 0;
     const { width, height } = this.image;
@@ -114,14 +154,14 @@ export class Grid {
       devicePixelRatio || 1,
       this.largest,
     );
-    this.root.style.setProperty("--columns", this.wide);
+    this.root.style.setProperty("--columns", String(this.wide));
     this.root.style.setProperty("--cell", `${(size * width) / Math.max(width, height)}px`);
     this.root.classList.toggle("smooth", size * (devicePixelRatio || 1) < Math.max(width, height));
   }
 
   /** All canvases, row after row. */
   get canvases() {
-    return this.cells.flat().map((cell) => cell.firstChild);
+    return this.cells.flat().map(canvasOf);
   }
 
   /** Mark pictures: `kind(row, column)` gives a class such as "present", or "". */
@@ -138,9 +178,9 @@ export class Grid {
   _click(event) {
     const cell = event.target.closest(".picture");
     if (!cell) return;
-    const place = [Number(cell.dataset.row), Number(cell.dataset.column)];
-    this._roam(place, true);
-    this.onPick(...place);
+    const [row, column] = [Number(cell.dataset.row), Number(cell.dataset.column)];
+    this._roam([row, column], true);
+    this.onPick(row, column);
   }
 
   _key(event) {

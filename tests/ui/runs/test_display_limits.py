@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.runs.limits import shown
+from ui.runs.display_limits import shown
 from vae import runs
 from vae.config import Config
 from vae.datasets import DataInfo
@@ -29,10 +29,10 @@ def test_limits_are_told_to_a_thousandth_of_the_range(low: float, high: float, w
 
 
 def page(name: str) -> None:
-    from ui.runs.limits import limits_note
-    from vae.runs import run_path
+    from ui.runs.display_limits import limits_note
+    from vae.runs import load_run
 
-    limits_note(run_path(name))
+    limits_note(load_run(name))
 
 
 @pytest.mark.parametrize("support", ["real", "unit"])

@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { cellSize, moved } from "../../../ui/static/sheets/grid.js";
-import { Painter, SheetModel } from "../../../ui/static/sheets/model.js";
-import { classesOf, rowsOf } from "../../../ui/static/sheets/picker.js";
-import { parseWhole } from "../../../ui/static/sheets/controls.js";
-import { plan } from "../../../ui/static/sheets/save.js";
-import {
-  numberIn,
-  oneOf,
-  teller,
-  text,
-  View,
-  wholeIn,
-} from "../../../ui/static/sheets/view.js";
+import { cellSize, moved } from "../../../ui/static/modes/grid.js";
+import { Painter, SheetModel } from "../../../ui/static/modes/model.js";
+import { classesOf, rowsOf } from "../../../ui/static/modes/picker.js";
+import { parseWhole } from "../../../ui/static/modes/controls.js";
+import { plan } from "../../../ui/static/modes/save.js";
+import { numberIn, oneOf, sender, text, View, wholeIn } from "../../../ui/static/modes/view.js";
 
 test("pictures take whole screen pixels where that wastes little", () => {
   assert.equal(cellSize(600, 10, 28), 56); // room for 57
@@ -60,8 +53,7 @@ const canvas = () => {
   });
   return made;
 };
-const codes = (n, by = 1) =>
-  Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? 0 : (i / 2) * by));
+const codes = (n, by = 1) => Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? 0 : (i / 2) * by));
 
 test("a sheet is painted in parts; each draw of p(x|z) has its own seed", async () => {
   const source = model();
@@ -128,10 +120,12 @@ const FIELDS = {
 
 test("an address may hold anything: text counts, nonsense does not", () => {
   const view = new View(FIELDS, () => {});
-  assert.deepEqual(
-    view.read({ seed: "12", show: "sample", t: "0.25", a: "1,2" }),
-    { seed: 12, show: "sample", t: 0.25, a: "1,2" },
-  );
+  assert.deepEqual(view.read({ seed: "12", show: "sample", t: "0.25", a: "1,2" }), {
+    seed: 12,
+    show: "sample",
+    t: 0.25,
+    a: "1,2",
+  });
   assert.deepEqual(view.read({ seed: "1.5", show: "<b>", t: "", a: "1;2" }), {
     seed: 0,
     show: "mean",
@@ -157,17 +151,12 @@ test("what the address holds in vain is said: what, what was expected, what is s
       "and t “7” (expected a number from 0 to 1; shown instead: 0.5) and a “zz” (expected image numbers; shown instead: the first one).",
   );
   view.refuse("a", 500, "images 0 to 3", 1); // what only the data can tell
-  assert.match(
-    view.refusal,
-    /a “500” \(expected images 0 to 3; shown instead: 1\)/,
-  );
+  assert.match(view.refusal, /a “500” \(expected images 0 to 3; shown instead: 1\)/);
   view.change({ seed: 3 });
   view.stop();
   assert.equal(view.refusal, ""); // somebody has moved on
   view.adopt({ show: "x".repeat(5000) });
-  assert.ok(
-    view.refusal.includes("mean or sample") && view.refusal.length < 200,
-  );
+  assert.ok(view.refusal.includes("mean or sample") && view.refusal.length < 200);
   view.stop();
 });
 
@@ -183,9 +172,7 @@ test("what the address held in vain is taken out of it, and stays said until som
 
 test("a view's own words that come back, late or as text, are no news; the address's own are", () => {
   const told = [];
-  const view = new View(FIELDS, (values, extra) =>
-    told.push([values.seed, extra.z]),
-  );
+  const view = new View(FIELDS, (values, extra) => told.push([values.seed, extra.z]));
   assert.equal(view.adopt(null), false);
   view.change({ seed: 3 }, {});
   view.change({ seed: 4 }, { z: [1, 2] });
@@ -223,19 +210,13 @@ test("a mode tells the address and the page the same, the address without an ent
     data: { run: "r" },
     setStateValue: (name, value) => told.push([name, value]),
   };
-  teller({ component })(
-    { seed: null, show: "sample", t: 0.3 },
-    { z: "1_2", open: true },
-  );
+  sender({ component })({ seed: null, show: "sample", t: 0.3 }, { z: "1_2", open: true });
   assert.deepEqual(
     states.map(([state, , address]) => [state, address.search]),
     [[{ kept: 1 }, "?run=r&show=sample&t=0.3"]],
   );
   const { moment, ...said } = told[0][1];
-  assert.deepEqual(
-    [told[0][0], said],
-    ["view", { show: "sample", t: 0.3, z: "1_2", open: true, run: "r" }],
-  );
+  assert.deepEqual([told[0][0], said], ["view", { show: "sample", t: 0.3, z: "1_2", open: true, run: "r" }]);
   assert.ok(moment > 0);
   delete globalThis.location;
   delete globalThis.history;
@@ -266,11 +247,7 @@ test("a saved sheet has room for its headings", () => {
   assert.equal(place.left, 24 + 21 + 12);
   assert.equal(place.total.width, place.left + 2 * 56 + 4 + 24);
   assert.equal(place.total.height, place.top + 2 * 56 + 4 + 24);
-  assert.equal(
-    plan({ ...sheet, lines: ["x".repeat(100)] }, (words) => 7 * words.length)
-      .total.width,
-    24 + 700 + 24,
-  );
+  assert.equal(plan({ ...sheet, lines: ["x".repeat(100)] }, (words) => 7 * words.length).total.width, 24 + 700 + 24);
 });
 
 test("images to choose from, by label", () => {

@@ -7,16 +7,38 @@ import { element } from "../shared/mount.js";
 import { button } from "./controls.js";
 import { Grid } from "./grid.js";
 import { Painter, SheetModel } from "./model.js";
-import { teller, View } from "./view.js";
+import { sender, View } from "./view.js";
 
 /** Where the body of a mode is narrow, pixels. */
 export const NARROW = 520;
 
+/**
+ * @import { Component, Vector } from "../shared/types.js"
+ *
+ * @typedef {object} ModeData  What Python says of a mode (ui/components/explore_modes.py).
+ * @property {string} run
+ * @property {Record<string, string> | null} start  what the address holds
+ * @property {"real" | "binary"} support  of z
+ * @property {number[] | null} [rate_per_dim]  nats
+ * @property {boolean} [factorises]  whether q does
+ */
+
 /** A mode draws itself in `draw()`, says in `sheet()` what is saved, and keeps in `this.z` the code that is opened. */
 export class Mode {
+  /** @type {ModeData} */
+  data;
+  /** @type {Component<ModeData>} */
+  component;
+  /** @type {Vector} the code that is opened in the sliders */
+  z;
+  /** @type {ResizeObserver} */
+  observer;
+  /** @type {number} pictures in a row, as drawn */
+  drawn;
+
   /** `fields`: what stands in the address, see View. `pictures`: the grid's name; pick(row, column) answers a click. */
   constructor({ fields, pictures }) {
-    this.view = new View(fields, teller(this));
+    this.view = new View(fields, sender(this));
     this.model = new SheetModel(() => this.draw());
     this.painter = new Painter(this.model);
     this.grid = new Grid({ label: pictures, onPick: (row, column) => this.pick(row, column) });
@@ -45,15 +67,25 @@ export class Mode {
   }
 
   update(data, component) {
-    Object.assign(this, { data, component });
+    this.data = data;
+    this.component = component;
     this.toSliders.textContent = `Open in ${data.support === "binary" ? "switches" : "sliders"}`;
     this.model.open(data.run, { codes: this.wantsCodes(data) });
     if (this.view.adopt(data.start)) this.moved();
     this.draw();
   }
 
-  /** Whether the held-out codes are needed. */
-  wantsCodes() {
+  /** @abstract */
+  draw() {}
+
+  /** @abstract  A picture of the grid was chosen.  @param {number} _row  @param {number} _column */
+  pick(_row, _column) {}
+
+  /** @abstract  Save what is shown. */
+  sheet() {}
+
+  /** Whether the held-out codes are needed.  @param {ModeData} _data */
+  wantsCodes(_data) {
     return true;
   }
 
@@ -83,7 +115,7 @@ export class Mode {
 
   /** What a saved picture says about the weights behind it. */
   get atStep() {
-    const words = weightsWord(this.model.handle.step);
+    const words = weightsWord(this.model.handle?.step);
     return words && `, ${words}`;
   }
 

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from ui import style
-from vae import runs
 from vae.errors import ElboRoomError
+from vae.runs import Run
 
 
-def limits_note(path: Path) -> None:
-    """`Shown: −1 to 1`, for runs of real-valued images."""
+def limits_note(run: Run) -> None:
+    """Says between which values the pictures are shown, `Shown: −1 to 1`, for runs of real-valued images."""
+    if run.data.get("support") != "real":
+        return
+    from vae.space.encodings import display_limits_of  # torch takes its time
+
     try:
-        run = runs.load_run(path)
-        if run.data.get("support") != "real":
-            return
-        from vae.space.encodings import display_limits_of  # torch takes its time
-
         low, high = display_limits_of(run)
     except ElboRoomError:
         return  # the page itself says what is wrong
     style.note(
         f"Shown: {shown(low, high)}, from black to white, the smallest and the largest value of its images. "
-        "What is computed starts from the values themselves."
+        "Everything is computed from the values themselves."
     )
 
 
 def shown(low: float, high: float) -> str:
-    """`−1 to 1`: both to a thousandth of their distance."""
+    """Returns `−1 to 1`: both to a thousandth of their distance."""
     digits = 3 - math.floor(math.log10(high - low))
     first, last = (round(limit, digits) + 0.0 for limit in (low, high))  # + 0: no negative zero
     return f"{first:,.10g} to {last:,.10g}".replace("-", "−")

@@ -22,10 +22,30 @@ export function rowsOf(codes, label) {
   return rows;
 }
 
+/** @import { Codes } from "../shared/codes.js" */
+
 export class Picker {
-  /** `onPick(index)` for a chosen image; `mark(index)` gives a class for images that are chosen already. */
+  /** @type {number} pictures in a row, as drawn */
+  columns;
+  /** @type {Codes} of which */
+  codes;
+  /** @type {string} label of those in `rows` */
+  of;
+  /** @type {number[]} all images with that label */
+  rows;
+  /** @type {number[]} those on this page */
+  shown;
+
+  /**
+   * `onPick(index)` for a chosen image; `mark(index)` gives a class for images that are chosen already.
+   *
+   * @param {import("./model.js").SheetModel} model
+   * @param {{ title: string, onPick: (index: number) => void, mark?: (index: number) => string }} options
+   */
   constructor(model, { title, onPick, mark = () => "" }) {
-    Object.assign(this, { model, onPick, marked: mark });
+    this.model = model;
+    this.onPick = onPick;
+    this.marked = mark;
     this.first = 0;
     this.label = ALL;
     this.heading = element("span", { className: "er-note", text: title });
@@ -58,8 +78,12 @@ export class Picker {
     return Math.max(5, Math.min(20, Math.floor(this.root.clientWidth / 56)));
   }
 
+  /** @param {{ label?: string, by?: number, random?: boolean }} how */
   _turn({ label, by = 0, random = false }) {
-    if (label !== undefined) Object.assign(this, { label, first: 0 });
+    if (label !== undefined) {
+      this.label = label;
+      this.first = 0;
+    }
     const shown = ROWS * this.columns;
     const last = Math.max(0, Math.floor((this.rows.length - 1) / shown) * shown);
     if (random) this.first = Math.floor(Math.random() * (last / shown + 1)) * shown;
@@ -75,7 +99,9 @@ export class Picker {
     this.filter.options([[ALL, "all"], ...classes]);
     this.filter.set(this.label);
     if (codes !== this.codes || this.label !== this.of) this.rows = rowsOf(codes, this.label);
-    Object.assign(this, { codes, of: this.label, columns: this._columns() });
+    this.codes = codes;
+    this.of = this.label;
+    this.columns = this._columns();
     this.shown = this.rows.slice(this.first, this.first + ROWS * this.columns);
     const rows = [];
     for (let i = 0; i < this.shown.length; i += this.columns)

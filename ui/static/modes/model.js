@@ -2,6 +2,7 @@
 
 import { imageName, loadCodes } from "../shared/codes.js";
 import { openDecoder } from "../decoder/client.js";
+import { contextOf } from "../shared/mount.js";
 import { weightsWord } from "../latent/words.js";
 import { rgba } from "../train/preview_data.js";
 
@@ -9,12 +10,19 @@ const RETRY = 3000; // milliseconds until codes that could not be fetched are as
 const FRAME = 14; // milliseconds of decoding after which the page gets a turn
 const TOGETHER = 16; // pictures decoded at once
 
+/** @import { Codes } from "../shared/codes.js" */
+/** @import { Handle } from "../decoder/client.js" */
+
 export class SheetModel {
+  /** @type {Handle | null} */
+  handle = null;
+  /** @type {Codes | null} of the newest weights for which they have come */
+  codes = null;
+
   /** `onChange()` is called when the decoder or the codes change, and on a problem. */
   constructor(onChange) {
     this.onChange = onChange;
     this.run = null;
-    this.codes = null; // of the newest weights for which they have come; see codes.js
     this.codesProblem = "";
     this.wantsCodes = false;
   }
@@ -40,6 +48,11 @@ export class SheetModel {
   /** {k, height, width, channels}, or null before there is a model. */
   get shape() {
     return this.handle?.shape ?? null;
+  }
+
+  /** Dimensions of z; 0 before there is a model. */
+  get k() {
+    return this.shape?.k ?? 0;
   }
 
   get sha() {
@@ -84,29 +97,35 @@ export class SheetModel {
     this.onChange();
   }
 
+  /** The codes, where they are known to have come. */
+  get _come() {
+    return /** @type {Codes} */ (this.codes);
+  }
+
   /** The code of held-out image `index` as an ordinary array. */
   code(index) {
-    const { k } = this.codes.header;
-    return Array.from(this.codes.loc.subarray(index * k, (index + 1) * k));
+    const { loc, header } = this._come;
+    return Array.from(loc.subarray(index * header.k, (index + 1) * header.k));
   }
 
   /** Decode z onto a canvas; at once where the page decodes. An overtaken picture is not shown. */
   async show(z, canvas) {
-    const answer = this.handle.mean(Float32Array.from(z));
+    const answer = this.handle?.mean(Float32Array.from(z));
     const image = answer instanceof Promise ? await answer : answer;
     if (image) put(canvas, image);
   }
 
   /** "held-out row 3 of digits, label 7" */
   nameOf(index) {
-    const { labels, header } = this.codes;
-    if (!labels) return `held-out ${imageName(this.codes, index)}`;
-    return `held-out ${imageName(this.codes, index)}, label ${header.classes?.[labels[index]] ?? labels[index]}`;
+    const codes = this._come;
+    const { labels, header } = codes;
+    if (!labels) return `held-out ${imageName(codes, index)}`;
+    return `held-out ${imageName(codes, index)}, label ${header.classes?.[labels[index]] ?? labels[index]}`;
   }
 
   /** Held-out image `index` as ImageData. */
   async image(index) {
-    const { codes } = this;
+    const codes = this._come;
     const { header } = codes;
     return new ImageData(rgba(await codes.image(index), 0, header), header.width, header.height);
   }
@@ -153,7 +172,7 @@ export function put(canvas, image) {
   if (canvas.width !== image.width || canvas.height !== image.height) {
     Object.assign(canvas, { width: image.width, height: image.height });
   }
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(image, 0, 0);
 }
 
-const clear = (canvas) => canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+const clear = (canvas) => contextOf(canvas).clearRect(0, 0, canvas.width, canvas.height);

@@ -1,0 +1,95 @@
+"""Beside the form: what will be trained, the button that starts it, and the command that does the same."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import server, style
+from ui.runs.command import command_line
+from ui.runs.owners import current_owner, record_owner
+from ui.train import form_values
+from ui.train.answers import Asked, is_data, read_answers
+from ui.train.pace import default_pace
+from vae import runs
+from vae.config import Config
+from vae.errors import ElboRoomError
+
+
+def summary() -> None:
+    """Draws the panel; where the answers cannot be trained, a sentence says why."""
+    style.label("This run")
+    try:
+        asked = read_answers(st.session_state)
+        rows = facts(asked)
+    except (ElboRoomError, OSError) as error:
+        style.problem(str(error))
+        st.button("Start training", type="primary", disabled=True, width="stretch", key="start")
+        return
+    style.facts(rows)
+    for sentence in asked.notes:
+        style.note(sentence)
+    st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start", on_click=start
+    )
+    name = form_values.value(st.session_state, "name")
+    with st.expander("The same from a terminal", key="command"):
+        command = command_line(asked.config, runs.clean_name(name) if name else "")
+        st.code(command, language=None, wrap_lines=True)
+
+
+def facts(asked: Asked) -> dict[str, str]:
+    """Returns what will be trained, one pair a line. Raises ElboRoomError where it needs too much."""
+    from vae.machine import memory
+    from vae.training.defaults import needs_of, total_steps
+    from vae.training.size import in_words
+
+    info, config = asked.info, asked.completed
+    needed, steps, pace = needs_of(config, info), total_steps(config, info.train), default_pace(config, info)
+    here = f" ({in_words(there)} here)" if (there := memory()) else ""
+    widths = " – ".join(map(str, config.hidden or ())) or "no hidden layer"
+    return {
+        "Images": f"{info.train:,} to train, {info.test:,} held out, {size_words(info.shape)}",
+        "Model": f"{config.network} ({widths}), {latent_words(config)}",
+        "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
+        "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
+        "Step": f"Adam at {config.lr:g}, matrix products in {config.precision}",
+        "Takes": f"about {in_words(needed.memory())} of memory{here}, {in_words(needed.disk)} of disk",
+        "Pace": f"{pace:g} steps/s, so that you can watch it learn" if pace else "full speed",
+    }
+
+
+def start() -> None:
+    """Creates the run, hands it to the engine, goes to its page. Nothing here waits for training.
+
+    The form is read here and now: a press right after typing comes before the page was drawn with what was typed.
+    """
+    form_values.follow(st.session_state, is_data)  # the press may come with the choice of a dataset
+    try:
+        asked = read_answers(st.session_state)
+        config, pace = asked.completed, default_pace(asked.completed, asked.info)
+        data = asked.info.binarized(config.binarize or "none").to_json()
+        path = runs.create_run(config, data, form_values.value(st.session_state, "name") or None)
+        owner = current_owner()
+        record_owner(path, owner)
+        if pace is not None:
+            runs.change_knobs(path, pace=pace)
+        server.engine().submit(path, owner)
+    except (ElboRoomError, OSError) as error:
+        st.session_state["notice"] = str(error)
+        return
+    st.session_state[form_values.key("name")] = ""
+    st.query_params.from_dict({"run": path.name})
+
+
+def latent_words(config: Config) -> str:
+    """Returns `2 latent dimensions`, and for bits the way their gradient is estimated."""
+    k, plural = config.latent_dim, "" if config.latent_dim == 1 else "s"
+    if config.latent == "bernoulli":
+        return f"{k} bit{plural}, gradient by {config.estimator}"
+    return f"{k} latent dimension{plural}" + (", full covariance" if config.latent == "full-normal" else "")
+
+
+def size_words(shape: tuple[int, int, int]) -> str:
+    """Returns the size of an image, `64 × 64 × 3`."""
+    channels, height, width = shape
+    return f"{height} × {width}" + (f" × {channels}" if channels > 1 else "")
