@@ -25,14 +25,7 @@ test("a folder gives all that is in it, with its path", async () => {
     ["1.png", "2.png", "3.png", ".DS_Store"].map((name) => file(name)),
   );
   const found = await filesBelow(
-    [
-      folder("pets", [
-        cats,
-        folder("empty", []),
-        folder("__MACOSX", [file("x.png")]),
-      ]),
-      file("a.zip"),
-    ],
+    [folder("pets", [cats, folder("empty", []), folder("__MACOSX", [file("x.png")])]), file("a.zip")],
     10,
   );
   assert.deepEqual(
@@ -59,21 +52,15 @@ test("what is not sent is said", () => {
   assert.equal(refusal(of(1, 2), 2, 3), "");
   assert.match(refusal(of(), 2, 3), /no file/);
   assert.match(refusal(of(1, 1, 1), 2, 9), /More than 2 files/);
-  assert.match(
-    refusal(of(3e9), 2, 2e9),
-    /3\.0 GB are too much to drop; at most 2 GB/,
-  );
+  assert.match(refusal(of(3e9), 2, 2e9), /3\.0 GB are too much to drop; at most 2 GB/);
 });
 
 test("an operating system's own files are hidden", () => {
-  assert.deepEqual(
-    [
-      "a/.b/c.png",
-      "__MACOSX/a.png",
-      "x/Thumbs.db",
-      "a.b/c.png",
-      "MACOSX/a.png",
-    ].map(isHidden),
-    [true, true, true, false, false],
-  );
+  assert.deepEqual(["a/.b/c.png", "__MACOSX/a.png", "x/Thumbs.db", "a.b/c.png", "MACOSX/a.png"].map(isHidden), [
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
 });

@@ -16,7 +16,6 @@ from pathlib import PurePosixPath, PureWindowsPath
 from vae.datasets.own.decode import MOST_BYTES as MOST_PICTURE
 from vae.datasets.own.entries import (
     ARCHIVES,
-    LONGEST_NAME,
     OTHER_ARCHIVES,
     PICTURES,
     Entry,
@@ -50,7 +49,7 @@ def in_archive(item: Item) -> Found:
     if not pictures:
         got = f"{len(files):,} other files, such as {files[0].filename[:60]}" if files else "no files"
         raise DataError(f"{item.name}: expected PNG or JPEG files in it, got {got}")
-    skipped = [(one.filename[-LONGEST_NAME:], "not a PNG or a JPEG") for one in files if one not in set(pictures)]
+    skipped = [(one.filename, "not a PNG or a JPEG") for one in files if one not in set(pictures)]
     full = {str(folder) for one in pictures for folder in PurePosixPath(one.filename).parents}
     folders = {one.filename.rstrip("/") for one in members if one.is_dir() and not is_hidden(one.filename)}
     folders |= {str(PurePosixPath(one.filename).parent) for one in files}
@@ -59,7 +58,7 @@ def in_archive(item: Item) -> Found:
     def entries() -> Iterator[Entry]:
         with item.open() as file, zipfile.ZipFile(file) as archive:
             for one, (label, part) in zip(pictures, places, strict=True):
-                yield Entry(one.filename[-LONGEST_NAME:], _reader(archive, one), label, part)
+                yield Entry(one.filename, _reader(archive, one), label, part)
 
     return Found(PurePosixPath(item.name).stem, entries, len(pictures), tuple(sorted(folders - full)), tuple(skipped))
 

@@ -29,7 +29,7 @@ PARTS: dict[str, Part] = {
 }  # fmt: skip
 MOST_FILES = 300_000  # of a folder
 MOST_DROPPED = 50_000
-LONGEST_NAME = 200  # characters, of what is kept
+LONGEST_NAME, LONGEST_CLASS = 200, 60  # characters, of what is kept
 PICTURES, TABLES, ARRAYS, ARCHIVES = (".png", ".jpg", ".jpeg"), (".parquet",), (".npz", ".npy"), (".zip",)
 OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst")
 KINDS = "a folder or a .zip of PNG and JPEG files, a .parquet, an .npz or an .npy"
@@ -55,12 +55,21 @@ class Item:
 @dataclass(frozen=True)
 class Entry:
     """One picture that may be: `read` gives its bytes, or pixels (height, width) or (height, width, 3) in uint8, or
-    raises a DataError that says why there are none."""
+    raises a DataError that says why there are none. Name and class are cut, and hold what can be shown only."""
 
     name: str
     read: Callable[[], bytes | NDArray[np.uint8]]
     label: str | None = None
     part: Part | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", shown(self.name)[-LONGEST_NAME:])
+        object.__setattr__(self, "label", None if self.label is None else shown(self.label)[:LONGEST_CLASS])
+
+
+def shown(name: str) -> str:
+    """Returns a name with a mark for each character that breaks a line, turns the writing round, or is none."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ def _of_files(name: str, items: list[Item], empty: Sequence[str], whole_folder: 
 
     def entries() -> Iterator[Entry]:
         for item, (label, part) in zip(pictures, places, strict=True):
-            yield Entry(item.name[-LONGEST_NAME:], _reader(item), label, part)
+            yield Entry(item.name, _reader(item), label, part)
 
     return Found(name, entries, len(pictures), tuple(empty), tuple(skipped))
 
@@ -222,5 +231,5 @@ def places_of(names: Sequence[str]) -> list[tuple[str | None, Part | None]]:
         parts = [PARTS[one[0].lower()] for one in folders]
         folders = [one[1:] for one in folders]
     labelled = any(folders) and len({one[:1] for one in folders}) > 1
-    labels = [((one[0] if one else "no folder")[:60] if labelled else None) for one in folders]
+    labels = [((one[0] if one else "no folder") if labelled else None) for one in folders]
     return list(zip(labels, parts, strict=True))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vae.datasets.downloads import Progress
 from vae.datasets.own.decode import opened
-from vae.datasets.own.entries import Entry, Found
+from vae.datasets.own.entries import LONGEST_NAME, Entry, Found, shown
 from vae.datasets.own.twins import SIDE, Twins, exact_twins, near_twins, small
 from vae.datasets.pictures import Opened
 from vae.errors import DataError
@@ -112,7 +112,7 @@ def usable(
 ) -> list[tuple[str, str]]:
     """Hands every picture that can be decoded to `use`; returns the others with what is wrong with them. `progress`
     may raise, which stops it."""
-    skips = list(found.skipped)
+    skips = [(shown(name)[-LONGEST_NAME:], reason) for name, reason in found.skipped]
     for i, entry in enumerate(found.entries()):
         if i % 16 == 0:
             fraction = min(i / found.count, 1.0) if found.count else 0.0
@@ -159,7 +159,7 @@ def survey(found: Found, progress: Progress) -> tuple[Report, list[Entry]]:
         blanks=tuple(name for name, blank in zip(seen.names, seen.blanks, strict=True) if blank)[:SHOWN],
         skipped=len(skips),
         skips=tuple(skips[:LISTED]),
-        empty=found.empty[:SHOWN],
+        empty=tuple(shown(name)[-LONGEST_NAME:] for name in found.empty[:SHOWN]),
         notes=dict(seen.notes.most_common(SHOWN)),
     )
     return report, seen.samples

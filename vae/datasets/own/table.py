@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from vae.datasets.own.entries import LONGEST_NAME, PARTS, Entry, Found, Item, Part
+from vae.datasets.own.entries import PARTS, Entry, Found, Item, Part
 from vae.errors import DataError
 
 IMAGES, LABELS = (
@@ -170,8 +170,8 @@ def _entry(row: dict[str, Any], known: dict[str, Any], place: str, part: Part | 
         label = classes[label]
     split = known["split"]
     own = PARTS.get(str(row.get(split)).lower()) if split else part
-    shown = f"{name}, {place}" if isinstance(name, str) and name else place
-    return Entry(shown[-LONGEST_NAME:], _reader(value), None if label is None else str(label)[:60], own)
+    whole = f"{name}, {place}" if isinstance(name, str) and name else place
+    return Entry(whole, _reader(value), None if label is None else str(label), own)
 
 
 def _reader(value: Any) -> Callable[[], bytes]:

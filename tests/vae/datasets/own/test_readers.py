@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import struct
 import tracemalloc
@@ -83,6 +84,22 @@ def test_a_zip_means_what_its_folder_means_and_so_does_a_drop(tmp_path: Path) ->
     assert [entry.read() for entry in one.entries()] == [(folder / "cat" / "00.png").read_bytes()]
     with pytest.raises(DataError, match="nothing was dropped"):
         dropped([])
+
+
+def test_names_that_break_lines_or_are_no_text_are_marked(tmp_path: Path) -> None:
+    """What is kept of a name can stand in a line of any table."""
+    hostile = ["a\nb.png", "\u202egnp.exe.png", "=1+1.png", os.fsdecode(b"\xff.png"), "x" * 240 + ".png"]
+    for i, name in enumerate(hostile):
+        write(tmp_path / "set" / f"c\t{i % 2}", name, encoded(picture(i)))
+    write(tmp_path / "set", "no\nte.txt", b"x")
+    (tmp_path / "set" / "e\u202d").mkdir()
+    names = read(at(tmp_path / "set"))
+    plain = {"c\ufffd0/a\ufffdb.png", "c\ufffd1/\ufffdgnp.exe.png", "c\ufffd0/=1+1.png", "c\ufffd1/\ufffd.png"}
+    assert set(names) == {*plain, "x" * 196 + ".png"}
+    assert {label for label, _ in names.values()} == {"c\ufffd0", "c\ufffd1"}
+    report, _ = survey(at(tmp_path / "set"), quiet)
+    assert report.skips == (("no\ufffdte.txt", ".txt: not a PNG or a JPEG"),)
+    assert report.empty == ("e\ufffd",)
 
 
 def info(name: str, mode: int = 0) -> zipfile.ZipInfo:
