@@ -64,7 +64,8 @@ def drop_shapes(page: Page, address: str, folder: Path) -> None:
     page.locator("input[webkitdirectory]").set_input_files(folder)
     page.get_by_role("button", name="Use these images").wait_for(timeout=60_000)
     page.wait_for_timeout(1_000)
-    page.locator(".st-key-panel-own-report").evaluate("panel => panel.scrollIntoView()")
+    below_header = "panel => ((panel.style.scrollMarginTop = '5rem'), panel.scrollIntoView())"
+    page.locator(".st-key-panel-own-report").evaluate(below_header)
     page.wait_for_timeout(500)
 
 

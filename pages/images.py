@@ -62,8 +62,13 @@ def decide(own: Draft, look: Look) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             first = suggested_name(look.report.source)
             name = st.text_input("Name", first, max_chars=40, key=f"own-name-{look.key}", width=260)
+            busy = own.make is not None and own.make.running
             pressed = st.button(
-                "Use these images", type="primary", icon=":material/check:", key="own-use", disabled=choices is None
+                "Use these images",
+                type="primary",
+                icon=":material/check:",
+                key="own-use",
+                disabled=choices is None or busy,
             )
             st.button("Start over", type="tertiary", key="own-over", on_click=start_over)
         if pressed and choices is not None:

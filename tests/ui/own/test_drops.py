@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from ui.gate import Gate
 from ui.own import drops as drops_module
 from ui.own import places
 from ui.own.drops import PREFIX, Drops, drop_routes
@@ -158,3 +160,14 @@ def test_work_says_how_far_it_is_stops_and_says_what_went_wrong() -> None:
     done.wait(20)
     assert (done.result, done.problem) == (7, "")
     assert issubclass(Stopped, Exception)
+
+
+def test_another_sites_page_cannot_drop_files_here(drops: Drops, tmp_path: Path) -> None:
+    app = Starlette(routes=drop_routes, middleware=[Middleware(Gate)])
+    browser, token = TestClient(app, base_url="http://localhost"), drops.open()
+    for method in ("PUT", "DELETE"):
+        answer = browser.request(method, f"/own/drop/{token}", headers={"Origin": "https://evil.example"})
+        assert answer.status_code == 403
+    assert list(tmp_path.iterdir()) == []
+    own = browser.put(f"/own/drop/{token}?name=a.png", content=b"x", headers={"Origin": "http://localhost"})
+    assert own.status_code == 204

@@ -75,7 +75,7 @@ class Drop {
     this.problem = element("p", { className: "problem", role: "alert", hidden: "" });
     this.zone = element(
       "div",
-      { className: "zone" },
+      { className: "zone", role: "group", "aria-label": "Drop pictures here" },
       this.what,
       this.buttons,
       this.note,

@@ -22,6 +22,7 @@ NEAR_BITS = 3
 NEAR_LEVELS = 5.0  # of 255
 MOST_COMPARED = 3_000_000  # pairs
 MOST_AT_ONCE = 200_000
+WINDOW = 64  # of pictures that share a band, each is compared with so many that follow it
 Bytes = NDArray[np.uint8]
 
 
@@ -54,11 +55,13 @@ def near_twins(small_ones: Bytes, left_out: NDArray[np.bool_], shown: int = 20) 
     bits = _difference_bits(small_ones[places])
     bands = np.array_split(np.arange(64), NEAR_BITS + 1)
     pairs: set[tuple[int, int]] = set()
-    budget = MOST_COMPARED
+    budget, cut = MOST_COMPARED, False
     for band in bands:
         packed = np.packbits(bits[:, band], axis=1)
         keys = packed.astype(np.uint32) @ (256 ** np.arange(packed.shape[1], dtype=np.uint32))
-        for i, j in _same(keys):
+        blocks, more = _same(keys)
+        cut = cut or more
+        for i, j in blocks:
             budget -= len(i)
             if budget < 0:
                 return _twins(pairs, places, shown, cut=True)
@@ -67,7 +70,7 @@ def near_twins(small_ones: Bytes, left_out: NDArray[np.bool_], shown: int = 20) 
             a, b = (small_ones[places[one]].astype(np.int16) for one in (i, j))
             alike = np.abs(a - b).mean((1, 2)) <= NEAR_LEVELS
             pairs |= set(zip(i[alike].tolist(), j[alike].tolist(), strict=True))
-    return _twins(pairs, places, shown, cut=False)
+    return _twins(pairs, places, shown, cut)
 
 
 def _twins(pairs: set[tuple[int, int]], places: NDArray[np.int64], shown: int, cut: bool) -> Twins:
@@ -85,12 +88,14 @@ def _difference_bits(grey: Bytes) -> NDArray[np.bool_]:
     return bits
 
 
-def _same(keys: NDArray[np.uint32]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of places with the same key, block by block; of a large group only neighbours in order."""
+def _same(keys: NDArray[np.uint32]) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int64]]], bool]:
+    """Pairs of places with the same key, block by block, of a large group only neighbours in order; whether there are
+    more."""
     order = np.argsort(keys, kind="stable")
     ordered, blocks = keys[order], []
     waiting_i, waiting_j, held = [], [], 0
-    for gap in range(1, 64):  # the gap-th next in order
+    together = np.empty(0, np.int64)
+    for gap in range(1, min(WINDOW, len(keys))):  # the gap-th next in order
         together = np.flatnonzero(ordered[gap:] == ordered[:-gap])
         if not len(together):
             break
@@ -102,4 +107,4 @@ def _same(keys: NDArray[np.uint32]) -> list[tuple[NDArray[np.int64], NDArray[np.
             waiting_i, waiting_j, held = [], [], 0
     if held:
         blocks.append((np.concatenate(waiting_i), np.concatenate(waiting_j)))
-    return blocks
+    return blocks, len(together) > 0 and len(keys) > WINDOW
