@@ -8,6 +8,7 @@ compared; of those, near twins also differ by NEAR_LEVELS at most in the mean ov
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,7 @@ SIDE = 16  # of the small grey version
 NEAR_BITS = 3
 NEAR_LEVELS = 5.0  # of 255
 MOST_COMPARED = 3_000_000  # pairs
-MOST_AT_ONCE = 200_000
-WINDOW = 64  # of pictures that share a band, each is compared with so many that follow it
+MOST_AT_ONCE = 50_000
 Bytes = NDArray[np.uint8]
 
 
@@ -55,13 +55,11 @@ def near_twins(small_ones: Bytes, left_out: NDArray[np.bool_], shown: int = 20) 
     bits = _difference_bits(small_ones[places])
     bands = np.array_split(np.arange(64), NEAR_BITS + 1)
     pairs: set[tuple[int, int]] = set()
-    budget, cut = MOST_COMPARED, False
+    budget = MOST_COMPARED
     for band in bands:
         packed = np.packbits(bits[:, band], axis=1)
         keys = packed.astype(np.uint32) @ (256 ** np.arange(packed.shape[1], dtype=np.uint32))
-        blocks, more = _same(keys)
-        cut = cut or more
-        for i, j in blocks:
+        for i, j in _same(keys):
             budget -= len(i)
             if budget < 0:
                 return _twins(pairs, places, shown, cut=True)
@@ -70,7 +68,7 @@ def near_twins(small_ones: Bytes, left_out: NDArray[np.bool_], shown: int = 20) 
             a, b = (small_ones[places[one]].astype(np.int16) for one in (i, j))
             alike = np.abs(a - b).mean((1, 2)) <= NEAR_LEVELS
             pairs |= set(zip(i[alike].tolist(), j[alike].tolist(), strict=True))
-    return _twins(pairs, places, shown, cut)
+    return _twins(pairs, places, shown, cut=False)
 
 
 def _twins(pairs: set[tuple[int, int]], places: NDArray[np.int64], shown: int, cut: bool) -> Twins:
@@ -88,23 +86,22 @@ def _difference_bits(grey: Bytes) -> NDArray[np.bool_]:
     return bits
 
 
-def _same(keys: NDArray[np.uint32]) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int64]]], bool]:
-    """Pairs of places with the same key, block by block, of a large group only neighbours in order; whether there are
-    more."""
+def _same(keys: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of places with the same key, some at a time: first those that are neighbours in order, then the next."""
     order = np.argsort(keys, kind="stable")
-    ordered, blocks = keys[order], []
-    waiting_i, waiting_j, held = [], [], 0
-    together = np.empty(0, np.int64)
-    for gap in range(1, min(WINDOW, len(keys))):  # the gap-th next in order
+    ordered = keys[order]
+    waiting: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    for gap in range(1, len(keys)):
         together = np.flatnonzero(ordered[gap:] == ordered[:-gap])
         if not len(together):
             break
-        waiting_i.append(order[together])
-        waiting_j.append(order[together + gap])
-        held += len(together)
-        if held > MOST_AT_ONCE:
-            blocks.append((np.concatenate(waiting_i), np.concatenate(waiting_j)))
-            waiting_i, waiting_j, held = [], [], 0
-    if held:
-        blocks.append((np.concatenate(waiting_i), np.concatenate(waiting_j)))
-    return blocks, len(together) > 0 and len(keys) > WINDOW
+        waiting.append((order[together], order[together + gap]))
+        if sum(len(some) for some, _ in waiting) > MOST_AT_ONCE:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(pairs: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.concatenate([one for one, _ in pairs]), np.concatenate([other for _, other in pairs])

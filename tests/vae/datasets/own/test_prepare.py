@@ -84,9 +84,7 @@ def test_near_twins_are_those_that_a_comparison_of_all_pairs_finds(monkeypatch: 
     assert len(expected) >= 8
     assert not found.cut
     many = np.repeat(base[0][None], 100, 0)
-    assert twins.near_twins(many[:50], np.zeros(50, bool)) == twins.Twins(49, tuple((0, i) for i in range(1, 21)))
-    large = twins.near_twins(many, np.zeros(100, bool))
-    assert (large.images, large.cut) == (99, True)
+    assert twins.near_twins(many, np.zeros(100, bool)) == twins.Twins(99, tuple((0, i) for i in range(1, 21)))
     monkeypatch.setattr(twins, "MOST_COMPARED", 5)
     assert twins.near_twins(np.repeat(base[0][None], 100, 0), np.zeros(100, bool)).cut
 
