@@ -14,11 +14,10 @@ import streamlit as st
 
 from ui.own.drops import drops
 from ui.own.work import Work
-from vae.datasets import data_root
-from vae.datasets.downloads import Progress
-from vae.datasets.own.entries import Entry, Found, at, dropped
 
 if TYPE_CHECKING:
+    from vae.datasets.downloads import Progress
+    from vae.datasets.own.entries import Entry, Found
     from vae.datasets.own.prepare import Choices
     from vae.datasets.own.report import Report
 
@@ -66,6 +65,8 @@ def start_over() -> None:
 
 def look_at(own: Draft, path: Path | None) -> None:
     """Survey what lies at `path`, or what was dropped."""
+    from vae.datasets.own.entries import at, dropped
+
     drop = drops().find(own.token)
     files = [] if drop is None else list(drop.files)
     if own.look is not None:
@@ -93,6 +94,7 @@ def make_dataset(own: Draft, look: Look, name: str, choices: Choices, owner: str
 
     def do(progress: Progress) -> str:
         from ui.runs.owners import record_owner
+        from vae.datasets import data_root
         from vae.datasets.own.prepare import prepare
 
         record_owner(prepare(look.found, look.report, name, choices, data_root(), progress), owner)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
 from ui import style
-from vae.datasets.own.decode import FITS, Fit
-from vae.datasets.own.prepare import SIDES, Choices, suggested
-from vae.datasets.own.report import Report
-from vae.datasets.own.words import report_lines
 from vae.errors import ConfigError
 
-FIT_WORDS: dict[Fit, str] = {"crop": "crop the middle", "pad": "pad the border", "stretch": "stretch"}
+if TYPE_CHECKING:
+    from vae.datasets.own.prepare import Choices
+    from vae.datasets.own.report import Report
+
+FIT_WORDS = {"crop": "crop the middle", "pad": "pad the border", "stretch": "stretch"}
 GIVEN, SHARE = "the given part", "a share"
 
 
 def show_report(report: Report) -> None:
     """The report, with what was skipped and why one click behind."""
+    from vae.datasets.own.words import report_lines
+
     style.label("What is there")
     style.facts({name.capitalize(): text for name, text in report_lines(report.to_json()).items()})
     if report.skipped:
@@ -30,13 +32,16 @@ def show_report(report: Report) -> None:
 
 def ask(report: Report, key: str) -> Choices | None:
     """The choices; None, with a sentence, where they cannot be. `key`: of these pictures; others have their own."""
+    from vae.datasets.own.decode import FITS
+    from vae.datasets.own.prepare import SIDES, Choices, suggested
+
     first = suggested(report)
     style.label("What the model will see")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         height = st.number_input("Height", *SIDES, first.size[0], key=f"own-height-{key}", width=130)
         width = st.number_input("Width", *SIDES, first.size[1], key=f"own-width-{key}", width=130)
         fit = st.segmented_control(
-            "Where the shape differs", list(FITS), default=first.fit, format_func=FIT_WORDS.__getitem__,
+            "Where the shape differs", list(FITS), default=first.fit, format_func=lambda fit: FIT_WORDS[fit],
             key=f"own-fit-{key}", required=True,
         )  # fmt: skip
         colour = st.segmented_control(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -11,18 +10,20 @@ from ui import style
 from ui.runs.owners import current_owner, may_change, recorded_owner
 from ui.train import form_values
 from vae import runs
-from vae.datasets import data_root, describe, own_datasets
-from vae.datasets.own import stored
-from vae.datasets.own.words import choices_line, report_lines
 from vae.errors import ElboRoomError
 
 
 def folder_of(name: str) -> Path:
+    from vae.datasets import data_root
+    from vae.datasets.own import stored
+
     return data_root() / stored.FOLDER / name
 
 
 def visible() -> list[str]:
     """The datasets that this browser sees: its own, and those from the command line."""
+    from vae.datasets import own_datasets
+
     mine = current_owner()
     return [name for name in own_datasets() if recorded_owner(folder_of(name)) in ("", mine) or may(name)]
 
@@ -49,6 +50,10 @@ def shelf(train: Path) -> None:
 
 
 def _one(name: str, train: Path) -> None:
+    from vae.datasets import data_root, describe
+    from vae.datasets.own import stored
+    from vae.datasets.own.words import choices_line, report_lines
+
     try:
         info, about = describe(name), stored.about(name, data_root())
         made = choices_line(about["choices"])
@@ -98,7 +103,10 @@ def _runs(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more runs" if len(names) > 3 else "")
 
 
-def _remove(name: str) -> Any:
+def _remove(name: str) -> None:
+    from vae.datasets import data_root
+    from vae.datasets.own import stored
+
     if not may(name):
         st.session_state["notice"] = "Another browser made these images: they are deleted there."
         return

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from ui import style
-from vae.datasets.downloads import Progress
 from vae.errors import ElboRoomError, is_out_of_memory
+
+if TYPE_CHECKING:
+    from vae.datasets.downloads import Progress
 
 AT_ONCE = 2
 POLL = 0.4  # seconds between two looks

@@ -16,7 +16,6 @@ from ui.train.form_values import key as _key
 from ui.train.more_settings import more_settings
 from ui.train.summary import size_words, summary
 from vae.config import Config
-from vae.datasets.own.stored import is_name
 from vae.errors import ElboRoomError
 
 IMAGES = Path(__file__).resolve().parents[2] / "pages" / "images.py"
@@ -35,6 +34,7 @@ def fill_in(config: Config) -> list[str]:
     hold."""
     from ui.train.copied_settings import copied_settings
     from vae.datasets import DATASETS
+    from vae.datasets.own.stored import is_name
 
     named = config.dataset in (*DATASETS, *visible())
     own = not named and not is_name(config.dataset)
