@@ -22,15 +22,8 @@ from vae.datasets.dataset import Source, held_out_count, split
 from vae.model.latents import LATENTS, DiagonalNormal, NormalLatent
 from vae.model.likelihoods import EVENT, LIKELIHOODS, Likelihood, PixelDistribution
 from vae.model.vae import Model
-from vae.space.projections import (
-    FEWEST,
-    PROJECTIONS,
-    Array,
-    LinearProjection,
-    NeighbourProjection,
-    OnFrame,
-    check_codes,
-)
+from vae.space.projection import FEWEST, Array, LinearProjection, NeighbourProjection, OnFrame, check_codes
+from vae.space.projections import PROJECTIONS
 
 
 class StudentTPixels(PixelDistribution):

@@ -11,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.page_contract import page_opens
 from ui import navigation
 from ui.binary.job import Job
+from ui.explore.modes import MODES
 from ui.map import fits
+from vae.space.projections import PROJECTIONS
 
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
 FILES = sorted(navigation.FOLDER.glob("*.py"))
@@ -45,6 +47,19 @@ def test_every_page_opens_cold(app: AppTest, file: Path) -> None:
 def test_every_page_opens_with_a_run(app: AppTest, file: Path, runs_folder: Path) -> None:
     shutil.copytree(DEMO, runs_folder / "one", ignore=shutil.ignore_patterns("projections"))
     page_opens(app, file, run="one")
+
+
+@pytest.mark.parametrize("method", PROJECTIONS)
+def test_the_map_opens_on_every_projection(app: AppTest, runs_folder: Path, method: str) -> None:
+    """Also on one whose package is missing here, which the page leaves out with a notice."""
+    shutil.copytree(DEMO, runs_folder / "one", ignore=shutil.ignore_patterns("projections"))
+    page_opens(app, navigation.FOLDER / "map.py", run="one", method=method)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_explore_opens_in_every_mode(app: AppTest, runs_folder: Path, mode: str) -> None:
+    shutil.copytree(DEMO, runs_folder / "one", ignore=shutil.ignore_patterns("projections"))
+    page_opens(app, navigation.FOLDER / "explore.py", run="one", mode=mode)
 
 
 def test_a_newcomers_page_opens(app: AppTest, added: Path) -> None:

@@ -24,9 +24,9 @@ class FitRequest:
 def latent_map(
     run: str, k: int, view: MapView, problem: str = "", support: str = "real", *, key: str = "latent_map"
 ) -> tuple[MapView | None, FitRequest | None]:
-    """The run's images where its model puts them. `view` is what to show first; a later one that differs from it moves
-    the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes: real, or
-    binary for codes of 0 and 1, of which the map shows the probabilities.
+    """Draws the run's images where its model puts them. `view` is what to show first; a later one that differs from it
+    moves the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes:
+    real, or binary for codes of 0 and 1, of which the map shows the probabilities.
 
     Returns the view as the user changed it (None until then) and a request, once.
     """

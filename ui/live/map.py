@@ -31,10 +31,11 @@ from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
 from vae.space.parts import check_part
-from vae.space.projections import PROJECTIONS, LinearProjection, Pca
+from vae.space.projection import LinearProjection
+from vae.space.projections import PROJECTIONS, Pca
 
 if TYPE_CHECKING:
-    from vae.space.projections import Projection
+    from vae.space.projection import Projection
 
 FRESH = {"Cache-Control": "no-store"}
 _placing = threading.Lock()  # a fitted projection is shared, and moves while it places

@@ -15,7 +15,8 @@ from ui.live.cache import current_codes, weights_sha
 from ui.map.view import MapView
 from vae.errors import RunError
 from vae.space.fit_process import folder_of, read_frame
-from vae.space.projections import PROJECTIONS, LinearProjection
+from vae.space.projection import LinearProjection
+from vae.space.projections import PROJECTIONS
 
 MOST = 6000  # points in a figure, which is made of shapes so that it prints sharply; every so-many-th of more
 CLASSES = {  # as in ui/static/map/colours.js

@@ -50,8 +50,8 @@ def methods_for(k: int, support: str = "real") -> list[str]:
 
 
 def describe_methods(k: int, support: str = "real") -> list[dict[str, str]]:
-    """What the page knows of each kind of map, in the order of `methods_for`: name, title, kind (linear, fitted by a
-    process, or line) and about, a phrase."""
+    """Returns what the page knows of each kind of map, in the order of `methods_for`: name, title, kind (linear, fitted
+    by a process, or line) and about, a phrase."""
     names = methods_for(k, support)
     return [{"name": name, **OWN[name]} if name in OWN else PROJECTIONS[name].descriptor() for name in names]
 

@@ -46,7 +46,7 @@ class Estimator(nn.Module):
 
     @staticmethod
     def takes(latent: type[Latent]) -> bool:
-        """Whether it can bring a gradient to the parameters of this latent's q(z|x); here: of bits."""
+        """Returns whether it can bring a gradient to the parameters of this latent's q(z|x); here: of bits."""
         return latent.support == "binary"
 
     @classmethod
@@ -79,7 +79,7 @@ class Pathwise(Estimator):
 
     @staticmethod
     def takes(latent: type[Latent]) -> bool:
-        """Whether z has a path to the parameters."""
+        """Returns whether z has a path to the parameters."""
         return latent.reparameterised
 
     def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
@@ -354,6 +354,6 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def choices(latent: str, objective: str) -> list[str]:
-    """The estimators that can train this latent with this objective, the default first."""
+    """Returns the estimators that can train this latent with this objective, the default first."""
     takes = [n for n, e in ESTIMATORS.items() if e.trains and e.takes(LATENTS[latent])]
     return [n for n in takes if objective in ESTIMATORS[n].objectives]

@@ -54,8 +54,8 @@ class MutualInformation:
     def __float__(self) -> float:
         return self.at_least
 
-    def told(self) -> dict[str, Any]:
-        """Named as what it is, for whoever reads a table."""
+    def named(self) -> dict[str, Any]:
+        """Returns its numbers, each named as what it is, for whoever reads a table."""
         return {
             "mutual_information_at_least": self.at_least,
             "mutual_information_standard_error": self.standard_error,
@@ -117,7 +117,7 @@ def measure(model: Model, dataset: Dataset) -> dict[str, Any]:
     for name, metric in METRICS.items():
         found = metric.measure(model, dataset)
         bound = found if isinstance(found, MutualInformation) else None
-        numbers |= bound.told() if bound else {name: found}
+        numbers |= bound.named() if bound else {name: found}
         listed[name] = {
             "value": float(found) if bound else found,
             "standard_error": bound.standard_error if bound else None,

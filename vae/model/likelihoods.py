@@ -94,7 +94,7 @@ class Likelihood(nn.Module):
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
 
     def set_C(self, C: float | str) -> None:
-        """A number fixes C; "fit" learns it from where it stands."""
+        """Takes a C: a number fixes it, "fit" learns it from where it stands."""
 
     def project(self, spread: Tensor) -> None:
         """Keeps a fitted C below its bound, which belongs to data of this spread."""
@@ -250,7 +250,7 @@ class ContinuousBernoulli(Likelihood):
     FARTHEST = 128.0  # |l| of a start; ±100 have the means 0.99 and 0.01
 
     def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
-        """The logits that have this mean, by bisection: the mean rises with the logit."""
+        """Returns the logits that have this mean, by bisection: the mean rises with the logit."""
         mean = mean.clamp(0.01, 0.99)
         low, high = torch.full_like(mean, -self.FARTHEST), torch.full_like(mean, self.FARTHEST)
         for _ in range(40):

@@ -114,7 +114,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Keep a fitted C below its bound; called after each optimiser step."""
+        """Keeps a fitted C below its bound; called after each optimiser step."""
         self.likelihood.project(self.spread)
 
     def parameters_of(self, half: str) -> list[nn.Parameter]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vae.errors import ConfigError, ProjectionError
 from vae.files import write_atomically
 from vae.space.fit_process import project, read_frame, read_projection
-from vae.space.projections import LinearProjection
+from vae.space.projection import LinearProjection
 
 if TYPE_CHECKING:
     from vae.space.encodings import Codes

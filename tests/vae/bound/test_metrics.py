@@ -94,6 +94,12 @@ def test_every_metric_keeps_to_its_contract(name: str, coded: Callable) -> None:
     metric_is_a_number_with_unit_and_sentence(METRICS[name], *coded("normal", separate()))
 
 
+def test_the_units_are_those_of_what_is_computed() -> None:
+    """By hand: a count of dimensions, and an expectation of logarithms."""
+    units = {"active_units": "dimensions", "mutual_information": "nats"}
+    assert {name: METRICS[name].unit for name in units} == units
+
+
 def test_what_is_measured_is_listed_and_stands_under_its_own_names(coded: Callable) -> None:
     model, dataset = coded("normal", separate())
     found = measure(model, dataset)
@@ -101,7 +107,7 @@ def test_what_is_measured_is_listed_and_stands_under_its_own_names(coded: Callab
     assert found["active_units"] == found["metrics"]["active_units"]["value"] == 1
     information = mutual_information(model, dataset)
     assert found["metrics"]["mutual_information"]["standard_error"] == information.standard_error
-    told = information.told()
+    told = information.named()
     assert {name: found[name] for name in told} == told
     assert set(told) == {f"mutual_information_{name}" for name in ("at_least", "standard_error", "limit", "images")}
 

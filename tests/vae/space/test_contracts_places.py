@@ -9,7 +9,8 @@ import pytest
 
 from tests.newcomers import TwoAxes, Unrolled
 from tests.vae.contracts_places import projection_keeps_places, projection_says_what_it_is
-from vae.space.projections import PROJECTIONS, LinearProjection, NeighbourProjection, Pca, Projection, installed
+from vae.space.projection import LinearProjection, NeighbourProjection, Projection
+from vae.space.projections import PROJECTIONS, Pca, installed
 
 EVERY: list[type[Projection]] = [*PROJECTIONS.values(), TwoAxes, Unrolled]
 THERE = [cls for cls in EVERY if cls.name in installed() or cls.__module__ == "tests.newcomers"]
@@ -19,6 +20,10 @@ THERE = [cls for cls in EVERY if cls.name in installed() or cls.__module__ == "t
 def test_the_page_knows_every_projection_by_its_descriptor(cls: type[Projection]) -> None:
     assert cls.__module__ == "tests.newcomers" or PROJECTIONS[cls.name] is cls
     projection_says_what_it_is(cls)
+
+
+def test_no_two_projections_are_called_the_same() -> None:
+    assert len({cls.title for cls in EVERY}) == len({cls.name for cls in EVERY}) == len(EVERY)
 
 
 @pytest.mark.parametrize("cls", THERE, ids=lambda cls: cls.name)

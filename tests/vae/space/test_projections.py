@@ -34,7 +34,8 @@ from vae.space.fit_process import (
     stop_fit,
     unpack_frame,
 )
-from vae.space.projections import PROJECTIONS, Frame, Pca, Projection, SklearnTsne, Tsne, installed, make_projection
+from vae.space.projection import Frame, Projection
+from vae.space.projections import PROJECTIONS, Pca, SklearnTsne, Tsne, installed, make_projection
 
 ROOT = Path(__file__).resolve().parents[3]
 SHA = "ab" * 32
