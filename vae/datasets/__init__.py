@@ -9,6 +9,7 @@ registered arrays       names and files, each a `Source`: what they hold, and ho
 dataset values scale    images and what they may be; the scale that networks measure them by
 downloads npz           files that are whole and checked; arrays judged by their headers first
 identity pictures       which data these are; an image from outside as the model's input
+own/                    a person's pictures, made into a dataset with a name
 
 A new dataset is one class or one instance in `registered.py` and one line in `DATASETS` at its foot.
 """
