@@ -11,6 +11,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "pages"
 PAGES = {  # file: title, and the heading that it stands under
     "home.py": ("Home", ""),
     "train.py": ("Train", ""),
+    "images.py": ("Your images", ""),
     "explore.py": ("Explore", ""),
     "map.py": ("Map", ""),
     "learn.py": ("The derivation", "Learn"),

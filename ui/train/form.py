@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from ui import style
+from ui.own.shelf import visible
 from ui.train import form_values
 from ui.train.answers import described, files_allowed, is_data
 from ui.train.form_values import AUTOMATIC, DEFAULTS, OWN_FILE
@@ -16,6 +18,7 @@ from ui.train.summary import size_words, summary
 from vae.config import Config
 from vae.errors import ElboRoomError
 
+IMAGES = Path(__file__).resolve().parents[2] / "pages" / "images.py"
 ABOUT = {  # one line for each dataset that ships; others show their numbers only
     "digits": "Handwritten digits, tiny: included, starts at once.",
     "mnist": "Handwritten digits, the classic.",
@@ -31,11 +34,13 @@ def fill_in(config: Config) -> list[str]:
     hold."""
     from ui.train.copied_settings import copied_settings
     from vae.datasets import DATASETS
+    from vae.datasets.own.stored import is_name
 
-    own = config.dataset not in DATASETS
+    named = config.dataset in (*DATASETS, *visible())
+    own = not named and not is_name(config.dataset)
     values, left_out = copied_settings(config)
     values |= {"dataset": OWN_FILE, "path": config.dataset} if own else {}
-    if own and not files_allowed():
+    if (own and not files_allowed()) or not (own or named):  # a file from elsewhere, images that are gone
         values |= {"dataset": DEFAULTS["dataset"], "path": ""}
         left_out.append("dataset")
     values |= {
@@ -65,7 +70,7 @@ def form() -> None:
 def _in_front() -> None:
     from vae.datasets import DATASETS
 
-    choices = [*DATASETS, *([OWN_FILE] if files_allowed() else [])]
+    choices = [*DATASETS, *visible(), *([OWN_FILE] if files_allowed() else [])]
     if _value("dataset") not in choices:
         st.session_state[_key("dataset")] = DEFAULTS["dataset"]
     st.pills("Images", choices, key=_key("dataset"), required=True, wrap=True, persist_state="session")
@@ -76,6 +81,7 @@ def _in_front() -> None:
             placeholder="for example ~/pictures/faces.npz",
             persist_state="session",
         )
+    st.page_link(IMAGES, label="Your images …", icon=":material/add_photo_alternate:")
     form_values.follow(st.session_state, is_data)
     style.note(_about_data())
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

@@ -17,7 +17,7 @@ directory config_file run_data     runs and their names; a run opened, its confi
 checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
 knobs live_knobs history status    what was asked for and is followed; what happened; how it stands
 start scripting ship application   how training begins, here and in a notebook; a run packed; the app
-preview preview_file               fixed images, written; their header read without torch
+preview preview_file own_images    fixed images, written; their header read without torch; the command `images`
 
 Nothing in it is ever unpickled, and nothing is trusted: each file has one reader, which holds size, depth, types and
 ranges against declared fields and raises RunDamaged with file and field. Every name that comes from outside goes
@@ -49,6 +49,7 @@ from vae.runs.directory import (
     rename_run,
     restore_run,
     run_path,
+    runs_on,
     runs_root,
 )
 from vae.runs.history import (
@@ -81,6 +82,6 @@ __all__ = [
     "clear_knobs_leftovers", "content_hash", "create_run", "damaged", "delete_run", "empty_trash", "free_knobs",
     "history_fault", "history_size", "is_locked", "is_shipped", "list_runs", "load_run", "mark_as_shipped",
     "put_back_knobs", "read_checked", "read_config", "read_file", "read_history", "read_knobs", "read_line",
-    "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path", "runs_root", "save_checked",
-    "split_history", "truncate_history", "write_status",
+    "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path", "runs_on", "runs_root",
+    "save_checked", "split_history", "truncate_history", "write_status",
 ]  # fmt: skip

@@ -42,6 +42,20 @@ test("each image's row in the user's own file comes after the labels", () => {
   );
 });
 
+test("the names of files come last, a line each", () => {
+  const header = { n: 3, k: 1, labels: false, log_variance: false, rows_of: "pets", file_bytes: 0 };
+  const nats = Float32Array.of(7, 8, 9);
+  const names = new TextEncoder().encode("cat/0.png\ngröße.jpg\nc");
+  header.file_bytes = names.length;
+  const rows = Uint32Array.of(2, 1, 0);
+  assert.deepEqual(readCodes(headed(header, nats, nats, nats, rows, names)).files, ["cat/0.png", "größe.jpg", "c"]);
+  const short = names.subarray(0, 14);
+  header.file_bytes = 14;
+  assert.throws(() => readCodes(headed(header, nats, nats, nats, rows, short)), RangeError);
+  header.file_bytes = 0;
+  assert.equal(readCodes(headed(header, nats, nats, nats, rows)).files, null);
+});
+
 test("codes come as views on their bytes", () => {
   const header = {
     n: 3,
@@ -245,6 +259,17 @@ test("a selection is counted, thinned and written out", () => {
     ["faces.npz, x_test", 1234, "faces.npz, x_test"],
   );
   assert.match(describeImage({ ...own, labels: null }, 1), /^row 1,234 of faces\.npz, x_test · rate/);
+  const named = { ...own, files: ["cat/0.png", "dog/1.png"] };
+  assert.match(
+    exportFile("csv", "run", Uint32Array.of(1), named, placed).text,
+    /^run,index,row,row_of,file,label,.*\n"run",1,1234,"faces.npz, x_test","dog\/1\.png","c",/,
+  );
+  const images = JSON.parse(exportFile("json", "run", Uint32Array.of(0, 1), named, placed).text).images;
+  assert.deepEqual(
+    images.map(({ file }) => file),
+    ["cat/0.png", "dog/1.png"],
+  );
+  assert.match(describeImage({ ...named, labels: null }, 1), /^dog\/1\.png \(row 1,234 of faces\.npz, x_test\) · rate/);
   assert.match(describeImage(codes, 1), /^image 1, label c · rate/);
   assert.deepEqual(placeNames("dims", ["z3", "z7"]), ["dims_z3", "dims_z7"]);
   assert.deepEqual(placeNames("line", ["z0", "rate in nats"]), ["line_z0", "line_rate"]);

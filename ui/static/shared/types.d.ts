@@ -26,6 +26,8 @@ export interface CodesHeader extends ModelShape {
   classes: string[] | null;
   /** The user's own file, where the images' rows in it are known. */
   rows_of: string | null;
+  /** Bytes of the names of the images' files; 0 where they are not known. */
+  file_bytes?: number;
   labels: boolean;
   label_bytes: 1 | 2;
   log_variance: boolean;
@@ -48,6 +50,8 @@ export interface CodeRows {
   labels: Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | null;
   /** Rows in the header's `rows_of`. */
   rows: Uint32Array<ArrayBuffer> | null;
+  /** The names of the images' files. */
+  files?: string[] | null;
 }
 
 /** q(z|x) of one image: its mean, or the probabilities of bits; and its spread, where there is one and it is known. */
