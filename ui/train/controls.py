@@ -66,8 +66,8 @@ def train_on(path: Path, config: Config) -> None:
 def _submit(path: Path, request: Request) -> None:
     """What cannot be is said before anything is changed. A process that has just said that it stopped needs a moment
     more to end."""
-    note = plan(path, request).note
     runs.load_run(path).check_data()
+    note = plan(path, request).note
     patience = time.monotonic() + ENDING
     while True:
         try:
