@@ -62,6 +62,10 @@ def log(
     for what, count in (("latent_dim", latent_dim), ("steps", steps), ("record_every", record_every)):
         if count is not None:
             check_count(what, count)
+    if isinstance(C, str):
+        raise ConfigError(
+            f"C: expected the number that your loss has at the start, got {C!r}; only your loop could fit it"
+        )
     own = OwnImages.of(images, labels, pixels)
     if likelihood == "gaussian" and own.shape is None:
         raise ConfigError("images: a gaussian's nats hold (D/2) log(π/C), and D is counted from images; give some")
