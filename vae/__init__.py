@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vae.config import Config as Config
     from vae.config import Knobs as Knobs
     from vae.datasets import load_dataset as load_dataset
+    from vae.exchange.log import log as log
     from vae.model.kl import kl_normal as kl_normal
     from vae.runs import load_run as load_run
     from vae.runs.scripting import train as train
@@ -34,6 +35,7 @@ _HOME = {
     "kl_normal": "vae.model.kl",
     "load_dataset": "vae.datasets",
     "load_run": "vae.runs",
+    "log": "vae.exchange.log",
     "train": "vae.runs.scripting",
 }
 __all__ = sorted(_HOME)
