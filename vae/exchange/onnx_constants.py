@@ -38,8 +38,7 @@ def fold(node: Node, inputs: Sequence[Array | None]) -> list[Array] | None:
         raise
     except Exception as error:  # NumPy's for shapes and indices that do not fit are of many kinds
         raise Unfoldable(f"its numbers do not fit together ({str(error)[:80]})") from None
-    outputs = made if isinstance(made, list) else [np.asarray(made)]
-    return outputs
+    return made if isinstance(made, list) else [np.asarray(made)]
 
 
 def ints(array: Array | None) -> list[int]:

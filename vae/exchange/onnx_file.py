@@ -27,7 +27,7 @@ MOST_NUMBERS = 1 << 27  # of all arrays together
 MOST_NODES, MOST_ARRAYS, MOST_ENDS = 10_000, 10_000, 64
 MOST_AXES, MOST_NAME, MOST_LIST = 8, 512, 65_536  # of a name: bytes; of a list: numbers that are written one by one
 MOST_SHOWN = 60
-TYPES = {1: np.dtype("<f4"), 6: np.dtype("<i4"), 7: np.dtype("<i8"), 9: np.dtype("?")}
+TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 6: np.dtype("<i4"), 7: np.dtype("<i8"), 9: np.dtype("?")}
 FLOAT = 1
 OTHER_TYPES = {
     2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 8: "text", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64",
@@ -158,7 +158,8 @@ def _node(data: memoryview, file: OnnxFile) -> Node:
 
 
 def _attribute(data: memoryview, file: OnnxFile) -> tuple[str, Any]:
-    name, found = "", {}
+    name = ""
+    found: dict[int, Any] = {}
     lists: dict[int, list[Any]] = {7: [], 8: [], 9: []}
     for number, value in _fields(data):
         if number == 1:
@@ -344,7 +345,8 @@ def _ints(value: Any) -> list[int]:
     """One number, or several packed into one field."""
     if isinstance(value, int):
         return [_signed(value)]
-    found, at = [], 0
+    found: list[int] = []
+    at = 0
     while at < len(value):
         _check_count(len(found), MOST_LIST, "whole numbers in one place")
         number, at = _varint(value, at)

@@ -61,6 +61,11 @@ class Op:
             raise Unreadable(f"has {name} that cannot be: {str(given)[:40]}")
         return given
 
+    def pair(self, name: str, usual: list[int]) -> tuple[int, int]:
+        """Returns a setting of two small whole numbers."""
+        first, second = self.whole(name, usual)
+        return first, second
+
     def axis(self, axis: int) -> int:
         """Returns an axis as a number from 1: the first, of the images, is never one."""
         axis = axis + len(self.shape) if axis < 0 else axis
@@ -70,7 +75,8 @@ class Op:
 
 
 def layers(op: Op) -> list[nn.Module]:
-    """Returns layers that do it one after another; the first takes every input that is no constant. Raises Unreadable."""
+    """Returns layers that do it one after another; the first takes all inputs that are no constants. Raises
+    Unreadable."""
     if op.op not in LAYERS:
         raise Unreadable(_unknown(op.op))
     try:
@@ -78,7 +84,9 @@ def layers(op: Op) -> list[nn.Module]:
     except Unfoldable as reason:
         raise Unreadable(f"has a shape or setting that is not read: {reason}") from None
     except (RuntimeError, ValueError, TypeError, IndexError, KeyError, OverflowError, StopIteration) as error:
-        raise Unreadable(f"has weights or settings that do not fit together ({str(error).splitlines()[0][:80]})") from None
+        raise Unreadable(
+            f"has weights or settings that do not fit together ({str(error).splitlines()[0][:80]})"
+        ) from None
 
 
 def _unknown(op: str) -> str:
@@ -89,12 +97,12 @@ def _unknown(op: str) -> str:
     return "is not among the operations that are read"
 
 
-def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Module:
     layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     return _with(layer, weight.contiguous(), torch.zeros(len(weight)) if bias is None else bias)
 
 
-def _with(layer: nn.Module, weight: Tensor, bias: Tensor) -> Any:
+def _with(layer: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
     """The layer with these numbers, its shapes checked before."""
     for name, value in (("weight", weight), ("bias", bias)):
         if layer.get_parameter(name).shape != value.shape:
@@ -125,7 +133,8 @@ def _conv(op: Op) -> list[nn.Module]:
     weight, size, stride, pads, dilation, groups = _convolution(op)
     outputs, inputs = weight.shape[0], weight.shape[1] * groups
     even = pads[:2] == pads[2:]
-    layer = nn.Conv2d(inputs, outputs, size, stride, tuple(pads[:2]) if even else 0, dilation, groups, device="meta")
+    padding = (pads[0], pads[1]) if even else (0, 0)
+    layer = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, groups, device="meta")
     bias = torch.zeros(outputs) if op.array(2) is None else op.weights(2)
     before = [] if even else [nn.ZeroPad2d((pads[1], pads[3], pads[0], pads[2]))]
     return [*before, _with(layer, weight, bias)]
@@ -135,9 +144,9 @@ def _conv_transpose(op: Op) -> list[nn.Module]:
     weight, size, stride, pads, dilation, groups = _convolution(op)
     if pads[:2] != pads[2:] or op.settings.get("output_shape"):
         raise Unreadable("is padded on one side more than on the other, or to a given size")
-    more, inputs, outputs = tuple(op.whole("output_padding", [0, 0])), weight.shape[0], weight.shape[1] * groups
+    more, inputs, outputs = op.pair("output_padding", [0, 0]), weight.shape[0], weight.shape[1] * groups
     layer = nn.ConvTranspose2d(
-        inputs, outputs, size, stride, tuple(pads[:2]), more, groups, dilation=dilation, device="meta"
+        inputs, outputs, size, stride, (pads[0], pads[1]), more, groups, dilation=dilation, device="meta"
     )
     return [_with(layer, weight, torch.zeros(outputs) if op.array(2) is None else op.weights(2))]
 
@@ -151,8 +160,8 @@ def _convolution(op: Op) -> tuple[Tensor, Any, Any, list[int], Any, int]:
     groups = op.settings.get("group", 1)
     if type(groups) is not int or not 1 <= groups <= max(weight.shape):
         raise Unreadable("has groups that do not fit its weights")
-    size, stride = tuple(op.whole("kernel_shape", list(weight.shape[2:]))), tuple(op.whole("strides", [1, 1]))
-    dilation = tuple(op.whole("dilations", [1, 1]))
+    size, stride = op.pair("kernel_shape", list(weight.shape[2:])), op.pair("strides", [1, 1])
+    dilation = op.pair("dilations", [1, 1])
     if size != tuple(weight.shape[2:]) or 0 in stride or 0 in dilation:
         raise Unreadable("has sizes that do not fit its weights")
     return weight, size, stride, op.whole("pads", [0, 0, 0, 0]), dilation, groups
@@ -212,7 +221,7 @@ def _arithmetic(op: Op) -> list[nn.Module]:
     if len(op.shapes) != 2:
         raise Unreadable("takes another number of inputs than two")
     if None not in op.shapes:
-        if op.shapes[0] != op.shapes[1] and torch.broadcast_shapes(*op.shapes) not in op.shapes:  # type: ignore[arg-type]
+        if op.shapes[0] != op.shapes[1] and torch.broadcast_shapes(*op.shapes) not in op.shapes:
             raise Unreadable("stretches what it is given")
         return [PAIRS[op.op]()]
     left = op.shapes[0] is not None  # whether x stands there
@@ -336,7 +345,7 @@ def _new_sides(op: Op) -> tuple[int, int]:
 def _pooling(op: Op) -> list[nn.Module]:
     if op.settings.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or len(op.shape) != 4:
         raise Unreadable("is padded automatically, or has another number of axes than two")
-    size, stride = tuple(op.whole("kernel_shape", [0, 0])), tuple(op.whole("strides", [1, 1]))
+    size, stride = op.pair("kernel_shape", [0, 0]), op.pair("strides", [1, 1])
     pads, ceil = op.whole("pads", [0, 0, 0, 0]), bool(op.settings.get("ceil_mode", 0))
     if pads[:2] != pads[2:] or op.whole("dilations", [1, 1]) != [1, 1] or 0 in (*size, *stride):
         raise Unreadable("is padded on one side more than on the other, or has gaps")

@@ -7,8 +7,8 @@ memory, so that what a file asks for is bounded before it is run.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,23 +18,13 @@ from vae.errors import ModelUnreadable
 from vae.exchange.onnx_constants import BATCH, VIEWS, Unfoldable, fold, ints
 from vae.exchange.onnx_file import Array, Node, OnnxFile, shown
 from vae.exchange.onnx_layers import Op, Shape, Unreadable, layers
+from vae.exchange.onnx_simplify import RESHAPES, Step, simplify
 from vae.model import graph
 
 MOST_VALUES = 1 << 24  # of one image after any layer
 MOST_PRODUCTS = 10**11  # multiply-adds for one image
 MOST_FOLDED = 1 << 26  # constants made from others, all together
 MOST_STEPS = 20_000
-
-
-@dataclass
-class Step:
-    """A layer, the names of what it is fed with, the name of what it makes, and the shape of the first of what it is
-    fed with, of one image."""
-
-    layer: nn.Module
-    fed: list[str]
-    made: str
-    given: tuple[int, ...]
 
 
 class Network:
@@ -73,14 +63,34 @@ class Network:
         self.steps.append(Step(layer, list(fed), made, self.shapes[fed[0]][1:]))
         return made
 
+    def made(self, name: str) -> str:
+        """Returns the name of an output, which the image has to decide. Raises ModelUnreadable where it does not."""
+        if name not in self.shapes or name == self.input:
+            raise ModelUnreadable(
+                f"{self.name}: its output {shown(name)} does not depend on the image, or is not there"
+            )
+        return name
+
     def module(self, output: str) -> nn.Sequential:
         """Returns the layers up to one output as a chain where they are one, simplified; else as a chain of a Graph."""
-        from vae.exchange.onnx_simplify import simplify
-
         steps = simplify(_before(self.steps, output), output)
         places = {self.input: 0, **{step.made: i + 1 for i, step in enumerate(steps)}}
         fed = [tuple(places[name] for name in step.fed) for step in steps]
         return graph.as_chain([step.layer for step in steps], fed).eval().requires_grad_(False)
+
+    def without_sigmoid(self, output: str) -> bool:
+        """Takes out the sigmoid that an output ends with, reshapings behind it or not; returns whether there was one
+        that nothing else is fed with."""
+        maker = {step.made: step for step in self.steps}
+        uses = Counter(name for step in self.steps for name in step.fed)
+        while (step := maker.get(output)) is not None and uses[output] <= 1:
+            if isinstance(step.layer, nn.Sigmoid):
+                step.layer = nn.Identity()
+                return True
+            if not isinstance(step.layer, (nn.Identity, *RESHAPES)):
+                return False
+            output = step.fed[0]
+        return False
 
     def _add_node(self, node: Node) -> None:
         known = [self.constants.get(name) if name else None for name in node.inputs]

@@ -7,15 +7,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from vae.model import graph
-
-if TYPE_CHECKING:
-    from vae.exchange.onnx_network import Step
 
 SCALED: dict[type[nn.Module], int] = {  # layers that a scale for each output can be folded into: its axis in the weight
     nn.Linear: 0, nn.Conv2d: 0, nn.ConvTranspose2d: 1, nn.GroupNorm: 0, nn.InstanceNorm1d: 0, nn.InstanceNorm2d: 0,
@@ -23,9 +19,20 @@ SCALED: dict[type[nn.Module], int] = {  # layers that a scale for each output ca
 RESHAPES = (graph.Reshape, nn.Flatten, nn.Unflatten)
 
 
+@dataclass
+class Step:
+    """A layer, the names of what it is fed with, the name of what it makes, and the shape of the first of what it is
+    fed with, of one image."""
+
+    layer: nn.Module
+    fed: list[str]
+    made: str
+    given: tuple[int, ...]
+
+
 def simplify(steps: list[Step], output: str) -> list[Step]:
-    """Returns the same network in fewer steps, the last one making `output`."""
-    steps = _without_identities(steps, output)
+    """Returns the same network in fewer steps, all of them on the way to `output`."""
+    steps, output = _without_identities(steps, output)
     for rule in (_silu, _gelu, _group_norm, _folded):
         changed = True
         while changed:
@@ -46,7 +53,7 @@ class Wiring:
         return made if made is not None and self.uses[made.made] == 1 and isinstance(made.layer, kinds) else None
 
 
-Rule = Callable[["Step", Wiring], "list[Step] | None"]  # the steps that `step` takes the place of; it is changed itself
+Rule = Callable[[Step, Wiring], list[Step] | None]  # the steps that `step` takes the place of; it is changed itself
 
 
 def _apply(rule: Rule, steps: list[Step], output: str) -> bool:
@@ -60,16 +67,16 @@ def _apply(rule: Rule, steps: list[Step], output: str) -> bool:
     return bool(gone)
 
 
-def _without_identities(steps: list[Step], output: str) -> list[Step]:
+def _without_identities(steps: list[Step], output: str) -> tuple[list[Step], str]:
     names: dict[str, str] = {}
     kept: list[Step] = []
     for step in steps:
         step.fed = [names.get(name, name) for name in step.fed]
-        if isinstance(step.layer, nn.Identity) and step.made != output:
+        if isinstance(step.layer, nn.Identity):
             names[step.made] = step.fed[0]
         else:
             kept.append(step)
-    return kept
+    return kept, names.get(output, output)
 
 
 def _silu(step: Step, wiring: Wiring) -> list[Step] | None:
@@ -85,12 +92,10 @@ def _silu(step: Step, wiring: Wiring) -> list[Step] | None:
 
 def _gelu(step: Step, wiring: Wiring) -> list[Step] | None:
     """½ x (1 + erf(x / √2)), the half before the product or after it."""
-    if isinstance(step.layer, graph.Multiply):
-        product, after = step, False
-    else:
-        product, after = wiring.before(step, 0, graph.Multiply), True
-        if product is None or not _is(step, 0.5, 0):
-            return None
+    after = not isinstance(step.layer, graph.Multiply)
+    product = wiring.before(step, 0, graph.Multiply) if after else step
+    if product is None or (after and not _is(step, 0.5, 0)):
+        return None
     for place in (0, 1):
         more = wiring.before(product, place, graph.Affine)
         erf = None if more is None else wiring.before(more, 0, graph.Pointwise)

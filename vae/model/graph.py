@@ -6,7 +6,7 @@ Where torch has a layer, it is that; what is here besides takes the place of wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -27,12 +27,26 @@ class Graph(nn.Module):
         self._done = [[place for place in set(places) if last[place] == i] for i, places in enumerate(self.fed)]
 
     def forward(self, x: Tensor) -> Tensor:
+        *_, last = self.outputs(x)
+        return last
+
+    def outputs(self, x: Tensor) -> Iterator[Tensor]:
+        """Yields each layer's output, the graph's last."""
         known = {0: x}
         for i, (layer, places) in enumerate(zip(self.layers, self.fed, strict=True)):
             known[i + 1] = layer(*(known[place] for place in places))
             for place in self._done[i]:
                 del known[place]  # memory for what is still needed only
-        return known[len(self.layers)]
+            yield known[i + 1]
+
+
+def outputs(chain: nn.Sequential, x: Tensor) -> Iterator[Tensor]:
+    """Yields the output of every layer of a chain, those inside a Graph too."""
+    for layer in chain:
+        inner = layer.outputs(x) if isinstance(layer, Graph) else iter([layer(x)])
+        for made in inner:
+            yield made
+            x = made
 
 
 def as_chain(layers: Sequence[nn.Module], fed: Sequence[tuple[int, ...]]) -> nn.Sequential:
