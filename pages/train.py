@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -14,7 +13,7 @@ from ui.runs.gallery import facts
 from ui.runs.limits import limits_note
 from ui.runs.owners import may_change
 from ui.runs.queue_note import queue_note
-from ui.train.answers import overfitting, still_improving
+from ui.train.answers import verdicts
 from ui.train.controls import buttons, change, knob_panel, what_to_do
 from ui.train.evidence_panel import evidence_panel
 from ui.train.form import fill_in, form
@@ -43,8 +42,10 @@ def copy_settings(name: str) -> None:
         return
     st.session_state["copied"] = name
     try:
-        left_out = fill_in(runs.read_config(runs.run_path(name))[0])
-        if left_out:
+        config = runs.read_config(runs.run_path(name))[0]
+        if config.is_yours:
+            st.session_state["notice"] = f"“{name[:60]}” is a model of your own: it has no settings to copy."
+        elif left_out := fill_in(config):
             st.session_state["notice"] = (
                 f"“{name[:60]}” has settings that the form does not offer ({', '.join(left_out)}): "
                 "these are the defaults."
@@ -66,20 +67,15 @@ def _to_form(address: dict[str, str]) -> None:
 def header(path: Path, config: Config, dataset: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
-            style.title(path.name, f"{dataset} · {facts(config)} · {config.network} · {config.objective}")
+            ours = [] if config.is_yours else [config.network, config.objective]
+            style.title(path.name, " · ".join([dataset, facts(config), *ours]))
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
             if has_weights(path):
                 ways(path.name, "Train")
             link()
-            leave("Copy settings", ":material/content_copy:", {"from": path.name})
+            if not config.is_yours:
+                leave("Copy settings", ":material/content_copy:", {"from": path.name})
             leave("New run", ":material/add:", {})
-
-
-def verdicts(state: str, config: Config, history: list[dict[str, Any]]) -> list[str]:
-    """What the curves of an ended run say about its length."""
-    too_long = overfitting(history) if state in ("finished", "stopped") and config.objective != "iwae" else ""
-    too_short = still_improving(history) if state == "finished" and not too_long else ""
-    return [sentence for sentence in (too_long, too_short) if sentence]
 
 
 def watch(path: Path) -> None:
@@ -103,17 +99,18 @@ def watch(path: Path) -> None:
         run_state(path.name, status.state, key="state")
         if status.state == "queued":
             queue_note(path)
-        what_to_do(path, status, mine)
+        what_to_do(path, config, status, mine)
         for sentence in verdicts(status.state, config, history):
             style.note(sentence)
-        live_charts(path.name, likelihood, pixels, config.objective, config.samples, key="charts")
+        live_charts(path.name, likelihood, pixels, config.objective, config.samples, config.is_yours, key="charts")
     with right:
-        C = C_slider(path.name, likelihood, pixels, config.C, data.get("spread", 1.0), disabled=not mine, key="C")
+        kind = {"spread": data.get("spread", 1.0), "fits": not config.is_yours}
+        C = C_slider(path.name, likelihood, pixels, config.C, **kind, disabled=not mine, key="C")
         if C is not None and mine:
             change(path, C=C)
             st.rerun()
         live_trail(path.name, likelihood, config.C, key="trail")
-        live_preview(path.name, key="preview")
+        live_preview(path.name, config.is_yours, key="preview")
         limits_note(path)
         rate_bars(path.name, key="rates")
         knob_panel(path, config, knobs, mine)

@@ -82,10 +82,12 @@ def _create(config: Config, name: str | None, root: Path | None) -> Path:
 def resume_command(options: argparse.Namespace) -> int:
     """Continues runs; everything is checked for all of them before the first is changed. Raises RunBusy,
     and what `plan` raises."""
-    from vae.runs.start import Request, plan
+    from vae.runs.start import Request, check_ours, plan
 
     request = Request(options.epochs, options.device)
     paths = list(dict.fromkeys(_run(name, options) for name in options.names))
+    for path in paths:
+        check_ours(path, runs.read_config(path)[0])
     left = [path for path in paths if options.epochs is not None or runs.read_status(path).state != "finished"]
     for path in paths:
         if runs.is_locked(path):

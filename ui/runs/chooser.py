@@ -167,10 +167,13 @@ def _nothing_yet() -> None:
 
 
 def _no_weights_yet(path: Path) -> None:
-    status = runs.read_status(path)
+    status, yours = runs.read_status(path), runs.read_config(path)[0].is_yours
     if status.state in runs.ACTIVE:
-        style.notice(f"“{path.name}” has no weights yet. It appears here by itself with its first step.")
+        when = "once its loop calls log.model(encoder, decoder)" if yours else "by itself with its first step"
+        style.notice(f"“{path.name}” has no weights yet. It appears here {when}.")
         _wait(path)
+    elif yours:
+        style.problem(f"“{path.name}” has no model: its loop never called log.model(encoder, decoder).")
     else:
         style.problem(f"“{path.name}” has no weights: it ended before its first step. Continue it, or choose another.")
     with st.container(horizontal=True):

@@ -30,7 +30,7 @@ STATES = {  # what a state is called, for people
     "saving": "saving",
     "finished": "finished",
     "stopped": "stopped",
-    "interrupted": "interrupted, can be continued",
+    "interrupted": "interrupted",
     "diverged": "diverged",
     "failed": "failed",
     "damaged": "damaged",
@@ -123,8 +123,9 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
     newest = asked if C is None else f"{C:.3g}"
     value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
     codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
+    yours = " · your own model" if config.is_yours else ""
     full = ", full covariance" if config.latent == "full-normal" else ""
-    return f"{codes}{full} · {config.likelihood}, C = {value}{fitted}"
+    return f"{codes}{full} · {config.likelihood or 'likelihood not told'}, C = {value}{fitted}{yours}"
 
 
 def last_measured(path: Path) -> dict[str, Any]:

@@ -97,6 +97,13 @@ def _since_C(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return history[changes[-1] + 1 if changes else 0 :]
 
 
+def verdicts(state: str, config: Config, history: list[dict[str, Any]]) -> list[str]:
+    """What the curves of an ended run say about its length."""
+    too_long = overfitting(history) if state in ("finished", "stopped") and config.objective != "iwae" else ""
+    too_short = still_improving(history) if state == "finished" and not (too_long or config.is_yours) else ""
+    return [sentence for sentence in (too_long, too_short) if sentence]
+
+
 def overfitting(history: list[dict[str, Any]]) -> str:
     """A sentence if the held-out −ELBO ended more than 1 nat and 2 % above its lowest while training went on to
     improve; empty otherwise. Only measurements since the last change of C, and on one number of images, compare.

@@ -18,6 +18,8 @@ from vae.files import what_helps
 from vae.runs.start import Request, plan
 
 FULL_SPEED = "full speed"
+PAUSED = "While another run waits, a paused one gives its place up after some seconds."
+PAUSED_HERE = "Your loop waits in log.step."
 PART_NAMES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
 ADVICE = {
     "resting": "Another run waited and has its place. Resume puts it back into the queue; it goes on where it is.",
@@ -31,6 +33,13 @@ ADVICE = {
         "copying the settings into a new run starts over."
     ),
 }
+YOURS = {  # the same of a run that only its own script can continue
+    "finished": "Your loop has come to its end; running its script again makes a new run.",
+    "stopped": "Your loop has ended; running its script again makes a new run.",
+    "interrupted": "Its process is gone, and its last half second is not recorded.",
+    "failed": "What went wrong stands in your script's own output too.",
+}
+STOPPING = "Stop is asked for: your loop ends when it looks at log.stopped."
 ENDING = 3.0  # seconds that a process may take to end after it said how
 FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the learning rate
 
@@ -112,7 +121,9 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
     """Pause or resume, step, stop, undo C; or continue, once the run has ended."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if status.state in runs.ACTIVE:
-            _while_active(path, status, knobs, mine)
+            _while_active(path, config, status, knobs, mine)
+        elif config.is_yours:
+            pass  # only its own script can go on
         elif status.state == "finished":
             st.button(
                 "Train on",
@@ -133,7 +144,7 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
                 on_click=resume,
                 args=(path, config),
             )
-        if status.state not in runs.ACTIVE:
+        if status.state not in runs.ACTIVE and not config.is_yours:
             device_choice(path, config, mine)
         undo = _undo_value(path, config, knobs)
         label = "Undo C" if undo is None else f"Undo C, back to {_short(undo)}"
@@ -148,7 +159,7 @@ def buttons(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine:
         )
 
 
-def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> None:
+def _while_active(path: Path, config: Config, status: runs.Status, knobs: Knobs, mine: bool) -> None:
     going = status.state in ("running", "paused", "starting")
     label, icon = ("Resume", ":material/play_arrow:") if knobs.paused else ("Pause", ":material/pause:")
     st.button(
@@ -160,7 +171,7 @@ def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> 
         on_click=change,
         args=(path,),
         kwargs={"paused": not knobs.paused},
-        help=None if knobs.paused else "While another run waits, a paused one gives its place up after some seconds.",
+        help=None if knobs.paused else PAUSED_HERE if config.is_yours else PAUSED,
     )
     st.button(
         "Step",
@@ -179,7 +190,7 @@ def _while_active(path: Path, status: runs.Status, knobs: Knobs, mine: bool) -> 
         disabled=not mine or status.state == "saving",
         on_click=stop,
         args=(path,),
-        help="Save and end. It can be continued.",
+        help="Tell your loop to end: log.stopped." if config.is_yours else "Save and end. It can be continued.",
     )
 
 
@@ -195,13 +206,14 @@ def _undo_value(path: Path, config: Config, knobs: Knobs) -> float | str | None:
 
 
 def knob_panel(path: Path, config: Config, knobs: Knobs, mine: bool) -> None:
-    """Which half trains, the learning rate, the pace."""
+    """Which half trains, the learning rate, the pace; of your own loop, the factor of its learning rate."""
     with st.container(key="panel-knobs"):
-        _follow(path, "part", knobs.part)
-        st.segmented_control(
-            "Which half trains", PARTS, key=_key(path, "part"), required=True, format_func=PART_NAMES.__getitem__,
-            disabled=not mine, on_change=_apply, args=(path, "part"),
-        )  # fmt: skip
+        if not config.is_yours:
+            _follow(path, "part", knobs.part)
+            st.segmented_control(
+                "Which half trains", PARTS, key=_key(path, "part"), required=True, format_func=PART_NAMES.__getitem__,
+                disabled=not mine, on_change=_apply, args=(path, "part"),
+            )  # fmt: skip
         with st.container(horizontal=True, gap="medium"):
             factors = _with(FACTORS, knobs.lr_factor)
             _follow(path, "lr_factor", knobs.lr_factor)
@@ -210,11 +222,12 @@ def knob_panel(path: Path, config: Config, knobs: Knobs, mine: bool) -> None:
                 args=(path, "lr_factor"), width="stretch",
                 format_func=lambda factor: f"{config.lr * factor:.2g}" if config.lr else f"× {factor:g}",
             )  # fmt: skip
-            _follow(path, "pace", knobs.pace or 0.0)
-            st.selectbox(
-                "Pace", _paces(knobs.pace), key=_key(path, "pace"), disabled=not mine, on_change=_apply,
-                args=(path, "pace"), format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED, width=160,
-            )  # fmt: skip
+            if not config.is_yours:
+                _follow(path, "pace", knobs.pace or 0.0)
+                st.selectbox(
+                    "Pace", _paces(knobs.pace), key=_key(path, "pace"), disabled=not mine, on_change=_apply, width=160,
+                    args=(path, "pace"), format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED,
+                )  # fmt: skip
 
 
 def _key(path: Path, knob: str) -> str:
@@ -242,7 +255,7 @@ def _paces(pace: float | None) -> list[float]:
     return [0.0, *sorted({1.0, *map(float, PACES), *([pace] if pace else [])})]
 
 
-def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
+def what_to_do(path: Path, config: Config, status: runs.Status, mine: bool) -> None:
     """Sentences under the run's state, which itself says what happened: why it did not go on, what one can do now."""
     if sentence := server.engine().unwritten_end(path):
         style.problem(sentence)
@@ -252,6 +265,10 @@ def what_to_do(path: Path, status: runs.Status, mine: bool) -> None:
         style.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
     elif not mine:
         style.note(why_not(path))
+    elif config.is_yours:
+        asked = status.state in runs.ACTIVE and runs.read_knobs(path).stop
+        if sentence := STOPPING if asked else YOURS.get(status.state, "") if status.step else "":
+            style.note(sentence)
     elif status.state == "stopped" and not (path / runs.STATE).is_file():
         style.note("Continue starts it.")
     elif status.state == "diverged" and status.step <= FIRST_STEPS:

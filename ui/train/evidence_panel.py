@@ -33,7 +33,10 @@ PART_WORDS = {"both": "both halves", "encoder": "encoder only", "decoder": "deco
 
 
 def evidence_panel(path: Path) -> None:
-    """A toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
+    """A toggle; while it is on, what is known of the newest saved weights, and the curve over those before.
+    Nothing of a loop of somebody's own without a model."""
+    if not (path / runs.WEIGHTS).is_file() and runs.read_config(path)[0].is_yours:
+        return
     with st.container(key="panel-evidence"):
         if not st.toggle(TITLE, key=f"evidence-{path.name}", help="Of the newest saved weights."):
             return

@@ -21,8 +21,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from vae.config import YOURS, Config, check_count, check_text
 from vae.errors import ConfigError
 from vae.exchange.own_images import OwnImages, as_shown
@@ -79,7 +77,13 @@ class Log:
     `stopped`."""
 
     def __init__(
-        self, config: Config, images: OwnImages, name: str, folder: Path | None, latent_dim: int | None, steps: int | None
+        self,
+        config: Config,
+        images: OwnImages,
+        name: str,
+        folder: Path | None,
+        latent_dim: int | None,
+        steps: int | None,
     ) -> None:
         """Made by `log`."""
         self._images, self._latent_dim, self._every = images, latent_dim, config.record_every
@@ -116,7 +120,13 @@ class Log:
         return self._writer.knobs.stop
 
     def step(
-        self, *, distortion: Any = None, rate: Any, squared_error: Any = None, lr: float | None = None, epoch: float = 0.0
+        self,
+        *,
+        distortion: Any = None,
+        rate: Any,
+        squared_error: Any = None,
+        lr: float | None = None,
+        epoch: float = 0.0,
     ) -> None:
         """Tells the terms of one training step's batch; waits inside while the page says pause.
 
@@ -153,6 +163,9 @@ class Log:
         with self._writer.quietly():
             self._held_out.add(batch or batch_of(distortion, rate, squared_error, self._likelihood))
 
+    def model(self, encoder: Any, decoder: Any) -> None:
+        """placeholder"""
+
     def pictures(self, originals: Any, reconstructions: Any) -> None:
         """Shows images beside what your model makes of them, both as `images` of `log` are; a few are enough."""
         if self._open and os.getpid() == self._process:
@@ -176,7 +189,9 @@ class Log:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close(error)
 
     # ---- the first step

@@ -19,7 +19,7 @@ ROUNDING = 1e-4  # of the range of the pixels, by which floats may lie outside i
 
 @dataclass(frozen=True)
 class OwnImages:
-    """(N, c, h, w): uint8 of 0 to 255 for the range (0, 1), else float32 as the model sees them; None without images."""
+    """(N, c, h, w): uint8 of 0 to 255 for the range (0, 1), else float32 as the model sees them; or None."""
 
     stored: NDArray[Any] | None
     labels: NDArray[np.int64] | None
@@ -105,8 +105,8 @@ def _stored(images: NDArray[Any], low: float, high: float) -> NDArray[Any]:
     room = ROUNDING * (high - low)
     if not (low - room <= least and most <= high + room):  # NaN too
         raise ConfigError(
-            f"images: expected values from {low:g} to {high:g}, got {least:g} to {most:g}; say pixels=(lowest, highest) "
-            "as your model sees them"
+            f"images: expected values from {low:g} to {high:g}, got {least:g} to {most:g}; say pixels=(lowest, "
+            "highest) as your model sees them"
         )
     return values.clip(low, high)
 
@@ -120,7 +120,9 @@ def _channels_first(images: NDArray[Any]) -> NDArray[Any]:
         return images if shape[1] in CHANNELS else np.moveaxis(images, 3, 1)
     side = round(math.sqrt(shape[1])) if len(shape) == 2 else 0
     advice = f"; rows of square images: images.reshape(-1, {side}, {side})" if side and side**2 == shape[1] else ""
-    raise ConfigError(f"images: expected shape (N, h, w), (N, h, w, 3) or (N, c, h, w) with c 1 or 3, got {shape}{advice}")
+    raise ConfigError(
+        f"images: expected shape (N, h, w), (N, h, w, 3) or (N, c, h, w) with c 1 or 3, got {shape}{advice}"
+    )
 
 
 def _labels(labels: Any, count: int) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:

@@ -88,7 +88,7 @@ class RunWriter:
         status.state, status.step, status.epoch = state, step, epoch
         status.total_steps = max(self.steps or 0, step) if self.steps else 0
         status.images_per_second = status.seconds_left = None
-        (then, first, seen), passed = self._pace[0], at - self._pace[0][0]
+        (_, first, seen), passed = self._pace[0], at - self._pace[0][0]
         if passed > 0 and step > first:
             status.images_per_second = (images - seen) / passed
             status.seconds_left = (status.total_steps - step) * passed / (step - first) if self.steps else None

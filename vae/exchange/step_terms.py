@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Likelihood:
-    """What p(x|z) the loop says that it has. `pixels` is D, None where no images say it; `width` that of their range."""
+    """What p(x|z) the loop says it has. `pixels`: D, None where no images tell it; `width`: that of their range."""
 
     name: str | None
     pixels: int | None = None
