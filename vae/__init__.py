@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vae.config import Knobs as Knobs
     from vae.datasets import load_dataset as load_dataset
     from vae.exchange.log import log as log
+    from vae.exchange.wrap import wrap as wrap
     from vae.model.kl import kl_normal as kl_normal
     from vae.runs import load_run as load_run
     from vae.runs.scripting import train as train
@@ -37,6 +38,7 @@ _HOME = {
     "load_run": "vae.runs",
     "log": "vae.exchange.log",
     "train": "vae.runs.scripting",
+    "wrap": "vae.exchange.wrap",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

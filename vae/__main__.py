@@ -1,5 +1,5 @@
-"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | doctor | app`, which
-`pip install .` installs as `elbo-room`.
+"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | doctor | app`,
+which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
 failed, 2 bad input or refused (then nothing has changed), 130 stopped before the end. torch is imported by the command
@@ -226,6 +226,24 @@ def project_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def open_command(options: argparse.Namespace) -> int:
+    """Makes a run of a model of the user's."""
+    from vae.exchange.wrap import wrap
+
+    encoder, decoder = options.encoder, options.decoder
+    if options.python is not None and encoder is None and decoder is None:
+        from vae.exchange.python_file import networks_from
+
+        encoder, decoder = networks_from(options.python)
+    if encoder is None or decoder is None:
+        raise ConfigError("encoder, decoder: expected two ONNX files, or --python FILE.py:FACTORY instead of both")
+    settings = {name: getattr(options, name) for name in ("likelihood", "pixels", "C", "gives", "latent", "name")}
+    run = wrap(encoder, decoder, images=options.images, folder=options.runs, **settings)
+    means = run.history[-1]["test"]
+    print(json.dumps({"run": str(run.path), **means}) if options.json else f"{run.path}\n{run!r}")
+    return 0
+
+
 def pack_command(options: argparse.Namespace) -> int:
     """Packs an ended run for shipping."""
     from vae.runs.ship import pack_run
@@ -288,6 +306,7 @@ COMMANDS = {
     "list": list_command,
     "evaluate": evaluate_command,
     "project": project_command,
+    "open": open_command,
     "pack": pack_command,
     "doctor": doctor_command,
     "app": app_command,
