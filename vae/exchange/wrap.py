@@ -97,7 +97,7 @@ def wrap(
     front = _bytes(encoder, "encoder", lambda network: export_encoder(network, shape))
     k = latent_dims(front, shape, latent)
     back = _bytes(decoder, "decoder", lambda network: export_decoder(network, k))
-    model, meaning = _understood(front, back, shape, config, found.mapped, gives)
+    model, meaning = understood(front, back, shape, config, found.mapped, gives)
     config = dataclasses.replace(config, latent_dim=model.k, C=meaning.C or config.C)
     path = runs.create_run(config, found.info, name or "your-model", None if folder is None else Path(folder))
     try:
@@ -146,10 +146,11 @@ def _bytes(half: Half, name: str, export: Callable[[Callable[..., Any]], bytes])
     return export(half)
 
 
-def _understood(
+def understood(
     front: bytes, back: bytes, shape: Shape, config: Config, pixels: tuple[float, float], gives: Gives | None
 ) -> tuple[ForeignModel, Meaning]:
-    """The model, and what its numbers mean: C in the data's units, and what the decoder gives where it is not said."""
+    """Returns the model, and what its numbers mean: C in the data's units, and what the decoder gives where that is not
+    said. Raises as `build` does."""
     width = pixels[1] - pixels[0]
     owned = config.likelihood in (None, "gaussian")
     C = float(config.C or 1.0) * width**2 if owned else None  # C ‖x − f‖² is the same number in either unit

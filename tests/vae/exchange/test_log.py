@@ -96,7 +96,7 @@ def test_records_become_rarer_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> N
     steps = [line["step"] for line in records(log)]
     assert steps[:3] == [1, 3, 5]  # half a second
     assert steps[-2] - steps[-3] == 14  # a three-hundredth of the time so far
-    assert len(steps) == pytest.approx(300 * (1 + math.log(1000 / 150)), rel=0.05)
+    assert len(steps) == pytest.approx(300 * (1 + math.log(1000 / 150)), rel=0.1)
 
 
 def test_held_out_batches_are_one_measurement_at_the_step_that_they_follow(log: Log) -> None:
