@@ -177,7 +177,8 @@ class Log:
         encoder: answers x with mean and log-variance of q(z|x); decoder: a code with an image. Torch modules, functions
         of them such as model.encode, or the bytes of ONNX files. gives: what the decoder's outputs are, "mean",
         "probabilities" or "logits"; left out, found by looking at some. Your modules and random numbers stay as they
-        are. Never raises: what cannot be shown is told once, as a warning.
+        are. A call that comes too early waits for the next or the end: at most a twentieth of the time goes into this.
+        Never raises: what cannot be shown is told once, as a warning.
         """
         if self._open and os.getpid() == self._process:
             known = self._latent_dim if self._step == 0 else self._writer.config.latent_dim
@@ -198,6 +199,7 @@ class Log:
             return
         self._open = False
         atexit.unregister(self._at_exit)
+        self._shown.finish()
         with self._writer.quietly():
             self._record()
             self._writer.tell(self._step, self._seen, self._epoch, now=True)

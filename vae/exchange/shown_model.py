@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vae.exchange.foreign_model import Meaning
 
 Gives = Literal["mean", "probabilities", "logits"]
+SHARE = 0.05  # of the time that exporting may take; calls before their time wait for the next, or for the end
 
 
 class ShownModel:
@@ -28,13 +30,25 @@ class ShownModel:
         self._meaning: Meaning | None = None
         self._dataset: Dataset | None = None
         self._warned = False
+        self._next = 0.0
+        self._newest: tuple[Any, ...] | None = None  # what was last given, where that is not written yet
 
     def update(self, encoder: Any, decoder: Any, gives: Gives | None, k: int | None, step: int, C: float) -> None:
-        """Replaces the model and the pictures. `k`: latent dimensions, None where no step has told them yet."""
-        if self.writer.path is None:
+        """Replaces the model and the pictures, unless the last time was just now. `k`: latent dimensions, None where no
+        step has told them yet."""
+        self._newest = (encoder, decoder, gives, k, step, C)
+        if time.monotonic() >= self._next:
+            self.finish()
+
+    def finish(self) -> None:
+        """Writes the model as it is now, if one was given since the last time."""
+        if self.writer.path is None or self._newest is None:
             return
+        newest, self._newest, first, began = self._newest, None, self._meaning is None, time.monotonic()
         try:
-            self._write(encoder, decoder, gives, k, step, C)
+            self._write(*newest)
+            now = time.monotonic()
+            self._next = now if first else now + (now - began) * (1 / SHARE - 1)  # the first imports the exporter
         except Exception as error:  # an exporter's, of dozens of kinds; the training is not ours to end
             if not self._warned:
                 self._warned = True
