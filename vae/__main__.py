@@ -204,10 +204,11 @@ def list_command(options: argparse.Namespace) -> int:
 def evaluate_command(options: argparse.Namespace) -> int:
     """Measures a run on its held-out images."""
     from vae.bound.report import check_counts, print_evaluation
+    from vae.runs.own_numbers import why_no_likelihood
 
     check_counts(options)
     run = runs.load_run(_run(options.name, options))
-    print_evaluation(run.model, run.dataset(), options)
+    print_evaluation(run.model, run.dataset(), options, why_no_likelihood(run.config, run.data))
     return 0
 
 

@@ -9,5 +9,6 @@ onnx_layers     one operation as one of torch's layers
 onnx_network    all of a file as layers that are wired together
 onnx_simplify   several steps as the one layer that they are
 torch_export    modules of torch's as the bytes of ONNX files
-foreign_model   two such files as a Model, and how they lie in a run's directory
+foreign_model   two such files as a Model
+foreign_run     how they lie in a run's directory, and how they come back
 """

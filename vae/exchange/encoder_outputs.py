@@ -50,15 +50,15 @@ def joined(network: Network, names: list[str]) -> str:
 
 
 def check_order(file: OnnxFile, mean: Tensor, log_variance: Tensor) -> None:
-    """Raises ConfigError where the numbers for some images, both (n, k), say that mean and log-variance are swapped: the
-    mean lies below 0 nearly everywhere, as log-variances do, and the other spreads around 0, as codes do. Names that
-    say it are believed."""
+    """Raises ConfigError where the numbers for some images, both (n, k), say that mean and log-variance are swapped:
+    the mean lies below 0 nearly everywhere, as log-variances do, and the other spreads around 0, as codes do. Names
+    that say it are believed."""
     if len(file.outputs) == 2 and all(MEAN.search(end.name) or LOG_VARIANCE.search(end.name) for end in file.outputs):
         return
     above = [float((values > 0).float().mean()) for values in (mean, log_variance)]
     if above[0] < 0.01 and 0.2 < above[1] < 0.8:
         raise ConfigError(
             f"encoder: mean and log-variance seem to be swapped: of the first output, the mean, {above[0]:.0%} is "
-            f"above 0, of the second {above[1]:.0%}; export them as (mean, log-variance), or where they are right call them "
-            "mean and log_variance"
+            f"above 0, of the second {above[1]:.0%}; export them as (mean, log-variance), or where they are right call "
+            "them mean and log_variance"
         )

@@ -1,29 +1,21 @@
-"""Two ONNX files as a Model, and how they lie in a run's directory.
-
-weights.safetensors holds the bytes of both files, `encoder.onnx` and `decoder.onnx`, and in its metadata what they
-mean: one file, replaced as a whole, so that an encoder never meets another step's decoder, and with one SHA-256 by
-which everything that is computed from it is kept.
-"""
+"""Two ONNX files as a Model: what an encoder and a decoder of somebody else's give, as ours do."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from vae import runs
-from vae.checked_json import Misfit, fields, one_of, parse, text
 from vae.config import C_LIMITS, Config
-from vae.errors import ConfigError, ModelUnreadable, RunDamaged
+from vae.errors import ConfigError, ModelUnreadable
 from vae.exchange.encoder_outputs import joined, parameters_of
-from vae.exchange.onnx_file import MOST_BYTES, End, OnnxFile, read_onnx
-from vae.exchange.onnx_layers import Unreadable
+from vae.exchange.onnx_file import End, OnnxFile, read_onnx
 from vae.exchange.onnx_network import Network
+from vae.exchange.onnx_operation import Unreadable
 from vae.model.graph import Affine, Logit, Permute, Reshape
 from vae.model.latents import LATENTS
 from vae.model.likelihoods import LIKELIHOODS, Likelihood
@@ -32,13 +24,6 @@ from vae.model.vae import IDENTITY, Model
 
 Gives = Literal["mean", "probabilities", "logits"]
 GIVES: tuple[Gives, ...] = ("mean", "probabilities", "logits")
-MOST_HEADER = 1 << 16
-HALVES = ("encoder.onnx", "decoder.onnx")
-_word = text(40)
-METADATA = fields(
-    ("step", "gives", "low", "high"), step=_word, gives=one_of(*GIVES), low=_word, high=_word, C=_word,
-)  # fmt: skip
-HEADER = fields(("__metadata__",), __metadata__=METADATA)
 
 
 @dataclass(frozen=True)
@@ -73,11 +58,11 @@ class ForeignModel(Model):
 
 
 def build(
-    encoder: bytes | Path, decoder: bytes | Path, shape: Shape, config: Config, meaning: Meaning, k: int | None = None
+    encoder: bytes, decoder: bytes, shape: Shape, config: Config, meaning: Meaning, k: int | None = None
 ) -> ForeignModel:
     """Returns the model of two files for images of this shape. k: how many latent dimensions it has to have; None lets
     the files say it. Raises ModelUnreadable for files that cannot be read, ConfigError for what does not fit."""
-    files = [read_onnx(source, name) for source, name in ((encoder, "encoder"), (decoder, "decoder"))]
+    files = [read_onnx(encoder, "encoder"), read_onnx(decoder, "decoder")]
     likelihood = LIKELIHOODS[config.likelihood or "gaussian"]
     check_meaning(config.likelihood, meaning)
     low, width = meaning.pixels[0], meaning.pixels[1] - meaning.pixels[0]
@@ -212,54 +197,3 @@ def _to_image(network: Network, name: str, shape: Shape) -> str:
     if got == (height, width, channels):
         return network.add(Permute((0, 3, 1, 2)), [name])
     return network.add(nn.Unflatten(1, shape) if len(got) == 1 else Reshape(shape), [name])
-
-
-def save_model(path: Path, encoder: bytes, decoder: bytes, meaning: Meaning, step: int = 0) -> ForeignModel:
-    """Writes a model into the run of that directory, instead of the one that was there; returns it. Raises what `build`
-    raises, and then leaves the run as it is."""
-    from safetensors.torch import save
-
-    config, data = runs.read_config(path)
-    model = build(encoder, decoder, tuple(data["shape"]), config, meaning, config.latent_dim)
-    bytes_of = {
-        name: torch.frombuffer(bytearray(half), dtype=torch.uint8)
-        for name, half in zip(HALVES, (encoder, decoder), strict=True)
-    }
-    told = {"step": str(step), "gives": meaning.gives, "low": repr(meaning.pixels[0]), "high": repr(meaning.pixels[1])}
-    told |= {} if meaning.C is None else {"C": repr(meaning.C)}
-    runs.save_checked(path, {runs.WEIGHTS: save(bytes_of, metadata=told)})
-    return model
-
-
-def read_model(path: Path) -> ForeignModel:
-    """Returns the model of a run of somebody else's, in evaluation mode, on the CPU. Raises RunDamaged where it cannot
-    be read any more."""
-    config, data = runs.read_config(path)
-    content = runs.read_checked(path, runs.WEIGHTS)
-    runs.check_known(path, config)
-    try:
-        halves, meaning = _unpacked(content)
-        return build(halves[0], halves[1], tuple(data["shape"]), config, meaning, config.latent_dim)
-    except (Misfit, ModelUnreadable, ConfigError) as error:
-        raise RunDamaged(f"run {path.name!r}: {runs.WEIGHTS} cannot be read ({error})") from None
-
-
-def _unpacked(content: bytes) -> tuple[list[bytes], Meaning]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    length = int.from_bytes(content[:8], "little")
-    told: dict[str, Any] = HEADER(parse(content[8 : 8 + min(length, MOST_HEADER)], MOST_HEADER))["__metadata__"]
-    try:
-        tensors = load(content)
-        halves = [_one_half(tensors.get(name), name) for name in HALVES]
-        C = float(told["C"]) if "C" in told else None
-        return halves, Meaning(told["gives"], (float(told["low"]), float(told["high"])), C)
-    except (SafetensorError, ValueError) as error:
-        raise Misfit(str(error)) from None
-
-
-def _one_half(tensor: Tensor | None, name: str) -> bytes:
-    if tensor is None or tensor.dtype != torch.uint8 or tensor.ndim != 1 or tensor.numel() > MOST_BYTES:
-        raise Misfit("expected the bytes of an ONNX file", name)
-    return tensor.numpy().tobytes()

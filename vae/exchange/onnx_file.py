@@ -69,26 +69,28 @@ class OnnxFile:
     numbers: int = 0
 
 
-def read_onnx(source: bytes | Path, name: str) -> OnnxFile:
-    """Returns what the file, or the bytes of one, holds; `name` is what sentences call it, such as "encoder".
+def onnx_bytes(path: Path, name: str) -> bytes:
+    """Returns the bytes of a file, `name` being what sentences call it. Raises ModelUnreadable where there is none, or
+    too large a one."""
+    refuse_folder(path, name)
+    try:
+        return read_bytes(path, MOST_BYTES)
+    except FileNotFoundError:
+        raise ModelUnreadable(f"{name}: expected an ONNX file at {path}, found none; check the path") from None
+    except Misfit as misfit:
+        raise ModelUnreadable(f"{name}: {path.name} cannot be read ({misfit})") from None
+
+
+def read_onnx(data: bytes, name: str) -> OnnxFile:
+    """Returns what the bytes of a file hold; `name` is what sentences call it, such as "encoder".
 
     Raises ModelUnreadable, in one sentence, for whatever is no ONNX file of numbers within the bounds.
     """
-    if isinstance(source, Path):
-        refuse_folder(source, name)
-        try:
-            source_bytes = read_bytes(source, MOST_BYTES)
-        except FileNotFoundError:
-            raise ModelUnreadable(f"{name}: expected an ONNX file at {source}, found none; check the path") from None
-        except Misfit as misfit:
-            raise ModelUnreadable(f"{name}: {source.name} cannot be read ({misfit})") from None
-    else:
-        source_bytes = source
-    if len(source_bytes) > MOST_BYTES:
-        raise ModelUnreadable(f"{name}: expected at most {MOST_BYTES:,} bytes, got {len(source_bytes):,}")
-    refuse_other(source_bytes, name)
+    if len(data) > MOST_BYTES:
+        raise ModelUnreadable(f"{name}: expected at most {MOST_BYTES:,} bytes, got {len(data):,}")
+    refuse_other(data, name)
     try:
-        return _model(memoryview(source_bytes))
+        return _model(memoryview(data))
     except _Refused as refused:
         raise ModelUnreadable(f"{name}: {refused}") from None
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from vae.errors import ModelUnreadable
 from vae.exchange.onnx_constants import BATCH, VIEWS, Unfoldable, fold, ints
 from vae.exchange.onnx_file import Array, Node, OnnxFile, shown
-from vae.exchange.onnx_layers import Op, Shape, Unreadable, layers
+from vae.exchange.onnx_layers import layers
+from vae.exchange.onnx_operation import Op, Shape, Unreadable
 from vae.exchange.onnx_simplify import RESHAPES, Step, simplify
 from vae.model import graph
 

@@ -12,13 +12,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator
 
 from vae import runs
 from vae.bound.objectives import OBJECTIVES
@@ -27,23 +25,21 @@ from vae.datasets import describe, load_dataset
 from vae.datasets.dataset import DataInfo
 from vae.errors import ConfigError
 from vae.exchange.encoder_outputs import check_order
-from vae.exchange.foreign_model import ForeignModel, Gives, Meaning, build, latent_dims, save_model
+from vae.exchange.foreign_model import Gives
+from vae.exchange.foreign_run import Half, halves_of, understood, write_model
 from vae.exchange.onnx_file import read_onnx
 from vae.exchange.own_images import OwnImages
-from vae.exchange.torch_export import export_decoder, export_encoder
-from vae.files import read_bytes, write_atomically
+from vae.files import write_atomically
 from vae.model.latents import LATENTS, DiagonalNormal
 from vae.model.likelihoods import LIKELIHOODS
-from vae.model.networks import Shape
 from vae.runs import Run
 from vae.runs.own_data import save_images
 from vae.runs.preview import render
 from vae.runs.saving import to_line
 from vae.training.held_out import HeldOut
 
-TRIED = 64  # codes from the prior, and images, on which a model is looked at
+TRIED = 64  # images on which a model is looked at
 SHOWN = 2000  # held-out images whose means a card shows
-Half = str | Path | bytes | Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -94,16 +90,14 @@ def wrap(
         dataset=found.dataset, binarize="none", likelihood=likelihood, C=1.0 if C is None else check_C(C),
         latent=latent, network=YOURS, hidden=(), seed=0, device="cpu",
     )  # fmt: skip
-    front = _bytes(encoder, "encoder", lambda network: export_encoder(network, shape))
-    k = latent_dims(front, shape, latent)
-    back = _bytes(decoder, "decoder", lambda network: export_decoder(network, k))
+    front, back = halves_of(encoder, decoder, shape, latent)
     model, meaning = understood(front, back, shape, config, found.mapped, gives)
     config = dataclasses.replace(config, latent_dim=model.k, C=meaning.C or config.C)
     path = runs.create_run(config, found.info, name or "your-model", None if folder is None else Path(folder))
     try:
         if found.own is not None and found.own.stored is not None:
             save_images(path, found.own.stored, found.own.labels)
-        save_model(path, front, back, meaning)
+        write_model(path, front, back, meaning)
         run = runs.load_run(path)
         _look_at(run, front)
     except BaseException:
@@ -134,36 +128,6 @@ def _images(images: Any, labels: Any, pixels: tuple[float, float], likelihood: s
 
 def _pair(pixels: tuple[float, float]) -> tuple[float, float]:
     return OwnImages.of(None, None, pixels).low, OwnImages.of(None, None, pixels).high
-
-
-def _bytes(half: Half, name: str, export: Callable[[Callable[..., Any]], bytes]) -> bytes:
-    """The ONNX file of a network, written where there is none yet."""
-    if isinstance(half, bytes):
-        return half
-    if isinstance(half, (str, os.PathLike)):
-        read_onnx(Path(half), name)  # what is none is refused by its path
-        return read_bytes(Path(half))
-    return export(half)
-
-
-def understood(
-    front: bytes, back: bytes, shape: Shape, config: Config, pixels: tuple[float, float], gives: Gives | None
-) -> tuple[ForeignModel, Meaning]:
-    """Returns the model, and what its numbers mean: C in the data's units, and what the decoder gives where that is not
-    said. Raises as `build` does."""
-    width = pixels[1] - pixels[0]
-    owned = config.likelihood in (None, "gaussian")
-    C = float(config.C or 1.0) * width**2 if owned else None  # C ‖x − f‖² is the same number in either unit
-    found = gives or ("mean" if owned else "logits")
-    meaning = Meaning(found, pixels, C)
-    model = build(front, back, shape, config, meaning)
-    if gives is None and not owned:
-        logits = model.decode(model.prior().sample((TRIED,), Generator().manual_seed(0)))
-        outputs = logits.logits if hasattr(logits, "logits") else logits.mean
-        if float(outputs.min()) >= 0 and float(outputs.max()) <= 1:
-            meaning = dataclasses.replace(meaning, gives="probabilities")
-            model = build(front, back, shape, config, meaning)
-    return model, meaning
 
 
 @torch.no_grad()

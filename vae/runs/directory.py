@@ -181,7 +181,7 @@ class Run:
         Raises RunDamaged where the weights are altered, not finite, or do not fit the config; names the key.
         """
         if self.config.is_yours:  # read by the package above, which makes such runs
-            return importlib.import_module("vae.exchange.foreign_model").read_model(self.path)  # type: ignore[no-any-return]
+            return importlib.import_module("vae.exchange.foreign_run").read_model(self.path)  # type: ignore[no-any-return]
         from safetensors import SafetensorError
         from safetensors.torch import load
 

@@ -80,7 +80,7 @@ def test_the_runs_model_answers_with_the_loops_own_numbers() -> None:
     )
     codes = codes_of(run)
     assert (len(codes), codes.classes, codes.limits) == (40, ("0", "1", "2", "3"), (-1.0, 1.0))
-    step, originals, reconstructions = unpack((run.path / "preview/live.bin").read_bytes())
+    step, originals, _ = unpack((run.path / "preview/live.bin").read_bytes())
     assert (step, originals.shape) == (1, (8, 8, 8, 1))
 
 
