@@ -25,7 +25,7 @@ from vae.datasets import describe, load_dataset
 from vae.datasets.dataset import DataInfo
 from vae.errors import ConfigError
 from vae.exchange.encoder_outputs import check_order
-from vae.exchange.foreign_model import Gives
+from vae.exchange.foreign_model import Gives, Meaning, check_meaning
 from vae.exchange.foreign_run import Half, halves_of, understood, write_model
 from vae.exchange.onnx_file import read_onnx
 from vae.exchange.own_images import OwnImages
@@ -84,6 +84,8 @@ def wrap(
         raise ConfigError(f"latent: expected one of {', '.join(LATENTS)}, got {latent!r}")
     if likelihood == "gaussian" and C is None:
         raise ConfigError("C: a gaussian likelihood has a noise, C = 1/(2c); say which, or leave likelihood out")
+    if gives is not None:
+        check_meaning(likelihood, Meaning(gives, pixels))
     found = _images(images, labels, pixels, likelihood)
     shape = DataInfo.from_json(found.info).shape
     config = Config(
