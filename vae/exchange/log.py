@@ -25,6 +25,7 @@ from vae.config import YOURS, Config, check_count, check_text
 from vae.errors import ConfigError
 from vae.exchange.own_images import OwnImages, as_shown
 from vae.exchange.run_writer import RunWriter
+from vae.exchange.shown_model import Gives, ShownModel
 from vae.exchange.step_terms import Batch, HeldOutSums, Likelihood, Sums, batch_of, check_first, means
 
 LIKELIHOODS = ("bernoulli", "gaussian", "continuous-bernoulli")
@@ -62,6 +63,10 @@ def log(
     for what, count in (("latent_dim", latent_dim), ("steps", steps), ("record_every", record_every)):
         if count is not None:
             check_count(what, count)
+    if isinstance(C, str):
+        raise ConfigError(
+            f"C: expected the number that your loss has at the start, got {C!r}; only your loop could fit it"
+        )
     own = OwnImages.of(images, labels, pixels)
     if likelihood == "gaussian" and own.shape is None:
         raise ConfigError("images: a gaussian's nats hold (D/2) log(π/C), and D is counted from images; give some")
@@ -87,8 +92,11 @@ class Log:
     ) -> None:
         """Made by `log`."""
         self._images, self._latent_dim, self._every = images, latent_dim, config.record_every
+        kept = images.for_likelihood(config.likelihood)
         self._likelihood = Likelihood(config.likelihood, images.D, images.high - images.low)
-        self._writer = RunWriter(config, images.described(), name, folder, steps)
+        self._writer = RunWriter(config, kept.described(), name, folder, steps)
+        self._writer.keep_images(kept)
+        self._shown = ShownModel(self._writer, images)
         self._train, self._held_out = Sums(), HeldOutSums()
         self._last: dict[str, Any] | None = None  # the newest means of training
         self._step = self._seen = 0
@@ -163,8 +171,18 @@ class Log:
         with self._writer.quietly():
             self._held_out.add(batch or batch_of(distortion, rate, squared_error, self._likelihood))
 
-    def model(self, encoder: Any, decoder: Any) -> None:
-        """placeholder"""
+    def model(self, encoder: Any, decoder: Any, gives: Gives | None = None) -> None:
+        """Shows on Explore and Map what your model is now; again and again, as it learns.
+
+        encoder: answers x with mean and log-variance of q(z|x); decoder: a code with an image. Torch modules, functions
+        of them such as model.encode, or the bytes of ONNX files. gives: what the decoder's outputs are, "mean",
+        "probabilities" or "logits"; left out, found by looking at some. Your modules and random numbers stay as they
+        are. A call that comes too early waits for the next or the end: at most a twentieth of the time goes into this.
+        Never raises: what cannot be shown is told once, as a warning.
+        """
+        if self._open and os.getpid() == self._process:
+            known = self._latent_dim if self._step == 0 else self._writer.config.latent_dim
+            self._shown.update(encoder, decoder, gives, known, self._step, self.C)
 
     def pictures(self, originals: Any, reconstructions: Any) -> None:
         """Shows images beside what your model makes of them, both as `images` of `log` are; a few are enough."""
@@ -181,6 +199,7 @@ class Log:
             return
         self._open = False
         atexit.unregister(self._at_exit)
+        self._shown.finish()
         with self._writer.quietly():
             self._record()
             self._writer.tell(self._step, self._seen, self._epoch, now=True)

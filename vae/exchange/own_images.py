@@ -53,6 +53,13 @@ class OwnImages:
         """Numbers of an image."""
         return None if self.shape is None else math.prod(self.shape)
 
+    def for_likelihood(self, likelihood: str | None) -> Self:
+        """Returns the images as that p(x|z) takes them: in [0, 1] for one of the pixels there, else as they are."""
+        if self.stored is None or likelihood in (None, "gaussian") or (self.low, self.high) == (0.0, 1.0):
+            return self
+        unit = (self.stored - self.low) / (self.high - self.low)
+        return type(self)(unit.astype(np.float32), self.labels, self.classes, 0.0, 1.0)
+
     @property
     def scale(self) -> int:
         """The stored value that means 1."""
@@ -108,7 +115,12 @@ def _stored(images: NDArray[Any], low: float, high: float) -> NDArray[Any]:
             f"images: expected values from {low:g} to {high:g}, got {least:g} to {most:g}; say pixels=(lowest, "
             "highest) as your model sees them"
         )
-    return values.clip(low, high)
+    values = values.clip(low, high)
+    if (low, high) == (0.0, 1.0):  # as they were before somebody's ToTensor: a quarter of the bytes
+        whole: NDArray[Any] = np.rint(values * 255).astype(np.uint8)
+        if np.array_equal(whole / np.float32(255), values):
+            return whole
+    return values
 
 
 def _channels_first(images: NDArray[Any]) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from vae import runs
 from vae.config import Config, Knobs
 from vae.errors import ElboRoomError, RunError
+from vae.exchange.own_images import OwnImages
 from vae.files import write_atomically
 
 STATUS_EVERY = 0.5  # seconds
@@ -94,6 +95,14 @@ class RunWriter:
             status.seconds_left = (status.total_steps - step) * passed / (step - first) if self.steps else None
         with self.quietly():
             runs.write_status(self.path, status)
+
+    def keep_images(self, images: OwnImages) -> None:
+        """Writes held-out images for every page that shows some."""
+        if self.path is not None and images.stored is not None:
+            with self.quietly():
+                from vae.runs.own_data import save_images  # torch takes its time
+
+                save_images(self.path, images.stored, images.labels)
 
     def write_preview(self, data: bytes) -> None:
         """Replaces the pictures."""
