@@ -13,6 +13,7 @@ from ui.runs.owners import may_change
 from vae import runs
 
 TRAIN = Path(__file__).with_name("train.py")
+IMAGES = TRAIN.with_name("images.py")
 COLUMNS = 3
 PAGE = 24  # cards shown before "Show more"
 MANY = 8  # runs from which on there is a search field
@@ -26,8 +27,10 @@ def hero(first_visit: bool) -> None:
         "Here you turn the price of the bargain, C, while the model learns.</p>"
     )
     label = "Train your first VAE" if first_visit else "Train a VAE"
-    if st.button(label, type="primary", icon=":material/play_arrow:", key="train-new"):
-        st.switch_page(TRAIN, query_params={})
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(label, type="primary", icon=":material/play_arrow:", key="train-new"):
+            st.switch_page(TRAIN, query_params={})
+        st.page_link(IMAGES, label="or on your own images", icon=":material/add_photo_alternate:")
 
 
 def empty() -> None:
