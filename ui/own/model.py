@@ -77,7 +77,7 @@ def _ask(with_images: bool) -> Answers:
     """One question and what goes with its answer."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         gives = st.selectbox(
-            "The decoder gives", list(GIVES), format_func=lambda one: GIVES[one][0], key="own-model-gives", width=320
+            "The decoder gives", list(GIVES), format_func=lambda one: GIVES[one][0], key="own-model-gives", width=380
         )
         low = st.number_input("Pixels from", value=0.0, step=1.0, key="own-model-low", width=120)
         high = st.number_input("to", value=1.0, step=1.0, key="own-model-high", width=120)
