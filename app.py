@@ -18,6 +18,7 @@ from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.map import fits
+from ui.own.drops import drop_routes, drops
 from vae.machine import let_idle_threads_sleep
 
 let_idle_threads_sleep()  # training beside us has the cores
@@ -45,6 +46,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     try:
         yield {}
     finally:
+        drops().close()
         fits.stop_all()
         server.stop()
 
@@ -52,6 +54,6 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes],
+    routes=[*routes, *codes_routes, *map_routes, *drop_routes],
     middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +40,34 @@ def train_and_turn_C(page: Page, address: str) -> None:
     page.wait_for_timeout(10_000)
 
 
+def draw_shapes(folder: Path) -> Path:
+    """Discs and squares of many sizes and colours, some grey, one broken, one twice."""
+    random = np.random.default_rng(0)
+    for kind in ("disc", "square"):
+        (folder / kind).mkdir(parents=True)
+        for i in range(100):
+            width, height = (int(side) for side in random.integers(60, 130, 2))
+            image = Image.new("RGB", (width, height), tuple(random.integers(190, 256, 3).tolist()))
+            r = int(random.integers(12, 24))
+            x, y = int(random.integers(r, width - r)), int(random.integers(r, height - r))
+            draw = ImageDraw.Draw(image).ellipse if kind == "disc" else ImageDraw.Draw(image).rectangle
+            draw([x - r, y - r, x + r, y + r], fill=tuple(random.integers(0, 190, 3).tolist()))
+            (image if i % 8 else image.convert("L")).save(folder / kind / f"{i:03d}.{'jpg' if i % 3 else 'png'}")
+    (folder / "disc" / "broken.png").write_bytes((folder / "disc" / "003.png").read_bytes()[:99])
+    shutil.copy(folder / "square" / "001.jpg", folder / "square" / "twin.jpg")
+    return folder
+
+
+def drop_shapes(page: Page, address: str, folder: Path) -> None:
+    """Drop a folder of pictures and look at the report; nothing is kept."""
+    page.goto(f"{address}/images")
+    page.locator("input[webkitdirectory]").set_input_files(folder)
+    page.get_by_role("button", name="Use these images").wait_for(timeout=60_000)
+    page.wait_for_timeout(1_000)
+    page.locator(".st-key-panel-own-report").evaluate("panel => panel.scrollIntoView()")
+    page.wait_for_timeout(500)
+
+
 def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -49,6 +79,8 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
         train_and_turn_C(page, address)
         page.screenshot(path=HERE / "train.png")
+        drop_shapes(page, address, draw_shapes(Path(folder) / "shapes"))
+        page.screenshot(path=HERE / "images.png")
         for name, view in VIEWS.items():
             page.goto(f"{address}/{view}")
             page.wait_for_timeout(5_000)

@@ -7,12 +7,14 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
+from ui.own.model import panel
 from ui.runs.actions import choose, rename, undo_bar
 from ui.runs.gallery import ORDERS, Card, card_html, read_card, select
 from ui.runs.owners import may_change
 from vae import runs
 
-TRAIN = Path(__file__).with_name("train.py")
+TRAIN, EXPLORE = (Path(__file__).with_name(f"{page}.py") for page in ("train", "explore"))
+IMAGES = TRAIN.with_name("images.py")
 COLUMNS = 3
 PAGE = 24  # cards shown before "Show more"
 MANY = 8  # runs from which on there is a search field
@@ -26,8 +28,10 @@ def hero(first_visit: bool) -> None:
         "Here you turn the price of the bargain, C, while the model learns.</p>"
     )
     label = "Train your first VAE" if first_visit else "Train a VAE"
-    if st.button(label, type="primary", icon=":material/play_arrow:", key="train-new"):
-        st.switch_page(TRAIN, query_params={})
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(label, type="primary", icon=":material/play_arrow:", key="train-new"):
+            st.switch_page(TRAIN, query_params={})
+        st.page_link(IMAGES, label="or on your own images", icon=":material/add_photo_alternate:")
 
 
 def empty() -> None:
@@ -48,7 +52,8 @@ def draw(card: Card) -> st.delta_generator.DeltaGenerator:
         place.html(card_html(card))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             if not card.problem:
-                st.page_link(TRAIN, label="Open", query_params={"run": card.name}, help=None)
+                page = EXPLORE if card.untrained else TRAIN
+                st.page_link(page, label="Open", query_params={"run": card.name}, help=None)
             if runs.is_shipped(card.path):
                 style.note("demo")
             elif may_change(card.path) and not card.active:
@@ -101,6 +106,10 @@ st.space("small")
 if notice := st.session_state.pop("notice", None):
     style.notice(notice)
 undo_bar()
+own = st.expander("Open a model of yours", icon=":material/upload_file:", key="own-model", on_change="rerun")
+if own.open:
+    with own:
+        panel(EXPLORE)
 if renaming := st.session_state.pop("renaming", None):
     rename(renaming)
 if cards:

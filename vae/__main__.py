@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | doctor | app`,
+"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | images | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
@@ -255,6 +255,15 @@ def pack_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def images_command(options: argparse.Namespace) -> int:
+    """Makes, lists, shows or removes datasets of a person's own pictures."""
+    from vae.runs.own_images import answer
+
+    found, lines = answer(options)
+    print(json.dumps(found) if options.json else "\n".join(lines))
+    return 0
+
+
 def doctor_command(options: argparse.Namespace) -> int:
     """Prints what a report of a fault should hold: versions, device, folders, free disk."""
     import importlib.metadata
@@ -309,6 +318,7 @@ COMMANDS = {
     "project": project_command,
     "open": open_command,
     "pack": pack_command,
+    "images": images_command,
     "doctor": doctor_command,
     "app": app_command,
 }

@@ -78,16 +78,18 @@ def parser() -> argparse.ArgumentParser:
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
 
-    _add_open(commands.add_parser("open", help="make a run of a model of yours, from two ONNX files and some images"))
+    opened = commands.add_parser("open", help="make a run of a model of yours, from two ONNX files and some images")
+    _add_open(opened)
+    pictures = _add_images(commands)
 
     about = "start the application; what follows is for Streamlit, such as --server.port 8502"
     commands.add_parser("app", help=about, description=about)
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, commands.choices["open"]):
+    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack, commands.choices["open"]):
+    for command in (train, sweep, resume, listing, evaluate, project, pack, opened, *pictures):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
@@ -130,13 +132,58 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
+def _add_images(commands: Any) -> list[argparse.ArgumentParser]:
+    """`images add | list | show | remove`."""
+    about = "make a dataset of pictures of yours, for --dataset NAME; list, show, remove such datasets"
+    actions = commands.add_parser("images", help=about, description=about).add_subparsers(
+        dest="action", required=True, metavar="action"
+    )
+    add = actions.add_parser("add", help="look at pictures, report on them, make a dataset of them")
+    add.add_argument(
+        "path", type=Path, metavar="PATH", help="folder or .zip of PNG and JPEG (folders are classes; train/ and test/ "
+        "are parts), .parquet, .npz, .npy",
+    )  # fmt: skip
+    add.add_argument("--name", help="of the dataset (default: the folder's or file's)")
+    add.add_argument("--size", type=_size, metavar="64|48x64", help="height x width (default: their own, or 64)")
+    add.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how they get it (default crop)")
+    add.add_argument("--colour", choices=("grey", "colour"), help="default: colour where a picture has it")
+    add.add_argument(
+        "--held-out", type=_share, metavar="0.2|given", help="share, or the given parts (default given, else 0.2)"
+    )
+    add.add_argument("--stratify", action="store_true", default=None, help="hold out the same share of each class")
+    add.add_argument("--report", action="store_true", help="only report on them; make nothing")
+    listing = actions.add_parser("list", help="the datasets of your own")
+    show = actions.add_parser("show", help="what a dataset was made of, and how")
+    remove = actions.add_parser("remove", help="delete a dataset; the pictures that it was made of stay")
+    remove.add_argument("--force", action="store_true", help="also where runs were trained on it")
+    for action in (show, remove):
+        action.add_argument("name", metavar="NAME")
+    return [add, listing, show, remove]
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(side) for side in (text.split("x") if "x" in text else (text, text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a side such as 64, or 48x64, got {text!r}") from None
+    return height, width
+
+
+def _share(text: str) -> float | str:
+    try:
+        return text if text == "given" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.2, or given, got {text!r}") from None
+
+
 def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     """One option per setting of Config; None where it was not given. `many`: what a sweep varies is a list."""
     add = command.add_argument
     each, more = (_each, "[,...]") if many else (lambda kind: kind, "")
     add(
         "--dataset",
-        help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file",
+        help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, a name of your own images (see "
+        "images add), or an .npz or .npy file",
     )
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"

@@ -1,5 +1,5 @@
 """What the map and its figures show, as CSV: one line per image, with the run, the image's place in this order, its row
-in the user's own file and that file's name (where they are known), and its label."""
+in the user's own file and that file's name, the picture's own name (where they are known), and its label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vae.space.places_file import literal
 
 
 def map_table(path: Path, view: MapView) -> str:
-    """run, index, row, row_of, label, rate, distortion (nats), z0, z1, ... and the place under the method's name:
+    """run, index, row, row_of, file, label, rate, distortion (nats), z0, z1, ... and the place under the method's name:
     pca_1, pca_2."""
     places, codes, axes = places_of(path, view)
     spoken = view.method in ("plane", "line", "dims")
@@ -32,7 +32,7 @@ def map_table(path: Path, view: MapView) -> str:
 
 
 def histogram_table(path: Path, quantity: str, part: str = "test") -> str:
-    """run, index, row, row_of, label and the quantity of every image."""
+    """run, index, row, row_of, file, label and the quantity of every image."""
     codes = current_codes(path, weights_sha(path), part).codes
     return _table(path, codes, {quantity: values_of(codes, quantity)})
 
@@ -41,6 +41,8 @@ def _table(path: Path, codes: Any, columns: dict[str, NDArray[Any]]) -> str:
     about: dict[str, list[Any]] = {"run": [path.name] * len(codes), "index": list(range(len(codes)))}
     if codes.rows is not None:
         about |= {"row": codes.rows.tolist(), "row_of": [codes.rows_of] * len(codes)}
+    if codes.files is not None:
+        about["file"] = codes.files.tolist()
     if codes.labels is not None:
         about["label"] = [codes.classes[label] if codes.classes else str(label) for label in codes.labels]
     text = io.StringIO(newline="")

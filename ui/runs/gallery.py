@@ -64,6 +64,7 @@ class Card:
     squared_error: float | None = None  # ‖x − f(z)‖², held out, pixel² per image
     picture: Picture | None = None
     problem: str = ""
+    untrained: bool = False  # a model of somebody's own that came as it is: there are no curves
 
     @property
     def name(self) -> str:
@@ -104,6 +105,7 @@ def _read_card(path: Path) -> Card:
         elbo_error=test.get("elbo_error"),
         squared_error=test.get("squared_error"),
         picture=picture(path),
+        untrained=config.is_yours and status.state == "finished" and status.step == 0,
     )
 
 

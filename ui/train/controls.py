@@ -33,6 +33,7 @@ ADVICE = {
         "copying the settings into a new run starts over."
     ),
 }
+IMPORTED = "This model came as it is: there is no training to show. Explore and Map show what it does."
 YOURS = {  # the same of a run that only its own script can continue
     "finished": "Your loop has come to its end; running its script again makes a new run.",
     "stopped": "Your loop has ended; running its script again makes a new run.",
@@ -267,7 +268,8 @@ def what_to_do(path: Path, config: Config, status: runs.Status, mine: bool) -> N
         style.note(why_not(path))
     elif config.is_yours:
         asked = status.state in runs.ACTIVE and runs.read_knobs(path).stop
-        if sentence := STOPPING if asked else YOURS.get(status.state, "") if status.step else "":
+        untrained = IMPORTED if status.state == "finished" else ""
+        if sentence := STOPPING if asked else YOURS.get(status.state, "") if status.step else untrained:
             style.note(sentence)
     elif status.state == "stopped" and not (path / runs.STATE).is_file():
         style.note("Continue starts it.")

@@ -174,7 +174,7 @@ class Track:
 
             found = images_of(Run(self.path), self.part)  # type: ignore[arg-type]
             self._x = found.to_float(found.stored[:count], Generator().manual_seed(0))
-            self._row = lambda image: row_of(image, found.rows, found.rows_of)
+            self._row = lambda image: row_of(image, found.rows, found.rows_of, found.files)
         return self._x[:count]
 
     def _add(self, point: Point) -> None:
@@ -182,9 +182,12 @@ class Track:
         self.points = [*(old for old in self.points if old.step < point.step), point][-MOST_POINTS:]
 
 
-def row_of(image: int | None, rows: Any, of: str) -> str:
+def row_of(image: int | None, rows: Any, of: str, files: Any = None) -> str:
     """Where an image is in the data that a person has, where that is known."""
-    return "" if image is None or rows is None else f"row {int(rows[image]):,} of {of}"
+    if image is None or rows is None:
+        return ""
+    file = "" if files is None else f"{files[image]}, "
+    return f"{file}row {int(rows[image]):,} of {of}"
 
 
 def parts(history: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from ui import server, style
+from ui.own.shelf import visible
 from ui.runs import owners
 from ui.runs.owners import current_owner, record_owner
 from ui.train import form_values
@@ -14,6 +16,7 @@ from ui.train.form_values import AUTOMATIC, DEFAULTS, OWN_FILE
 from ui.train.form_values import key as _key
 from vae import runs
 from vae.config import BINARIZE, PRECISIONS, Config
+from vae.datasets.own.stored import is_name
 from vae.errors import ConfigError, DataError, ElboRoomError, is_out_of_memory
 from vae.files import expanded
 from vae.runs.start import check_room
@@ -21,6 +24,7 @@ from vae.runs.start import check_room
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
 
+IMAGES = Path(__file__).resolve().parents[2] / "pages" / "images.py"
 ABOUT = {  # one line for each dataset that ships; others show their numbers only
     "digits": "Handwritten digits, tiny: included, starts at once.",
     "mnist": "Handwritten digits, the classic.",
@@ -36,10 +40,11 @@ def fill_in(config: Config) -> list[str]:
     from ui.train.copied_settings import form_values as copied
     from vae.datasets import DATASETS
 
-    own = config.dataset not in DATASETS
+    named = config.dataset in (*DATASETS, *visible())
+    own = not named and not is_name(config.dataset)
     values, left_out = copied(config)
     values |= {"dataset": OWN_FILE, "path": config.dataset} if own else {}
-    if own and not _files_allowed():
+    if (own and not _files_allowed()) or not (own or named):  # a file from elsewhere, images that are gone
         values |= {"dataset": DEFAULTS["dataset"], "path": ""}
         left_out.append("dataset")
     values |= {
@@ -71,7 +76,7 @@ def form() -> None:
 def _in_front() -> None:
     from vae.datasets import DATASETS
 
-    choices = [*DATASETS, *([OWN_FILE] if _files_allowed() else [])]
+    choices = [*DATASETS, *visible(), *([OWN_FILE] if _files_allowed() else [])]
     if _value("dataset") not in choices:
         st.session_state[_key("dataset")] = DEFAULTS["dataset"]
     st.pills("Images", choices, key=_key("dataset"), required=True, wrap=True, persist_state="session")
@@ -82,6 +87,7 @@ def _in_front() -> None:
             placeholder="such as ~/pictures/faces.npz",
             persist_state="session",
         )
+    st.page_link(IMAGES, label="Your images …", icon=":material/add_photo_alternate:")
     form_values.follow(st.session_state, _is_data)
     style.note(_about_data())
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

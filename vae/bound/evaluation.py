@@ -135,7 +135,7 @@ def evaluate_exactly(
     ELBO of `sampled` stands too."""
     images = dataset.test[: sampled["n"]].to(next(model.parameters()).device)
     evidence = exact_evidence(model, dataset.to_float(images), progress)  # held-out pixels are drawn once for all
-    difference = evidence.grid_difference
+    difference, files = evidence.grid_difference, dataset.files_of("test")
     believed = evidence.better_than(sampled["iw_bound"], sampled["iw_standard_error"])
     exact = {
         "elbo": float(evidence.elbo.mean()),
@@ -156,5 +156,6 @@ def evaluate_exactly(
         "worst_image": evidence.worst,
         "worst_row": None if evidence.worst is None else int(dataset.test_rows[evidence.worst]),
         "rows_of": dataset.rows_of("test"),
+        "worst_file": None if evidence.worst is None or files is None else str(files[evidence.worst]),
         "converged": believed,
     }

@@ -104,7 +104,9 @@ def _bound(result: dict[str, Any]) -> list[str]:
 
 def _exact(result: dict[str, Any]) -> list[str]:
     difference, sign = result["grid_difference"], "=" if result["converged"] else "≈"
-    place = f"image {result['worst_image']} (row {result['worst_row']:,} of {result['rows_of']})" if difference else ""
+    file = f"{result['worst_file']}, " if result.get("worst_file") else ""
+    row = f"{file}row {result['worst_row']:,} of {result['rows_of']}" if difference else ""
+    place = f"image {result['worst_image']} ({row})" if difference else ""
     worst = f"; the last grid moved {place} most, by {difference:.1e}" if difference else ""
     error = result["log_px_error"] if result["converged"] else None
     rows = [_line(f"log p(x) {sign}", result["log_px"], error, f"by {result['log_px_method']}{worst}")]

@@ -3,6 +3,7 @@
     load_dataset("digits")                               offline, embedded in scikit-learn
     load_dataset("mnist", binarize="epoch")              downloaded once into the data root
     load_dataset("faces.npz", progress=print)            a file of yours, see `vae.datasets.arrays`
+    load_dataset("faces")                                pictures of yours, prepared once, see `vae.datasets.own`
 
 A new dataset is one class or one instance in `registered.py` and one line in `DATASETS` at its foot.
 """
@@ -16,11 +17,23 @@ from pathlib import Path
 from vae.datasets.arrays import ArrayFile
 from vae.datasets.dataset import DataInfo, Dataset, Source
 from vae.datasets.downloads import Progress
+from vae.datasets.own.stored import OwnImages, is_name, own_names
 from vae.datasets.registered import DATASETS
 from vae.errors import ConfigError
 from vae.files import expanded
 
-__all__ = ["DATASETS", "DataInfo", "Dataset", "Progress", "data_root", "describe", "is_here", "load_dataset"]
+__all__ = [
+    "DATASETS",
+    "DataInfo",
+    "Dataset",
+    "Progress",
+    "data_root",
+    "describe",
+    "is_here",
+    "load_dataset",
+    "own_datasets",
+]
+LISTED = 20  # names of one's own in a sentence
 
 
 def load_dataset(
@@ -35,7 +48,7 @@ def load_dataset(
     progress(fraction, text) follows a download; an exception it raises ends the download and leaves nothing behind.
     Raises ConfigError (unknown name, impossible view), DataError (unreadable, outside the support), DownloadError.
     """
-    source, folder = _source(name_or_path), _root(root)
+    source, folder = _source(name_or_path, root), _root(root)
     if not isinstance(source, ArrayFile):
         source.describe(folder).binarized(binarize)  # refuses an impossible view before a download
     return source.load(folder, progress or _quiet).binarized(binarize)
@@ -44,12 +57,22 @@ def load_dataset(
 def describe(name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none") -> DataInfo:
     """Describes what `load_dataset` would return, without a download. A registered set costs nothing and has no digest,
     a file is read once and has one."""
-    return _source(name_or_path).describe(_root(root)).binarized(binarize)
+    return _source(name_or_path, root).describe(_root(root)).binarized(binarize)
 
 
 def is_here(name_or_path: str | Path, root: str | Path | None = None) -> bool:
-    """Returns whether `load_dataset` would do without a download."""
-    return _source(name_or_path).is_here(_root(root))
+    """Returns whether `load_dataset` would do without a download; of a prepared set, whether it is still there."""
+    try:
+        return _source(name_or_path, root).is_here(_root(root))
+    except ConfigError:
+        if isinstance(name_or_path, str) and is_name(name_or_path):
+            return False
+        raise
+
+
+def own_datasets(root: str | Path | None = None) -> list[str]:
+    """Returns the names of the datasets that were prepared of pictures, see `vae.datasets.own`."""
+    return own_names(_root(root))
 
 
 def data_root() -> Path:
@@ -68,7 +91,7 @@ def _root(root: str | Path | None) -> Path:
     return data_root() if root is None else expanded(root)
 
 
-def _source(name_or_path: str | Path) -> Source:
+def _source(name_or_path: str | Path, root: str | Path | None) -> Source:
     if not isinstance(name_or_path, (str, os.PathLike)):
         kind = type(name_or_path).__name__
         raise ConfigError(
@@ -77,10 +100,14 @@ def _source(name_or_path: str | Path) -> Source:
     name = str(name_or_path)
     if name in DATASETS:
         return DATASETS[name]
+    own = own_names(_root(root))
+    if isinstance(name_or_path, str) and name in own:
+        return OwnImages(name)
     path = expanded(name)
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         return ArrayFile(path)
-    raise ConfigError(f"dataset: expected one of {', '.join(DATASETS)}, or an .npz or .npy file, got {name[:80]!r}")
+    there = ", ".join([*DATASETS, *own[:LISTED]])
+    raise ConfigError(f"dataset: expected one of {there}, or an .npz or .npy file, got {name[:80]!r}")
 
 
 def _quiet(fraction: float, text: str) -> None:

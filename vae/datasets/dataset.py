@@ -119,6 +119,7 @@ class Dataset:
     train_rows: Tensor = OWN_ORDER
     test_rows: Tensor = OWN_ORDER
     arrays: tuple[str, str] = ("", "")
+    files: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
@@ -160,6 +161,11 @@ class Dataset:
         """Names what `train_rows` or `test_rows` are rows of: "faces.npz", or "faces.npz, x_test"."""
         array = self.arrays[part == "test"]
         return f"{self.name}, {array}" if array else self.name
+
+    def files_of(self, part: str) -> np.ndarray | None:
+        """Returns the names of the files that the images of a part come from, (N,); None where they are not known."""
+        rows = self.test_rows if part == "test" else self.train_rows
+        return None if self.files is None else self.files[rows.numpy()]
 
     def to_float(self, x: Tensor, generator: Noise = None) -> Tensor:
         """Returns stored images (..., c, h, w) as float32 on the support, on x's device.

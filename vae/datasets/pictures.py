@@ -9,6 +9,7 @@ A drawing is also moved and scaled until its ink lies as that of the data's imag
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -27,6 +28,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 4_000_000
 MOST_PIXELS = 16_000_000
 SIDE = 1024  # pixels to which a larger picture is reduced before anything else
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: which side is up; those that lie on their side
 INK = 0.15  # of the range of values: what counts as drawn on
 Array = NDArray[np.float32]
 
@@ -66,36 +68,71 @@ def is_picture(data: bytes) -> bool:
     return data.startswith((PNG, b"\xff\xd8\xff"))
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A picture as one sees it: upright, of 8 bits, nothing of it transparent; and what it was in its file."""
+
+    image: PillowImage
+    width: int  # of the upright picture, before it is made smaller
+    height: int
+    mode: str  # Pillow's word for its colours: L, RGB, RGBA, P, CMYK, I;16, ...
+    notes: tuple[str, ...]  # sentences about what had to be decided to see it so; none as a rule
+
+
 def read_picture(data: bytes, channels: int) -> tuple[Array, str]:
     """Returns the picture, (height, width, channels) in [0, 1], and sentences about what had to be decided to see it
     so; "" as a rule. Raises DataError with a sentence for what is no such picture."""
+    opened = open_picture(data)
+    try:
+        image = opened.image.convert("L" if channels == 1 else "RGB")
+        image.thumbnail((SIDE, SIDE))
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from None
+    values = np.asarray(image, np.float32) / np.float32(255)
+    return values.reshape(image.height, image.width, channels), " ".join(opened.notes)
+
+
+def open_picture(
+    data: bytes, most_bytes: int = MOST_BYTES, most_pixels: int = MOST_PIXELS, enough: int | None = None
+) -> Opened:
+    """Decodes a PNG or a JPEG. enough: a JPEG may come smaller than it is, but its sides no shorter than this, in a
+    fraction of the time. Raises DataError with a sentence for what is no such picture."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
         raise DataError("picture: the file is empty")
-    if len(data) > MOST_BYTES:
-        raise DataError(f"picture: {len(data) / 1e6:.1f} MB are too many; at most {MOST_BYTES / 1e6:.0f} MB")
+    if len(data) > most_bytes:
+        raise DataError(f"picture: {len(data) / 1e6:.1f} MB are too many; at most {most_bytes / 1e6:.0f} MB")
+    side = math.isqrt(most_pixels)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own, weaker limit
-            image: Image.Image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+            image: PillowImage = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
         width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise DataError(f"picture: {width:,} x {height:,} pixels are too many; make it smaller than 4000 x 4000")
+        if width * height > most_pixels:
+            raise DataError(
+                f"picture: {width:,} x {height:,} pixels are too many; make it smaller than {side} x {side}"
+            )
+        mode = image.mode
         deep = image.format == "PNG" and _check_chunks(data) == 16
+        if enough is not None:
+            image.draft(None, (enough, enough))  # an eighth, a quarter or a half of a JPEG; nothing else knows how
         image.load()
+        if image.getexif().get(ORIENTATION) in TURNED:
+            width, height = height, width
         image, depth_note = _in_eight_bits(ImageOps.exif_transpose(image), deep)
         image, ground_note = _on_a_ground(image)
-        image = image.convert("L" if channels == 1 else "RGB")
-        image.thumbnail((SIDE, SIDE))
     except UnidentifiedImageError:
         raise DataError("picture: not a PNG or a JPEG") from None
     except Image.DecompressionBombError:
-        raise DataError("picture: far too many pixels; make it smaller than 4000 x 4000") from None
+        raise DataError(f"picture: far too many pixels; make it smaller than {side} x {side}") from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"picture: cannot be read ({str(error)[:80]}); save it again as a PNG or a JPEG") from None
-    values = np.asarray(image, np.float32) / np.float32(255)
-    return values.reshape(image.height, image.width, channels), f"{depth_note} {ground_note}".strip()
+        raise _unreadable(error) from None
+    return Opened(image, width, height, mode, tuple(note for note in (depth_note, ground_note) if note))
+
+
+def _unreadable(error: Exception) -> DataError:
+    return DataError(f"picture: cannot be read ({str(error)[:80]}); save it again as a PNG or a JPEG")
 
 
 def _check_chunks(data: bytes) -> int:

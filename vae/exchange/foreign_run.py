@@ -8,6 +8,7 @@ which everything that is computed from it is kept.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from vae.checked_json import Misfit, fields, one_of, parse, text
 from vae.config import Config
 from vae.errors import ConfigError, ModelUnreadable, RunDamaged
 from vae.exchange.foreign_model import GIVES, ForeignModel, Gives, Meaning, build, latent_dims
-from vae.exchange.onnx_file import MOST_BYTES, onnx_bytes
+from vae.exchange.onnx_file import MOST_BYTES, onnx_bytes, read_onnx
 from vae.exchange.torch_export import export_decoder, export_encoder
 from vae.model.networks import Shape
 
@@ -67,6 +68,27 @@ def halves_of(encoder: Half, decoder: Half, shape: Shape, latent: str) -> tuple[
     front = onnx_of(encoder, "encoder", lambda network: export_encoder(network, shape))
     k = latent_dims(front, shape, latent)
     return front, onnx_of(decoder, "decoder", lambda network: export_decoder(network, k))
+
+
+def told_apart(files: dict[str, bytes]) -> tuple[bytes, bytes]:
+    """Returns encoder and decoder of two files by their names, or by what they take: the encoder takes more numbers.
+    Raises ConfigError where neither says it, ModelUnreadable."""
+    if len(files) != 2:
+        raise ConfigError(f"model: expected two ONNX files, an encoder and a decoder, got {len(files)}")
+    for word, place in (("enc", 0), ("dec", 1)):
+        named = [name for name in files if word in name.rsplit("/", 1)[-1].lower()]
+        if len(named) == 1:
+            (other,) = set(files) - set(named)
+            pair = (files[named[0]], files[other])
+            return pair if place == 0 else pair[::-1]
+    sizes = {}
+    for name, data in files.items():
+        ends = read_onnx(data, name[-60:]).inputs
+        sizes[name] = max((math.prod(size or 1 for size in (end.shape or ())[1:]) for end in ends), default=0)
+    small, large = sorted(sizes, key=sizes.__getitem__)
+    if sizes[small] == sizes[large]:
+        raise ConfigError("model: the two files cannot be told apart; call them encoder.onnx and decoder.onnx")
+    return files[large], files[small]
 
 
 def onnx_of(half: Half, name: str, export: Callable[[Callable[..., Any]], bytes]) -> bytes:

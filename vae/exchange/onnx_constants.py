@@ -161,7 +161,7 @@ FOLDS: dict[str, Callable[..., Any]] = {
     "Sub": _pair(np.subtract),
     "Mul": _pair(np.multiply),
     "Div": _pair(_divide),
-    "Mod": _pair(np.mod),
+    "Mod": _pair(lambda a, b: np.mod(a, np.where(b == 0, 1, b))),
     "Neg": lambda settings, x: -x,
     "Sqrt": lambda settings, x: np.sqrt(x),
     "Exp": lambda settings, x: np.exp(x),

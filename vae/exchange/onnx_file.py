@@ -126,6 +126,8 @@ def _graph(data: memoryview, file: OnnxFile) -> None:
         elif number == 5:
             _check_count(len(file.arrays), MOST_ARRAYS, "arrays")
             name, array = _tensor(_bytes(value), file)
+            if name in file.arrays:
+                raise _Refused(f"it holds two arrays called {shown(name)}; the file is damaged")
             file.arrays[name] = array
         elif number in (11, 12):
             ends = file.inputs if number == 11 else file.outputs

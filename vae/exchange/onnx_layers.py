@@ -131,12 +131,20 @@ def _affine(shape: Shape, scale: Tensor | float, shift: Tensor | float) -> nn.Mo
     for value in pair:
         if len(value.shape) >= len(shape) and value.shape[0] != 1:
             raise Unreadable("has a constant for each image of a batch")
-        if torch.broadcast_shapes(value.shape, shape) != shape:
+        if _together(value.shape, shape) != shape:
             raise Unreadable("stretches what it is given")
         if not value.isfinite().all():
             raise Unreadable("has constants that are no finite numbers")
     scale_, shift_ = (value[0] if len(value.shape) == len(shape) else value for value in pair)
     return graph.Affine(scale_, shift_)
+
+
+def _together(*shapes: Any) -> Shape | None:
+    """The shape of both, each stretched to the other; None where they do not fit."""
+    try:
+        return tuple(torch.broadcast_shapes(*shapes))
+    except RuntimeError:
+        return None
 
 
 def _instance_norm(op: Op) -> list[nn.Module]:
@@ -165,7 +173,7 @@ def _arithmetic(op: Op) -> list[nn.Module]:
     if len(op.shapes) != 2:
         raise Unreadable("takes another number of inputs than two")
     if None not in op.shapes:
-        if op.shapes[0] != op.shapes[1] and torch.broadcast_shapes(*op.shapes) not in op.shapes:
+        if _together(*op.shapes) not in op.shapes:
             raise Unreadable("stretches what it is given")
         return [PAIRS[op.op]()]
     left = op.shapes[0] is not None  # whether x stands there
@@ -201,6 +209,24 @@ def _clip(op: Op) -> list[nn.Module]:
         given = op.array(place)
         bounds.append(op.settings.get(name) if given is None else float(given.reshape(-1)[0]))
     return [graph.Clamp(*bounds)]
+
+
+def _number(op: Op, place: int) -> float:
+    given = op.array(place)
+    if given is None or given.size != 1:
+        raise Unreadable("takes several numbers where one is read")
+    return float(given.reshape(-1)[0])
+
+
+def _fixed_choice(op: Op) -> list[nn.Module]:
+    raise Unreadable("chooses between constants")
+
+
+def _hard_sigmoid(op: Op) -> list[nn.Module]:
+    alpha, beta = op.settings.get("alpha", 0.2), op.settings.get("beta", 0.5)
+    if abs(alpha - 1 / 6) < 1e-7 and beta == 0.5:
+        return [nn.Hardsigmoid()]
+    return [_affine(op.shape, alpha, beta), graph.Clamp(0.0, 1.0)]
 
 
 def _prelu(op: Op) -> list[nn.Module]:
@@ -256,6 +282,10 @@ LAYERS: dict[str, Callable[[Op], list[nn.Module]]] = {
     "Abs": _simple(lambda: graph.Pointwise("abs")),
     "Sqrt": _simple(lambda: graph.Pointwise("sqrt")),
     "Clip": _clip,
+    "Pow": lambda op: [graph.Power(_number(op, 1))],
+    "Greater": lambda op: [graph.Above(_number(op, 1))],
+    "Where": lambda op: [graph.Choose()] if None not in op.shapes else _fixed_choice(op),
+    "HardSigmoid": _hard_sigmoid,
     **dict.fromkeys(PAIRS, _arithmetic),
     "MaxPool": _pooling,
     "AveragePool": _pooling,

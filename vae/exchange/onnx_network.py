@@ -23,7 +23,7 @@ from vae.exchange.onnx_simplify import RESHAPES, Step, simplify
 from vae.model import graph
 
 MOST_VALUES = 1 << 24  # of one image after any layer
-MOST_PRODUCTS = 10**11  # multiply-adds for one image
+MOST_PRODUCTS = 10**10  # multiply-adds for one image
 MOST_FOLDED = 1 << 26  # constants made from others, all together
 MOST_STEPS = 20_000
 

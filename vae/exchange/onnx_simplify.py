@@ -33,7 +33,7 @@ class Step:
 def simplify(steps: list[Step], output: str) -> list[Step]:
     """Returns the same network in fewer steps, all of them on the way to `output`."""
     steps, output = _without_identities(steps, output)
-    for rule in (_silu, _gelu, _group_norm, _folded):
+    for rule in (_softplus, _silu, _gelu, _group_norm, _folded):
         changed = True
         while changed:
             changed = _apply(rule, steps, output)
@@ -88,6 +88,19 @@ def _silu(step: Step, wiring: Wiring) -> list[Step] | None:
             step.layer, step.fed, step.given = nn.SiLU(), sigmoid.fed, sigmoid.given
             return [sigmoid]
     return None
+
+
+def _softplus(step: Step, wiring: Wiring) -> list[Step] | None:
+    """x itself where it is large, as torch computes it."""
+    if not isinstance(step.layer, graph.Choose):
+        return None
+    above, soft = wiring.before(step, 0, graph.Above), wiring.before(step, 2, nn.Softplus)
+    if above is None or soft is None or not above.fed == soft.fed == [step.fed[1]]:
+        return None
+    if not isinstance(above.layer, graph.Above) or above.layer.limit < 20:
+        return None
+    step.layer, step.fed, step.given = nn.Softplus(), soft.fed, soft.given
+    return [above, soft]
 
 
 def _gelu(step: Step, wiring: Wiring) -> list[Step] | None:

@@ -72,11 +72,21 @@ class _Half(nn.Module):
     def __init__(self, network: Network, answers: Callable[[Any], tuple[Tensor, ...]]) -> None:
         super().__init__()
         self.network, self.answers = network, answers
-        owner = getattr(network, "__self__", None)
-        self.owner = owner if isinstance(owner, nn.Module) else None  # a bound method: its weights belong to that
+        self.owners = nn.ModuleList(_modules_of(network))  # for an exporter, weights belong to modules that it knows
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return self.answers(self.network(x))
+
+
+def _modules_of(network: Network) -> list[nn.Module]:
+    """The modules that a method or a function uses: its own object, what it encloses, the globals that it names."""
+    code, known = getattr(network, "__code__", None), getattr(network, "__globals__", {})
+    used = [network, getattr(network, "__self__", None), *(known.get(name) for name in getattr(code, "co_names", ()))]
+    for cell in getattr(network, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # not filled yet
+            used.append(cell.cell_contents)
+    used += [getattr(one, "__self__", None) for one in used if callable(one)]  # of methods among them
+    return [one for one in used[1:] if isinstance(one, nn.Module)]
 
 
 def _export(

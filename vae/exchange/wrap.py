@@ -25,13 +25,14 @@ from vae.datasets import describe, load_dataset
 from vae.datasets.dataset import DataInfo
 from vae.errors import ConfigError
 from vae.exchange.encoder_outputs import check_order
-from vae.exchange.foreign_model import Gives
+from vae.exchange.foreign_model import Gives, Meaning, check_meaning
 from vae.exchange.foreign_run import Half, halves_of, understood, write_model
 from vae.exchange.onnx_file import read_onnx
 from vae.exchange.own_images import OwnImages
 from vae.files import write_atomically
 from vae.model.latents import LATENTS, DiagonalNormal
 from vae.model.likelihoods import LIKELIHOODS
+from vae.model.networks import multiply_adds
 from vae.runs import Run
 from vae.runs.own_data import save_images
 from vae.runs.preview import render
@@ -39,6 +40,7 @@ from vae.runs.saving import to_line
 from vae.training.held_out import HeldOut
 
 TRIED = 64  # images on which a model is looked at
+MOST_PRODUCTS = 10**12  # multiply-adds of the decoder for the means of a card, about a minute of a core
 SHOWN = 2000  # held-out images whose means a card shows
 
 
@@ -84,6 +86,8 @@ def wrap(
         raise ConfigError(f"latent: expected one of {', '.join(LATENTS)}, got {latent!r}")
     if likelihood == "gaussian" and C is None:
         raise ConfigError("C: a gaussian likelihood has a noise, C = 1/(2c); say which, or leave likelihood out")
+    if gives is not None:
+        check_meaning(likelihood, Meaning(gives, pixels))
     found = _images(images, labels, pixels, likelihood)
     shape = DataInfo.from_json(found.info).shape
     config = Config(
@@ -142,7 +146,9 @@ def _look_at(run: Run, encoder: bytes) -> None:
     if isinstance(qz_x, DiagonalNormal):
         check_order(read_onnx(encoder, "encoder"), qz_x.loc, qz_x.log_variance)
     held_out = HeldOut(run.config, dataset, model, OBJECTIVES["elbo"])
-    held_out.images = min(SHOWN, len(dataset.test))  # not as many as a training can afford
+    row = model.latent.decoder_input(torch.zeros(1, model.k))
+    affordable = MOST_PRODUCTS // (multiply_adds(model.decoder, row) + 1)
+    held_out.images = min(SHOWN, max(TRIED, affordable), len(dataset.test))
     means = held_out.evaluate(torch.ones(()))
     line = {"step": 0, "epoch": 0.0, "C": run.config.C, "lr": None, "train": None, "seconds": 0.0}
     runs.append_history(run.path, {**line, "test": None if means is None else to_line(means)})

@@ -154,6 +154,35 @@ class Mean(nn.Module):
         return x.mean(self.axes, keepdim=self.keep)
 
 
+class Above(nn.Module):
+    """Whether each number is larger than `limit`."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x > self.limit
+
+
+class Choose(nn.Module):
+    """a where a condition holds, else b."""
+
+    def forward(self, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(condition.bool(), a, b)
+
+
+class Power(nn.Module):
+    """x to the power of a number."""
+
+    def __init__(self, exponent: float) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x**self.exponent
+
+
 class Clamp(nn.Module):
     """x, no less than `low` and no more than `high`; None: without that bound."""
 

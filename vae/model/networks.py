@@ -85,7 +85,8 @@ class MLPNetwork(Network):
 class ConvNetwork(Network):
     """4x4 convolutions of stride 2 down to 4x4 ... 7x7, then dense layers of the hidden widths; mirrored back.
 
-    28x28: 32 and 64 channels; 64x64: four times 32 (Burgess et al. 2018). Image sides must halve evenly.
+    28x28: 32 and 64 channels; 64x64: four times 32 (Burgess et al. 2018). A side need not be even: n becomes
+    (n − n mod 2)/2, its last row read by the last window, and on the way back 2 (n // 2) + n mod 2, by output_padding.
     """
 
     name = "conv"
@@ -95,20 +96,23 @@ class ConvNetwork(Network):
     @staticmethod
     def check(shape: Shape, hidden: Sequence[int]) -> None:
         _, height, width = shape
-        halvings = 2 ** len(ConvNetwork.channels(shape))
-        if height != width or height % halvings or height < 8:
+        if min(height, width) < 4:
             raise ConfigError(
-                f"network: conv needs square images whose side is 8 or more and a multiple of {halvings} "
-                f"(28 and 64 are), got {height}x{width}; use --network mlp"
+                f"network: conv needs images of 4 pixels or more a side, got {height}x{width}; use --network mlp"
             )
 
     @staticmethod
     def channels(shape: Shape) -> list[int]:
-        """Returns the channels after each halving."""
-        stages = 1
-        while max(shape[1:]) / 2**stages > 7:
+        """Returns the channels after each halving: until the longer side has 7 pixels or less, or the shorter one 1."""
+        stages, sides = 1, shape[1:]
+        while max(sides) / 2**stages > 7 and min(sides) >> (stages + 1):
             stages += 1
         return [32] * stages if stages > 2 else [32, 64][:stages]
+
+    @staticmethod
+    def sizes(shape: Shape) -> list[tuple[int, int]]:
+        """Returns the (height, width) before the first halving and after each."""
+        return [(shape[1] >> stage, shape[2] >> stage) for stage in range(len(ConvNetwork.channels(shape)) + 1)]
 
     @staticmethod
     def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
@@ -117,17 +121,22 @@ class ConvNetwork(Network):
         for after in ConvNetwork.channels(shape):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), ACTIVATIONS[activation]()]
             before = after
-        side = shape[1] >> len(ConvNetwork.channels(shape))
-        return nn.Sequential(*layers, nn.Flatten(1), *_dense([before * side * side, *hidden, outputs], activation))
+        height, width = ConvNetwork.sizes(shape)[-1]
+        return nn.Sequential(*layers, nn.Flatten(1), *_dense([before * height * width, *hidden, outputs], activation))
 
     @staticmethod
     def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-        channels = ConvNetwork.channels(shape)
-        side = shape[1] >> len(channels)
-        layers: list[nn.Module] = _dense([k, *reversed(hidden), channels[-1] * side * side], activation)
-        layers += [ACTIVATIONS[activation](), nn.Unflatten(1, (channels[-1], side, side))]
-        for before, after in zip(reversed(channels), [*reversed(channels[:-1]), planes], strict=True):
-            layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), ACTIVATIONS[activation]()]
+        channels, sizes = ConvNetwork.channels(shape), ConvNetwork.sizes(shape)
+        height, width = sizes[-1]
+        layers: list[nn.Module] = _dense([k, *reversed(hidden), channels[-1] * height * width], activation)
+        layers += [ACTIVATIONS[activation](), nn.Unflatten(1, (channels[-1], height, width))]
+        steps = zip(reversed(channels), [*reversed(channels[:-1]), planes], reversed(sizes[:-1]), strict=True)
+        for before, after, (high, wide) in steps:
+            odd = (high % 2, wide % 2)
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd),
+                ACTIVATIONS[activation](),
+            ]
         return nn.Sequential(*layers[:-1])
 
 

@@ -43,6 +43,7 @@ from vae.runs.directory import (
     rename_run,
     restore_run,
     run_path,
+    runs_on,
     runs_root,
 )
 from vae.runs.history import (
@@ -74,6 +75,6 @@ __all__ = [
     "content_hash", "create_run", "damaged", "delete_run", "empty_trash", "free_knobs", "history_fault", "history_size",
     "is_locked", "is_shipped", "list_runs", "load_run", "mark_as_shipped", "put_back_knobs", "read_checked",
     "read_config", "read_file", "read_history", "read_knobs", "read_line", "read_status", "rename_run",
-    "replace_config", "restore_run", "run_lock", "run_path", "runs_root", "save_checked", "split_history",
+    "replace_config", "restore_run", "run_lock", "run_path", "runs_on", "runs_root", "save_checked", "split_history",
     "truncate_history", "write_status",
 ]  # fmt: skip

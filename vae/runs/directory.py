@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae.config import YOURS, Config, Knobs
-from vae.errors import ConfigError, RunBusy, RunDamaged, RunError, RunNotFound
+from vae.errors import ConfigError, ElboRoomError, RunBusy, RunDamaged, RunError, RunNotFound
 from vae.files import insist, write_json
 from vae.runs.application import project_folder
 from vae.runs.checkpoints import WEIGHTS, is_shipped, read_checked
@@ -104,6 +104,16 @@ def list_runs(root: Path | None = None) -> list[Path]:
             if name == clean_name(name):
                 found.append(((root / name / CONFIG).stat().st_mtime, root / name))
     return [path for _, path in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def runs_on(dataset: str, root: Path | None = None) -> list[str]:
+    """Returns the names of the runs whose images are the dataset of that name."""
+    names = []
+    for path in list_runs(root):
+        with contextlib.suppress(ElboRoomError):
+            if read_config(path)[0].dataset == dataset:
+                names.append(path.name)
+    return names
 
 
 def rename_run(path: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from vae.config import Config
 from vae.datasets import DATASETS, DataInfo, Dataset, Progress, is_here, load_dataset
 from vae.datasets.identity import check_same
+from vae.datasets.own.stored import is_name
 from vae.errors import DataError
 from vae.files import expanded
 
@@ -19,6 +20,11 @@ def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress
     DownloadError.
     """
     if config.dataset not in DATASETS and not is_here(config.dataset):
+        if is_name(config.dataset):
+            raise DataError(
+                f"{config.dataset}: the images that run {run!r} was made with are not in the data root any more; "
+                "prepare them again under that name, or train a new run"
+            )
         raise DataError(
             f"{expanded(config.dataset).absolute()}: the file that run {run!r} was made with is not there; "
             "put it back, or train a new run"

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from vae import runs
 from vae.config import Config, Knobs, check_text, plain
-from vae.datasets import DATASETS, Dataset, describe, load_dataset
+from vae.datasets import DATASETS, Dataset, describe, load_dataset, own_datasets
 from vae.errors import ConfigError
 from vae.model.vae import Model, build_model
 from vae.runs import Run
@@ -44,7 +44,7 @@ def train(
         if not isinstance(value, kind):
             raise ConfigError(f"{name}: expected a {name.capitalize()}, got {type(value).__name__}; {made}")
     if dataset is not None:  # it says what it is
-        named = dataset.name if dataset.name in DATASETS else config.dataset
+        named = dataset.name if dataset.name in (*DATASETS, *own_datasets()) else config.dataset
         view = dataset.binarize if dataset.binarize != "none" else None
         config = dataclasses.replace(config, dataset=named, binarize=config.binarize or view)
     else:

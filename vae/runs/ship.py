@@ -32,6 +32,7 @@ class HeldOut:
     codes: np.ndarray  # (n, k) float32, E_q[z]
     rows: np.ndarray | None = None  # (n,) int64, see `Dataset.test_rows`; older packs do not say
     rows_of: str = ""
+    files: np.ndarray | None = None  # (n,) names, see `Dataset.files_of`
 
 
 def pack_run(path: Path, images: int = 2000) -> int:
@@ -49,6 +50,8 @@ def pack_run(path: Path, images: int = 2000) -> int:
     arrays: dict[str, Any] = {"images": stored.numpy(), "scale": np.array(dataset.scale), "codes": codes.numpy()}
     arrays["rows"] = dataset.test_rows[:images].numpy()
     arrays["rows_of"] = np.frombuffer(dataset.rows_of("test").encode(), np.uint8)  # numbers only: see `read_arrays`
+    if (files := dataset.files_of("test")) is not None:
+        arrays["files"] = np.frombuffer("\n".join(files[:images]).encode(), np.uint8)
     if dataset.test_labels is not None:
         arrays["labels"] = dataset.test_labels[:images].numpy()
     packed = io.BytesIO()
@@ -88,9 +91,12 @@ def held_out(path: Path) -> HeldOut:
         if rows is not None:
             _expect("rows", rows, (n,), ("int64",))
         rows_of = arrays.get("rows_of", np.empty(0, np.uint8)).tobytes().decode(errors="replace")
+        files = np.array(arrays["files"].tobytes().decode(errors="replace").split("\n")) if "files" in arrays else None
+        if files is not None:
+            _expect("files", files, (n,), (files.dtype.name,))
     except Misfit as error:
         raise runs.damaged(path, HELD_OUT, error) from None
-    return HeldOut(images, int(arrays["scale"]), labels, codes, rows, rows_of)
+    return HeldOut(images, int(arrays["scale"]), labels, codes, rows, rows_of, files)
 
 
 def _expect(name: str, array: np.ndarray, shape: tuple[int, ...], kinds: tuple[str, ...]) -> None:

@@ -45,6 +45,7 @@ class Codes:
     marginal_rate_per_dim: NDArray[np.float32] | None = None  # (k,) of each z_i alone, where q does not factorise
     rows: NDArray[np.int64] | None = None  # (n,) of each image in the user's file; None where a pack does not say
     rows_of: str = ""  # what they are rows of: "faces.npz, x_test"
+    files: NDArray[np.str_] | None = None  # (n,) the file of each, where that is known
     parts: tuple[Part, ...] = ("test",)  # of which there are images here
     limits: tuple[float, float] = (0.0, 1.0)  # the values that are shown as black and as white
     encoded: Tensor | None = None  # the images as they were encoded, times `scale`: where computing starts from
@@ -87,6 +88,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
         source=f"{len(images):,} {found.source}" + (f", of {n:,}" if len(images) < n else ""),
         rows=_whole(found.rows, limit),
         rows_of=found.rows_of,
+        files=None if found.files is None else found.files[:limit],
         parts=found.parts,
     )
 
@@ -122,6 +124,7 @@ class Images:
     rows: Any  # (n,) in the file or set that they come from, or None
     rows_of: str
     parts: tuple[Part, ...]  # of which there are images here
+    files: Any = None  # (n,) the names of their files, or None
 
 
 def images_of(run: Run, part: Part) -> Images:
@@ -151,7 +154,9 @@ def images_of(run: Run, part: Part) -> Images:
     if not len(x):
         raise DataError(f"run {run.name!r} has no {kind} images: those that it was given are all held out")
     parts = PARTS if len(dataset.train) else ("test",)
-    return Images(x, y, dataset.to_float, dataset.scale, f"{kind} images of {name}", rows, of, parts)
+    return Images(
+        x, y, dataset.to_float, dataset.scale, f"{kind} images of {name}", rows, of, parts, dataset.files_of(part)
+    )
 
 
 def _that_came_along(run: Run, source: str) -> Images:
@@ -161,7 +166,7 @@ def _that_came_along(run: Run, source: str) -> Images:
     def to_float(stored: Tensor, _: Generator) -> Tensor:
         return stored.float() / scale
 
-    return Images(x, pack.labels, to_float, scale, source, pack.rows, pack.rows_of, ("test",))
+    return Images(x, pack.labels, to_float, scale, source, pack.rows, pack.rows_of, ("test",), pack.files)
 
 
 @torch.no_grad()

@@ -1,4 +1,5 @@
-"""A run's map as a file: of each image its index here, its row in the user's own file, its place and its label."""
+"""A run's map as a file: of each image its index here, its row in the user's own file,
+the name of the picture behind it where that is known, its place and its label."""
 
 from __future__ import annotations
 
@@ -61,13 +62,15 @@ def literal(value: object) -> object:
 
 
 def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
-    """Packs index, row and row_of where they are known, x, y, and label where there are any, as a .csv, .json or
-    .npz."""
+    """Packs index; row, row_of and file where they are known; x, y; and label where there are any; as a .csv, .json
+    or .npz."""
     if suffix == ".npz":
         file = io.BytesIO()
         arrays: dict[str, Any] = {"places": places}
         if codes.rows is not None:
             arrays |= {"rows": codes.rows, "rows_of": np.array(codes.rows_of)}
+        if codes.files is not None:
+            arrays["files"] = codes.files
         if codes.labels is not None:
             arrays["labels"] = codes.labels
         np.savez_compressed(file, **arrays)
@@ -75,6 +78,8 @@ def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
     columns: dict[str, list[Any]] = {"index": list(range(len(places)))}
     if codes.rows is not None:
         columns |= {"row": codes.rows.tolist(), "row_of": [codes.rows_of] * len(places)}
+    if codes.files is not None:
+        columns["file"] = codes.files.tolist()
     columns |= {axis: [round(float(value), 5) for value in places[:, i]] for i, axis in enumerate("xy")}
     if codes.labels is not None:
         columns["label"] = [codes.classes[i] if codes.classes else int(i) for i in codes.labels.tolist()]

@@ -104,10 +104,10 @@ def _after(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(layer.unflattened_size)
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         kernel, stride, padding = ([int(size) for size in s] for s in (layer.kernel_size, layer.stride, layer.padding))
-        grows = isinstance(layer, nn.ConvTranspose2d)
+        grows, more = isinstance(layer, nn.ConvTranspose2d), layer.output_padding
         sides = [
-            (side - 1) * s - 2 * p + k if grows else (side + 2 * p - k) // s + 1
-            for side, k, s, p in zip(shape[1:], kernel, stride, padding, strict=True)
+            (side - 1) * s - 2 * p + k + m if grows else (side + 2 * p - k) // s + 1
+            for side, k, s, p, m in zip(shape[1:], kernel, stride, padding, more, strict=True)
         ]
         return (layer.out_channels, *sides)
     return shape

@@ -28,6 +28,7 @@ from vae.model.vae import Model, build_model
 
 SHA = "ab" * 32
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 28, 28), (1, 64, 64), (3, 64, 64)]
+ODD_SHAPES = [(1, 9, 13), (3, 37, 51), (1, 27, 27), (3, 5, 40)]  # of convolutions that cannot halve evenly
 HIDDEN: dict[str, list[tuple[int, ...]]] = {"linear": [()], "mlp": [(21,), (20, 12)], "conv": [(), (30,), (20, 12)]}
 SERVER_DECODED: dict[str, str] = {}  # network, latent or likelihood with no form in the page: its server route's test
 RUNNER = Path(__file__).resolve().parent.parent.parent / "js" / "decoder" / "decode_cases.mjs"
@@ -104,6 +105,8 @@ def cases() -> Iterator[Case]:
     for network, latent, likelihood in itertools.product(NETWORKS, LATENTS, LIKELIHOODS):
         for number, hidden in enumerate(HIDDEN.get(network, [()])):
             yield Case(network, likelihood, "relu", hidden, SHAPES[number], "float32", latent)
+    for number, shape in enumerate(ODD_SHAPES):
+        yield Case("conv", list(LIKELIHOODS)[number % len(LIKELIHOODS)], "tanh", (30,), shape, "float32")
 
 
 CASES = list(dict.fromkeys(cases()))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from vae.errors import ConfigError
 from vae.model.networks import ConvNetwork, LinearNetwork, MLPNetwork, multiply_adds
+from vae.training.size import count
 
 
 def normal(seed: int, *shape: int) -> Tensor:
@@ -78,8 +81,49 @@ def test_conv_sees_each_pixel_where_it_is() -> None:
     assert places == {(4, 10), (4, 11), (5, 10), (5, 11)}  # rows and columns 2i − 1 .. 2i + 2 see a pixel
 
 
-@pytest.mark.parametrize("shape", [(1, 27, 27), (1, 28, 24), (1, 4, 4), (1, 30, 30), (1, 7, 7)])
-def test_conv_refuses_images_that_do_not_halve(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    "shape", [(1, 27, 27), (3, 37, 51), (1, 4, 5), (3, 9, 64), (1, 97, 97), (1, 8, 200), (2, 30, 30), (1, 7, 7)]
+)
+def test_conv_takes_images_of_any_size(shape: tuple[int, int, int]) -> None:
+    ConvNetwork.check(shape, (16,))
+    torch.manual_seed(0)
+    encoder = ConvNetwork.encoder(shape, 6, (16,), "tanh").double()
+    decoder = ConvNetwork.decoder(3, shape, shape[0], (16,), "tanh").double()
+    x = normal(0, 1, *shape).double().requires_grad_()
+    encoder(x).sum().backward()
+    assert x.grad is not None
+    assert (x.grad != 0).all()  # every pixel is read, also those of an odd last row
+    z = normal(1, 1, 3).double()
+    pictures = decoder(z)
+    assert pictures.shape == (1, *shape)
+    assert (pictures != decoder[-1].bias[:, None, None]).all()  # and every pixel is written
+    assert count(encoder, shape)[0] == multiply_adds(encoder, x.detach())
+    assert count(decoder, (3,))[0] == multiply_adds(decoder, z)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(28, [32, 64]), (64, [32] * 4)])
+def test_conv_of_even_sides_is_what_it_was(side: int, channels: list[int]) -> None:
+    """Layer by layer as written before it took odd sides, with the same random numbers: bit for bit."""
+    torch.manual_seed(5)
+    down = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise([1, *channels])]
+    small = side >> len(channels)
+    dense, first = nn.Linear(channels[-1] * small**2, 6), nn.Linear(3, channels[-1] * small**2)
+    up = [nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise([*reversed(channels), 1])]
+    x, z = normal(2, 2, 1, side, side), normal(3, 2, 3)
+    h, back = x, torch.relu(first(z)).reshape(2, channels[-1], small, small)
+    for layer in down:
+        h = torch.relu(layer(h))
+    for layer in up[:-1]:
+        back = torch.relu(layer(back))
+    torch.manual_seed(5)
+    encoder = ConvNetwork.encoder((1, side, side), 6, (), "relu")
+    decoder = ConvNetwork.decoder(3, (1, side, side), 1, (), "relu")
+    assert torch.equal(encoder(x), dense(h.flatten(1)))
+    assert torch.equal(decoder(z), up[-1](back))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 28), (1, 1, 1), (3, 64, 2)])
+def test_conv_refuses_images_without_a_middle(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ConfigError, match=f"{shape[1]}x{shape[2]}.*mlp"):
         ConvNetwork.check(shape, (16,))
 

@@ -38,13 +38,14 @@ export function placeNames(method, axes) {
  * and the place on the map, `placed` = { xy, method, names }, under its two names.
  */
 export function exportFile(kind, run, indices, codes, { xy, method, names }) {
-  const { labels, header, rate, distortion, loc, rows: own } = codes;
+  const { labels, header, rate, distortion, loc, rows: own, files } = codes;
   const number = (value) => Number(value.toPrecision(6));
   const code = (i) =>
     Object.fromEntries(Array.from({ length: header.k }, (_, d) => [`z${d}`, number(loc[i * header.k + d])]));
   const rows = Array.from(indices, (i) => ({
     index: i,
     ...(own ? { row: own[i], row_of: header.rows_of } : {}),
+    ...(files ? { file: files[i] } : {}),
     ...(labels ? { label: header.classes?.[labels[i]] ?? labels[i] } : {}),
     rate: number(rate[i]),
     distortion: number(distortion[i]),

@@ -5,6 +5,7 @@
 //   codes.rate[i]; codes.distortion[i];               // nats
 //   codes.labels?.[i];                                // index into codes.header.classes
 //   codes.rows?.[i];                                  // its row in codes.header.rows_of, the user's own file
+//   codes.files?.[i];                                 // the name of its file
 //   const all = await codes.images();                 // Uint8Array (n, height, width, channels)
 //   codes.header.rate_per_dim[j];                     // nats; of the marginals where header.marginals says so
 //   const one = await codes.image(i);                 // Uint8Array (height, width, channels)
@@ -49,7 +50,7 @@ export function readCodes(bytes) {
     if (at > body.byteOffset + body.length) throw new RangeError("the codes do not hold what their header says");
     return new Kind(body.buffer, from, count);
   };
-  return {
+  const fields = {
     header,
     loc: take(Float32Array, n * k),
     logVariance: header.log_variance ? take(Float32Array, n * k) : null,
@@ -58,10 +59,14 @@ export function readCodes(bytes) {
     labels: header.labels ? take(header.label_bytes === 2 ? Uint16Array : Uint8Array, n) : null,
     rows: typeof header.rows_of === "string" ? take(Uint32Array, n) : null,
   };
+  const names = header.file_bytes ? text.decode(take(Uint8Array, header.file_bytes)).split("\n") : null;
+  if (names && names.length !== n) throw new RangeError("the codes do not hold what their header says");
+  return { ...fields, files: names };
 }
 
-/** What image `index` is called: `row 1,234 of faces.npz`, or `image 7` where nobody knows its row. */
-export function imageName({ rows, header }, index) {
+/** What image `index` is called: its file `cat/1.png`, `row 1,234 of faces.npz`, or `image 7` where nobody knows. */
+export function imageName({ rows, files, header }, index) {
+  if (files) return `${files[index]} (row ${whole(rows[index])} of ${header.rows_of})`;
   return rows ? `row ${whole(rows[index])} of ${header.rows_of}` : `image ${whole(index)}`;
 }
 
