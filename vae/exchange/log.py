@@ -14,6 +14,7 @@ one warning, then silence. No random number of yours is drawn and none of your s
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import time
@@ -107,8 +108,7 @@ class Log:
         self._open = True
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
-            here = weakref.ref(self)
-            os.register_at_fork(after_in_child=lambda: (log := here()) and log._leave())
+            os.register_at_fork(after_in_child=functools.partial(_leave, weakref.ref(self)))
 
     @property
     def path(self) -> Path | None:
@@ -299,10 +299,12 @@ class Log:
         told = " ".join(str(error).split())[:500]
         return "failed", f"Your loop ended at {at} with {type(error).__name__}{': ' + told if told else ''}"
 
-    def _leave(self) -> None:
-        """In a process that a loader has forked: the run is not its own."""
-        self._open = False
-
     def _at_exit(self) -> None:
         """A loop that was not closed: as its script ends."""
         self.close(getattr(sys, "last_value", None))
+
+
+def _leave(log: weakref.ref[Log]) -> None:
+    """In a process that a loader has forked: the run is not its own."""
+    if (here := log()) is not None:
+        here._open = False

@@ -21,7 +21,7 @@ from vae.errors import ElboRoomError, RunError
 from vae.exchange.own_images import OwnImages
 from vae.files import write_atomically
 
-STATUS_EVERY = 0.5  # seconds
+STATUS_EVERY = 1.0  # seconds
 KNOBS_EVERY = 0.05
 PAUSE_LOOK = 0.02  # seconds between two looks at the knobs while a loop waits
 FIT = "C: your own loop cannot fit C from here; it stays at {:g}."
