@@ -152,12 +152,12 @@ def watching() -> list[str]:
 def own_loop() -> list[str]:
     found = results("own_loop")
     steps, inside = found["seconds_of_a_step"], found["seconds_inside_log"]
-    shares = [one / step for one, step in zip(inside, steps, strict=True)]
+    shares = ranged([100 * one / step for one, step in zip(inside, steps, strict=True)], ".1f")
+    micro, milli = ranged([1e6 * one for one in inside], ".0f"), ranged([1e3 * step for step in steps], ".1f")
     return [
-        f"**Your own loop** (`benchmarks/own_loop.py`, 784-400-20, batch 128, one thread; {found['rounds']} interleaved "
-        f"turns; CPU time; {made_on(found)}): `log.step` takes {ranged([1e6 * one for one in inside], '.0f')} µs of a "
-        f"step of {ranged([1e3 * step for step in steps], '.1f')} ms, {ranged([100 * share for share in shares], '.1f')} "
-        f"%; the loop takes {ranged(found['ratio'], '.3f')} times as long with the log as without.",
+        "**Your own loop** (`benchmarks/own_loop.py`, 784-400-20, batch 128, one thread, by CPU time; "
+        f"{found['rounds']} interleaved turns; {made_on(found)}): `log.step` takes {micro} µs of a step of {milli} ms, "
+        f"{shares} %. The loop takes {ranged(found['ratio'], '.3f')} times as long with the log as without.",
     ]
 
 
