@@ -25,7 +25,7 @@ from vae.bound.chunks import rows_at_once
 from vae.bound.evaluation import evaluate
 from vae.bound.objectives import ElboTerms
 from vae.errors import ConfigError, DataError, ModelUnreadable, RunDamaged
-from vae.exchange.foreign_run import save_model
+from vae.exchange.foreign_run import save_model, told_apart
 from vae.exchange.torch_export import export_decoder, export_encoder
 from vae.runs.own_data import IMAGES
 from vae.runs.own_numbers import why_no_likelihood
@@ -397,6 +397,18 @@ def test_the_command_line_opens_two_files_and_a_python_file(own: ConvVAE, tmp_pa
     with pytest.raises(SystemExit):
         main(["open", "--help"])
     assert "this code is run" in " ".join(capsys.readouterr().out.split())
+
+
+def test_two_files_are_told_apart_by_their_names_or_by_what_they_take(own: ConvVAE) -> None:
+    front, back = export_encoder(own.encode, (1, 16, 16)), export_decoder(own.decode, K)
+    for names in (("encoder.onnx", "b.onnx"), ("a.onnx", "my_decoder.onnx"), ("a.onnx", "b.onnx")):
+        files = dict(zip(names, (front, back), strict=True))
+        assert told_apart(files) == (front, back)
+        assert told_apart(dict(reversed(files.items()))) == (front, back)
+    with pytest.raises(ConfigError, match="call them encoder.onnx and decoder.onnx"):
+        told_apart({"a.onnx": wire.dense(4), "b.onnx": wire.dense(4)})
+    with pytest.raises(ConfigError, match="expected two ONNX files, an encoder and a decoder, got 1"):
+        told_apart({"a.onnx": front})
 
 
 def test_the_page_never_reaches_the_python_file() -> None:
