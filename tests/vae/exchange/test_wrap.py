@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -405,10 +406,12 @@ def test_two_files_are_told_apart_by_their_names_or_by_what_they_take(own: ConvV
         files = dict(zip(names, (front, back), strict=True))
         assert told_apart(files) == (front, back)
         assert told_apart(dict(reversed(files.items()))) == (front, back)
-    with pytest.raises(ConfigError, match="call them encoder.onnx and decoder.onnx"):
+    with pytest.raises(ConfigError, match=r"call them encoder\.onnx and decoder\.onnx"):
         told_apart({"a.onnx": wire.dense(4), "b.onnx": wire.dense(4)})
     with pytest.raises(ConfigError, match="expected two ONNX files, an encoder and a decoder, got 1"):
         told_apart({"a.onnx": front})
+    with pytest.raises(ModelUnreadable, match=r"^b\.pt: this is a pickle"):
+        told_apart({"a.onnx": front, "b.pt": pickle.dumps(3)})
 
 
 def test_the_page_never_reaches_the_python_file() -> None:
