@@ -1,4 +1,4 @@
-"""A training loop of one's own, live on ELBO Room's pages: `python examples/own_loop.py`, with the application open.
+"""A training loop of one's own, live on ELBO Room's pages: `python -m examples.own_loop`, with the application open.
 
 The model and the loop are those of the basic VAE in PyTorch's examples (784-400-20, Bernoulli pixels, Adam at 1e-3),
 written anew. Four added lines bring its curves to the Train page, and C, learning rate, pause and single steps from

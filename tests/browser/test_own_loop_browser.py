@@ -133,14 +133,16 @@ def test_the_scripts_loss_follows_C_and_pause_step_and_stop_reach_it(server: Any
     assert all(line["train"]["distortion"] > 0 for line in records(loop.path))
 
 
-def test_its_result_is_bit_equal_whether_a_server_is_killed_beside_it_or_nobody_is_told(
-    page: Page, server: Any
-) -> None:
+def test_its_result_is_bit_equal_beside_a_killed_server_and_without_a_log(server: Any, window: Any) -> None:
+    page, window.watching = window.page(), False  # it will complain that its server is gone
     options = ("--epochs", "40")
     loop = Loop(server.runs, *options)
-    until(lambda: (loop.path / "history.jsonl").exists())
+    until(lambda: (loop.path / "config.json").exists())
+    runs.change_knobs(loop.path, paused=True)  # it waits for the page
     page.goto(f"{server.url}/train?run=own-loop")
-    state(page, "training")
+    state(page, "paused")
+    page.get_by_role("button", name="Resume").click()
+    until(lambda: runs.read_status(loop.path).state == "running")
     server.process.kill()
     told = [line for _, line in loop.lines()]
     loop.process.wait(60)

@@ -17,6 +17,7 @@ import atexit
 import os
 import sys
 import time
+import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,12 +100,15 @@ class Log:
         self._shown = ShownModel(self._writer, images)
         self._train, self._held_out = Sums(), HeldOutSums()
         self._last: dict[str, Any] | None = None  # the newest means of training
-        self._step = self._seen = 0
-        self._single = False  # the step under way was asked for on its own
+        self._step = self._recorded = 0  # recorded: images
+        self._single = self._recording = False  # single: the step under way was asked for on its own
         self._record_due = self._epoch = 0.0
         self._lr: float | None = None
-        self._process, self._open = os.getpid(), True
+        self._open = True
         atexit.register(self._at_exit)
+        if hasattr(os, "register_at_fork"):
+            here = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: (log := here()) and log._leave())
 
     @property
     def path(self) -> Path | None:
@@ -145,25 +149,27 @@ class Log:
         Raises ConfigError at the first step where these cannot be the terms: one number instead of B, a mean over the
         pixels, another shape. From then on it never raises.
         """
-        if not self._open or os.getpid() != self._process:
+        if not self._open:
             return
         if self._step == 0:
             self._begin(distortion, rate, squared_error)
-        with self._writer.quietly():
+        try:
             batch = batch_of(distortion, rate, squared_error, self._likelihood)
             if self._held_out.sums.images and self._train.images:
                 self._record()  # of the steps before the held-out batches
             self._step += 1
             self._lr, self._epoch = lr, epoch
-            self._seen += batch.images
             self._train.add(batch)
-            self._after(time.monotonic())
+            if self._due(time.monotonic()):
+                self._after()
+        except Exception as error:  # ours, whatever it is: the training goes on
+            self._writer.warn_of(error)
 
     def test(self, *, distortion: Any = None, rate: Any, squared_error: Any = None) -> None:
         """Tells the terms of a batch of held-out images, as `step` does of training ones. Batches that follow one
         another, until the next `step` or the end, are one measurement: their mean over images is what the page shows,
         and its standard error."""
-        if not self._open or os.getpid() != self._process:
+        if not self._open:
             return
         batch = None
         if self._step == 0 and not self._held_out.sums.images:
@@ -180,13 +186,13 @@ class Log:
         are. A call that comes too early waits for the next or the end: at most a twentieth of the time goes into this.
         Never raises: what cannot be shown is told once, as a warning.
         """
-        if self._open and os.getpid() == self._process:
+        if self._open:
             known = self._latent_dim if self._step == 0 else self._writer.config.latent_dim
             self._shown.update(encoder, decoder, gives, known, self._step, self.C)
 
     def pictures(self, originals: Any, reconstructions: Any) -> None:
         """Shows images beside what your model makes of them, both as `images` of `log` are; a few are enough."""
-        if self._open and os.getpid() == self._process:
+        if self._open:
             with self._writer.quietly():
                 from vae.runs.preview import pack
 
@@ -195,14 +201,14 @@ class Log:
 
     def close(self, error: BaseException | None = None) -> None:
         """Ends the run: finished; stopped where the page asked for it or Ctrl-C came; failed where `error` says why."""
-        if not self._open or os.getpid() != self._process:
+        if not self._open:
             return
         self._open = False
         atexit.unregister(self._at_exit)
         self._shown.finish()
         with self._writer.quietly():
             self._record()
-            self._writer.tell(self._step, self._seen, self._epoch, now=True)
+            self._writer.tell(self._step, self._images_seen, self._epoch, now=True)
         self._writer.end(*self._ending(error))
 
     def __enter__(self) -> Self:
@@ -235,22 +241,35 @@ class Log:
 
     # ---- records
 
-    def _after(self, now: float) -> None:
+    def _due(self, now: float) -> bool:
+        """Whether a step has to look up from its work: KNOBS_EVERY seconds after the last time, or for a record."""
+        self._recording = (
+            (self._step % self._every == 0 if self._every else now >= self._record_due)
+            or self._single
+            or self._step == 1
+            or self._held_out.sums.images > 0
+        )
+        return self._recording or now >= self._writer.look_at
+
+    def _after(self) -> None:
         """What is due after a step."""
         writer, single, self._single = self._writer, self._single, False
         if single:
             writer.append({"step": self._step, "knob": "step", "value": 1})
-        due = self._step % self._every == 0 if self._every else now >= self._record_due
-        if due or single or self._step == 1 or self._held_out.sums.images:
+        if self._recording:
             self._record()
         if writer.look(force=single):
             if writer.knobs.C not in (None, self.C):
                 self._record()  # a record's numbers belong to one C
             writer.take(self._step)
-        writer.tell(self._step, self._seen, self._epoch, now=self._step == 1)
+        writer.tell(self._step, self._images_seen, self._epoch, now=self._step == 1)
         if writer.knobs.paused:
             self._record()
-            self._single = writer.wait(self._step, self._seen, self._epoch)
+            self._single = writer.wait(self._step, self._images_seen, self._epoch)
+
+    @property
+    def _images_seen(self) -> int:
+        return self._recorded + self._train.images
 
     def _record(self) -> None:
         """Writes the means since the last record, with the held-out numbers that came meanwhile."""
@@ -260,6 +279,7 @@ class Log:
         self._record_due = time.monotonic() + max(RECORD_EVERY, self._writer.seconds / MOST_RECORDS)
         if train.images:
             self._last, self._train = means(train, self._likelihood, self.C), Sums()
+            self._recorded += train.images
         test = None
         if held_out.sums.images:
             test, self._held_out = held_out.means(self._likelihood, self.C), HeldOutSums()
@@ -278,6 +298,10 @@ class Log:
             return "finished", ""
         told = " ".join(str(error).split())[:500]
         return "failed", f"Your loop ended at {at} with {type(error).__name__}{': ' + told if told else ''}"
+
+    def _leave(self) -> None:
+        """In a process that a loader has forked: the run is not its own."""
+        self._open = False
 
     def _at_exit(self) -> None:
         """A loop that was not closed: as its script ends."""

@@ -37,7 +37,7 @@ class RunWriter:
         self.status = runs.Status(state="starting", pid=os.getpid(), total_steps=steps or 0)
         self.steps, self.single_steps = steps, 0
         self._warned, self._began = False, time.monotonic()
-        self._read_at = self._status_at = 0.0
+        self.look_at = self._status_at = 0.0  # look_at: when the knobs are to be read again
         self._stamp: tuple[int, ...] = ()
         self._pace: deque[tuple[float, int, int]] = deque(maxlen=20)  # time, step, images
         with self.quietly():
@@ -51,7 +51,11 @@ class RunWriter:
         try:
             yield
         except Exception as error:  # whatever it is: it is ours, and the training is not
-            self.warn(error.strerror or str(error) if isinstance(error, OSError) else str(error))
+            self.warn_of(error)
+
+    def warn_of(self, error: Exception) -> None:
+        """Warns of an error the first time."""
+        self.warn(error.strerror or str(error) if isinstance(error, OSError) else str(error))
 
     def warn(self, why: str) -> None:
         """Warns the first time; nothing where warnings are errors."""
@@ -127,9 +131,9 @@ class RunWriter:
     def look(self, force: bool = False) -> bool:
         """Reads the knobs where they have changed, at most every KNOBS_EVERY seconds; whether they have."""
         now = time.monotonic()
-        if self.path is None or not (force or now - self._read_at >= KNOBS_EVERY):
+        if self.path is None or not (force or now >= self.look_at):
             return False
-        self._read_at = now
+        self.look_at = now + KNOBS_EVERY
         try:
             stat = os.stat(self.path / "knobs.json")
             stamp = (stat.st_mtime_ns, stat.st_ino)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,7 @@ class Likelihood:
         return 0.5 * (self.pixels or 0) * math.log(math.pi / C) if self.owns_C else 0.0
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """One batch's terms as they came: per image the squared error (`squared`) or nats, and the rate (B,) or (B, k)."""
 
     error: Any
@@ -164,10 +163,11 @@ class Sums:
 
     def add(self, batch: Batch) -> None:
         """Takes a batch's terms in, without waiting for their device."""
-        self.images += batch.images
-        self.squared, self.per_dim = batch.squared, batch.dims is not None
-        self._errors.append(summed(batch.error))
-        self._rates.append(summed(batch.rate))
+        error, rate, self.squared = batch
+        self.images += int(error.shape[0])
+        self.per_dim = len(rate.shape) == 2
+        self._errors.append(summed(error))
+        self._rates.append(summed(rate))
         if len(self._errors) >= TOGETHER:
             self.fetch()
 

@@ -139,7 +139,7 @@ def test_C_and_the_learning_rate_come_back_and_are_recorded(log: Log) -> None:
     assert records(log)[-1]["train"]["elbo"] == pytest.approx(-mean - rate, rel=1e-12)
     runs.change_knobs(path_of(log), C="fit")
     log.step(**TERMS)
-    log._writer.tell(5, log._seen, 0, now=True)
+    log._writer.tell(5, log._images_seen, 0, now=True)
     assert log.C == 20.0
     assert "cannot fit C" in runs.read_status(path_of(log)).message
 

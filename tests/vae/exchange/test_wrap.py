@@ -423,5 +423,5 @@ def test_the_page_never_reaches_the_python_file() -> None:
 def test_without_onnx_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, own: ConvVAE) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "onnx" else real(name, *more))
-    with pytest.raises(ConfigError, match="encoder: torch needs the package onnx .* pip install onnx onnxscript"):
+    with pytest.raises(ConfigError, match=r"encoder: torch needs the package onnx .* pip install onnx onnxscript"):
         export_encoder(own.encode, (1, 16, 16))
