@@ -185,7 +185,7 @@ def list_command(options: argparse.Namespace) -> int:
             config, data = runs.read_config(path)
             dataset = str(data.get("name", config.dataset))
             row = {"name": path.name, "state": runs.read_status(path).state, "dataset": dataset}
-            row |= {"likelihood": str(config.likelihood), "latent": f"{config.latent} {config.latent_dim}"}
+            row |= {"likelihood": config.likelihood or "not told", "latent": f"{config.latent} {config.latent_dim}"}
         except ElboRoomError as error:
             row = {"name": path.name, "state": "damaged", "message": str(error)}
         except Exception as error:  # whatever lies in one folder, the others are listed

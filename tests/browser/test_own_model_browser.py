@@ -24,12 +24,12 @@ def files(tmp_path: Path) -> dict[str, Path]:
     torch.manual_seed(0)
     front = nn.Sequential(nn.Flatten(), nn.Linear(64, 2 * K))
     back = nn.Sequential(nn.Linear(K, 64), nn.Unflatten(1, (1, 8, 8)), nn.ConvTranspose2d(1, 1, 3, 1, 1), nn.Tanh())
-    made = {name: tmp_path / name for name in ("front.onnx", "back.onnx", "x.npz", "pickled.onnx")}
+    made = {name: tmp_path / name for name in ("front.onnx", "back.onnx", "x.npz", "pickled.pt")}
     made["front.onnx"].write_bytes(export_encoder(front, (1, 8, 8)))
     made["back.onnx"].write_bytes(export_decoder(back, K))
     x = np.random.default_rng(0).random((COUNT, 8, 8)).astype(np.float32)
     np.savez(made["x.npz"], images=x, labels=np.arange(COUNT) % 3)
-    torch.save(back, made["pickled.onnx"])
+    torch.save(back, made["pickled.pt"])
     return made
 
 
@@ -76,7 +76,7 @@ def test_a_pickle_is_refused_on_the_page_and_leaves_nothing(
 ) -> None:
     page = window.page()
     page.goto(server.url)
-    drop(page, files["pickled.onnx"], files["front.onnx"], files["x.npz"])
+    drop(page, files["pickled.pt"], files["front.onnx"], files["x.npz"])
     page.get_by_role("button", name="Open it").click()
     expect(page.get_by_text("a pickle of torch.save: opening it would run code")).to_be_visible()
     assert runs.list_runs(server.runs) == []

@@ -20,6 +20,7 @@ from vae.errors import ConfigError
 
 TOKEN, WORK = "own-model-token", "own-model-work"
 MOST_BYTES = 10**9  # of both files and the images
+ARRAYS = (".npz", ".npy")
 WORDS = {
     "what": "Drop the encoder's and the decoder's ONNX file here, with images or without",
     "note": "Two .onnx files and, if you like, an .npz or .npy of held-out images",
@@ -62,7 +63,7 @@ def panel(explore: Path) -> None:
         st.code(EXPORT, language="python", wrap_lines=True)
         return
     style.note(f"There: {', '.join(name[-40:] for name in there)}.")
-    answers = _ask(any(not name.endswith(".onnx") for name in there))
+    answers = _ask(any(name.lower().endswith(ARRAYS) for name in there))
     if st.button("Open it", type="primary", key="own-model-open"):
         kept, owner = list(files.files) if files else [], current_owner()
         st.session_state[WORK] = Work(lambda progress: _open(kept, answers, owner, progress))
@@ -104,7 +105,7 @@ def _open(files: list[tuple[str, Path]], answers: Answers, owner: str, progress:
     from vae.exchange.wrap import wrap
 
     progress(0.1, "reading the model")
-    onnx = [(name, place) for name, place in files if name.lower().endswith(".onnx")]
+    onnx = [(name, place) for name, place in files if not name.lower().endswith(ARRAYS)]  # whatever is none is refused
     encoder, decoder = told_apart({name: onnx_bytes(place, name[-60:]) for name, place in onnx})
     images, labels = _images([place for name, place in files if (name, place) not in onnx], answers)
     progress(0.4, "looking at it with some images")

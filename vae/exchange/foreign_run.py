@@ -73,6 +73,7 @@ def halves_of(encoder: Half, decoder: Half, shape: Shape, latent: str) -> tuple[
 def told_apart(files: dict[str, bytes]) -> tuple[bytes, bytes]:
     """Returns encoder and decoder of two files by their names, or by what they take: the encoder takes more numbers.
     Raises ConfigError where neither says it, ModelUnreadable."""
+    read = {name: read_onnx(data, name[-60:]) for name, data in files.items()}  # what is none is refused by its name
     if len(files) != 2:
         raise ConfigError(f"model: expected two ONNX files, an encoder and a decoder, got {len(files)}")
     for word, place in (("enc", 0), ("dec", 1)):
@@ -81,10 +82,10 @@ def told_apart(files: dict[str, bytes]) -> tuple[bytes, bytes]:
             (other,) = set(files) - set(named)
             pair = (files[named[0]], files[other])
             return pair if place == 0 else pair[::-1]
-    sizes = {}
-    for name, data in files.items():
-        ends = read_onnx(data, name[-60:]).inputs
-        sizes[name] = max((math.prod(size or 1 for size in (end.shape or ())[1:]) for end in ends), default=0)
+    sizes = {
+        name: max((math.prod(size or 1 for size in (end.shape or ())[1:]) for end in file.inputs), default=0)
+        for name, file in read.items()
+    }
     small, large = sorted(sizes, key=sizes.__getitem__)
     if sizes[small] == sizes[large]:
         raise ConfigError("model: the two files cannot be told apart; call them encoder.onnx and decoder.onnx")

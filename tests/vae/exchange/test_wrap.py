@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
-import os
-import subprocess
-import sys
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from vae.bound.chunks import rows_at_once
 from vae.bound.evaluation import evaluate
 from vae.bound.objectives import ElboTerms
 from vae.errors import ConfigError, DataError, ModelUnreadable, RunDamaged
-from vae.exchange.foreign_run import save_model
+from vae.exchange.foreign_run import save_model, told_apart
 from vae.exchange.torch_export import export_decoder, export_encoder
 from vae.runs.own_data import IMAGES
 from vae.runs.own_numbers import why_no_likelihood
@@ -399,6 +398,20 @@ def test_the_command_line_opens_two_files_and_a_python_file(own: ConvVAE, tmp_pa
     assert "this code is run" in " ".join(capsys.readouterr().out.split())
 
 
+def test_two_files_are_told_apart_by_their_names_or_by_what_they_take(own: ConvVAE) -> None:
+    front, back = export_encoder(own.encode, (1, 16, 16)), export_decoder(own.decode, K)
+    for names in (("encoder.onnx", "b.onnx"), ("a.onnx", "my_decoder.onnx"), ("a.onnx", "b.onnx")):
+        files = dict(zip(names, (front, back), strict=True))
+        assert told_apart(files) == (front, back)
+        assert told_apart(dict(reversed(files.items()))) == (front, back)
+    with pytest.raises(ConfigError, match=r"call them encoder\.onnx and decoder\.onnx"):
+        told_apart({"a.onnx": wire.dense(4), "b.onnx": wire.dense(4)})
+    with pytest.raises(ConfigError, match="expected two ONNX files, an encoder and a decoder, got 1"):
+        told_apart({"a.onnx": front})
+    with pytest.raises(ModelUnreadable, match=r"^b\.pt: this is a pickle"):
+        told_apart({"a.onnx": front, "b.pt": pickle.dumps(3)})
+
+
 def test_the_page_never_reaches_the_python_file() -> None:
     """No page and nothing of the user interface imports what runs a file of code."""
     root = Path(__file__).resolve().parents[3]
@@ -407,16 +420,8 @@ def test_the_page_never_reaches_the_python_file() -> None:
     assert not [file for file in files if "python_file" in file.read_text() or "networks_from" in file.read_text()]
 
 
-def test_without_onnx_the_sentence_says_what_to_install(tmp_path: Path) -> None:
-    script = (
-        "import importlib.util as u, torch, vae\n"
-        "real = u.find_spec\n"
-        "u.find_spec = lambda name, *more: None if name == 'onnx' else real(name, *more)\n"
-        "try: vae.wrap(torch.nn.Linear(4, 2), torch.nn.Linear(1, 4), images=torch.rand(20, 1, 2, 2))\n"
-        "except vae.errors.ConfigError as error: print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120,
-        env={**os.environ, "ELBO_ROOM_RUNS": str(tmp_path)}, cwd=Path(__file__).resolve().parents[3],
-    )  # fmt: skip
-    assert "pip install onnx onnxscript" in done.stdout, done.stderr
+def test_without_onnx_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, own: ConvVAE) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "onnx" else real(name, *more))
+    with pytest.raises(ConfigError, match=r"encoder: torch needs the package onnx .* pip install onnx onnxscript"):
+        export_encoder(own.encode, (1, 16, 16))

@@ -106,7 +106,9 @@ class Drop {
 
   _idle() {
     const most = `up to ${(this.mostBytes / 1e9).toFixed(0)} GB`;
-    this.note.textContent = this.words ? `${this.words.note}; ${most}.` : `PNG and JPEG files, a folder of them, a .zip, .parquet, .npz or .npy; ${most} and ${whole(this.mostFiles)} files.`;
+    this.note.textContent = this.words
+      ? `${this.words.note}; ${most}.`
+      : `PNG and JPEG files, a folder of them, a .zip, .parquet, .npz or .npy; ${most} and ${whole(this.mostFiles)} files.`;
     this.bar.hidden = this.cancel.hidden = true;
     this.buttons.hidden = false;
   }
