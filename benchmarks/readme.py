@@ -149,6 +149,18 @@ def watching() -> list[str]:
     ]
 
 
+def own_loop() -> list[str]:
+    found = results("own_loop")
+    steps, inside = found["seconds_of_a_step"], found["seconds_inside_log"]
+    shares = ranged([100 * one / step for one, step in zip(inside, steps, strict=True)], ".1f")
+    micro, milli = ranged([1e6 * one for one in inside], ".0f"), ranged([1e3 * step for step in steps], ".1f")
+    return [
+        "**Your own loop** (`benchmarks/own_loop.py`, 784-400-20, batch 128, one thread, by CPU time; "
+        f"{found['rounds']} interleaved turns; {made_on(found)}): `log.step` takes {micro} µs of a step of {milli} ms, "
+        f"{shares} %. The loop takes {ranged(found['ratio'], '.3f')} times as long with the log as without.",
+    ]
+
+
 def exploring() -> list[str]:
     found = results("pointer")
     loads = [load for row in found["rows"] for load in row["load"]]
@@ -342,6 +354,7 @@ def main() -> None:
         scale(),
         startup(),
         watching(),
+        own_loop(),
         exploring(),
         mapping(),
     ]

@@ -5,7 +5,9 @@ A fresh server on a copy of the demo runs, a real run on digits with C turned on
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +40,26 @@ def train_and_turn_C(page: Page, address: str) -> None:
     slider.focus()
     page.keyboard.press("PageUp")
     page.wait_for_timeout(10_000)
+
+
+def turn_C_of_a_loop(page: Page, address: str, runs: Path) -> None:
+    """The example's loop, with C lowered by the keyboard; it is stopped afterwards."""
+    command = [sys.executable, "-m", "examples.own_loop", "--name", "my-vae", "--epochs", "1000"]
+    loop = subprocess.Popen(command, cwd=HERE.parent, env={**os.environ, "ELBO_ROOM_RUNS": str(runs)})
+    try:
+        while not (runs / "my-vae" / "weights.safetensors").exists():
+            page.wait_for_timeout(500)
+        page.goto(f"{address}/train?run=my-vae")
+        slider = page.get_by_role("slider", name="C").first
+        slider.wait_for(timeout=60_000)
+        page.wait_for_timeout(5_000)
+        slider.focus()
+        page.keyboard.press("PageDown")
+        page.wait_for_timeout(12_000)
+        page.screenshot(path=HERE / "own_loop.png")
+    finally:
+        loop.kill()
+        loop.wait()
 
 
 def draw_shapes(folder: Path) -> Path:
@@ -80,6 +102,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 860}, device_scale_factor=1.5)
         train_and_turn_C(page, address)
         page.screenshot(path=HERE / "train.png")
+        turn_C_of_a_loop(page, address, Path(folder))
         drop_shapes(page, address, draw_shapes(Path(folder) / "shapes"))
         page.screenshot(path=HERE / "images.png")
         for name, view in VIEWS.items():

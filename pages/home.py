@@ -7,12 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
+from ui.own.model import panel
 from ui.runs.actions import choose, rename, undo_bar
 from ui.runs.gallery import ORDERS, Card, card_html, read_card, select
 from ui.runs.owners import may_change
 from vae import runs
 
-TRAIN = Path(__file__).with_name("train.py")
+TRAIN, EXPLORE = (Path(__file__).with_name(f"{page}.py") for page in ("train", "explore"))
 IMAGES = TRAIN.with_name("images.py")
 COLUMNS = 3
 PAGE = 24  # cards shown before "Show more"
@@ -52,7 +53,8 @@ def draw(card: Card) -> st.delta_generator.DeltaGenerator:
         place.html(card_html(card))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             if not card.problem:
-                st.page_link(TRAIN, label="Open", query_params={"run": card.name}, help=None)
+                page = EXPLORE if card.untrained else TRAIN
+                st.page_link(page, label="Open", query_params={"run": card.name}, help=None)
             if runs.is_shipped(card.path):
                 style.note("demo")
             elif may_change(card.path) and not card.active:
@@ -106,6 +108,10 @@ st.space("small")
 if notice := st.session_state.pop("notice", None):
     style.notice(notice)
 undo_bar()
+own = st.expander("Open a model of yours", icon=":material/upload_file:", key="own-model", on_change="rerun")
+if own.open:
+    with own:
+        panel(EXPLORE)
 if renaming := st.session_state.pop("renaming", None):
     rename(renaming)
 if cards:

@@ -42,8 +42,10 @@ def copy_settings(name: str) -> None:
         return
     st.session_state["copied"] = name
     try:
-        left_out = fill_in(runs.read_config(runs.run_path(name))[0])
-        if left_out:
+        config = runs.read_config(runs.run_path(name))[0]
+        if config.is_yours:
+            st.session_state["notice"] = f"“{name[:60]}” is a model of your own: it has no settings to copy."
+        elif left_out := fill_in(config):
             st.session_state["notice"] = (
                 f"“{name[:60]}” has settings that the form does not offer ({', '.join(left_out)}): "
                 "these are the defaults."
@@ -67,12 +69,14 @@ def header(view: RunView) -> None:
     config = view.config
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
-            style.title(view.name, f"{view.dataset} · {facts(config)} · {config.network} · {config.objective}")
+            ours = [] if config.is_yours else [config.network, config.objective]
+            style.title(view.name, " · ".join([view.dataset, facts(config), *map(str, ours)]))
         with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
             if view.has_weights:
                 ways(view.name, "Train")
             link()
-            leave("Copy settings", ":material/content_copy:", {"from": view.name})
+            if not config.is_yours:
+                leave("Copy settings", ":material/content_copy:", {"from": view.name})
             leave("New run", ":material/add:", {})
 
 
@@ -105,19 +109,20 @@ def progress(view: RunView) -> None:
     what_to_do(view)
     for sentence in verdicts(view):
         style.note(sentence)
-    live_charts(path.name, config.likelihood or "", pixels(view), config.objective, config.samples, key="charts")
+    objective = (config.objective, config.samples)
+    live_charts(path.name, config.likelihood or "", pixels(view), *objective, config.is_yours, key="charts")
 
 
 def steering(view: RunView) -> None:
     """Draws C with what it does, and the other knobs."""
     name, C, likelihood = view.name, view.config.C, view.config.likelihood or ""
-    spread = view.data.get("spread", 1.0)
-    asked = C_slider(name, likelihood, pixels(view), C, spread, disabled=not view.mine, key="C")
+    kind = {"spread": view.data.get("spread", 1.0), "fits": not view.config.is_yours}
+    asked = C_slider(name, likelihood, pixels(view), C, **kind, disabled=not view.mine, key="C")
     if asked is not None and view.mine:
         change(view.path, C=asked)
         st.rerun()
     live_trail(name, likelihood, C, key="trail")
-    live_preview(name, key="preview")
+    live_preview(name, view.config.is_yours, key="preview")
     limits_note(view.run)
     rate_bars(name, key="rates")
     knob_panel(view)

@@ -22,6 +22,7 @@ LAYERS = [
     ["browser", "lessons"],  # what does the page get? what is taught?
     ["training"],  # how does it learn?
     ["runs"],  # what lies on disk, who writes it?
+    ["exchange"],  # what comes in from other people's code?
     ["engines"],  # where does it run?
     ["space"],  # where do images lie?
     ["arguments"],

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vae.config import Config as Config
     from vae.config import Knobs as Knobs
     from vae.datasets import load_dataset as load_dataset
+    from vae.exchange.log import log as log
+    from vae.exchange.wrap import wrap as wrap
     from vae.model.kl import kl_normal as kl_normal
     from vae.runs import load_run as load_run
     from vae.runs.scripting import train as train
@@ -34,7 +36,9 @@ _HOME = {
     "kl_normal": "vae.model.kl",
     "load_dataset": "vae.datasets",
     "load_run": "vae.runs",
+    "log": "vae.exchange.log",
     "train": "vae.runs.scripting",
+    "wrap": "vae.exchange.wrap",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

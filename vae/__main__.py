@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | list | evaluate | project | pack | images | doctor | app`,
+"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | images | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
@@ -82,10 +82,12 @@ def _create(config: Config, name: str | None, root: Path | None) -> Path:
 def resume_command(options: argparse.Namespace) -> int:
     """Continues runs; everything is checked for all of them before the first is changed. Raises RunBusy,
     and what `plan` raises."""
-    from vae.runs.start import Request, plan
+    from vae.runs.start import Request, check_ours, plan
 
     request = Request(options.epochs, options.device)
     paths = list(dict.fromkeys(_run(name, options) for name in options.names))
+    for path in paths:
+        check_ours(path, runs.read_config(path)[0])
     left = [path for path in paths if options.epochs is not None or runs.read_status(path).state != "finished"]
     for path in paths:
         if runs.is_locked(path):
@@ -183,7 +185,7 @@ def list_command(options: argparse.Namespace) -> int:
             config, data = runs.read_config(path)
             dataset = str(data.get("name", config.dataset))
             row = {"name": path.name, "state": runs.read_status(path).state, "dataset": dataset}
-            row |= {"likelihood": str(config.likelihood), "latent": f"{config.latent} {config.latent_dim}"}
+            row |= {"likelihood": config.likelihood or "not told", "latent": f"{config.latent} {config.latent_dim}"}
         except ElboRoomError as error:
             row = {"name": path.name, "state": "damaged", "message": str(error)}
         except Exception as error:  # whatever lies in one folder, the others are listed
@@ -202,10 +204,11 @@ def list_command(options: argparse.Namespace) -> int:
 def evaluate_command(options: argparse.Namespace) -> int:
     """Measures a run on its held-out images."""
     from vae.bound.report import check_counts, print_evaluation
+    from vae.runs.own_numbers import why_no_likelihood
 
     check_counts(options)
     run = runs.load_run(_run(options.name, options))
-    print_evaluation(run.model, run.dataset(), options)
+    print_evaluation(run.model, run.dataset(), options, why_no_likelihood(run.config, run.data))
     return 0
 
 
@@ -221,6 +224,24 @@ def project_command(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, lambda *_: stop.set())  # a map that is stopped keeps what it has
     result = project_to_file(path, options.method, options.part, options.out, stop, **settings)
     print(json.dumps(result) if options.json else "\n".join(f"{name:<12}{value}" for name, value in result.items()))
+    return 0
+
+
+def open_command(options: argparse.Namespace) -> int:
+    """Makes a run of a model of the user's."""
+    from vae.exchange.wrap import wrap
+
+    encoder, decoder = options.encoder, options.decoder
+    if options.python is not None and encoder is None and decoder is None:
+        from vae.exchange.python_file import networks_from
+
+        encoder, decoder = networks_from(options.python)
+    if encoder is None or decoder is None:
+        raise ConfigError("encoder, decoder: expected two ONNX files, or --python FILE.py:FACTORY instead of both")
+    settings = {name: getattr(options, name) for name in ("likelihood", "pixels", "C", "gives", "latent", "name")}
+    run = wrap(encoder, decoder, images=options.images, folder=options.runs, **settings)
+    means = run.history[-1]["test"]
+    print(json.dumps({"run": str(run.path), **means}) if options.json else f"{run.path}\n{run!r}")
     return 0
 
 
@@ -295,6 +316,7 @@ COMMANDS = {
     "list": list_command,
     "evaluate": evaluate_command,
     "project": project_command,
+    "open": open_command,
     "pack": pack_command,
     "images": images_command,
     "doctor": doctor_command,

@@ -168,6 +168,8 @@ def parser() -> argparse.ArgumentParser:
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
 
+    opened = commands.add_parser("open", help="make a run of a model of yours, from two ONNX files and some images")
+    _add_open(opened)
     pictures = _add_images(commands)
 
     about = "start the application; what follows is for Streamlit, such as --server.port 8502"
@@ -175,21 +177,49 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, *pictures):
+    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack, *pictures):
+    for command in (train, sweep, resume, listing, evaluate, project, pack, opened, *pictures):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """Returns the options; `rest` is what `app` passes on. Ends the process where they cannot be understood."""
-    top = parser()
+    top, words = parser(), list(sys.argv[1:] if words is None else words)
+    if "--pixels" in words[:-1]:  # argparse takes -1,1 for an option
+        place = words.index("--pixels")
+        words[place : place + 2] = ["=".join(words[place : place + 2])]
     options, rest = top.parse_known_args(words)
     options.rest = rest
     if rest and options.command != "app":
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     return options
+
+
+def _add_open(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--encoder", type=Path, metavar="E.onnx", help="gives mean and log-variance, or the logits of bits")
+    add("--decoder", type=Path, metavar="D.onnx", help="gives the image of a code")
+    add("--python", metavar="FILE.py:FACTORY", help="instead of both: this code is run, and returns (encoder, decoder)")
+    add("--images", required=True, metavar="FILE", help="the name or the .npz of a dataset; what it holds out is shown")
+    add(
+        "--likelihood",
+        help="gaussian, bernoulli or continuous-bernoulli (left out: no number is called a likelihood's)",
+    )
+    add("--pixels", type=_range, default=(0.0, 1.0), metavar="LOW,HIGH", help="of a pixel for your model (default 0,1)")
+    add("--C", type=float, help="gaussian: 1/(2c), c the variance of a pixel as your model sees it")
+    add("--gives", choices=("mean", "probabilities", "logits"), help="what the decoder gives (default: by looking)")
+    add("--latent", default="normal", help="normal, full-normal or bernoulli (default normal)")
+    add("--name", help="name of the run (default: your-model)")
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected two numbers such as -1,1, got {text!r}") from None
+    return low, high
 
 
 def _add_images(commands: Any) -> list[argparse.ArgumentParser]:

@@ -13,6 +13,7 @@ from vae.errors import ConfigError
 BINARIZE = ("none", "threshold", "fixed", "epoch")
 HALVES = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "tf32", "bfloat16")
+YOURS = "yours"  # as `network`: somebody else's code made the model or trains it
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
 C_LIMITS = (1e-30, 1e30)
 C_GAUSSIAN_RANGE = (0.1, 1000.0)  # of the slider, Gaussian likelihood (C = 1/(2c)) at full contrast
@@ -77,6 +78,12 @@ class Config:
         """What differs from the defaults, which makes an equal one."""
         chosen = [f for f in dataclasses.fields(self) if f.name == "dataset" or getattr(self, f.name) != f.default]
         return f"Config({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in chosen)})"
+
+    @property
+    def is_yours(self) -> bool:
+        """Whether the run is of somebody else's loop or model: it can be steered and explored, but nothing here can
+        continue it, train it on, or train another with its settings."""
+        return self.network == YOURS
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

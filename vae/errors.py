@@ -6,6 +6,7 @@
     │   ├── DownloadError    data that could not be fetched
     │   └── DataChanged      not the data that a run was made with
     ├── TrainingDiverged     the loss stopped being a finite number
+    ├── ModelUnreadable      a file of a model of yours that cannot be read, or is not read on purpose
     ├── ProjectionError      codes that a method cannot lay out in two dimensions
     ├── DecoderUnsupported   a decoder that the page cannot run; the server decodes instead
     │   └── DecoderInexact   it can, but its pixels would differ from the model's
@@ -46,6 +47,10 @@ class TrainingDiverged(ElboRoomError):
     def __init__(self, message: str, step: int) -> None:
         super().__init__(message)
         self.step = step
+
+
+class ModelUnreadable(ElboRoomError):
+    """A file of somebody's model that cannot be read, or is not read because opening it would run code."""
 
 
 class ProjectionError(ElboRoomError):

@@ -22,17 +22,20 @@ _state = browser_component("train/status_line")
 
 
 def live_charts(
-    run: str, likelihood: str, pixels: int, objective: str = "elbo", samples: int = 1, key: str = "live_charts"
-) -> None:
+    run: str, likelihood: str, pixels: int, objective: str = "elbo", samples: int = 1, yours: bool = False,
+    key: str = "live_charts",
+) -> None:  # fmt: skip
     """Draws squared error (pixel²), distortion, rate and −ELBO (nats) per image of a run as it trains, training and
     held-out.
 
     With the objective `iwae` the last curve is what that minimises, the negative bound with `samples` samples.
 
     `pixels` is D, the number of values of an image (height x width x channels): a Gaussian distortion is shown with
-    its two parts C·‖x − f(z)‖² and (D/2)·log(2πc).
+    its two parts C·‖x − f(z)‖² and (D/2)·log(2πc). `yours`: a loop of somebody's own, which tells a squared error only
+    as a part of a Gaussian's.
     """
-    data = {"run": run, "likelihood": likelihood, "owns_C": owns_C(likelihood)}
+    owned = owns_C(likelihood)
+    data = {"run": run, "likelihood": likelihood, "owns_C": owned, "error": owned or not yours}
     _charts(key=key, data={**data, "pixels": pixels, "objective": objective, "samples": samples})
 
 
@@ -43,6 +46,7 @@ def C_slider(
     C: float | Literal["fit"] | None = None,
     spread: float = 1.0,
     *,
+    fits: bool = True,
     disabled: bool = False,
     key: str = "C_slider",
 ) -> float | Literal["fit"] | None:
@@ -54,6 +58,8 @@ def C_slider(
         if (C := C_slider(...)) is not None:
             change_knobs(path, C=C)
 
+    `fits`: whether C can be learned, where it belongs to the model.
+
     The range is that of the likelihood; a typed value may lie outside it. A Gaussian's C goes with the data's scale as
     1 / spread², `spread` being that of the data (`DataInfo.spread`): the range moves by whole decades with it.
     """
@@ -62,13 +68,14 @@ def C_slider(
     data = {
         "run": run,
         "owns_C": owned,
+        "fits": owned and fits,
         "pixels": pixels,
         "C": C,
         "low": low,
         "high": high,
         "disabled": disabled,
     }
-    return read_C(_slider(key=key, data=data, on_C_change=_nothing).get("C"), owned)
+    return read_C(_slider(key=key, data=data, on_C_change=_nothing).get("C"), owned and fits)
 
 
 def owns_C(likelihood: str) -> bool:
@@ -102,9 +109,10 @@ def live_trail(run: str, likelihood: str, C: float | Literal["fit"] | None = Non
     _trail(key=key, data={"run": run, "owns_C": owns_C(likelihood), "C": C})
 
 
-def live_preview(run: str, key: str = "live_preview") -> None:
-    """Draws held-out images over their reconstructions, with the same noise each time, as the run trains."""
-    _preview(key=key, data={"run": run})
+def live_preview(run: str, yours: bool = False, key: str = "live_preview") -> None:
+    """Draws held-out images over their reconstructions, with the same noise each time, as the run trains. `yours`: a
+    loop of somebody's own, which may show none."""
+    _preview(key=key, data={"run": run, "yours": yours})
 
 
 def rate_bars(run: str, key: str = "rate_bars") -> None:

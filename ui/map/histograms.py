@@ -13,6 +13,7 @@ from ui.live.cache import current_codes, weights_sha
 from ui.map.figures import INKS, LEGEND_MOST, classes_of, dress
 from vae import runs
 from vae.errors import RunError
+from vae.runs.own_numbers import why_no_likelihood
 
 BINS = (20, 80)  # fewest and most
 ABOUT = {  # name in the title, the axis
@@ -48,6 +49,8 @@ def histogram(path: Path, quantity: str, part: str = "test", tone: str = "light"
         _prior(figure, edges, binary, INKS[tone][3])
     mean = f"q({quantity} = 1|x)" if binary else f"E_q[{quantity}]"
     name, axis = ABOUT.get(quantity) or (f"{quantity} against the prior", f"{mean} of each image")
+    if quantity == "distortion" and why_no_likelihood(*runs.read_config(path)):
+        axis = "distortion by one sample of z, per image; not a likelihood's"
     left = "" if finite.all() else f"; {int((~finite).sum()):,} not finite, left out"
     dress(figure, f"{path.name} · {name}", f"{codes.source}, mean {values[finite].mean():.4g}{left}", tone, 500)
     figure.update_layout(barmode="stack", bargap=0, showlegend=len(figure.data) <= LEGEND_MOST)

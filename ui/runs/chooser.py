@@ -169,9 +169,13 @@ def _nothing_yet() -> None:
 
 
 def _no_weights_yet(view: RunView) -> None:
+    yours = view.config.is_yours
     if view.active:
-        style.notice(f"“{view.name}” has no weights yet. It appears here by itself with its first step.")
+        when = "once its loop calls log.model(encoder, decoder)" if yours else "by itself with its first step"
+        style.notice(f"“{view.name}” has no weights yet. It appears here {when}.")
         _wait(view.path)
+    elif yours:
+        style.problem(f"“{view.name}” has no model: its loop never called log.model(encoder, decoder).")
     else:
         style.problem(f"“{view.name}” has no weights: it ended before its first step. Continue it, or choose another.")
     with st.container(horizontal=True):

@@ -1,4 +1,4 @@
-"""Between which values the pictures of a run are shown, in words, where that is not from 0 to 1."""
+"""What a run's pictures and numbers are, in words, where they are not what they mostly are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import math
 from ui import style
 from vae.errors import ElboRoomError
 from vae.runs import Run
+from vae.runs.own_numbers import why_no_likelihood
 
 
 def limits_note(run: Run) -> None:
-    """Says between which values the pictures are shown, `Shown: −1 to 1`, for runs of real-valued images."""
+    """Says between which values the pictures are shown, `Shown: −1 to 1`, for runs of real-valued images; and of a
+    model of one's own that its nats are none of a likelihood, where that is so."""
+    if why := why_no_likelihood(run.config, run.data):
+        style.note(why)
     if run.data.get("support") != "real":
         return
     from vae.space.encodings import display_limits_of  # torch takes its time

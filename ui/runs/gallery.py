@@ -48,6 +48,7 @@ class Card:
     squared_error: float | None = None  # ‖x − f(z)‖², held out, pixel² per image
     picture: Picture | None = None
     problem: str = ""
+    untrained: bool = False  # a model of somebody's own that came as it is: there are no curves
 
     @property
     def name(self) -> str:
@@ -86,6 +87,7 @@ def _read_card(path: Path) -> Card:
         elbo_error=test.get("elbo_error"),
         squared_error=test.get("squared_error"),
         picture=picture(path),
+        untrained=view.config.is_yours and view.status.state == "finished" and view.status.step == 0,
     )
 
 
@@ -97,8 +99,9 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
     newest = asked if C is None else f"{C:.3g}"
     value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
     codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
+    yours = " · your own model" if config.is_yours else ""
     full = ", full covariance" if config.latent == "full-normal" else ""
-    return f"{codes}{full} · {config.likelihood}, C = {value}{fitted}"
+    return f"{codes}{full} · {config.likelihood or 'likelihood not told'}, C = {value}{fitted}{yours}"
 
 
 def picture(path: Path) -> Picture | None:

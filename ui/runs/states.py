@@ -11,7 +11,7 @@ STATES = {
     "saving": "saving",
     "finished": "finished",
     "stopped": "stopped",
-    "interrupted": "interrupted, can be continued",
+    "interrupted": "interrupted",
     "diverged": "diverged",
     "failed": "failed",
     "damaged": "damaged",  # of a card alone: the run cannot be read

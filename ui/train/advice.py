@@ -26,6 +26,16 @@ ADVICE = {
 }
 
 
+IMPORTED = "This model came as it is: there is no training to show. Explore and Map show what it does."
+YOURS = {  # the same of a run that only its own script can continue
+    "finished": "Your loop has come to its end; running its script again makes a new run.",
+    "stopped": "Your loop has ended; running its script again makes a new run.",
+    "interrupted": "Its process is gone, and its last half second is not recorded.",
+    "failed": "What went wrong stands in your script's own output too.",
+}
+STOPPING = "Stop is asked for: your loop ends when it looks at log.stopped."
+
+
 def what_to_do(view: RunView) -> None:
     """Says why a run did not go on, and what one can do now; what happened is in the line of its state above."""
     status = view.status
@@ -37,6 +47,9 @@ def what_to_do(view: RunView) -> None:
         style.note("This run ships with ELBO Room and stays as it is. Copy its settings to train one like it.")
     elif not view.mine:
         style.note(why_not(view.owner))
+    elif view.config.is_yours:
+        if sentence := _of_your_own(view):
+            style.note(sentence)
     elif status.state == "stopped" and not (view.path / runs.STATE).is_file():
         style.note("Continue starts it.")
     elif status.state == "diverged" and status.step <= FIRST_STEPS:
@@ -45,12 +58,21 @@ def what_to_do(view: RunView) -> None:
         style.note(ADVICE[status.state])
 
 
+def _of_your_own(view: RunView) -> str:
+    """What to say under a run that somebody's own script trains, or whose model came as it is."""
+    if view.active:
+        return STOPPING if view.knobs.stop else ""
+    if view.status.step:
+        return YOURS.get(view.status.state, "")
+    return IMPORTED if view.status.state == "finished" else ""
+
+
 def verdicts(view: RunView) -> list[str]:
     """Returns what the curves of an ended run say about its length. Raises RunError where they cannot be read."""
     state = view.status.state
     trained_on = state in ("finished", "stopped") and view.config.objective != "iwae"
     too_long = overfitting(view.history) if trained_on else ""
-    too_short = still_improving(view.history) if state == "finished" and not too_long else ""
+    too_short = still_improving(view.history) if state == "finished" and not (too_long or view.config.is_yours) else ""
     return [sentence for sentence in (too_long, too_short) if sentence]
 
 

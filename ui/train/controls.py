@@ -23,6 +23,8 @@ from vae.files import what_helps
 from vae.runs.start import Request, plan
 
 FULL_SPEED = "full speed"
+PAUSED = "While another run waits, a paused one gives up its place after a few seconds."
+PAUSED_HERE = "Your loop waits in log.step."
 ENDING = 3.0  # seconds that a process may take to end after it said how
 FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the learning rate
 
@@ -107,7 +109,7 @@ def buttons(view: RunView) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if view.active:
             _while_active(view)
-        else:
+        elif not view.config.is_yours:  # which only its own script can continue
             _go_on(view)
             device_choice(view)
         undo = undo_value(view.config, view.history, view.knobs)
@@ -137,13 +139,13 @@ def _epochs_again(config: Config) -> int:
 
 def _while_active(view: RunView) -> None:
     going = view.status.state in ("running", "paused", "starting")
-    paused, args = view.knobs.paused, (view.path,)
+    paused, args, yours = view.knobs.paused, (view.path,), view.config.is_yours
     label, icon = ("Resume", ":material/play_arrow:") if paused else ("Pause", ":material/pause:")
     st.button(
         label, type="primary", icon=icon, key=label.lower(),
         disabled=not (view.mine and (going or view.status.state == "resting")),
         on_click=change, args=args, kwargs={"paused": not paused},
-        help=None if paused else "While another run waits, a paused one gives up its place after a few seconds.",
+        help=None if paused else PAUSED_HERE if yours else PAUSED,
     )  # fmt: skip
     st.button(
         "Step", icon=":material/skip_next:", key="step", disabled=not (view.mine and going), on_click=change, args=args,
@@ -151,7 +153,8 @@ def _while_active(view: RunView) -> None:
     )  # fmt: skip
     st.button(
         "Stop", icon=":material/stop:", key="stop", disabled=not view.mine or view.status.state == "saving",
-        on_click=stop, args=args, help="Save and end. The run can be continued later.",
+        on_click=stop, args=args,
+        help="Tell your loop to end: log.stopped." if yours else "Save and end. The run can be continued later.",
     )  # fmt: skip
 
 
@@ -161,15 +164,16 @@ def _short(C: float | str) -> str:
 
 
 def knob_panel(view: RunView) -> None:
-    """Draws which half trains, the learning rate, the pace."""
+    """Draws which half trains, the learning rate, the pace; of somebody's own loop, the factor of its learning rate."""
     path, config, knobs = view.path, view.config, view.knobs
     shared: dict[str, Any] = {"disabled": not view.mine, "on_change": _apply}
     with st.container(key="panel-knobs"):
-        _follow(path, "part", knobs.part)
-        st.segmented_control(
-            "Which half trains", HALVES, key=_key(path, "part"), required=True, format_func=WORDS.__getitem__,
-            args=(path, "part"), **shared,
-        )  # fmt: skip
+        if not config.is_yours:
+            _follow(path, "part", knobs.part)
+            st.segmented_control(
+                "Which half trains", HALVES, key=_key(path, "part"), required=True, format_func=WORDS.__getitem__,
+                args=(path, "part"), **shared,
+            )  # fmt: skip
         with st.container(horizontal=True, gap="medium"):
             _follow(path, "lr_factor", knobs.lr_factor)
             st.select_slider(
@@ -177,11 +181,12 @@ def knob_panel(view: RunView) -> None:
                 args=(path, "lr_factor"), width="stretch",
                 format_func=lambda factor: f"{config.lr * factor:.2g}" if config.lr else f"× {factor:g}", **shared,
             )  # fmt: skip
-            _follow(path, "pace", knobs.pace or 0.0)
-            st.selectbox(
-                "Pace", _paces(knobs.pace), key=_key(path, "pace"), args=(path, "pace"), width=160,
-                format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED, **shared,
-            )  # fmt: skip
+            if not config.is_yours:
+                _follow(path, "pace", knobs.pace or 0.0)
+                st.selectbox(
+                    "Pace", _paces(knobs.pace), key=_key(path, "pace"), args=(path, "pace"), width=160,
+                    format_func=lambda pace: f"{pace:g} steps/s" if pace else FULL_SPEED, **shared,
+                )  # fmt: skip
 
 
 def _key(path: Path, knob: str) -> str:

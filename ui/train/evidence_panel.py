@@ -35,8 +35,11 @@ WHO = {"both": "Both halves train", "encoder": "Only the encoder trains", "decod
 
 
 def evidence_panel(view: RunView) -> None:
-    """Draws a toggle; while it is on, what is known of the newest saved weights, and the curve over those before."""
+    """Draws a toggle; while it is on, what is known of the newest saved weights, and the curve over those before.
+    Nothing of a loop of somebody's own without a model."""
     path = view.path
+    if view.config.is_yours and not view.has_weights:
+        return
     with st.container(key="panel-evidence"):
         if not st.toggle(TITLE, key=f"evidence-{path.name}", help="Of the newest saved weights."):
             return

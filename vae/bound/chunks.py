@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
+from vae.model.graph import outputs
 from vae.model.vae import Model
 
 NUMBERS_ON_CPU = 2**19  # of a batch's largest array: 2 MB, about what a core's cache holds
@@ -36,10 +37,7 @@ def rows_at_once(model: Model) -> int:
     keep_freed_memory()
     weight = next(model.decoder.parameters())
     row = model.latent.decoder_input(torch.zeros(1, model.k, device=weight.device, dtype=weight.dtype))
-    widest = model.k
-    for layer in model.decoder:
-        row = layer(row)
-        widest = max(widest, row.numel())
+    widest = max(model.k, *(made.numel() for made in outputs(model.decoder, row)))
     return max(1, (_numbers_on_gpu(weight) if weight.is_cuda else NUMBERS_ON_CPU) // widest)
 
 

@@ -30,8 +30,9 @@ def check_counts(options: argparse.Namespace) -> None:
             raise ConfigError(f"{name}: expected 1 or more, got {value}")
 
 
-def print_evaluation(model: Model, dataset: Dataset, options: argparse.Namespace) -> None:
-    """Evaluates on held-out images and prints what came of it; Ctrl-C ends it with the images that are done."""
+def print_evaluation(model: Model, dataset: Dataset, options: argparse.Namespace, caveat: str = "") -> None:
+    """Evaluates on held-out images and prints what came of it; Ctrl-C ends it with the images that are done. `caveat`:
+    why its nats are none of a likelihood, if they are not."""
     model.to("cpu" if options.exact else usable_device("auto"))
     if options.exact and exact_method(model) is None:
         exact_evidence(model, dataset.to_float(dataset.test[:1]))  # says why not, before the sampling
@@ -44,7 +45,10 @@ def print_evaluation(model: Model, dataset: Dataset, options: argparse.Namespace
     if options.exact and not stop.is_set():
         with contextlib.suppress(KeyboardInterrupt):  # the bound is printed all the same
             result |= evaluate_exactly(model, dataset, result, _progress)
-    print(json.dumps(result) if options.json else "\r" + "\n".join(lines(result)))
+    if options.json:
+        print(json.dumps({**result, "caveat": caveat} if caveat else result))
+    else:
+        print("\r" + "\n".join([*([caveat] if caveat else []), *lines(result)]))
 
 
 def _progress(fraction: float) -> None:

@@ -292,6 +292,8 @@ def _check(where: str, x: Tensor, count: int, info: DataInfo, support: Support |
         raise DataError(f"{where}: expected images of shape {(count, *info.shape)}, got {tuple(x.shape)}")
     if x.dtype not in (torch.uint8, torch.float32):
         raise DataError(f"{where}: expected uint8 or float32 images, got {x.dtype}")
+    if not count:  # images that came from a script are all held out
+        return
     support = support or info.support
     low, high = (value.item() for value in x.aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -306,5 +308,5 @@ def _check(where: str, x: Tensor, count: int, info: DataInfo, support: Support |
 def _check_labels(where: str, labels: Tensor, count: int, classes: tuple[str, ...] | None) -> None:
     if tuple(labels.shape) != (count,) or labels.dtype != torch.int64:
         raise DataError(f"{where}: expected {count:,} int64 labels, got {tuple(labels.shape)} of {labels.dtype}")
-    if classes is not None and (labels.min() < 0 or labels.max() >= len(classes)):
+    if count and classes is not None and (labels.min() < 0 or labels.max() >= len(classes)):
         raise DataError(f"{where}: expected labels from 0 to {len(classes) - 1}, got {labels.min()} to {labels.max()}")

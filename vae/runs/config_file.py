@@ -63,6 +63,8 @@ def check_known(path: Path, config: Config) -> None:
 
     for name, registry in {**REGISTRIES, "likelihood": LIKELIHOODS, "estimator": ESTIMATORS}.items():
         value = getattr(config, name)
+        if config.is_yours and (name, value) in (("network", config.network), ("likelihood", None)):
+            continue
         if value not in registry and (name, value) != ("estimator", None):
             raise RunDamaged(
                 f"run {path.name!r}: its model cannot be built by this version (config.json, {name}: expected one of "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
 import itertools
 import os
 import re
@@ -17,7 +18,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae.config import Config, Knobs
+from vae.config import YOURS, Config, Knobs
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunDamaged, RunError, RunNotFound
 from vae.files import insist, write_json
 from vae.runs.application import project_folder
@@ -189,6 +190,8 @@ class Run:
 
         Raises RunDamaged where the weights are altered, not finite, or do not fit the config; names the key.
         """
+        if self.config.is_yours:  # read by the package above, which makes such runs
+            return importlib.import_module("vae.exchange.foreign_run").read_model(self.path)  # type: ignore[no-any-return]
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -226,15 +229,21 @@ class Run:
     def dataset(self) -> Dataset:
         """Returns the run's own view of its data, binarised as in training. DataChanged where they are others by
         now."""
+        from vae.runs.own_data import own_dataset
         from vae.runs.run_data import load_data
 
+        if self.config.dataset == YOURS:
+            return own_dataset(self.path, self.data)
         return load_data(self.name, self.config, self.data)
 
     def check_data(self) -> None:
         """Raises DataError where the data are not those of the run any more, or a file is gone. Never downloads."""
         from vae.runs.run_data import check_data
 
-        check_data(self.name, self.config, self.data)
+        if self.config.dataset == YOURS:
+            self.dataset()
+        else:
+            check_data(self.name, self.config, self.data)
 
 
 def load_run(path: str | Path) -> Run:

@@ -12,12 +12,13 @@ from vae import runs
 from vae.config import Config
 from vae.files import write_atomically
 from vae.runs.preview import render
-from vae.training.records import KnobChange, Record
+from vae.training.records import KnobChange, MeanTerms, Record
 from vae.training.trainer import Trainer
 
 
-def to_line(event: Record | KnobChange) -> dict[str, Any]:
-    """Returns a record or knob change as a line of the history; numbers that are not finite become null."""
+def to_line(event: Record | KnobChange | MeanTerms) -> dict[str, Any]:
+    """Returns a record, or a part of one, or a knob change as the history has it; numbers that are not finite become
+    null."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):

@@ -67,6 +67,7 @@ def plan(path: Path, request: Request | None = None) -> Start:
 
     request = request or Request()
     config, data = runs.read_config(path)
+    check_ours(path, config)
     check_places(path)
     runs.check_known(path, config)
     if request.epochs is not None:
@@ -85,6 +86,15 @@ def plan(path: Path, request: Request | None = None) -> Start:
     to_come = NEXT if (path / runs.STATE).is_file() else KEPT + NEXT
     runs.check_free_disk(path, needs_of(here, info).disk * to_come // (KEPT + NEXT))
     return Start(config, here, note)
+
+
+def check_ours(path: Path, config: Config) -> None:
+    """Raises a RunError where only somebody else's loop can train the run."""
+    if config.is_yours:
+        raise RunError(
+            f"run {path.name!r} is of your own training loop or model: it goes on where that runs, and cannot be "
+            "continued from here"
+        )
 
 
 def check_places(path: Path) -> None:

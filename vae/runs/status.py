@@ -72,7 +72,7 @@ def read_status(path: Path) -> Status:
     status = Status(**{name: value for name, value in values.items() if name in known})
     if status.state in ACTIVE and status.state not in WAITING and not is_locked(path):
         status.state = "interrupted"
-        status.message = f"The training process ended unexpectedly at step {status.step:,}; continue to resume it."
+        status.message = f"The training process ended unexpectedly at step {status.step:,}."
     return status
 
 

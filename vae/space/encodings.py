@@ -151,8 +151,11 @@ def images_of(run: Run, part: Part) -> Images:
         return _that_came_along(run, f"held-out images of {name} that came along, for {name} {why}")
     x, y = (dataset.test, dataset.test_labels) if part == "test" else (dataset.train, dataset.train_labels)
     rows, of = dataset.test_rows if part == "test" else dataset.train_rows, dataset.rows_of(part)
+    if not len(x):
+        raise DataError(f"run {run.name!r} has no {kind} images: those that it was given are all held out")
+    parts = PARTS if len(dataset.train) else ("test",)
     return Images(
-        x, y, dataset.to_float, dataset.scale, f"{kind} images of {name}", rows, of, PARTS, dataset.files_of(part)
+        x, y, dataset.to_float, dataset.scale, f"{kind} images of {name}", rows, of, parts, dataset.files_of(part)
     )
 
 

@@ -48,9 +48,8 @@ def test_every_component_is_mounted_with_its_run() -> None:
     data = sent(app)
     assert set(data) == {"charts", "c_slider", "preview", "rate_bars", "status_line"}
     assert all(given["run"] == "one" for several in data.values() for given in several)
-    assert data["charts"] == [
-        {"run": "one", "likelihood": "gaussian", "owns_C": True, "pixels": 64, "objective": "iwae", "samples": 5}
-    ]
+    gaussian = {"likelihood": "gaussian", "owns_C": True, "error": True, "pixels": 64}
+    assert data["charts"] == [{"run": "one", **gaussian, "objective": "iwae", "samples": 5}]
     assert [given["owns_C"] for given in data["c_slider"]] == [False, True]
     assert data["status_line"] == [{"run": "one", "state": "running", "visible": True, "words": STATES}]
 

@@ -92,15 +92,27 @@ class Drop {
     this.zone.addEventListener("drop", (event) => this._dropped(event));
   }
 
-  update({ token, most_bytes, most_files }, component) {
+  update({ token, most_bytes, most_files, words }, component) {
     this.component = component;
+    this.words = words;
+    if (words) this.what.textContent = words.what;
+    /** @type {NodeListOf<HTMLButtonElement | HTMLInputElement>} */
+    const folders = this.buttons.querySelectorAll("button:last-of-type, input[webkitdirectory]");
+    for (const folder of folders) {
+      folder.disabled = Boolean(words);
+      folder.hidden ||= Boolean(words); // one of files only
+    }
+    if (words) this.buttons.querySelector("input").accept = words.accept;
     if (this.token !== token) this._abort();
     Object.assign(this, { token, mostBytes: most_bytes, mostFiles: most_files });
     if (!this.sending) this._idle();
   }
 
   _idle() {
-    this.note.textContent = `PNG and JPEG files, a folder of them, a .zip, .parquet, .npz or .npy; up to ${(this.mostBytes / 1e9).toFixed(0)} GB and ${whole(this.mostFiles)} files.`;
+    const most = `up to ${(this.mostBytes / 1e9).toFixed(0)} GB`;
+    this.note.textContent = this.words
+      ? `${this.words.note}; ${most}.`
+      : `PNG and JPEG files, a folder of them, a .zip, .parquet, .npz or .npy; ${most} and ${whole(this.mostFiles)} files.`;
     this.bar.hidden = this.cancel.hidden = true;
     this.buttons.hidden = false;
   }

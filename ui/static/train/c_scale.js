@@ -55,18 +55,21 @@ const HIGHEST = 1e30;
 
 /**
  * What somebody typed as C: {value, problem}. `value` is a number or "fit", null if it cannot be one: then `problem`
- * says why. An empty field is neither. Decimal commas, thousands and the page's own minus are understood.
+ * says why. An empty field is neither. Decimal commas, thousands and the page's own minus are understood. `fits`:
+ * whether training can learn C.
  */
-export function readTyped(text, ownsC) {
+export function readTyped(text, ownsC, fits = ownsC) {
   let cleaned = text.trim().replaceAll("−", "-");
   if (!cleaned) return { value: null, problem: "" };
   if (/^fit$/i.test(cleaned)) {
-    return ownsC ? { value: "fit", problem: "" } : { value: null, problem: "Only a Gaussian likelihood can fit C." };
+    if (fits) return { value: "fit", problem: "" };
+    const problem = ownsC ? "A training loop of your own cannot fit C." : "Only a Gaussian likelihood can fit C.";
+    return { value: null, problem };
   }
   const thousands = /^[1-9]\d{0,2}(,\d{3})+(\.\d*)?$/.test(cleaned);
   cleaned = thousands ? cleaned.replaceAll(",", "") : cleaned.replace(",", ".");
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cleaned)) {
-    return { value: null, problem: `C is a positive number such as 2 or 0.05${ownsC ? ", or fit" : ""}.` };
+    return { value: null, problem: `C is a positive number such as 2 or 0.05${fits ? ", or fit" : ""}.` };
   }
   const value = Number(cleaned);
   if (value >= LOWEST && value <= HIGHEST) return { value, problem: "" };

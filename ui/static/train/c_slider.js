@@ -127,7 +127,7 @@ class Slider {
   }
 
   _typed() {
-    return readTyped(this.field.value, this.data.owns_C);
+    return readTyped(this.field.value, this.data.owns_C, this.data.fits);
   }
 
   _complain(problem) {
@@ -174,7 +174,7 @@ class Slider {
   /** What C is set to: a number, or "fit". */
   _setting() {
     if (this.sent && performance.now() - this.sent.time < PATIENCE) return this.sent.value;
-    return this.source.store.knobs?.C ?? this.data.C ?? (this.data.owns_C ? "fit" : 1);
+    return this.source.store.knobs?.C ?? this.data.C ?? (this.data.fits ? "fit" : 1);
   }
 
   _fitted() {
@@ -210,7 +210,7 @@ class Slider {
     this.data = data;
     this.low.textContent = terse(data.low);
     this.high.textContent = data.high >= 1 && data.high < 1e5 ? whole(data.high) : terse(data.high);
-    this.fit.hidden = !data.owns_C;
+    this.fit.hidden = !data.fits;
     this.source.soon();
   }
 

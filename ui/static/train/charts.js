@@ -49,9 +49,10 @@ export function summary(run, history) {
   const { latest, latestTest, testCurrent } = history;
   if (!latest) return `Training curves of ${run}: no record yet.`;
   const { distortion, rate, elbo, squared_error: error } = latest.train;
+  const squared = Number.isFinite(error) ? `squared error ${nats(error)} pixel², ` : "";
   const held = testCurrent ? ` Held-out −ELBO ${nats(-latestTest.elbo)}.` : "";
   return (
-    `Training curves of ${run} at step ${whole(latest.step)}: squared error ${nats(error)} pixel², distortion ${nats(distortion)} nats, ` +
+    `Training curves of ${run} at step ${whole(latest.step)}: ${squared}distortion ${nats(distortion)} nats, ` +
     `rate ${nats(rate)} nats, −ELBO ${nats(-elbo)} nats.${held} C ${significant(latest.C)}.`
   );
 }
@@ -65,6 +66,16 @@ export function legend({ testImages }) {
     `Solid: training, averaged since the previous point. Dashed: held-out${images}. ` +
     "Dotted: a change of C, of the learning rate or of what trains."
   );
+}
+
+/** What C is, and the nats, with this likelihood. */
+export function meaning({ likelihood, owns_C: ownsC }) {
+  if (!likelihood)
+    return "Which likelihood it has is not told: C weights the distortion, and these nats are not a likelihood's.";
+  const name = `${likelihood[0].toUpperCase()}${likelihood.slice(1)}`;
+  return ownsC
+    ? `${name} likelihood: C = 1/(2c) is part of the model, and the distortion may be negative.`
+    : `${name} likelihood: C weights the distortion; C = 1 is the ELBO.`;
 }
 
 /** The held-out number of a heading and what explains it where it is missing. */
@@ -134,14 +145,15 @@ class Charts {
   _save(kind) {
     const { history } = this.source.store;
     if (!history.latest) return;
-    const panels = this.panels.map(({ panel, heading, now, held }) => ({
+    const panels = this._shown().map(({ panel, heading, now, held }) => ({
       panel,
       title: [heading.name, heading.formula, now, held]
         .map(({ textContent }) => textContent)
         .filter(Boolean)
         .join("  "),
     }));
-    const title = `${this.data.run}: ${this.data.likelihood} likelihood, C = ${significant(history.latest.C)} at step ${whole(history.latest.step)}`;
+    const likelihood = this.data.likelihood || "untold";
+    const title = `${this.data.run}: ${likelihood} likelihood, C = ${significant(history.latest.C)} at step ${whole(history.latest.step)}`;
     saveCurves(kind, {
       run: this.data.run,
       title,
@@ -222,8 +234,13 @@ class Charts {
     clearTimeout(this.timer);
   }
 
-  /** The last panel shows what is minimised. */
+  _shown() {
+    return this.panels.filter(({ figure }) => !figure.hidden);
+  }
+
+  /** The first panel is there where its numbers are; the last shows what is minimised. */
   _nameSum() {
+    this.panels[0].figure.hidden = this.data.error === false;
     const last = this.panels.at(-1);
     const bound = this.data.objective === "iwae";
     last.name = bound ? "loss" : "sum";
@@ -233,12 +250,7 @@ class Charts {
   }
 
   _explain(history) {
-    const { likelihood } = this.data;
-    const name = `${likelihood[0].toUpperCase()}${likelihood.slice(1)}`;
-    const meaning = this.data.owns_C
-      ? `${name} likelihood: C = 1/(2c) is part of the model, and the distortion may be negative.`
-      : `${name} likelihood: C weights the distortion; C = 1 is the ELBO.`;
-    const text = `${legend(history)} ${meaning}`;
+    const text = `${legend(history)} ${meaning(this.data)}`;
     if (this.note.textContent !== text) this.note.textContent = text;
   }
 

@@ -35,6 +35,7 @@ class Preview {
   }
 
   update(data) {
+    this.yours = data.yours;
     if (data.run !== this.run) {
       this.source?.close();
       this.run = data.run;
@@ -59,19 +60,17 @@ class Preview {
     this.drawn = preview;
     this.canvas.hidden = !preview;
     if (!preview) {
-      this.note.textContent = error
-        ? "Nothing to show."
-        : ended
-          ? "This run has no preview."
-          : "They appear with the first steps.";
+      const first = this.yours ? "once your loop calls log.model or log.pictures" : "with the first steps";
+      this.note.textContent = error ? "Nothing to show." : ended ? "This run has no preview." : `They appear ${first}.`;
       this.drawn = undefined;
       return;
     }
     this._paint(preview);
-    this.note.textContent = `Below each image its reconstruction, fixed noise · step ${whole(preview.step)}`;
+    const noise = this.yours ? "" : ", fixed noise";
+    this.note.textContent = `Below each image its reconstruction${noise} · step ${whole(preview.step)}`;
     this.canvas.setAttribute(
       "aria-label",
-      `${preview.count} held-out images, below each its reconstruction with fixed noise, at step ${whole(preview.step)}`,
+      `${preview.count} held-out images, below each its reconstruction${noise}, at step ${whole(preview.step)}`,
     );
   }
 

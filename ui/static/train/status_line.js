@@ -12,7 +12,8 @@ export function phrases(status, viewers, words) {
   const { state, step, epoch, images_per_second: speed, seconds_left: left } = status;
   const moving = state === "running" || state === "saving";
   const parts = [words[state] ?? state];
-  if (step > 0) parts.push(`step ${whole(step)}`, `epoch ${epoch < 100 ? epoch.toFixed(1) : whole(epoch)}`);
+  if (step > 0) parts.push(`step ${whole(step)}`);
+  if (step > 0 && epoch > 0) parts.push(`epoch ${epoch < 100 ? epoch.toFixed(1) : whole(epoch)}`); // 0: not told
   if (moving && speed > 0) parts.push(`${whole(Number(speed.toPrecision(3)))} images/s`);
   if (moving && Number.isFinite(left) && left !== null) parts.push(`${duration(left)} left`);
   if (viewers > 1) parts.push(`${viewers} watching`);
