@@ -15,7 +15,7 @@ import torch
 import torch.distributions as td
 from torch import Generator, Tensor
 
-from vae.model.likelihoods import SUPPORTS, Likelihood, PixelDistribution
+from vae.model.likelihood import SUPPORTS, Likelihood, PixelDistribution
 from vae.model.vae import in_data_units, standardised
 
 KOLMOGOROV = 2.23  # √n times the largest distance of two distribution functions that are one: above it 1 in 10,000

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from vae.bound.objectives import ElboTerms, Objective, with_rate
 from vae.errors import ConfigError
 from vae.model.bit_codes import all_codes, check_bits
-from vae.model.latents import LATENTS, IndependentBernoulli, Latent
+from vae.model.latent import IndependentBernoulli, Latent
+from vae.model.latents import LATENTS
 from vae.model.random_draws import Noise, uniform
 from vae.model.vae import Model
 

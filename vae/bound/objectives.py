@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vae.config import check_count, plain
-from vae.model.latents import LatentDistribution
+from vae.model.latent import LatentDistribution
 from vae.model.random_draws import Noise
 from vae.model.vae import Model, check_model
 

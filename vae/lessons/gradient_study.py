@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from vae.bound.estimators import ESTIMATORS, Estimator, Exact
 from vae.bound.objectives import OBJECTIVES
 from vae.model.bit_codes import all_codes
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model
 
 WARMING = 256  # estimates from which a running mean is taken

@@ -18,7 +18,8 @@ from vae.bound.estimators import ESTIMATORS
 from vae.bound.evaluation import DRAWS, sampled_elbo
 from vae.bound.objectives import OBJECTIVES, Elbo, ImportanceWeighted, elbo_terms
 from vae.errors import ConfigError
-from vae.model.latents import LATENTS, DiagonalNormal
+from vae.model.latent import DiagonalNormal
+from vae.model.latents import LATENTS
 from vae.model.vae import Model
 from vae.runs import Run, load_run
 from vae.space.encodings import codes_of

@@ -17,7 +17,7 @@ from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.lessons.gradient_study import enumerated_gradient, make
 from vae.model.bit_codes import all_codes
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model, build_model
 from vae.training.defaults import complete
 from vae.training.records import Record
