@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from tests.vae.conftest import LinearGaussian, linear_gaussian
 from vae import Config
-from vae.bound.estimators import Estimator
+from vae.bound.estimator import Estimator
 from vae.bound.metrics import Metric
 from vae.bound.objectives import OBJECTIVES
 from vae.datasets import Dataset

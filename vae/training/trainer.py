@@ -19,7 +19,8 @@ from torch import Generator, Tensor
 
 from vae.bound.chunks import keep_freed_memory, rows_at_once
 from vae.bound.estimators import ESTIMATORS, choices
-from vae.bound.objectives import OBJECTIVES, elbo_terms
+from vae.bound.objective import elbo_terms
+from vae.bound.objectives import OBJECTIVES
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
 from vae.datasets.scale import location_and_spread

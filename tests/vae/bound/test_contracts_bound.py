@@ -16,7 +16,8 @@ from tests.vae.contracts_bound import (
 )
 from vae.bound.estimators import ESTIMATORS
 from vae.bound.evaluation import DRAWS, sampled_elbo
-from vae.bound.objectives import OBJECTIVES, Elbo, ImportanceWeighted, elbo_terms
+from vae.bound.objective import elbo_terms
+from vae.bound.objectives import OBJECTIVES, Elbo, ImportanceWeighted
 from vae.errors import ConfigError
 from vae.model.latent import DiagonalNormal
 from vae.model.latents import LATENTS

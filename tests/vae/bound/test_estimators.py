@@ -12,7 +12,8 @@ from torch import Generator, Tensor
 
 from tests.oracles.gradient_study import log_probability, study
 from vae import Config
-from vae.bound.estimators import ESTIMATORS, Estimator, LikelihoodRatio, Losses, RunningMean, choices
+from vae.bound.estimator import Estimator, LikelihoodRatio, Losses
+from vae.bound.estimators import ESTIMATORS, RunningMean, choices
 from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.lessons.gradient_study import enumerated_gradient, make

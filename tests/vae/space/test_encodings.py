@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vae import runs
-from vae.bound.objectives import elbo_terms
+from vae.bound.objective import elbo_terms
 from vae.datasets import DATASETS, is_here
 from vae.errors import ConfigError, DataError
 from vae.model.latent import DiagonalNormal
