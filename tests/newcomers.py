@@ -16,7 +16,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
-from vae.bound.metrics import METRICS, Metric, posterior_means
+from vae.bound.metric import Metric, posterior_means
+from vae.bound.metrics import METRICS
 from vae.datasets import DATASETS, DataInfo, Dataset
 from vae.datasets.dataset import Source, held_out_count, split
 from vae.model.latent import DiagonalNormal

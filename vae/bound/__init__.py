@@ -4,6 +4,7 @@ objective estimator             what is minimised and how its gradient reaches t
 objectives estimators           those that have a name, a registry at the foot of each file
 proposals pareto evidence       the importance bound on log p(x), and whether its weights can be believed
 exact_evidence                  log p(x) without sampling, where the model allows it
-metrics evaluation report       a model's worth on held-out images, in numbers and in words
+metric metrics                  what a metric is; those that have a name
+evaluation report               a model's worth on held-out images, in numbers and in words
 chunks                          full precision, and batches as large as pays
 """
