@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Size, Tensor
 
+from vae.model.latent_words import LatentWords
 from vae.model.normal_density import LOG_2PI
 from vae.model.random_draws import Noise, standard_normal, uniform
 
@@ -49,6 +50,7 @@ class Latent(Protocol):
     support: ClassVar[str]  # of each z_i: "real", or "binary" for 0 and 1
     factorises: ClassVar[bool]  # q(z|x) = Π q(z_i|x)
     reparameterised: ClassVar[bool]  # rsample carries gradients to q's parameters
+    words: ClassVar[LatentWords] = LatentWords()  # what its dimensions are called
 
     @staticmethod
     def parameters(k: int) -> int: ...  # numbers that the encoder gives for k dimensions

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from vae.model.kl import kl_bernoulli_half, kl_standard_normal
 from vae.model.latent import DiagonalNormal, FullNormal, IndependentBernoulli, Latent
+from vae.model.latent_words import WORDS
 
 
 class NormalLatent(Latent):
     """p(z) = N(0, I); q(z|x) = N(m(x), diag v(x)), the encoder gives m and log v."""
 
     name = "normal"
+    words = WORDS[name]
     about = "k real numbers, a posterior with a variance per dimension"
     support = "real"
     factorises = True
@@ -59,6 +61,7 @@ class FullNormalLatent(Latent):
     diagonal, row by row: k + k + k(k−1)/2 numbers. With that part at 0 it is `normal`."""
 
     name = "full-normal"
+    words = WORDS[name]
     about = "k real numbers, a posterior with a full covariance matrix"
     support = "real"
     factorises = False
@@ -106,6 +109,7 @@ class BernoulliLatent(Latent):
     """F12: p(z) = Ber(½)^k, q(z|x) = Π Ber(σ(l_i(x))); the decoder is fed 2z − 1, that is ±1."""
 
     name = "bernoulli"
+    words = WORDS[name]
     about = "k bits; the gradient needs an estimator"
     support = "binary"
     factorises = True
