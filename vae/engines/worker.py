@@ -309,10 +309,10 @@ def _train_group(group: list[Planned], server_gone: Parent) -> None:
         for one in working:
             deque(one, maxlen=0)
         return
-    from vae.training.batched_runs import Together
+    from vae.training.batched_runs import BatchedRuns
 
     try:
-        together = Together([worker.trainer for worker in workers])
+        together = BatchedRuns([worker.trainer for worker in workers])
     except (MemoryError, RuntimeError) as error:
         for worker in workers:
             with record_failure(worker.path):

@@ -96,10 +96,10 @@ class StackedModel:
         return out.to(x.dtype)
 
 
-class Together:
+class BatchedRuns:
     """Computes the steps of several trainers as one. Each goes on being driven by its own `run`:
 
-    >>> together, runs = Together(trainers), [trainer.run() for trainer in trainers]
+    >>> together, runs = BatchedRuns(trainers), [trainer.run() for trainer in trainers]
     >>> while runs:
     ...     runs = [run for run in runs if next(run, "ended") != "ended"]
     ...     together.flush()

@@ -37,7 +37,7 @@ from vae.training.records import KnobChange, MeanTerms, Record, mean_terms
 from vae.training.step import StepLoss
 
 if TYPE_CHECKING:
-    from vae.training.batched_runs import Together
+    from vae.training.batched_runs import BatchedRuns
 
 FAR_C = 2.0  # a factor from its best value at which a fitted C is set there
 ENOUGH_FOR_C = 32  # images from which the best value is known well enough for that
@@ -85,7 +85,7 @@ class Trainer:
         self.record_due = self.single = False  # single: the last step was asked for on its own
         self.fuse = torch.zeros((), device=self.device)
         self.good_steps = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, while all losses are finite
-        self.together: Together | None = None  # what computes its steps with those of others
+        self.together: BatchedRuns | None = None  # what computes its steps with those of others
         self.wait = time.sleep
         self._capture(CudaGraphs() if graphs is None and self.device.type == "cuda" else graphs)
         self.started = time.perf_counter()
