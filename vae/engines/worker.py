@@ -254,16 +254,12 @@ class Worker:
         save_state(self.path, self.trainer)
 
 
-def train_run(path: Path, server_gone: Parent | None = None, request: Request | None = None) -> runs.Status:
-    """Trains the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
-    asked sets `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
-    return train_runs([path], server_gone, request)[0]
-
-
 def train_runs(
     paths: Sequence[Path], server_gone: Parent | None = None, request: Request | None = None
 ) -> list[runs.Status]:
-    """Trains several, as one batched step where they can share it and that pays, else one after the other."""
+    """Trains the runs, as one batched step where they can share it and that pays, else one after the other; returns
+    their final statuses: every expected failure becomes one, with a sentence. The end of whoever asked sets
+    `server_gone`. `request`: what to change of the runs; None: what waits in their folders."""
     server_gone = server_gone or Parent()
     with contextlib.ExitStack() as locks:
         waiting = []

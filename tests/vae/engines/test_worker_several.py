@@ -12,6 +12,7 @@ import pytest
 from safetensors.torch import load
 
 from tests.vae.engines.scripted_runs import REPOSITORY, STEPS, make_quick, new_run, records, wait_until, weights
+from tests.vae.train_run import train_run
 from vae import runs
 from vae.engines import worker
 from vae.errors import RunBusy
@@ -52,7 +53,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         make_quick(patch)
         paths = several(root)
         for path in paths:
-            assert worker.train_run(path).state == "finished"
+            assert train_run(path).state == "finished"
     return paths
 
 
