@@ -30,7 +30,17 @@ from vae.engines.streams import read_line, write_plainly, write_to_log
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
 from vae.machine import let_idle_threads_sleep
-from vae.runs.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
+from vae.runs.start import (
+    REPLAY,
+    Request,
+    Start,
+    clear_leftovers,
+    mark_waiting,
+    plan,
+    request_of,
+    unpack_state,
+    write_request,
+)
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -40,7 +50,6 @@ STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
-REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
 LEFT = "The server ended while it waited; continue resumes it from step"
 Planned = tuple[Path, Start, runs.Status]
@@ -155,7 +164,7 @@ class Worker:
 
         if any(line.get("event") == "diverged" for line in beyond):
             return Replay(after=len(kept))
-        old = read_replay(self.path, REPLAY)
+        old = read_replay(self.path)
         still_to_make = list(old.lines)
         for line in [*kept[old.after :], *beyond]:
             if line in still_to_make:
