@@ -19,7 +19,7 @@ from vae.config import Config
 from vae.datasets import DataInfo, Dataset, load_dataset
 from vae.errors import DownloadError
 from vae.model.networks import NETWORKS, multiply_adds
-from vae.training.batched_runs import Together
+from vae.training.batched_runs import BatchedRuns
 from vae.training.cuda_graphs import CudaGraphs, Graphs
 from vae.training.defaults import complete
 from vae.training.records import Record
@@ -160,7 +160,7 @@ class Ours(Loop):
         self.config = config
         self.trainers = [trainer(dataclasses.replace(config, C=C), dataset, images, captured) for C in Cs]
         self.replays = self.trainers[0].replays
-        self.together = Together(self.trainers) if models else None
+        self.together = BatchedRuns(self.trainers) if models else None
         if self.together is not None:
             self.replays = self.together.replays
         if compiled:

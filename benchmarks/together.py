@@ -25,7 +25,7 @@ import torch  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
 from vae.config import Config  # noqa: E402
 from vae.datasets import Dataset, load_dataset  # noqa: E402
-from vae.training.batched_runs import SEVERAL, SMALL_STEP, Together, worth_it  # noqa: E402
+from vae.training.batched_runs import SEVERAL, SMALL_STEP, BatchedRuns, worth_it  # noqa: E402
 from vae.training.defaults import complete, images_per_second  # noqa: E402
 from vae.training.trainer import Trainer  # noqa: E402
 
@@ -93,7 +93,7 @@ class Side:
 
     def __init__(self, configs: list[Config], dataset: Dataset, together: bool) -> None:
         self.trainers = [Trainer(config, dataset) for config in configs]
-        self.together = Together(self.trainers) if together else None
+        self.together = BatchedRuns(self.trainers) if together else None
         self.take(3)
 
     def take(self, steps: int) -> float:

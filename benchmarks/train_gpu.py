@@ -35,7 +35,7 @@ from benchmarks.gpu_parts import DEVICE, Case, LoaderLoop, Ours, WithRecords, in
 from vae.bound.evaluation import evaluate  # noqa: E402
 from vae.config import PRECISIONS, Config, Knobs  # noqa: E402
 from vae.datasets import Dataset, describe, load_dataset  # noqa: E402
-from vae.engines.worker import train_run  # noqa: E402
+from vae.engines.worker import train_runs  # noqa: E402
 from vae.errors import DownloadError  # noqa: E402
 from vae.runs import create_run, load_run  # noqa: E402
 from vae.training.defaults import complete  # noqa: E402
@@ -251,7 +251,7 @@ def anchor(bench: Bench) -> dict[str, Any]:
         with contextlib.suppress(DownloadError):  # outside the stopwatch; the run tells what is wrong
             load_dataset(config.dataset)
         began = time.perf_counter()
-        status = train_run(path)
+        (status,) = train_runs([path])
         spent = time.perf_counter() - began
         if status.state != "finished":
             bench.check(status.state == "failed", f"the anchor {status.state}: {status.message}")

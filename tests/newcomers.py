@@ -16,11 +16,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
-from vae.bound.metrics import METRICS, Metric, posterior_means
+from vae.bound.metric import Metric, posterior_means
+from vae.bound.metrics import METRICS
 from vae.datasets import DATASETS, DataInfo, Dataset
 from vae.datasets.dataset import Source, held_out_count, split
-from vae.model.latents import LATENTS, DiagonalNormal, NormalLatent
-from vae.model.likelihoods import EVENT, LIKELIHOODS, Likelihood, PixelDistribution
+from vae.model.latent import DiagonalNormal
+from vae.model.latents import LATENTS, NormalLatent
+from vae.model.likelihood import EVENT, Likelihood, PixelDistribution
+from vae.model.likelihoods import LIKELIHOODS
 from vae.model.vae import Model
 from vae.space.projection import FEWEST, Array, LinearProjection, NeighbourProjection, OnFrame, check_codes
 from vae.space.projections import PROJECTIONS

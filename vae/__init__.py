@@ -15,8 +15,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae.bound.objectives import elbo_terms as elbo_terms
-    from vae.bound.objectives import iw_bound as iw_bound
+    from vae.bound.objective import elbo_terms as elbo_terms
+    from vae.bound.objective import iw_bound as iw_bound
     from vae.config import Config as Config
     from vae.config import Knobs as Knobs
     from vae.datasets import load_dataset as load_dataset
@@ -31,8 +31,8 @@ _HOME = {
     "Config": "vae.config",
     "Knobs": "vae.config",
     "complete": "vae.training.defaults",
-    "elbo_terms": "vae.bound.objectives",
-    "iw_bound": "vae.bound.objectives",
+    "elbo_terms": "vae.bound.objective",
+    "iw_bound": "vae.bound.objective",
     "kl_normal": "vae.model.kl",
     "load_dataset": "vae.datasets",
     "load_run": "vae.runs",

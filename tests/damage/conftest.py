@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.damage.mutations import MUTATIONS
+from tests.vae.train_run import train_run
 from vae import runs
 from vae.config import Config
 from vae.datasets import describe
-from vae.engines import worker
 from vae.files import write_json
 from vae.runs.ship import HELD_OUT, pack_run
 from vae.space.fit_process import project
@@ -47,7 +47,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = Config(dataset=str(root / "data.npz"), hidden=(8,), epochs=2, batch_size=20, threads=1, record_every=1)
     config, _ = complete(asked, info)
     path = runs.create_run(config, info.to_json(), SOUND, root / "runs")
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
     project(path, "pca")
     packed = shutil.copytree(path, root / "packed")
     pack_run(packed)

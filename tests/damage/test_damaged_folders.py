@@ -22,7 +22,7 @@ from ui.live import cache
 from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
-from ui.live.run_watcher import Tailer
+from ui.live.run_watcher import RunWatcher
 from ui.map import fits
 from ui.runs import owners
 from ui.runs.gallery import read_card
@@ -212,7 +212,7 @@ def test_what_is_sent_to_a_browser_that_watches_is_json(file: str, damaged: Dama
     failures = {}
     for name, root in of_file(damaged, file):
         try:
-            news = Tailer(root / name)._look()
+            news = RunWatcher(root / name)._look()
             json.dumps(news.status, allow_nan=False).encode()
             for line in json.loads(f"[{news.lines.json}]") if news.lines else []:
                 assert type(line["step"]) is int

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from vae.bound.estimators import Estimator, RunningMean
+from vae.bound.estimator import Estimator
+from vae.bound.estimators import RunningMean
 from vae.lessons.gradient_study import enumerated_gradient, estimates, warm
 from vae.model.bit_codes import all_codes, check_bits
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model
 
 

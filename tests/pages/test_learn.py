@@ -25,7 +25,8 @@ from vae.bound.objectives import OBJECTIVES
 from vae.config import Config
 from vae.lessons.derivation.check import Check
 from vae.lessons.derivation.errata import ERRATA
-from vae.model.latents import LATENTS, DiagonalNormal
+from vae.model.latent import DiagonalNormal
+from vae.model.latents import LATENTS
 from vae.model.likelihoods import LIKELIHOODS
 from vae.model.vae import build_model
 

@@ -15,7 +15,8 @@ import torch
 import torch.distributions as td
 from torch import Generator, Tensor
 
-from vae.model.likelihoods import SUPPORTS, Likelihood, PixelDistribution
+from vae.model.latent_words import words_of
+from vae.model.likelihood import SUPPORTS, Likelihood, PixelDistribution
 from vae.model.vae import in_data_units, standardised
 
 KOLMOGOROV = 2.23  # √n times the largest distance of two distribution functions that are one: above it 1 in 10,000
@@ -276,10 +277,17 @@ def prior_is_what_the_pages_draw(latent: Any) -> None:
     torch.testing.assert_close(pz.log_prob(z), expected, rtol=1e-12, atol=1e-12)
 
 
+def words_are_its_own(latent: Any) -> None:
+    """The words that are known before torch is imported are the class's, and bits are no dimensions."""
+    assert words_of(latent.name) == latent.words
+    assert bool(latent.words.unit) == (latent.support == "binary")
+
+
 LATENT_CONTRACTS: list[Callable[[Any], None]] = [
     latent_densities_are_normalised,
     rates_are_divergences_from_the_prior,
     codes_are_drawn_from_their_posterior,
     gradients_are_carried_as_declared,
     prior_is_what_the_pages_draw,
+    words_are_its_own,
 ]

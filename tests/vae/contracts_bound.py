@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 
 from tests.vae.conftest import LinearGaussian, linear_gaussian
 from vae import Config
-from vae.bound.estimators import Estimator
-from vae.bound.metrics import Metric
+from vae.bound.estimator import Estimator
+from vae.bound.metric import Metric
 from vae.bound.objectives import OBJECTIVES
 from vae.datasets import Dataset
 from vae.model.vae import Model, build_model
@@ -121,11 +121,11 @@ def distortion_is_its_expectation(
 
 def metric_is_a_number_with_unit_and_sentence(metric: Metric, model: Model, dataset: Dataset) -> None:
     """The same number each time, which JSON can hold, and one sentence without a place left open."""
-    first, second = (metric.measure(model, dataset) for _ in range(2))
+    first, second = (metric.found(model, dataset) for _ in range(2))
     assert first == second
-    assert np.isfinite(float(first))
+    assert np.isfinite([first.value, first.standard_error or 0.0]).all()
     assert metric.unit
     assert metric.unit == metric.unit.strip()
-    about = metric.about.format(found=first)
+    about = metric.about.format(**first.beside)
     assert re.fullmatch(r"[A-Z‖].{10,}[^.]\.", about), about
     assert ". " not in about, about

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.vae.train_run import train_run
 from vae import files, runs
 from vae.checked_json import fields, read_json
 from vae.config import Config
 from vae.datasets import describe
-from vae.engines.worker import train_run
 from vae.training.defaults import complete
 
 ROOT = Path(__file__).parents[2]

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ui.components.mounting import browser_component
 from ui.runs.states import STATES
+from ui.train.halves import WORDS
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE, check_C
 from vae.errors import ConfigError
 
@@ -127,7 +128,7 @@ def run_state(run: str, state: str, *, visible: bool = True, key: str = "run_sta
     finished, failed; "gone" when it was renamed or deleted) the script, or the fragment this is called in, runs again,
     and the new state is returned once.
     """
-    data = {"run": run, "state": state, "visible": visible, "words": STATES}
+    data = {"run": run, "state": state, "visible": visible, "words": STATES, "halves": WORDS}
     answer = _state(key=key, data=data, on_state_change=_nothing)
     new = answer.get("state")
     return new if isinstance(new, str) else None

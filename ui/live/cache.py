@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vae import runs
-from vae.checked_json import Misfit, fields, parse, text
+from vae.checked_json import Misfit
 from vae.errors import RunError, RunNotFound
 from vae.files import sha256
+from vae.runs.checkpoints import kept_beside
 
 if TYPE_CHECKING:
     from vae.model.vae import Model
     from vae.space.encodings import Codes
 
-MOST_HEADER = 1 << 20  # bytes of the header of a weights file
-HEADER = fields(("__metadata__",), __metadata__=fields(("step",), step=text(15)))
 MOST_IMAGES = 100_000  # of one part that are encoded; the first ones of a larger set
 T = TypeVar("T")
 
@@ -83,8 +82,7 @@ def weights_step(path: Path) -> int | None:
     """Returns the step that the weights in the file are from; None where it does not say so."""
     try:
         with open(path / runs.WEIGHTS, "rb") as file:
-            head = file.read(min(int.from_bytes(file.read(8), "little"), MOST_HEADER))
-        step = HEADER(parse(head, MOST_HEADER))["__metadata__"]["step"]
+            step = kept_beside(file, "step", 15)
         return int(step) if step.isascii() and step.isdigit() else None
     except (OSError, Misfit):
         return None

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.decoder import decoder_routes
-from ui.live.run_watcher import Tailer
+from ui.live.run_watcher import RunWatcher
 from ui.network import base_path, origin_allowed
 from vae.browser.framing import frame
 from vae.checked_json import Misfit, parse, read_bytes
@@ -38,17 +38,17 @@ RUNS_LIMIT = 32  # runs that one tab may watch at a time
 MESSAGE_LIMIT = 4096  # characters of a message from a browser
 SEND_LIMIT = 30.0  # seconds; a viewer that takes nothing for so long is let go
 
-_tailers: dict[Path, Tailer] = {}
+_watchers: dict[Path, RunWatcher] = {}
 
 
-def _tailer(path: Path) -> Tailer:
-    """The run's tailer. Idle ones are kept for a while: a tab that comes back resumes with the same file id."""
-    tailer = _tailers.get(path)
-    if tailer is None or tailer.gone:
-        for idle in [p for p, t in _tailers.items() if not t.viewers][: max(0, len(_tailers) - 64)]:
-            del _tailers[idle]
-        tailer = _tailers[path] = Tailer(path)
-    return tailer
+def _watcher(path: Path) -> RunWatcher:
+    """The run's watcher. Idle ones are kept for a while: a tab that comes back resumes with the same file id."""
+    watcher = _watchers.get(path)
+    if watcher is None or watcher.gone:
+        for idle in [p for p, t in _watchers.items() if not t.viewers][: max(0, len(_watchers) - 64)]:
+            del _watchers[idle]
+        watcher = _watchers[path] = RunWatcher(path)
+    return watcher
 
 
 async def live(socket: WebSocket) -> None:
@@ -86,7 +86,7 @@ def read_message(text: str) -> Any:
 class Watch:
     """What one viewer has of one run."""
 
-    tailer: Tailer
+    watcher: RunWatcher
     file: str | None
     offset: int
     status_version: int = -1
@@ -132,16 +132,16 @@ class Viewer:
             return
         known = type(offset) is int and offset >= 0 and isinstance(file, str)
         self.unwatch(run)
-        watch = Watch(_tailer(path), file, offset) if known else Watch(_tailer(path), None, 0)  # type: ignore[arg-type]
+        watch = Watch(_watcher(path), file, offset) if known else Watch(_watcher(path), None, 0)  # type: ignore[arg-type]
         self.watches[run] = watch
-        watch.tailer.join(self.news.set)
+        watch.watcher.join(self.news.set)
         self.news.set()
 
     def unwatch(self, run: str) -> None:
         """Stops sending a run."""
         watch = self.watches.pop(run, None)
         if watch is not None:
-            watch.tailer.leave(self.news.set)
+            watch.watcher.leave(self.news.set)
 
     def leave_all(self) -> None:
         """Stops sending all runs."""
@@ -170,37 +170,37 @@ class Viewer:
     async def send_run(self, run: str, watch: Watch) -> bool:
         """Goes one round for one run: the next lines, the newest preview, the newest status. Returns whether lines
         remain."""
-        tailer, head = watch.tailer, f'{{"run":{json.dumps(run)},'
-        if not tailer.ready or self.watches.get(run) is not watch:
+        watcher, head = watch.watcher, f'{{"run":{json.dumps(run)},'
+        if not watcher.ready or self.watches.get(run) is not watch:
             return False
-        if tailer.gone:
+        if watcher.gone:
             self.unwatch(run)
             await self.send_text(head + '"error":"this run was renamed or deleted"}')
             return False
         if watch.status_version < 0:
             await self.send_status(head, watch)
-        if watch.file != tailer.file or watch.offset > tailer.end:
+        if watch.file != watcher.file or watch.offset > watcher.end:
             if watch.file is not None:
                 await self.send_text(head + '"reset":true}')
-            watch.file, watch.offset = tailer.file, 0
-        file, lines = tailer.file, await tailer.lines_from(watch.offset)
-        if lines is not None and file == tailer.file:
+            watch.file, watch.offset = watcher.file, 0
+        file, lines = watcher.file, await watcher.lines_from(watch.offset)
+        if lines is not None and file == watcher.file:
             place = f'"file":{json.dumps(file)},"from":{lines.start},"offset":{lines.end},'
             watch.offset = lines.end
             await self.send_text(f'{head}{place}"lines":[{lines.json}]}}')
-        if watch.preview_version != tailer.preview_version and tailer.preview is not None:
-            watch.preview_version = tailer.preview_version
-            await self.send_preview(run, tailer.preview)
-        if watch.offset < tailer.end:
+        if watch.preview_version != watcher.preview_version and watcher.preview is not None:
+            watch.preview_version = watcher.preview_version
+            await self.send_preview(run, watcher.preview)
+        if watch.offset < watcher.end:
             return lines is not None
-        if watch.status_version != tailer.status_version:
+        if watch.status_version != watcher.status_version:
             await self.send_status(head, watch)
         return False
 
     async def send_status(self, head: str, watch: Watch) -> None:
         """Sends the newest status, with the number of viewers."""
-        watch.status_version = watch.tailer.status_version
-        news = {**(watch.tailer.status or {}), "viewers": len(watch.tailer.viewers)}
+        watch.status_version = watch.watcher.status_version
+        news = {**(watch.watcher.status or {}), "viewers": len(watch.watcher.viewers)}
         await self.send_text(head + json.dumps(news)[1:])
 
     async def send_preview(self, run: str, preview: bytes) -> None:

@@ -1,6 +1,6 @@
 """Watches the files of one run on behalf of all its viewers.
 
-A `Tailer` looks at a run's files several times a second while somebody watches. It keeps no queues: it
+A `RunWatcher` looks at a run's files several times a second while somebody watches. It keeps no queues: it
 remembers how far the history reaches and the newest status and preview, and wakes its viewers, who take what they
 lack when they can. So a slow viewer falls behind on its own and skips previews; it never holds up another.
 """
@@ -136,7 +136,7 @@ class News:
     more: bool = False
 
 
-class Tailer:
+class RunWatcher:
     """The state of one run's files, shared by its viewers. It reads files only while it has some."""
 
     def __init__(self, path: Path) -> None:

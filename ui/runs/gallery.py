@@ -16,6 +16,7 @@ from vae import runs
 from vae.checked_json import Misfit, read_bytes
 from vae.config import Config
 from vae.errors import RunDamaged, RunError
+from vae.model.latent_words import words_of
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
 
 OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
@@ -98,10 +99,9 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
     fitted = " (fitted)" if asked == "fit" and C is not None else ""
     newest = asked if C is None else f"{C:.3g}"
     value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
-    codes = f"{config.latent_dim} bits" if config.latent == "bernoulli" else f"d = {config.latent_dim}"
+    codes = words_of(config.latent).short(config.latent_dim)
     yours = " · your own model" if config.is_yours else ""
-    full = ", full covariance" if config.latent == "full-normal" else ""
-    return f"{codes}{full} · {config.likelihood or 'likelihood not told'}, C = {value}{fitted}{yours}"
+    return f"{codes} · {config.likelihood or 'likelihood not told'}, C = {value}{fitted}{yours}"
 
 
 def picture(path: Path) -> Picture | None:

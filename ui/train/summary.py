@@ -82,11 +82,12 @@ def start() -> None:
 
 
 def latent_words(config: Config) -> str:
-    """Returns `2 latent dimensions`, and for bits the way their gradient is estimated."""
-    k, plural = config.latent_dim, "" if config.latent_dim == 1 else "s"
-    if config.latent == "bernoulli":
-        return f"{k} bit{plural}, gradient by {config.estimator}"
-    return f"{k} latent dimension{plural}" + (", full covariance" if config.latent == "full-normal" else "")
+    """Returns `2 latent dimensions`, and where z has no path to the parameters the way the gradient is estimated."""
+    from vae.model.latents import LATENTS  # torch takes its time
+
+    latent = LATENTS[config.latent]
+    words = latent.words.whole(config.latent_dim)
+    return words if latent.reparameterised else f"{words}, gradient by {config.estimator}"
 
 
 def size_words(shape: tuple[int, int, int]) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.bound.chunks import full_precision, rows_at_once
-from vae.bound.objectives import check_samples
+from vae.bound.objective import check_samples
 from vae.bound.pareto import TOO_HEAVY, pareto_shape, tail_length
 from vae.bound.proposals import PROPOSALS, Proposal, draw, may_miss
 from vae.errors import ConfigError

@@ -21,7 +21,7 @@ from vae.bound.chunks import full_precision, rows_at_once
 from vae.errors import ConfigError
 from vae.model.bit_codes import MOST_BITS, all_codes
 from vae.model.kl import kl_normal_of_factors
-from vae.model.latents import RealDistribution
+from vae.model.latent import RealDistribution
 from vae.model.linear_gaussian import LinearGaussian
 from vae.model.vae import Model
 

@@ -1,34 +1,24 @@
-"""Metrics: functions (model, dataset) -> a number, or a bound on one, with a unit and a sentence.
+"""The metrics that have a name. `evaluate` computes and lists every one of METRICS.
 
-`evaluate` computes and lists every one of METRICS. A new one is a function and a line there.
+A new one is a function, here or in another file, and one line there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
-from vae.bound.chunks import full_precision, rows_at_once
+from vae.bound.chunks import full_precision
+from vae.bound.metric import Measured, Metric, posterior_means
 from vae.datasets import Dataset
 from vae.model.vae import Model
 
 ACTIVE_THRESHOLD = 0.01
 ROWS = 2000  # images that mutual information is taken over
 PAIRS = 200_000  # of a z and an image, at once
-
-
-@torch.no_grad()
-def posterior_means(model: Model, dataset: Dataset) -> Tensor:
-    """Returns E_q[z] of every held-out image, (n, k), on the CPU."""
-    model = full_precision(model)
-    device = next(model.parameters()).device
-    chunks = dataset.test.split(rows_at_once(model))
-    return torch.cat([model.encode(dataset.to_float(chunk.to(device))).mean.cpu() for chunk in chunks])
 
 
 def active_units(model: Model, dataset: Dataset, threshold: float = ACTIVE_THRESHOLD) -> int:
@@ -38,39 +28,14 @@ def active_units(model: Model, dataset: Dataset, threshold: float = ACTIVE_THRES
     return int((posterior_means(model, dataset).var(0, correction=0) > threshold).sum())
 
 
-@dataclass(frozen=True)
-class MutualInformation:
-    """A lower bound on I(x; z) under q, nats, in expectation over the images that it is taken from."""
-
-    at_least: float
-    standard_error: float  # of the mean over images
-    images: int
-
-    @property
-    def limit(self) -> float:
-        """log n: so many images cannot show more, whatever I(x; z) is."""
-        return math.log(self.images)
-
-    def __float__(self) -> float:
-        return self.at_least
-
-    def named(self) -> dict[str, Any]:
-        """Returns its numbers, each named as what it is, for whoever reads a table."""
-        return {
-            "mutual_information_at_least": self.at_least,
-            "mutual_information_standard_error": self.standard_error,
-            "mutual_information_limit": self.limit,
-            "mutual_information_images": self.images,
-        }
-
-
 @torch.no_grad()
-def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> MutualInformation:
+def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> Measured:
     """Returns E[log q(z|x) − log (1/n) Σ_j q(z|x_j)] over the first ROWS held-out images, nats, one z an image.
 
     The mean over the n images, x itself among them, stands in for the aggregate posterior, so this is a lower bound on
     I(x; z) and never above log n (Poole et al. 2019). The mean rate is an upper one. What lies between the two is no
     KL(aggregate posterior ‖ p(z)): it grows and shrinks with n.
+    The standard error is of the mean over images; log n is told as `limit`, beside the number of `images`.
     """
     model = full_precision(model)
     device = next(model.parameters()).device
@@ -82,16 +47,8 @@ def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> MutualI
         [torch.logsumexp(qz_x.log_prob(rows.unsqueeze(1)), 1) for rows in z.split(PAIRS // len(x) + 1)]
     )
     each = (own - aggregate).double() + math.log(len(x))
-    return MutualInformation(float(each.mean()), float(each.std(correction=0)) / math.sqrt(len(x)), len(x))
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a metric is to whoever reads its number."""
-
-    measure: Callable[[Model, Dataset], float | MutualInformation]
-    unit: str
-    about: str  # a sentence, into which `found` puts what was measured
+    error, beside = float(each.std(correction=0)) / math.sqrt(len(x)), {"limit": math.log(len(x)), "images": len(x)}
+    return Measured(float(each.mean()), error, "at_least", beside)
 
 
 METRICS: dict[str, Metric] = {
@@ -103,8 +60,8 @@ METRICS: dict[str, Metric] = {
     "mutual_information": Metric(
         mutual_information,
         "nats",
-        "I(x; z) under q is at least this and at most the rate; {found.images:,} images cannot show more than log n = "
-        "{found.limit:.3f}.",
+        "I(x; z) under q is at least this and at most the rate; {images:,} images cannot show more than log n = "
+        "{limit:.3f}.",
     ),
 }
 
@@ -112,16 +69,17 @@ METRICS: dict[str, Metric] = {
 def measure(model: Model, dataset: Dataset) -> dict[str, Any]:
     """Returns what every metric finds on the held-out images: numbers under their own names, and under `metrics` for
     each its value, standard error (None where there is none), unit and sentence."""
-    numbers: dict[str, Any] = {}
-    listed: dict[str, dict[str, Any]] = {}
-    for name, metric in METRICS.items():
-        found = metric.measure(model, dataset)
-        bound = found if isinstance(found, MutualInformation) else None
-        numbers |= bound.named() if bound else {name: found}
-        listed[name] = {
-            "value": float(found) if bound else found,
-            "standard_error": bound.standard_error if bound else None,
-            "unit": metric.unit,
-            "about": metric.about.format(found=found),
+    found = {name: metric.found(model, dataset) for name, metric in METRICS.items()}
+    listed = {
+        name: {
+            "value": one.value,
+            "standard_error": one.standard_error,
+            "unit": METRICS[name].unit,
+            "about": METRICS[name].about.format(**one.beside),
         }
-    return {**numbers, "metrics": listed}
+        for name, one in found.items()
+    }
+    return {
+        **{key: number for name, one in found.items() for key, number in one.named(name).items()},
+        "metrics": listed,
+    }

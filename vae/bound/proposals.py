@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 
 from vae.bound.chunks import rows_at_once
 from vae.errors import ConfigError
-from vae.model.latents import IndependentBernoulli, LatentDistribution, RealDistribution
+from vae.model.latent import IndependentBernoulli, LatentDistribution, RealDistribution
 from vae.model.vae import Model
 
 WIDTHS = (2.0, 5.0)  # of the widened components, in two dimensions

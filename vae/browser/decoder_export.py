@@ -29,7 +29,8 @@ from torch import Generator, Tensor, nn
 from vae.bound.chunks import full_precision
 from vae.browser.framing import frame
 from vae.errors import DecoderInexact, DecoderUnsupported
-from vae.model.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Likelihood
+from vae.model.likelihood import Likelihood
+from vae.model.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian
 from vae.model.vae import Model, in_data_units
 
 MAGIC = b"ELBD"

@@ -30,7 +30,17 @@ from vae.engines.streams import read_line, write_plainly, write_to_log
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
 from vae.machine import let_idle_threads_sleep
-from vae.runs.start import Request, Start, clear_leftovers, mark_waiting, plan, request_of, unpack_state, write_request
+from vae.runs.start import (
+    REPLAY,
+    Request,
+    Start,
+    clear_leftovers,
+    mark_waiting,
+    plan,
+    request_of,
+    unpack_state,
+    write_request,
+)
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -40,7 +50,6 @@ STATUS_EVERY = 0.25
 PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
-REPLAY = "resume/replay.json"
 WEIGHTS = runs.WEIGHTS
 LEFT = "The server ended while it waited; continue resumes it from step"
 Planned = tuple[Path, Start, runs.Status]
@@ -155,7 +164,7 @@ class Worker:
 
         if any(line.get("event") == "diverged" for line in beyond):
             return Replay(after=len(kept))
-        old = read_replay(self.path, REPLAY)
+        old = read_replay(self.path)
         still_to_make = list(old.lines)
         for line in [*kept[old.after :], *beyond]:
             if line in still_to_make:
@@ -254,16 +263,12 @@ class Worker:
         save_state(self.path, self.trainer)
 
 
-def train_run(path: Path, server_gone: Parent | None = None, request: Request | None = None) -> runs.Status:
-    """Trains the run in `path`; every expected failure becomes a final status with a sentence. The end of whoever
-    asked sets `server_gone`. `request`: what to change of the run; None: what waits in its folder."""
-    return train_runs([path], server_gone, request)[0]
-
-
 def train_runs(
     paths: Sequence[Path], server_gone: Parent | None = None, request: Request | None = None
 ) -> list[runs.Status]:
-    """Trains several, as one batched step where they can share it and that pays, else one after the other."""
+    """Trains the runs, as one batched step where they can share it and that pays, else one after the other; returns
+    their final statuses: every expected failure becomes one, with a sentence. The end of whoever asked sets
+    `server_gone`. `request`: what to change of the runs; None: what waits in their folders."""
     server_gone = server_gone or Parent()
     with contextlib.ExitStack() as locks:
         waiting = []
@@ -309,10 +314,10 @@ def _train_group(group: list[Planned], server_gone: Parent) -> None:
         for one in working:
             deque(one, maxlen=0)
         return
-    from vae.training.batched_runs import Together
+    from vae.training.batched_runs import BatchedRuns
 
     try:
-        together = Together([worker.trainer for worker in workers])
+        together = BatchedRuns([worker.trainer for worker in workers])
     except (MemoryError, RuntimeError) as error:
         for worker in workers:
             with record_failure(worker.path):

@@ -18,7 +18,8 @@ from vae.exchange.onnx_network import Network
 from vae.exchange.onnx_operation import Unreadable
 from vae.model.graph import Affine, Logit, Permute, Reshape
 from vae.model.latents import LATENTS
-from vae.model.likelihoods import LIKELIHOODS, Likelihood
+from vae.model.likelihood import Likelihood
+from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import Shape
 from vae.model.vae import IDENTITY, Model
 

@@ -30,7 +30,8 @@ from vae.exchange.foreign_run import Half, halves_of, understood, write_model
 from vae.exchange.onnx_file import read_onnx
 from vae.exchange.own_images import OwnImages
 from vae.files import write_atomically
-from vae.model.latents import LATENTS, DiagonalNormal
+from vae.model.latent import DiagonalNormal
+from vae.model.latents import LATENTS
 from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import multiply_adds
 from vae.runs import Run

@@ -10,10 +10,11 @@ from typing import cast
 import torch
 from torch import Generator, Tensor
 
-from vae.bound.estimators import ESTIMATORS, Estimator, Exact
+from vae.bound.estimator import Estimator
+from vae.bound.estimators import ESTIMATORS, Exact
 from vae.bound.objectives import OBJECTIVES
 from vae.model.bit_codes import all_codes
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model
 
 WARMING = 256  # estimates from which a running mean is taken
@@ -22,7 +23,7 @@ ROWS_AT_ONCE = 20_000  # images times draws times codes
 
 @torch.no_grad()
 def enumerated_gradient(model: Model, x: Tensor, weight: float = 1.0) -> Tensor:
-    """Returns ∂ E_q[f] / ∂ logits by the sum over all codes, (B, k), nats; see `vae.bound.estimators` for f."""
+    """Returns ∂ E_q[f] / ∂ logits by the sum over all codes, (B, k), nats; see `vae.bound.estimator` for f."""
     return estimates(make("exact"), model, x, 1, weight)[0]
 
 

@@ -26,12 +26,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from vae.errors import ConfigError
 from vae.model.normal_density import LOG_2PI
 
-Reduction = Literal["sum", "mean"]
 MOST = 1e9  # of sizes and weights
 LEAST_VARIANCE = 1e-6  # torch's gaussian_nll_loss takes a smaller v for this one (its `eps`)
 SAME = 5e-4  # relative: a weight written with four digits, 0.001276 for 1/784

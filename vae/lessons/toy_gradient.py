@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from vae.config import Config
 from vae.lessons.gradient_study import make
 from vae.model.bit_codes import all_codes
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model, build_model
 
 STARTS = 64  # of the search for the best q

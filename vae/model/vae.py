@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from vae.config import Config
 from vae.errors import ConfigError, DataError
-from vae.model.latents import LATENTS, LatentDistribution
-from vae.model.likelihoods import LIKELIHOODS, Likelihood, PixelDistribution
+from vae.model.latent import LatentDistribution
+from vae.model.latents import LATENTS
+from vae.model.likelihood import Likelihood, PixelDistribution
+from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import ACTIVATIONS, NETWORKS, Shape
 from vae.model.tensors import check_tensor
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
-from vae.checked_json import Check, Misfit, fields, flag, items, named, read_bytes, read_json, text, whole
+from vae.checked_json import Check, Misfit, fields, flag, items, named, parse, read_bytes, read_json, text, whole
 from vae.errors import RunDamaged, RunError
 from vae.files import sha256, write_atomically, write_json
 
@@ -16,6 +16,7 @@ FORMAT = 1
 WEIGHTS = "weights.safetensors"
 STATE = "resume/state.safetensors"
 MOST_BYTES = 1 << 38  # of a checkpoint
+MOST_HEADER = 1 << 24  # bytes of its header
 
 
 def _sum(value: Any) -> str:
@@ -35,6 +36,14 @@ def read_file(path: Path, name: str, check: Check[T], most: int = 1 << 20) -> T:
         return read_json(path / name, check, most)
     except Misfit as misfit:
         raise damaged(path, name, misfit) from None
+
+
+def kept_beside(file: BinaryIO, name: str, most: int) -> str:
+    """Returns the text, so many characters at most, that a safetensors file keeps under `name` beside its tensors.
+    Raises Misfit where its header holds none."""
+    length = int.from_bytes(file.read(8), "little")
+    header = fields(("__metadata__",), __metadata__=fields((name,), **{name: text(most)}))
+    return str(header(parse(file.read(min(length, MOST_HEADER + 1)), MOST_HEADER))["__metadata__"][name])
 
 
 def damaged(path: Path, name: str, why: object) -> RunDamaged:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from vae.config import YOURS, Config, Knobs
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunDamaged, RunError, RunNotFound
 from vae.files import insist, write_json
+from vae.model.latent_words import words_of
 from vae.runs.application import project_folder
 from vae.runs.checkpoints import WEIGHTS, is_shipped, read_checked
 from vae.runs.config_file import CONFIG, check_known, create_config, read_config
@@ -67,7 +68,7 @@ def create_run(config: Config, data: dict[str, Any], name: str | None = None, ro
     """
     config = dataclasses.replace(config, dataset=data.get("path") or config.dataset)
     root = root or runs_root()
-    codes = f"{config.latent_dim}bits" if config.latent == "bernoulli" else f"d{config.latent_dim}"
+    codes = words_of(config.latent).in_a_name(config.latent_dim)
     base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-{codes}")
     try:
         root.mkdir(parents=True, exist_ok=True)

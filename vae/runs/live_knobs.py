@@ -15,6 +15,7 @@ from vae.checked_json import fields, items, whole
 from vae.config import Knobs
 from vae.errors import ConfigError, ElboRoomError
 from vae.runs.history import check_change
+from vae.runs.start import REPLAY
 from vae.training.trainer import Trainer
 
 MOST_BYTES = 1 << 26  # of a replay
@@ -30,13 +31,13 @@ class Replay:
     after: int = 0  # lines of the history before those that this replay will write again
 
 
-REPLAY = fields(("lines", "until", "after"), lines=items(check_change), until=whole(), after=whole())
+WRITTEN = fields(("lines", "until", "after"), lines=items(check_change), until=whole(), after=whole())
 
 
-def read_replay(path: Path, name: str) -> Replay:
+def read_replay(path: Path) -> Replay:
     """Returns the replay that was under way; an empty one where there was none. RunDamaged where it cannot be read."""
     try:
-        values = runs.read_file(path, name, REPLAY, MOST_BYTES)
+        values = runs.read_file(path, REPLAY, WRITTEN, MOST_BYTES)
     except FileNotFoundError:
         return Replay()
     return Replay(values["lines"], values["until"], values["after"])

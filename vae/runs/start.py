@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +22,21 @@ from vae.checked_json import fields, optional, parse, text, whole
 from vae.config import MOST, Config
 from vae.errors import ConfigError, RunDamaged, RunError, RunUnwritable
 from vae.files import leftovers, write_json
+from vae.runs.checkpoints import kept_beside
 
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
 
 REQUEST = "request.json"
-MOST_HEADER = 1 << 24  # bytes of the header of a saved state
+# The knob changes to make again from the saved state on. A save with each change in its place would cost 3 to 8 steps
+# each, be exact only as two saves, and leave runs that an older version was killed in without a reader.
+REPLAY = "resume/replay.json"
 ASKED = fields(epochs=optional(whole(1, MOST)), device=optional(text(80)))
 FOLDERS = ("resume", "preview")
 # What a training writes. Only who holds the run's lock writes these, but for the knobs, which have a lock of their own.
 FILES = (
     "config.json", "manifest.json", "status.json", "history.jsonl", runs.WEIGHTS, REQUEST, runs.STATE,
-    "resume/replay.json", "preview/live.bin",
+    REPLAY, "preview/live.bin",
 )  # fmt: skip
 KNOBS = ("knobs.json", "knobs.json.lock")
 # The same before there is anything to train (`ui.runs.owners`), and while a run is packed (`vae.runs.ship`).
@@ -129,9 +133,7 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
     from safetensors.torch import load
 
     try:
-        (length,) = (int.from_bytes(data[:8], "little"),)
-        header = fields(("__metadata__",), __metadata__=fields(("values",), values=text(1 << 20)))
-        written = header(parse(data[8 : 8 + length], MOST_HEADER))["__metadata__"]["values"]
+        written = kept_beside(io.BytesIO(data), "values", 1 << 20)
         tensors = load(data)
         values = fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
     except (ValueError, TypeError, SafetensorError) as error:

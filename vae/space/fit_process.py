@@ -229,7 +229,7 @@ def _npy(array: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-class Fit:
+class LayoutFit:
     """The work in one folder."""
 
     def __init__(self, folder: Path, gone: threading.Event) -> None:
@@ -281,7 +281,7 @@ def fit(folder: Path, gone: threading.Event | None = None) -> FitStatus:
     lock = runs.acquire(folder)
     clear_fit(folder)
     try:
-        work = Fit(folder, gone or threading.Event())
+        work = LayoutFit(folder, gone or threading.Event())
         try:
             work.run()
         except (ProjectionError, OSError, MemoryError) as error:

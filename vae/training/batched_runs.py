@@ -21,8 +21,8 @@ from vae.config import Config
 from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.machine import usable_device
-from vae.model.latents import LatentDistribution
-from vae.model.likelihoods import PixelDistribution
+from vae.model.latent import LatentDistribution
+from vae.model.likelihood import PixelDistribution
 from vae.model.vae import IDENTITY, in_data_units, standardised
 from vae.training.adam import adam_step
 from vae.training.cuda_graphs import Replays, sent
@@ -96,10 +96,10 @@ class StackedModel:
         return out.to(x.dtype)
 
 
-class Together:
+class BatchedRuns:
     """Computes the steps of several trainers as one. Each goes on being driven by its own `run`:
 
-    >>> together, runs = Together(trainers), [trainer.run() for trainer in trainers]
+    >>> together, runs = BatchedRuns(trainers), [trainer.run() for trainer in trainers]
     >>> while runs:
     ...     runs = [run for run in runs if next(run, "ended") != "ended"]
     ...     together.flush()

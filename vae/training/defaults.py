@@ -16,7 +16,8 @@ from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.machine import most_threads, usable_device
 from vae.model.latents import LATENTS
-from vae.model.likelihoods import LIKELIHOODS, contains
+from vae.model.likelihood import contains
+from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import ACTIVATIONS, NETWORKS
 from vae.training.size import Needs, check_memory, needs, size_of
 

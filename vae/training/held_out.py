@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.bound.chunks import rows_at_once
-from vae.bound.objectives import Objective
+from vae.bound.objective import Objective
 from vae.config import Config, Knobs
 from vae.datasets import Dataset
 from vae.model.vae import Model

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vae.bound.objectives import ElboTerms
+from vae.bound.objective import ElboTerms
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vae.bound.estimators import Estimator
+from vae.bound.estimator import Estimator
 from vae.config import Config
 from vae.model.random_draws import Drawn, Generators, Noise, Noted, Request
 from vae.model.vae import Model

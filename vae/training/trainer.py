@@ -19,7 +19,8 @@ from torch import Generator, Tensor
 
 from vae.bound.chunks import keep_freed_memory, rows_at_once
 from vae.bound.estimators import ESTIMATORS, choices
-from vae.bound.objectives import OBJECTIVES, elbo_terms
+from vae.bound.objective import elbo_terms
+from vae.bound.objectives import OBJECTIVES
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
 from vae.datasets.scale import location_and_spread
@@ -36,7 +37,7 @@ from vae.training.records import KnobChange, MeanTerms, Record, mean_terms
 from vae.training.step import StepLoss
 
 if TYPE_CHECKING:
-    from vae.training.batched_runs import Together
+    from vae.training.batched_runs import BatchedRuns
 
 FAR_C = 2.0  # a factor from its best value at which a fitted C is set there
 ENOUGH_FOR_C = 32  # images from which the best value is known well enough for that
@@ -84,7 +85,7 @@ class Trainer:
         self.record_due = self.single = False  # single: the last step was asked for on its own
         self.fuse = torch.zeros((), device=self.device)
         self.good_steps = torch.zeros((), dtype=torch.int64, device=self.device)  # `step`, while all losses are finite
-        self.together: Together | None = None  # what computes its steps with those of others
+        self.together: BatchedRuns | None = None  # what computes its steps with those of others
         self.wait = time.sleep
         self._capture(CudaGraphs() if graphs is None and self.device.type == "cuda" else graphs)
         self.started = time.perf_counter()

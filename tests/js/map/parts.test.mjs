@@ -4,7 +4,7 @@ import test from "node:test";
 import { normalQuantile } from "../../../ui/static/latent/normal.js";
 import { readCodes } from "../../../ui/static/shared/codes.js";
 import { brightOnDark, refusal } from "../../../ui/static/map/arrive.js";
-import { Fit, readLayout } from "../../../ui/static/map/layout_fit.js";
+import { LayoutFit, readLayout } from "../../../ui/static/map/layout_fit.js";
 import { Input, corners } from "../../../ui/static/map/input.js";
 import { countLabels, exportFile, placeNames, spread } from "../../../ui/static/map/selection.js";
 import { describeImage, writeBits, writeCode } from "../../../ui/static/map/side.js";
@@ -116,7 +116,7 @@ test("a fit is followed until it ends, and only its new places are asked for", a
   const asked = [];
   const received = [];
   await new Promise((done) => {
-    const fit = new Fit(
+    const fit = new LayoutFit(
       { run: "a b", sha: "s", part: "test", method: "tsne" },
       {
         received: (status) => {
@@ -144,7 +144,7 @@ test("what the server refuses is told once, an absent server is asked again", as
     [new Error("away"), 2],
   ]) {
     const told = [];
-    const fit = new Fit(
+    const fit = new LayoutFit(
       { run: "a", sha: "s", part: "test", method: "tsne" },
       { received: assert.fail, failed: (text) => told.push(text) },
       async () => {

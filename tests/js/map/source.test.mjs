@@ -43,7 +43,7 @@ const asked = (view) => ({
 function sourced(answers) {
   const calls = [];
   const on = {
-    place: (layout, how) => calls.push(["place", [...layout.places(codes.loc)], how.fit]),
+    place: (layout, how) => calls.push(["place", [...layout.places(codes.loc)], how.showAll]),
     status: (status) => calls.push(["status", status && status.state]),
     start: () => calls.push(["start"]),
     problem: (sentence) => calls.push(["problem", sentence]),

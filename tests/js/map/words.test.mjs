@@ -116,12 +116,12 @@ test("the line tells what is known and nothing else", () => {
     ),
     ["waiting for its turn"],
   );
-  assert.deepEqual(settings({ part: "decoder", lr_factor: 0.5, pace: 5 }), [
+  assert.deepEqual(settings({ part: "decoder", lr_factor: 0.5, pace: 5 }, { decoder: "decoder only" }), [
     "decoder only",
     "learning rate × 0.500",
     "5 steps/s at most",
   ]);
-  assert.deepEqual(settings({ part: "both", lr_factor: 1, pace: null }), []);
+  assert.deepEqual(settings({ part: "both", lr_factor: 1, pace: null }, {}), []);
 });
 
 test("the tone of a ground", () => {

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from ui.components import live, mounting
 from ui.components.live import gaussian_range, owns_C, read_C
 from ui.runs.states import STATES
+from ui.train.halves import WORDS
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE
 
 STATIC = Path(mounting.__file__).parents[1] / "static"
@@ -51,7 +52,9 @@ def test_every_component_is_mounted_with_its_run() -> None:
     gaussian = {"likelihood": "gaussian", "owns_C": True, "error": True, "pixels": 64}
     assert data["charts"] == [{"run": "one", **gaussian, "objective": "iwae", "samples": 5}]
     assert [given["owns_C"] for given in data["c_slider"]] == [False, True]
-    assert data["status_line"] == [{"run": "one", "state": "running", "visible": True, "words": STATES}]
+    assert data["status_line"] == [
+        {"run": "one", "state": "running", "visible": True, "words": STATES, "halves": WORDS}
+    ]
 
 
 def test_a_likelihood_of_a_newer_version_is_shown_with_C_as_a_weight() -> None:

@@ -239,7 +239,7 @@ def test_viewers_hear_of_newly_published_weights(client: TestClient, publish: An
             second = publish(seed=1)
             assert next_weights(socket) == second != first
     finally:
-        live_module._tailers.clear()
+        live_module._watchers.clear()
 
 
 def next_weights(socket: Any) -> str:

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from ui.live import live as module
 from ui.live.live import routes, thumbnail_png
-from ui.live.run_watcher import CHUNK, HistoryFile, Tailer, read_lines
+from ui.live.run_watcher import CHUNK, HistoryFile, RunWatcher, read_lines
 from vae.config import Config
 from vae.files import write_atomically
 from vae.runs import Status, append_history, change_knobs, create_run, history_size, truncate_history, write_status
@@ -58,7 +58,7 @@ def run(root: Path) -> Path:
 def client(root: Path) -> Iterator[TestClient]:
     # No `with`: TestClient's lifespan thread hangs when it is entered twice in a process, and none is needed.
     yield TestClient(Starlette(routes=routes))
-    module._tailers.clear()
+    module._watchers.clear()
 
 
 def record(step: int) -> dict[str, Any]:
@@ -152,8 +152,8 @@ def test_two_tabs_get_the_same_lines_and_count_each_other(client: TestClient, ru
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of the run, for each look at a run's files that has begun."""
     begun: list[str] = []
-    look = Tailer._look
-    monkeypatch.setattr(Tailer, "_look", lambda self: (begun.append(self.path.name), look(self))[1])
+    look = RunWatcher._look
+    monkeypatch.setattr(RunWatcher, "_look", lambda self: (begun.append(self.path.name), look(self))[1])
     return begun
 
 

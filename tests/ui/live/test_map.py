@@ -26,7 +26,8 @@ from ui.map import fits
 from vae import runs
 from vae.config import Config
 from vae.datasets import describe
-from vae.model.latents import LATENTS, DiagonalNormal, FullNormal
+from vae.model.latent import DiagonalNormal, FullNormal
+from vae.model.latents import LATENTS
 from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.space.encodings import codes_of

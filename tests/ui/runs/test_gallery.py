@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 
 from ui.runs.gallery import Card, card_html, facts, picture, picture_html, read_card, select
 from ui.runs.run_view import last_measured
+from ui.train.summary import latent_words
 from vae import runs
 from vae.config import Config
+from vae.model.latent_words import LatentWords
+from vae.model.latents import LATENTS, BernoulliLatent
 from vae.runs.preview import pack
 
 
@@ -97,6 +101,19 @@ def test_bits_and_full_covariances_are_named_beside_the_likelihood() -> None:
     assert facts(Config(latent="bernoulli", latent_dim=8, likelihood="bernoulli", C=1.0)) == "8 bits · bernoulli, C = 1"
     full = Config(latent="full-normal", latent_dim=2, likelihood="gaussian", C=2.0)
     assert facts(full) == "d = 2, full covariance · gaussian, C = 2"
+
+
+def test_a_latent_with_a_file_of_its_own_says_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Trits(BernoulliLatent):
+        name = "trits"
+        words = LatentWords("trit", "drawn by thirds")
+
+    monkeypatch.setitem(LATENTS, "trits", Trits)
+    config = Config(dataset="digits", latent="trits", latent_dim=8, likelihood="gaussian", estimator="rloo-4")
+    assert facts(config).startswith("8 trits, drawn by thirds · gaussian")
+    assert latent_words(config) == "8 trits, drawn by thirds, gradient by rloo-4"
+    assert latent_words(replace(config, latent="full-normal", latent_dim=1)) == "1 latent dimension, full covariance"
+    assert runs.create_run(config, {}, root=tmp_path).name == "digits-gaussian-8trits"
 
 
 def test_a_card_tells_the_recorded_elbo_with_its_error_over_images(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from tests.vae.contracts_bound import (
 )
 from vae.bound.estimators import ESTIMATORS
 from vae.bound.evaluation import DRAWS, sampled_elbo
-from vae.bound.objectives import OBJECTIVES, Elbo, ImportanceWeighted, elbo_terms
+from vae.bound.objective import elbo_terms
+from vae.bound.objectives import OBJECTIVES, Elbo, ImportanceWeighted
 from vae.errors import ConfigError
-from vae.model.latents import LATENTS, DiagonalNormal
+from vae.model.latent import DiagonalNormal
+from vae.model.latents import LATENTS
 from vae.model.vae import Model
 from vae.runs import Run, load_run
 from vae.space.encodings import codes_of

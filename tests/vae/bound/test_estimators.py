@@ -12,12 +12,13 @@ from torch import Generator, Tensor
 
 from tests.oracles.gradient_study import log_probability, study
 from vae import Config
-from vae.bound.estimators import ESTIMATORS, Estimator, LikelihoodRatio, Losses, RunningMean, choices
+from vae.bound.estimator import Estimator, LikelihoodRatio, Losses
+from vae.bound.estimators import ESTIMATORS, RunningMean, choices
 from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.lessons.gradient_study import enumerated_gradient, make
 from vae.model.bit_codes import all_codes
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model, build_model
 from vae.training.defaults import complete
 from vae.training.records import Record

@@ -18,7 +18,8 @@ from vae import Config, elbo_terms
 from vae.bound.evaluation import evaluate, evaluate_exactly, sampled_elbo
 from vae.bound.evidence import importance_evidence
 from vae.bound.exact_evidence import ExactEvidence, exact_evidence
-from vae.bound.metrics import active_units, posterior_means
+from vae.bound.metric import posterior_means
+from vae.bound.metrics import active_units
 from vae.bound.report import lines
 from vae.datasets import Dataset
 from vae.model.vae import Model, build_model

@@ -14,7 +14,7 @@ from vae.bound.chunks import rows_at_once
 from vae.bound.evaluation import evaluate
 from vae.bound.evidence import Evidence, importance_evidence
 from vae.bound.exact_evidence import exact_evidence
-from vae.bound.objectives import log_weights
+from vae.bound.objective import log_weights
 from vae.bound.proposals import PROPOSALS, may_miss
 from vae.datasets import Dataset
 from vae.errors import ConfigError

@@ -14,7 +14,7 @@ from tests.oracles.ppca import ppca
 from vae import Config
 from vae.bound.evidence import importance_evidence
 from vae.bound.exact_evidence import ExactEvidence, exact_evidence, exact_method, linear_gaussian_of
-from vae.bound.objectives import elbo_terms
+from vae.bound.objective import elbo_terms
 from vae.errors import ConfigError
 from vae.model.latents import LATENTS
 from vae.model.likelihoods import LIKELIHOODS

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tests.vae.contracts_bound import metric_is_a_number_with_unit_and_sentence
 from vae import Config
+from vae.bound.metric import Measured, Metric
 from vae.bound.metrics import METRICS, active_units, measure, mutual_information
 from vae.datasets import Dataset
 from vae.model.latents import LATENTS
@@ -51,11 +52,11 @@ def separate(k: int = 1) -> Tensor:
 
 def test_a_perfect_code_knows_which_image_it_is(coded: Callable) -> None:
     model, dataset = coded("normal", separate())
-    assert mutual_information(model, dataset).at_least == pytest.approx(math.log(N), abs=1e-4)
+    assert mutual_information(model, dataset).value == pytest.approx(math.log(N), abs=1e-4)
     assert active_units(model, dataset) == 1
     bits = torch.tensor([[40.0 if n >> place & 1 else -40.0 for place in range(6)] for n in range(N)])
     model, dataset = coded("bernoulli", bits)
-    assert mutual_information(model, dataset).at_least == pytest.approx(math.log(N), abs=1e-4)
+    assert mutual_information(model, dataset).value == pytest.approx(math.log(N), abs=1e-4)
     assert active_units(model, dataset) == 6
 
 
@@ -63,14 +64,14 @@ def test_a_perfect_code_knows_which_image_it_is(coded: Callable) -> None:
 def test_a_constant_code_knows_nothing(latent: str, coded: Callable) -> None:
     row = torch.linspace(-1, 1, LATENTS[latent].parameters(3))
     model, dataset = coded(latent, row.expand(N, -1))
-    assert mutual_information(model, dataset).at_least == pytest.approx(0, abs=1e-5)
+    assert mutual_information(model, dataset).value == pytest.approx(0, abs=1e-5)
     assert active_units(model, dataset) == 0
 
 
 def test_a_duplicated_code_knows_no_more_than_one(coded: Callable) -> None:
     once, dataset = coded("normal", separate(1))
     twice, _ = coded("normal", separate(2))
-    told = [mutual_information(model, dataset).at_least for model in (once, twice)]
+    told = [mutual_information(model, dataset).value for model in (once, twice)]
     assert told[0] == pytest.approx(told[1], abs=1e-4)
     assert active_units(twice, dataset) == 2  # it counts dimensions, not what they know
 
@@ -86,7 +87,7 @@ def test_information_is_that_of_a_gaussian_channel(make_dataset: Callable[..., D
             parameter.zero_()
         layer.weight[0, 0] = 2.0
         layer.bias[1] = math.log(0.5)
-    assert mutual_information(model, dataset).at_least == pytest.approx(0.5 * math.log(1 + 4 / 0.5), abs=0.08)
+    assert mutual_information(model, dataset).value == pytest.approx(0.5 * math.log(1 + 4 / 0.5), abs=0.08)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -107,9 +108,24 @@ def test_what_is_measured_is_listed_and_stands_under_its_own_names(coded: Callab
     assert found["active_units"] == found["metrics"]["active_units"]["value"] == 1
     information = mutual_information(model, dataset)
     assert found["metrics"]["mutual_information"]["standard_error"] == information.standard_error
-    told = information.named()
+    told = information.named("mutual_information")
     assert {name: found[name] for name in told} == told
     assert set(told) == {f"mutual_information_{name}" for name in ("at_least", "standard_error", "limit", "images")}
+
+
+def test_any_metric_may_have_an_error(coded: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spread(model: Model, dataset: Dataset) -> Measured:
+        return Measured(2.5, 0.25, beside={"images": len(dataset.test)})
+
+    monkeypatch.setitem(METRICS, "spread", Metric(spread, "pixels", "How far {images:,} images lie apart."))
+    found = measure(*coded("normal", separate()))
+    assert {name: value for name, value in found.items() if name.startswith("spread")} == {
+        "spread": 2.5,
+        "spread_standard_error": 0.25,
+        "spread_images": N,
+    }
+    listed = {"value": 2.5, "standard_error": 0.25, "unit": "pixels", "about": f"How far {N} images lie apart."}
+    assert found["metrics"]["spread"] == listed
 
 
 def test_information_is_told_with_its_bound_and_grows_with_the_images(make_dataset: Callable[..., Dataset]) -> None:
@@ -126,13 +142,13 @@ def test_information_is_told_with_its_bound_and_grows_with_the_images(make_datas
         dataset = make_dataset("real", shape=(1, 2, 2), train=8, test=n)
         dataset.test[:] = torch.randn(n, 1, 2, 2, generator=torch.Generator().manual_seed(0)).to(dataset.test.dtype)
         found.append(mutual_information(model, dataset))
-        assert found[-1].images == n
-        assert found[-1].limit == pytest.approx(math.log(n))
-        assert found[-1].at_least <= found[-1].limit
-        assert found[-1].at_least < information + 4 * found[-1].standard_error
-    assert found[0].at_least > 0.8 * found[0].limit  # it shows the number of images, not I
-    assert found[0].at_least < found[1].at_least < found[2].at_least
-    assert found[2].at_least == pytest.approx(information, abs=0.3)
+        assert found[-1].beside["images"] == n
+        assert found[-1].beside["limit"] == pytest.approx(math.log(n))
+        assert found[-1].value <= found[-1].beside["limit"]
+        assert found[-1].value < information + 4 * found[-1].standard_error
+    assert found[0].value > 0.8 * found[0].beside["limit"]  # it shows the number of images, not I
+    assert found[0].value < found[1].value < found[2].value
+    assert found[2].value == pytest.approx(information, abs=0.3)
 
 
 def test_the_error_of_the_information_is_its_spread(make_dataset: Callable[..., Dataset]) -> None:
@@ -145,5 +161,5 @@ def test_the_error_of_the_information_is_its_spread(make_dataset: Callable[..., 
         generator = torch.Generator().manual_seed(seed)
         dataset.test[:] = torch.randn(400, 1, 2, 2, generator=generator).to(dataset.test.dtype)
         told.append(mutual_information(model, dataset, seed))
-    spread = torch.tensor([one.at_least for one in told]).std().item()
+    spread = torch.tensor([one.value for one in told]).std().item()
     assert spread == pytest.approx(sum(one.standard_error for one in told) / 60, rel=0.4)

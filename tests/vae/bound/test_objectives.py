@@ -11,9 +11,10 @@ from sklearn.datasets import load_digits
 from torch import Generator, Tensor
 
 from vae import Config, elbo_terms, iw_bound, kl_normal
-from vae.bound.objectives import OBJECTIVES, log_weights
+from vae.bound.objective import log_weights
+from vae.bound.objectives import OBJECTIVES
 from vae.errors import ConfigError
-from vae.model.latents import DiagonalNormal
+from vae.model.latent import DiagonalNormal
 from vae.model.likelihoods import LIKELIHOODS
 from vae.model.vae import build_model
 

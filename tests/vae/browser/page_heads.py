@@ -15,7 +15,7 @@ from tests.vae.contracts import DRAWS, OUTPUTS, follows, quadrature
 from vae.browser.decoder_export import export_decoder
 from vae.config import Config
 from vae.errors import DecoderUnsupported
-from vae.model.likelihoods import Likelihood
+from vae.model.likelihood import Likelihood
 from vae.model.vae import Model, build_model, in_data_units
 
 STATIC = Path(__file__).resolve().parents[3] / "ui" / "static" / "decoder"

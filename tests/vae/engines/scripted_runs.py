@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from tests.vae.train_run import train_run
 from vae import Config, Knobs, files, runs
 from vae.datasets import describe
 from vae.engines import worker
@@ -139,7 +140,7 @@ def scripted_run(root: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         make_quick(patch)
         start(path).install(patch)
-        assert worker.train_run(path).state == "finished"
+        assert train_run(path).state == "finished"
     return path
 
 
@@ -202,7 +203,7 @@ class Killer:
         """Train to the end, or None where the kill came first."""
         self.count, self.at, self.torn = 0, at, torn
         try:
-            return worker.train_run(path)
+            return train_run(path)
         except Killed:
             return None
 

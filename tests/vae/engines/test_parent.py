@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.vae.engines.scripted_runs import assert_same_run, make_quick, new_run
+from tests.vae.train_run import train_run
 from vae import runs
 from vae.engines import worker
 from vae.engines.parent import REST, Parent
@@ -38,7 +39,7 @@ def test_the_end_of_standard_input_and_the_word_before_it(
 def test_a_run_that_rested_is_the_run_that_never_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_quick(monkeypatch)
     whole, path, parent = new_run(tmp_path, "whole"), new_run(tmp_path), Parent()
-    worker.train_run(whole)
+    train_run(whole)
     write_what_is_due = worker.Worker._write_what_is_due
 
     def rest(self: worker.Worker, recorded: bool) -> None:
@@ -49,9 +50,9 @@ def test_a_run_that_rested_is_the_run_that_never_did(tmp_path: Path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(worker.Worker, "_write_what_is_due", rest)
-        status = worker.train_run(path, parent)
+        status = train_run(path, parent)
     assert (status.state, status.step, status.message, status.seconds_left) == ("resting", 22, "", None)
     assert not runs.is_locked(path)
     assert runs.read_status(path).state == "resting", "its lock may be free: it is nobody's fault"
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
     assert_same_run(whole, path)

@@ -32,6 +32,7 @@ from tests.vae.engines.scripted_runs import (
     wait_until,
     weights,
 )
+from tests.vae.train_run import train_run
 from vae import load_run, runs
 from vae.datasets import load_dataset
 from vae.engines import worker
@@ -103,7 +104,7 @@ def test_a_run_in_training_refuses_a_second_trainer(tmp_path: Path) -> None:
     path = new_run(tmp_path)
     lock = runs.acquire(path)
     with pytest.raises(RunBusy, match="another process"):
-        worker.train_run(path)
+        train_run(path)
     lock.release()
     assert runs.read_status(path).state == "queued"  # untouched
 
@@ -114,7 +115,7 @@ def test_divergence_keeps_the_last_good_checkpoint_and_can_be_continued(
     path = new_run(tmp_path)
     with monkeypatch.context() as patch:
         start(path, [(23, {"lr_factor": 1e25}, None)], saves=[13]).install(patch)
-        status = worker.train_run(path)
+        status = train_run(path)
     assert status.state == "diverged"
     bad = next(line["step"] for line in runs.read_history(path) if line.get("event") == "diverged")
     assert 24 <= bad <= 30
@@ -122,10 +123,10 @@ def test_divergence_keeps_the_last_good_checkpoint_and_can_be_continued(
     assert worker.unpack_state(runs.read_checked(path, runs.STATE), "run")[1]["step"] == 13
     assert all(value.isfinite().all() for value in load_run(path).model.state_dict().values())
     runs.change_knobs(path, lr_factor=1.0)
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
     assert not any(line.get("event") == "diverged" or line["step"] == 23 for line in runs.read_history(path))
     calm = new_run(tmp_path, "calm")
-    worker.train_run(calm)
+    train_run(calm)
     assert_same_run(path, calm)
 
 
@@ -137,17 +138,17 @@ def test_a_full_disk_is_said_and_costs_nothing_that_was_there(
         start(path).install(patch)
         room = 4000  # the history outgrows it at once, a checkpoint is never written
         with largest_file(room):
-            status = worker.train_run(path)
+            status = train_run(path)
         assert status.state == "failed"
         assert "cannot be written (File too large)" in status.message
         assert not list(path.rglob("*.tmp"))
         with largest_file(40_000):  # the checkpoints fit, after a while the history does not: a torn line
-            status = worker.train_run(path)
+            status = train_run(path)
         if status.state == "failed":
             assert (path / "history.jsonl").stat().st_size == 40_000
         assert not list(path.rglob("*.tmp"))
         runs.read_checked(path, runs.STATE)
-        assert worker.train_run(path).state == "finished"
+        assert train_run(path).state == "finished"
     assert_same_run(path, undisturbed)
 
 
@@ -168,12 +169,12 @@ def test_a_history_that_fills_the_disk_is_torn_and_then_mended(
         start(path).install(patch)
         with monkeypatch.context() as inner:
             inner.setattr(runs, "append_history", full)
-            status = worker.train_run(path)
+            status = train_run(path)
         assert status.state == "failed"
         assert "No space left on device" in status.message
         assert "make room" in status.message
         assert step_of(path) == 28
-        assert worker.train_run(path).state == "finished"
+        assert train_run(path).state == "finished"
     assert_same_run(path, undisturbed)
 
 
@@ -184,7 +185,7 @@ def test_a_damaged_run_is_refused_with_a_sentence_and_keeps_its_files_and_its_en
     path = new_run(tmp_path)
     with monkeypatch.context() as patch:
         start(path, [(30, {"stop": True}, None)]).install(patch)
-        worker.train_run(path)
+        train_run(path)
     runs.change_knobs(path, stop=False)
     whole = (path / name).read_bytes()
     (path / name).write_bytes(whole[: len(whole) // 2])
@@ -194,13 +195,13 @@ def test_a_damaged_run_is_refused_with_a_sentence_and_keeps_its_files_and_its_en
         if file.is_file() and file.name not in ("status.json", "lock")
     }
     ended = runs.read_status(path)
-    status = worker.train_run(path)
+    status = train_run(path)
     assert (status.state, status.step, status.message) == ("stopped", ended.step, ended.message)
     assert "run 'run'" in status.refused
     assert name.split("/")[-1] in status.refused
     assert all(file.read_bytes() == content for file, content in kept.items())
     (path / name).write_bytes(whole)
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
 
 
 def test_a_state_that_is_no_state_is_refused(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_a_state_that_is_no_state_is_refused(tmp_path: Path) -> None:
     path = new_run(tmp_path)
     for data in (b"", b"\x08" + bytes(7), pickle.dumps({"a": 1}), (2**62).to_bytes(8, "little") + b"{}", bytes(100)):
         runs.save_checked(path, {runs.STATE: data})
-        status = worker.train_run(path)
+        status = train_run(path)
         assert status.state == "failed"
         assert "cannot be read" in (status.refused or status.message)
 
@@ -224,7 +225,7 @@ def test_a_config_that_cannot_be_built_is_a_sentence(tmp_path: Path) -> None:
     ):
         changed = content | {"config": content["config"] | {setting: value}}
         runs.save_checked(path, {"config.json": json.dumps(changed).encode()})
-        status = worker.train_run(path)
+        status = train_run(path)
         assert status.state == "failed"
         sentence = status.refused or status.message  # after the first refusal it is a run that has ended
         assert str(value) in sentence or setting in sentence
@@ -237,7 +238,7 @@ def test_a_C_that_a_run_cannot_take_is_said_while_it_trains_on(tmp_path: Path, m
     write = runs.write_status
     monkeypatch.setattr(runs, "write_status", lambda p, s: (seen.append(s.message), write(p, s)))
     start(path, [(10, {"C": 2.0}, None), (40, {"C": 1.0}, None)], saves=[]).install(monkeypatch)
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
     assert any("only at C = 1" in message for message in seen)
     assert seen[-1] == ""
     assert knob_lines(path) == []
@@ -245,7 +246,7 @@ def test_a_C_that_a_run_cannot_take_is_said_while_it_trains_on(tmp_path: Path, m
 
 def test_rubbish_in_knobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, plain = new_run(tmp_path, "a"), new_run(tmp_path, "b")
-    worker.train_run(plain)
+    train_run(plain)
     refresh = live_knobs.LiveKnobs.refresh
     rubbish = [b"", b"{", b"[]", b"null", b'{"C": -1}', b'{"pace": "x"}', b'{"new": 1}', b"\xff"]
 
@@ -254,7 +255,7 @@ def test_rubbish_in_knobs_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         refresh(knobs)
 
     monkeypatch.setattr(live_knobs.LiveKnobs, "refresh", spoilt)
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
     assert_same_run(path, plain)
 
 
@@ -277,7 +278,7 @@ def test_out_of_memory_names_a_batch_size_to_try(tmp_path: Path, monkeypatch: py
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(Trainer, "take_steps", full)
-    status = worker.train_run(path)
+    status = train_run(path)
     assert status.state == "failed"
     assert "batch size of 32" in status.message
     assert not runs.is_locked(path)
@@ -288,7 +289,7 @@ def test_too_little_disk_is_refused_before_anything_is_trained(tmp_path: Path, m
     path = new_run(tmp_path)
     usage = shutil.disk_usage(path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
-    status = worker.train_run(path)
+    status = train_run(path)
     assert status.state == "failed"
     assert "1 MB of disk are free" in status.message
     assert runs.read_history(path) == []
@@ -330,6 +331,6 @@ def test_stop_by_the_server_event_is_an_interruption(tmp_path: Path, monkeypatch
         write_what_is_due(self, recorded)
 
     monkeypatch.setattr(worker.Worker, "_write_what_is_due", leave)
-    status = worker.train_run(path, gone)
+    status = train_run(path, gone)
     assert (status.state, status.step) == ("interrupted", 22)
     assert worker.unpack_state(runs.read_checked(path, runs.STATE), "run")[1]["step"] == 22

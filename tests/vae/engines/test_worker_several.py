@@ -12,12 +12,13 @@ import pytest
 from safetensors.torch import load
 
 from tests.vae.engines.scripted_runs import REPOSITORY, STEPS, make_quick, new_run, records, wait_until, weights
+from tests.vae.train_run import train_run
 from vae import runs
 from vae.engines import worker
 from vae.errors import RunBusy
 from vae.runs import live_knobs
 from vae.training import batched_runs
-from vae.training.batched_runs import Together
+from vae.training.batched_runs import BatchedRuns
 
 OWN: list[dict[str, Any]] = [{"C": 2.0, "seed": 0}, {"C": 2.0, "seed": 1}, {"C": 20.0, "lr": 1e-3}, {"C": "fit"}]
 
@@ -31,13 +32,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def shared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many trainers each joint step computed."""
     steps: list[int] = []
-    take = Together._take
+    take = BatchedRuns._take
 
-    def note(self: Together, joined: list[Any]) -> None:
+    def note(self: BatchedRuns, joined: list[Any]) -> None:
         steps.append(len(joined))
         take(self, joined)
 
-    monkeypatch.setattr(Together, "_take", note)
+    monkeypatch.setattr(BatchedRuns, "_take", note)
     return steps
 
 
@@ -52,7 +53,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         make_quick(patch)
         paths = several(root)
         for path in paths:
-            assert worker.train_run(path).state == "finished"
+            assert train_run(path).state == "finished"
     return paths
 
 
@@ -142,10 +143,10 @@ def test_one_that_diverges_and_one_that_is_damaged_leave_the_others_alone(tmp_pa
 def test_a_joint_step_that_needs_too_much_memory_is_told_to_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Together, joined: list[Any]) -> None:
+    def full(self: BatchedRuns, joined: list[Any]) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(Together, "_take", full)
+    monkeypatch.setattr(BatchedRuns, "_take", full)
     told = worker.train_runs(several(tmp_path))
     assert {status.state for status in told} == {"failed"}
     assert all("Out of memory" in status.message for status in told)

@@ -22,7 +22,7 @@ from vae import runs
 from vae.__main__ import main
 from vae.bound.chunks import rows_at_once
 from vae.bound.evaluation import evaluate
-from vae.bound.objectives import ElboTerms
+from vae.bound.objective import ElboTerms
 from vae.errors import ConfigError, DataError, ModelUnreadable, RunDamaged
 from vae.exchange.foreign_run import save_model, told_apart
 from vae.exchange.torch_export import export_decoder, export_encoder

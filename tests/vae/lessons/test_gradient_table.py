@@ -9,7 +9,7 @@ from vae.config import Config
 from vae.lessons.gradient_study import enumerated_gradient, enumerated_variance, estimates, make
 from vae.lessons.gradient_table import BY_ALL_CODES, STUDIED, Row, rows
 from vae.model.bit_codes import all_codes
-from vae.model.latents import IndependentBernoulli
+from vae.model.latent import IndependentBernoulli
 from vae.model.vae import Model, build_model
 
 K = 3

@@ -13,7 +13,8 @@ from torch import Tensor
 from tests.newcomers import SharedNormalLatent, StudentT, StudentTPixels
 from tests.vae import contracts
 from vae.model.latents import BernoulliLatent, FullNormalLatent, NormalLatent
-from vae.model.likelihoods import LIKELIHOODS, PixelDistribution
+from vae.model.likelihood import PixelDistribution
+from vae.model.likelihoods import LIKELIHOODS
 
 
 def broken(cls: Any, method: str, change: Callable[..., Any]) -> Any:

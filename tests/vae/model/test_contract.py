@@ -27,7 +27,8 @@ from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.model import latents, likelihoods, networks
 from vae.model.latents import LATENTS
-from vae.model.likelihoods import LIKELIHOODS, Likelihood
+from vae.model.likelihood import Likelihood
+from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import NETWORKS
 from vae.model.vae import IDENTITY, build_model
 from vae.training.defaults import complete

@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal, kl_divergence
 
 from vae.model.kl import kl_bernoulli_half, kl_normal
-from vae.model.latents import BernoulliLatent, DiagonalNormal, FullNormal, FullNormalLatent, NormalLatent
+from vae.model.latent import DiagonalNormal, FullNormal
+from vae.model.latents import BernoulliLatent, FullNormalLatent, NormalLatent
 
 
 def parameters(seed: int, *shape: int) -> Tensor:

@@ -11,8 +11,9 @@ import torch
 import torch.distributions as td
 from torch import Generator, Tensor
 
-from vae.model.likelihoods import Bernoulli, ContinuousBernoulli, ContinuousBernoulliPixels, Gaussian, PixelDistribution
-from vae.model.likelihoods import contains as contains_support
+from vae.model.likelihood import PixelDistribution
+from vae.model.likelihood import contains as contains_support
+from vae.model.likelihoods import Bernoulli, ContinuousBernoulli, ContinuousBernoulliPixels, Gaussian
 from vae.training.trainer import best_C
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

@@ -31,9 +31,9 @@ from tests.vae.engines.scripted_runs import (
     wait_until,
     weights,
 )
+from tests.vae.train_run import train_run
 from vae import runs
 from vae.datasets import load_dataset
-from vae.engines import worker
 from vae.runs.start import Request
 from vae.training.records import Record
 from vae.training.trainer import Trainer
@@ -125,14 +125,14 @@ def test_stopped_and_continued(undisturbed: Path, tmp_path: Path, at: int, monke
     script.knobs.insert(sum(step < at for step, *_ in KNOBS), (at, {"stop": True}, None))
     with monkeypatch.context() as patch:
         script.install(patch)
-        status = worker.train_run(path)
+        status = train_run(path)
     assert (status.state, status.step) == ("stopped", at)
     assert "Stopped at step" in status.message
-    assert worker.train_run(path).state == "stopped"  # nobody asked it to go on
+    assert train_run(path).state == "stopped"  # nobody asked it to go on
     runs.change_knobs(path, stop=False)
     with monkeypatch.context() as patch:
         script.install(patch)
-        assert worker.train_run(path).state == "finished"
+        assert train_run(path).state == "finished"
     assert_same_run(path, undisturbed)
 
 
@@ -169,7 +169,7 @@ def test_other_models_continue_exactly_too(
 def test_one_config_and_seed_give_one_history_whoever_watches(tmp_path: Path) -> None:
     first, second, other = new_run(tmp_path, "a"), new_run(tmp_path, "b"), new_run(tmp_path, "c", seed=1)
     for path in (first, second, other):
-        worker.train_run(path)
+        train_run(path)
     assert_same_run(first, second)
     assert records(other) != records(first)
     assert weights(other) != weights(first)
@@ -177,12 +177,12 @@ def test_one_config_and_seed_give_one_history_whoever_watches(tmp_path: Path) ->
 
 def test_a_longer_run_begins_like_a_shorter_one(tmp_path: Path) -> None:
     short, long = new_run(tmp_path, "short", epochs=2), new_run(tmp_path, "long")
-    worker.train_run(short)
-    assert worker.train_run(short, request=Request(epochs=3)).state == "finished"
-    worker.train_run(long)
+    train_run(short)
+    assert train_run(short, request=Request(epochs=3)).state == "finished"
+    train_run(long)
     assert weights(short) == weights(long)
     finished = (short / "history.jsonl").read_bytes()
-    assert worker.train_run(short).state == "finished"  # a finished run is left as it is
+    assert train_run(short).state == "finished"  # a finished run is left as it is
     assert (short / "history.jsonl").read_bytes() == finished
     assert weights(short) == weights(long)
 
@@ -225,7 +225,7 @@ def test_killed_twice_for_real_then_orphaned_then_continued_is_the_undisturbed_r
     assert "server ended" in status.message
     assert load(runs.read_checked(path, runs.STATE)).keys()
     runs.change_knobs(path, pace=None)
-    assert worker.train_run(path).state == "finished"
+    assert train_run(path).state == "finished"
 
     config, _ = runs.read_config(path)
     trainer = Trainer(config, load_dataset("digits"))
@@ -249,7 +249,7 @@ def test_a_shipped_run_goes_on_from_its_weights_and_can_be_killed(
 ) -> None:
     def shipped(name: str) -> Path:
         path = new_run(tmp_path, name, epochs=1)
-        worker.train_run(path)
+        train_run(path)
         (path / runs.STATE).unlink()
         runs.mark_as_shipped(path)
         runs.replace_config(path, dataclasses.replace(runs.read_config(path)[0], epochs=3))

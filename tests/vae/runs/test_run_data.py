@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.vae.train_run import train_run
 from vae import Config, __main__, runs
 from vae.datasets import DataInfo, describe, load_dataset
 from vae.datasets.identity import differences
 from vae.datasets.registered import Digits
-from vae.engines.worker import train_run
 from vae.errors import ConfigError, DataChanged, DataError
 from vae.files import expanded
 from vae.runs import load_run

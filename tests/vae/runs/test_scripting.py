@@ -17,8 +17,8 @@ import pytest
 import torch
 
 import vae
+from tests.vae.train_run import train_run
 from vae import Config, Knobs, elbo_terms, iw_bound, kl_normal, load_dataset, load_run, runs, train
-from vae.engines.worker import train_run
 from vae.errors import ConfigError, ElboRoomError
 from vae.runs import scripting
 from vae.runs.preview import unpack

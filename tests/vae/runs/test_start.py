@@ -19,6 +19,7 @@ from filelock import FileLock
 from safetensors.torch import save
 
 from tests.vae.engines.scripted_runs import REPOSITORY, assert_same_run, make_quick, new_run, saved_state, weights
+from tests.vae.train_run import train_run
 from vae import files, machine, runs
 from vae.__main__ import main
 from vae.datasets import load_dataset
@@ -47,7 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = new_run(tmp_path_factory.mktemp("runs"), epochs=1)
     with pytest.MonkeyPatch.context() as patch:
         make_quick(patch)
-        assert worker.train_run(path).state == "finished"
+        assert train_run(path).state == "finished"
     return path
 
 
@@ -196,7 +197,7 @@ def test_what_lies_where_a_file_is_to_be_written_is_told_before_the_first_change
             local.submit(ended, request=MORE)
         told = str(error.value)
     else:
-        told = worker.train_run(ended, request=MORE).refused
+        told = train_run(ended, request=MORE).refused
         assert (runs.read_status(ended).state, runs.read_status(ended).message) == ("finished", "as it was")
         status = (ended / "status.json").read_bytes()
     assert sentence in told or (how == "worker" and f"{case} cannot be" in told)
@@ -208,7 +209,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_first_change(
 ) -> None:
     monkeypatch.setattr("os.access", lambda folder, mode: Path(folder).name != "resume")
     before = everything(ended)
-    assert "cannot be written (resume: Permission denied)" in worker.train_run(ended, request=MORE).refused
+    assert "cannot be written (resume: Permission denied)" in train_run(ended, request=MORE).refused
     assert everything(ended) == before
 
 
@@ -235,7 +236,7 @@ def test_a_refusal_by_the_process_that_trains_leaves_the_knobs(
         monkeypatch.setattr("signal.signal", lambda *_: None)
         assert main(["resume", str(ended), "--epochs", "5"]) == 2
     elif how == "worker":
-        worker.train_run(ended, request=MORE)
+        train_run(ended, request=MORE)
     else:
         with engine() as local:
             local.submit(ended, request=MORE)
@@ -257,7 +258,7 @@ def test_knobs_that_somebody_turned_while_it_waited_stay(ended: Path) -> None:
 
 def test_a_run_that_was_stopped_and_paused_goes_on(ended: Path) -> None:
     runs.change_knobs(ended, stop=True, paused=True)
-    assert worker.train_run(ended, request=Request(epochs=2)).state == "finished"
+    assert train_run(ended, request=Request(epochs=2)).state == "finished"
     knobs = runs.read_knobs(ended)
     assert (knobs.stop, knobs.paused, runs.read_status(ended).ended_knobs) == (False, False, None)
 
@@ -266,11 +267,11 @@ def test_a_run_that_was_stopped_and_paused_goes_on(ended: Path) -> None:
 def test_what_a_killed_server_left_waiting_goes_on_or_is_as_it_was_interrupted(waits: str, ended: Path) -> None:
     runs.change_knobs(ended, paused=True)
     runs.write_status(ended, dataclasses.replace(runs.read_status(ended), state=waits))
-    refused = worker.train_run(ended, request=Request(epochs=1))
+    refused = train_run(ended, request=Request(epochs=1))
     assert (refused.state, refused.step) == ("interrupted", 23)
     assert "give more" in refused.refused
     assert runs.read_knobs(ended).paused
-    assert worker.train_run(ended, request=Request(epochs=2)).state == "finished"
+    assert train_run(ended, request=Request(epochs=2)).state == "finished"
 
 
 def test_an_asking_that_cannot_be_written_leaves_nothing(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +293,7 @@ def test_a_refused_continuation_leaves_the_run_as_it_ended(
     refuse, request, sentence = IN_THE_WAY[case]
     refuse(ended, monkeypatch)
     before = end_of(ended)
-    status = worker.train_run(ended, request=request)
+    status = train_run(ended, request=request)
     assert sentence in status.refused
     assert end_of(ended) == before
     assert (status.state, status.ended_as, status.pid) == ("finished", "", None)
@@ -304,19 +305,19 @@ def test_what_was_refused_goes_on_once_nothing_stands_in_the_way(
 ) -> None:
     with monkeypatch.context() as patch:
         full_disk(ended, patch)
-        worker.train_run(ended, request=Request(epochs=2))
-    status = worker.train_run(ended, request=Request(epochs=2))
+        train_run(ended, request=Request(epochs=2))
+    status = train_run(ended, request=Request(epochs=2))
     assert (status.state, status.refused, status.message) == ("finished", "", "")
     assert runs.read_config(ended)[0].epochs == 2
     straight = new_run(tmp_path, "straight", epochs=2)
-    worker.train_run(straight)
+    train_run(straight)
     assert weights(ended) == weights(straight)
 
 
 def test_a_new_run_that_is_refused_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = new_run(tmp_path)
     full_disk(path, monkeypatch)
-    status = worker.train_run(path)
+    status = train_run(path)
     assert (status.state, status.refused) == ("failed", "")
     assert "1 MB of disk are free" in status.message
 
@@ -382,7 +383,7 @@ def test_a_request_is_carried_out_by_the_process_that_trains(ended: Path) -> Non
 def test_a_request_of_rubbish_is_a_refusal(text: str, ended: Path) -> None:
     (ended / REQUEST).write_text(text)
     before = end_of(ended)
-    status = worker.train_run(ended)
+    status = train_run(ended)
     assert REQUEST in status.refused
     assert end_of(ended) == before
 
@@ -414,7 +415,7 @@ def test_a_status_that_the_disk_does_not_take_is_an_error_with_its_sentence(
     monkeypatch.setattr(runs, "write_status", full)
     monkeypatch.setattr(worker, "STATUS_EVERY", 0.0)
     with pytest.raises(RunUnwritable, match="make room, then continue") as error:
-        worker.train_run(path)
+        train_run(path)
     assert files.is_full(error.value.cause)
     assert not runs.is_locked(path)
 
@@ -463,7 +464,7 @@ def test_what_helps_depends_on_what_is_wrong(
         append(path, line)
 
     monkeypatch.setattr(runs, "append_history", fail)
-    status = worker.train_run(path)
+    status = train_run(path)
     assert status.state == "failed"
     assert f"(what the system says). The last checkpoint is whole: {advice}" in status.message
 
@@ -487,11 +488,11 @@ def test_what_killed_saves_left_goes_and_nothing_else(ended: Path) -> None:
         (ended / name).write_bytes(b"x")
     lock = runs.acquire(ended)
     with pytest.raises(ElboRoomError):
-        worker.train_run(ended)  # another process's run
+        train_run(ended)  # another process's run
     lock.release()
     assert all((ended / name).exists() for name in left)
     fitting = runs.acquire(ended / "projections/pca-2")
-    worker.train_run(ended, request=Request(epochs=2))
+    train_run(ended, request=Request(epochs=2))
     fitting.release()
     assert not any((ended / name).exists() for name in left)
     assert all((ended / name).exists() for name in kept)
@@ -512,13 +513,13 @@ def test_the_history_says_on_what_it_was_made(ended: Path, monkeypatch: pytest.M
         return [(line["step"], line["device"], line["precision"], line["threads"]) for line in lines]
 
     assert began() == [(0, "cpu", "float32", 1)]
-    worker.train_run(ended, request=Request(epochs=2))
+    train_run(ended, request=Request(epochs=2))
     assert began() == [(0, "cpu", "float32", 1)]  # the same: nothing to say
     monkeypatch.setattr(machine, "most_threads", lambda: 2)
     setting(threads=4, precision="tf32", device="mps")(ended, monkeypatch)
     start = plan(ended, Request(epochs=3))
     assert start.note.startswith("Continues on cpu in float32, 2 threads, not bit for bit: mps is not here")
-    assert worker.train_run(ended, request=Request(epochs=3)).state == "finished"
+    assert train_run(ended, request=Request(epochs=3)).state == "finished"
     assert began() == [(0, "cpu", "float32", 1), (45, "cpu", "float32", 2)]
     torch.set_num_threads(1)
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from vae import runs
-from vae.bound.objectives import elbo_terms
+from vae.bound.objective import elbo_terms
 from vae.datasets import DATASETS, is_here
 from vae.errors import ConfigError, DataError
-from vae.model.latents import LATENTS, DiagonalNormal
+from vae.model.latent import DiagonalNormal
+from vae.model.latents import LATENTS
 from vae.model.vae import build_model
 from vae.runs import Run, load_run
 from vae.space.encodings import Codes, codes_of

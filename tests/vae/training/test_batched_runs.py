@@ -15,7 +15,7 @@ from vae.bound.estimators import ESTIMATORS
 from vae.config import Knobs
 from vae.errors import ConfigError, TrainingDiverged
 from vae.model.random_draws import Request
-from vae.training.batched_runs import SEVERAL, Together, worth_it
+from vae.training.batched_runs import SEVERAL, BatchedRuns, worth_it
 from vae.training.records import KnobChange
 from vae.training.trainer import Trainer
 
@@ -32,7 +32,7 @@ FEW_FLIPS = 10  # added to the seeds of runs with bits: no flip on the processor
 
 def told_together(trainers: Sequence[Trainer], knobs: Sequence[Knobs | None]) -> list[list[Any]]:
     """What each trainer yields while they train as one; a divergence is told as its last event."""
-    together = Together(trainers)
+    together = BatchedRuns(trainers)
     runs = {number: trained.run(k) for number, (trained, k) in enumerate(zip(trainers, knobs, strict=True))}
     told: list[list[Any]] = [[] for _ in trainers]
     while runs:
@@ -163,10 +163,10 @@ def test_members_may_stand_at_different_steps_and_go_on_from_a_state() -> None:
 
 def test_what_cannot_share_a_step_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"hidden: .* differ only in C, seed, lr; got \(8,\) and \(9,\)"):
-        Together([trainer(), trainer(hidden=(9,))])
+        BatchedRuns([trainer(), trainer(hidden=(9,))])
     for name in ("running-mean", "exact"):
         with pytest.raises(ConfigError, match="train one by one"):
-            Together([trainer(latent="bernoulli", estimator=name, seed=seed) for seed in range(2)])
+            BatchedRuns([trainer(latent="bernoulli", estimator=name, seed=seed) for seed in range(2)])
 
 
 def test_sharing_pays_for_many_small_models() -> None:
@@ -182,7 +182,7 @@ def test_sharing_pays_for_many_small_models() -> None:
 
 def test_a_group_shares_one_copy_of_the_images() -> None:
     joined = [trainer(seed=seed) for seed in range(3)]
-    Together(joined)
+    BatchedRuns(joined)
     assert len({t.images.data_ptr() for t in joined}) == 1
     for one, other in itertools.combinations(joined, 2):
         assert (

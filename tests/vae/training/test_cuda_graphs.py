@@ -24,7 +24,7 @@ from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import NETWORKS
 from vae.model.random_draws import Request
 from vae.training import cuda_graphs
-from vae.training.batched_runs import Together
+from vae.training.batched_runs import BatchedRuns
 from vae.training.cuda_graphs import CudaGraphs
 from vae.training.defaults import complete
 from vae.training.held_out import MOST_IMAGES
@@ -294,7 +294,7 @@ def test_all_that_goes_to_the_device_between_steps_is_sent(together: bool, monke
         monkeypatch.setattr(module, "sent", sent)
     tape = Tape()
     trained = [trainer(tape, lr_schedule="cosine", seed=seed) for seed in range(2)]
-    shared = Together(trained) if together else None
+    shared = BatchedRuns(trained) if together else None
     went.clear()
     for _ in range(6):
         for one in trained:

@@ -9,7 +9,8 @@ import torch
 
 from vae.bound.estimators import ESTIMATORS
 from vae.bound.evidence import importance_evidence
-from vae.bound.objectives import OBJECTIVES, elbo_terms, iw_bound
+from vae.bound.objective import elbo_terms, iw_bound
+from vae.bound.objectives import OBJECTIVES
 from vae.config import Config, Knobs
 from vae.datasets import load_dataset
 from vae.model.latents import LATENTS

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from vae import Config, Knobs, train
-from vae.bound.objectives import OBJECTIVES, ElboTerms
+from vae.bound.objective import ElboTerms
+from vae.bound.objectives import OBJECTIVES
 from vae.datasets import Dataset
 from vae.errors import ConfigError, TrainingDiverged
 from vae.training.defaults import complete

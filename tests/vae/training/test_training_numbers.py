@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from vae import Config, load_dataset, train
 from vae.bound.exact_evidence import linear_gaussian_of
 from vae.bound.metrics import active_units
-from vae.bound.objectives import elbo_terms
+from vae.bound.objective import elbo_terms
 from vae.datasets import DataInfo, Dataset
 from vae.training.defaults import complete
 from vae.training.records import Record

@@ -21,7 +21,7 @@ export function readLayout(bytes) {
 }
 
 /** Follows one fit. */
-export class Fit {
+export class LayoutFit {
   /** @type {number} */ timer;
 
   /**

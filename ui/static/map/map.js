@@ -221,12 +221,12 @@ class LatentMap {
 
   // ---- layouts
 
-  _layout(fit) {
-    if (fit) this.beside.away();
+  _layout(showAll) {
+    if (showAll) this.beside.away();
     const { view, codes, codesSha: sha } = this;
     const { kind } = this._method();
     if (codes)
-      this.source.show({ run: this.data.run, sha, codes, view, kind, base: this._base(), bits: this.bits }, fit);
+      this.source.show({ run: this.data.run, sha, codes, view, kind, base: this._base(), bits: this.bits }, showAll);
   }
 
   /** What Python tells of a kind of map, { name, title, kind, about }; undefined for one that is not offered. */
@@ -242,13 +242,13 @@ class LatentMap {
       : new Float64Array(k);
   }
 
-  _place(layout, { fit, glide = true, method = this.view.method }) {
+  _place(layout, { showAll, glide = true, method = this.view.method }) {
     this.layout = layout;
     this.layoutOf = method;
     const { codes, canvas } = this;
     canvas.tiles.forget();
     canvas.shape = null; // it was drawn around places that are others now
-    canvas.place(layout.places(codes.loc), layout, { glide, all: fit });
+    canvas.place(layout.places(codes.loc), layout, { glide, all: showAll });
     this.focus.selection.placed = { xy: canvas.to, method, names: placeNames(method, layout.axes) };
     if (layout.linear) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.point(x, y));
     else if (layout.xy) canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);

@@ -1,7 +1,7 @@
 // Where the places of a map come from: a formula, a plane that the server finds, or a process that computes them.
 
 import { fetchBytes } from "../shared/codes.js";
-import { Fit } from "./layout_fit.js";
+import { LayoutFit } from "./layout_fit.js";
 import { FittedLayout, LineLayout, LinearLayout } from "./layouts.js";
 
 const text = new TextDecoder();
@@ -30,7 +30,7 @@ export class LayoutSource {
   /** @type {Map<string, Plane>} the server's answers, by address */ planes = new Map();
   /** @type {Plane | null} the newest of them */ plane = null;
   calls = 0;
-  /** @type {Fit | null} */ fit;
+  /** @type {LayoutFit | null} */ fit;
   /** @type {{ run: string, sha: string, part: string, method: string }} what the fit was asked for */ asked;
   /** @type {string} the same but for the weights */ followed;
   /** @type {Codes} */ codes;
@@ -40,7 +40,7 @@ export class LayoutSource {
   /** @type {boolean} whether the fit is of older weights */ outdated;
 
   /**
-   * `on`: place(layout, { fit, glide, method: whose places they are, if not of the view's }), status(of a fit or null, whether it is of older weights), start() (nobody has computed it yet),
+   * `on`: place(layout, { showAll, glide, method: whose places they are, if not of the view's }), status(of a fit or null, whether it is of older weights), start() (nobody has computed it yet),
    * touched() (whether the user has moved the map), problem(sentence).
    */
   constructor(on, fetch = fetchBytes) {
@@ -60,13 +60,13 @@ export class LayoutSource {
   }
 
   /**
-   * `fit`: show all of it. `kind` of the view’s method: linear, fitted or line, as Python tells. `base`: the code at which a
+   * `showAll`: show all of it. `kind` of the view’s method: linear, fitted or line, as Python tells. `base`: the code at which a
    * pair of dimensions holds the others. `bits`: codes are 0 and 1.
    *
    * @param {MapSource} source
-   * @param {boolean} fit
+   * @param {boolean} showAll
    */
-  async show({ run, sha, codes, view, kind, base, bits = false }, fit) {
+  async show({ run, sha, codes, view, kind, base, bits = false }, showAll) {
     const { method, part } = view;
     this.bits = bits;
     const { k } = codes.header;
@@ -74,14 +74,17 @@ export class LayoutSource {
     this.close();
     const call = this.calls;
     if (kind !== "fitted") this.on.status(null);
-    if (method === "line") return void this.on.place(new LineLayout(codes.rate, bits), { fit });
-    if (method === "plane") return void this.on.place(LinearLayout.pair(2, 0, 1), { fit });
-    if (method === "dims") return void this.on.place(LinearLayout.pair(k, view.i, view.j, base, bits), { fit });
+    if (method === "line") return void this.on.place(new LineLayout(codes.rate, bits), { showAll });
+    if (method === "plane") return void this.on.place(LinearLayout.pair(2, 0, 1), { showAll });
+    if (method === "dims") return void this.on.place(LinearLayout.pair(k, view.i, view.j, base, bits), { showAll });
     const start = await this._plane(run, sha, part, kind === "linear" ? method : null);
     if (call !== this.calls) return;
-    if (kind === "linear") return void (start && this.on.place(start, { fit }));
+    if (kind === "linear") return void (start && this.on.place(start, { showAll }));
     if (!start) return;
-    this.on.place(new FittedLayout(start.places(codes.loc), codes.loc, k, bits), { fit, method: this.plane.method });
+    this.on.place(new FittedLayout(start.places(codes.loc), codes.loc, k, bits), {
+      showAll,
+      method: this.plane.method,
+    });
     this._follow({ run, sha, part, method }, codes);
   }
 
@@ -89,7 +92,7 @@ export class LayoutSource {
   _renew(sha, codes) {
     this.outdated = sha !== this.fit.sha;
     this.codes = codes;
-    if (this.places) this._put(this.places, { fit: false, glide: false });
+    if (this.places) this._put(this.places, { showAll: false, glide: false });
     if (this.status) this.on.status(this.status, this.outdated);
   }
 
@@ -119,12 +122,12 @@ export class LayoutSource {
     this.outdated = false;
     this.followed = [asked.run, asked.part, asked.method].join();
     this.asked = asked;
-    this.fit = new Fit(
+    this.fit = new LayoutFit(
       asked,
       {
         received: (status, places) => {
           if (places?.length === 2 * codes.header.n && (status.iteration > 0 || status.state === "finished")) {
-            this._put(places, { fit: shown === 0 || !this.on.touched() });
+            this._put(places, { showAll: shown === 0 || !this.on.touched() });
             shown += 1;
           }
           this.status = status;

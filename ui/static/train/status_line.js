@@ -20,11 +20,11 @@ export function phrases(status, viewers, words) {
   return parts;
 }
 
-/** Knobs that are not at rest, in words; what changes the course of training should be seen. */
-export function settings(knobs) {
+/** Knobs that are not at rest, in words; what changes the course of training should be seen. `halves`: what they are called. */
+export function settings(knobs, halves) {
   if (!knobs) return [];
   const parts = [];
-  if (knobs.part !== "both") parts.push(`${knobs.part} only`);
+  if (knobs.part !== "both") parts.push(halves[knobs.part] ?? knobs.part);
   if (knobs.lr_factor !== 1) parts.push(`learning rate × ${significant(knobs.lr_factor)}`);
   if (knobs.pace !== null) parts.push(`${Number(knobs.pace.toPrecision(3))} steps/s at most`);
   return parts;
@@ -65,7 +65,7 @@ class StatusLine {
     const state = store.error ? "failed" : away ? "away" : (store.status?.state ?? "away");
     this.box.dataset.state = state;
     const parts = store.status ? phrases(store.status, store.viewers, this.data.words) : [];
-    if (store.status && !store.ended) parts.push(...settings(store.knobs));
+    if (store.status && !store.ended) parts.push(...settings(store.knobs, this.data.halves));
     if (away) parts.unshift("connection lost, trying again");
     const shown = store.error ? [store.error] : parts;
     this.text.replaceChildren(...shown.map((part, i) => element("span", { className: i ? "" : "state", text: part })));

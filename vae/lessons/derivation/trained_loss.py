@@ -18,7 +18,7 @@ from vae.lessons.derivation.check import Check, sampled
 from vae.lessons.derivation.collapse import Spectrum
 from vae.lessons.derivation.gaussian_noise import constant
 from vae.model.kl import kl_standard_normal
-from vae.model.latents import RealDistribution
+from vae.model.latent import RealDistribution
 from vae.model.linear_gaussian import LinearGaussian, best_at
 from vae.model.vae import Model, build_model
 
