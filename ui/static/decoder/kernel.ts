@@ -381,16 +381,21 @@ export function silu(x: usize, count: i32): void {
   }
 }
 
-/** tanh x = 2 / (1 + e^−2x) − 1; near 0, where that loses digits, x − x³/3 + 2x⁵/15 − 17x⁷/315. */
+/** tanh |x| = (1 − e) / (1 + e), e = e^−2|x|; below 0.625 by Cephes' polynomial, which keeps a small x's digits. */
 export function tanh(x: usize, count: i32): void {
   for (const end = x + ((<usize>count) << 2); x < end; x += 16) {
     const s = v128.load(x),
+      size = f32x4.abs(s),
       square = f32x4.mul(s, s);
-    const far = f32x4.sub(f32x4.mul(f32x4.splat(2), logistic(f32x4.add(s, s))), f32x4.splat(1));
-    let near = f32x4.sub(f32x4.splat(2.0 / 15.0), f32x4.mul(square, f32x4.splat(17.0 / 315.0)));
-    near = f32x4.sub(f32x4.mul(square, near), f32x4.splat(1.0 / 3.0));
+    const e = exp(f32x4.neg(f32x4.add(size, size)));
+    let far = f32x4.div(f32x4.sub(f32x4.splat(1), e), f32x4.add(f32x4.splat(1), e));
+    far = v128.bitselect(f32x4.neg(far), far, f32x4.lt(s, f32x4.splat(0)));
+    let near = f32x4.add(f32x4.splat(2.06390887954e-2), f32x4.mul(square, f32x4.splat(-5.70498872745e-3)));
+    near = f32x4.add(f32x4.splat(-5.37397155531e-2), f32x4.mul(square, near));
+    near = f32x4.add(f32x4.splat(1.33314422036e-1), f32x4.mul(square, near));
+    near = f32x4.add(f32x4.splat(-3.33332819422e-1), f32x4.mul(square, near));
     near = f32x4.add(s, f32x4.mul(f32x4.mul(s, square), near));
-    v128.store(x, v128.bitselect(near, far, f32x4.lt(f32x4.abs(s), f32x4.splat(0.125))));
+    v128.store(x, v128.bitselect(near, far, f32x4.lt(size, f32x4.splat(0.625))));
   }
 }
 
