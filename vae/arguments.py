@@ -120,7 +120,7 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     )
     add("--latent", help="normal, full-normal or bernoulli (default normal)")
     add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
-    add("--network", help="linear, mlp or conv (default mlp)")
+    add("--network", help="linear, mlp, conv or resconv (default mlp)")
     add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
     add("--activation", help="relu or tanh (default relu)")
     add("--objective", help="elbo or iwae (default elbo)")

@@ -6,7 +6,7 @@ M padded by zeros; biases padded likewise; images as (height, width, channels). 
 
     format, precision, count        1, "float16" or "float32", how many weights there are
     k, height, width, channels      z and the images
-    layers                          a list of `kind` dense, conv, conv_transpose, relu … with sizes and offsets of weights
+    layers                          a list of `kind` dense, conv, relu … with sizes and offsets of weights
                                     (vae/browser/decoder_layers.py writes them); `from`: the values that a layer takes,
                                     0 z and j + 1 what layer j gives, left out where that is the layer before it
     location, spread                a Gaussian's mean is location + spread · output; left out where that is the output
@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from vae.bound.chunks import full_precision
 from vae.browser.decoder_layers import Writer, lay_out

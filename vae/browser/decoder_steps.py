@@ -119,7 +119,7 @@ def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 def _scale_outputs(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
     """Lets a layer of SCALED give its outputs ⊙ scale + shift, one of each for an output."""
-    weight, bias = layer.get_parameter("weight"), layer.bias
+    weight, bias = layer.get_parameter("weight"), dict(layer.named_parameters()).get("bias")
     axis, groups = SCALED[type(layer)], int(getattr(layer, "groups", 1))
     sizes = [1] * weight.ndim
     sizes[axis] = -1
@@ -129,4 +129,4 @@ def _scale_outputs(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
     else:
         weight.mul_(scale.reshape(sizes))
     moved = shift if bias is None else bias * scale + shift
-    layer.bias = nn.Parameter(moved, requires_grad=False)  # type: ignore[assignment]
+    layer.bias = nn.Parameter(moved, requires_grad=False)

@@ -1,7 +1,8 @@
 """Networks: the encoder x -> parameters of q(z|x), the decoder z -> parameters of p(x|z).
 
 A new network is one class here and one line in NETWORKS. Both halves are plain `nn.Sequential`s of standard layers,
-so that they can be walked, exported and run elsewhere. `shape` is (channels, height, width).
+and of `Residual` blocks of them, so that they can be walked, exported and run elsewhere. `shape` is (channels, height,
+width).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from vae.config import Config
 from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.machine import memory
-from vae.model.networks import Shape
+from vae.model.networks import Residual, Shape
 from vae.model.vae import lay_out
 
 NUMBER = 4  # bytes of a float32
@@ -86,6 +86,9 @@ def count(layers: nn.Sequential, shape: tuple[int, ...]) -> tuple[int, int]:
     layers put out."""
     multiply_adds = numbers = 0
     for layer in layers:
+        if isinstance(layer, Residual):
+            inside = count(layer.body, shape)
+            multiply_adds, numbers = multiply_adds + inside[0], numbers + inside[1]
         before, shape = shape, _after(layer, shape)
         numbers += math.prod(shape)
         if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
@@ -104,10 +107,10 @@ def _after(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(layer.unflattened_size)
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         kernel, stride, padding = ([int(size) for size in s] for s in (layer.kernel_size, layer.stride, layer.padding))
-        grows = isinstance(layer, nn.ConvTranspose2d)
+        grows, more = isinstance(layer, nn.ConvTranspose2d), layer.output_padding
         sides = [
-            (side - 1) * s - 2 * p + k if grows else (side + 2 * p - k) // s + 1
-            for side, k, s, p in zip(shape[1:], kernel, stride, padding, strict=True)
+            (side - 1) * s - 2 * p + k + m if grows else (side + 2 * p - k) // s + 1
+            for side, k, s, p, m in zip(shape[1:], kernel, stride, padding, more, strict=True)
         ]
         return (layer.out_channels, *sides)
     return shape

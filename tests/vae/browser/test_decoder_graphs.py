@@ -1,4 +1,4 @@
-"""Every layer that the page runs, alone and in random graphs: node, the second reader and torch give the same pixels."""
+"""Every layer that the page runs, alone and in random graphs: node, the second reader and torch agree on the pixels."""
 
 from __future__ import annotations
 
