@@ -6,6 +6,8 @@
 // Nothing here allocates: network.js plans the memory and passes addresses (bytes). All numbers are float32.
 // Matrices of weights lie in panels of 8 columns, [M/8][K][8], M padded to a multiple of 8: read from front to back.
 
+const CACHED = 1 << 15; // numbers
+
 /**
  * y (rows, M) = x (rows, runs·K) · w (runs·K, M) + b (M); b = 0 stands for no bias. Rows of x begin xStride numbers
  * apart, rows of y yStride. A row of x is `runs` runs of K neighbours, the runs runStride apart: the window of a
@@ -27,67 +29,72 @@ export function matmul(
   const xStep = (<usize>xStride) << 2,
     yStep = (<usize>yStride) << 2,
     step = (<usize>runStride) << 2,
-    length = (<usize>K) << 2;
-  let row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    // 4 rows x 8 columns stay in registers
-    let p = w;
-    for (let m = 0; m < M; m += 8) {
-      const bias = b + ((<usize>m) << 2);
-      let a0 = b ? v128.load(bias) : f32x4.splat(0),
-        a1 = b ? v128.load(bias, 16) : f32x4.splat(0);
-      let b0 = a0,
-        b1 = a1,
-        c0 = a0,
-        c1 = a1,
-        d0 = a0,
-        d1 = a1;
-      for (let run = 0, x0 = x; run < runs; run++, x0 += step) {
-        const x1 = x0 + xStep,
-          x2 = x1 + xStep,
-          x3 = x2 + xStep;
-        for (let k: usize = 0; k < length; k += 4, p += 32) {
-          const w0 = v128.load(p),
-            w1 = v128.load(p, 16);
-          let s = v128.load32_splat(x0 + k);
-          a0 = f32x4.add(a0, f32x4.mul(s, w0));
-          a1 = f32x4.add(a1, f32x4.mul(s, w1));
-          s = v128.load32_splat(x1 + k);
-          b0 = f32x4.add(b0, f32x4.mul(s, w0));
-          b1 = f32x4.add(b1, f32x4.mul(s, w1));
-          s = v128.load32_splat(x2 + k);
-          c0 = f32x4.add(c0, f32x4.mul(s, w0));
-          c1 = f32x4.add(c1, f32x4.mul(s, w1));
-          s = v128.load32_splat(x3 + k);
-          d0 = f32x4.add(d0, f32x4.mul(s, w0));
-          d1 = f32x4.add(d1, f32x4.mul(s, w1));
+    length = (<usize>K) << 2,
+    panel = (<usize>runs * length) << 3;
+  // as many rows at a time as stay in the cache while all weights pass by once
+  const chunk = max(4, (CACHED / (runs * K)) & ~3);
+  for (let begin = 0; begin < rows; begin += chunk) {
+    const end = min(rows, begin + chunk);
+    for (let m = 0, p = w; m < M; m += 8, p += panel) {
+      const bias = b + ((<usize>m) << 2),
+        column = y + ((<usize>m) << 2);
+      const first = b ? v128.load(bias) : f32x4.splat(0),
+        second = b ? v128.load(bias, 16) : f32x4.splat(0);
+      for (let row = begin; row < end && rows >= 4; row += 4) {
+        // 4 rows x 8 columns stay in registers; the last block may begin among rows that are done
+        const top = <usize>min(row, rows - 4);
+        const from = x + top * xStep;
+        let a0 = first,
+          a1 = second,
+          b0 = first,
+          b1 = second,
+          c0 = first,
+          c1 = second,
+          d0 = first,
+          d1 = second;
+        let q = p;
+        for (let run = 0, x0 = from; run < runs; run++, x0 += step) {
+          const x1 = x0 + xStep,
+            x2 = x1 + xStep,
+            x3 = x2 + xStep;
+          for (let k: usize = 0; k < length; k += 4, q += 32) {
+            const w0 = v128.load(q),
+              w1 = v128.load(q, 16);
+            let s = v128.load32_splat(x0 + k);
+            a0 = f32x4.add(a0, f32x4.mul(s, w0));
+            a1 = f32x4.add(a1, f32x4.mul(s, w1));
+            s = v128.load32_splat(x1 + k);
+            b0 = f32x4.add(b0, f32x4.mul(s, w0));
+            b1 = f32x4.add(b1, f32x4.mul(s, w1));
+            s = v128.load32_splat(x2 + k);
+            c0 = f32x4.add(c0, f32x4.mul(s, w0));
+            c1 = f32x4.add(c1, f32x4.mul(s, w1));
+            s = v128.load32_splat(x3 + k);
+            d0 = f32x4.add(d0, f32x4.mul(s, w0));
+            d1 = f32x4.add(d1, f32x4.mul(s, w1));
+          }
         }
+        let out = column + top * yStep;
+        put(out, a0, a1, M - m);
+        out += yStep;
+        put(out, b0, b1, M - m);
+        out += yStep;
+        put(out, c0, c1, M - m);
+        out += yStep;
+        put(out, d0, d1, M - m);
       }
-      let out = y + ((<usize>m) << 2);
-      put(out, a0, a1, M - m);
-      out += yStep;
-      put(out, b0, b1, M - m);
-      out += yStep;
-      put(out, c0, c1, M - m);
-      out += yStep;
-      put(out, d0, d1, M - m);
-    }
-    x += xStep << 2;
-    y += yStep << 2;
-  }
-  for (; row < rows; row++, x += xStep, y += yStep) {
-    let p = w;
-    for (let m = 0; m < M; m += 8) {
-      const bias = b + ((<usize>m) << 2);
-      let a0 = b ? v128.load(bias) : f32x4.splat(0),
-        a1 = b ? v128.load(bias, 16) : f32x4.splat(0);
-      for (let run = 0, x0 = x; run < runs; run++, x0 += step)
-        for (let k: usize = 0; k < length; k += 4, p += 32) {
-          const s = v128.load32_splat(x0 + k);
-          a0 = f32x4.add(a0, f32x4.mul(s, v128.load(p)));
-          a1 = f32x4.add(a1, f32x4.mul(s, v128.load(p, 16)));
-        }
-      put(y + ((<usize>m) << 2), a0, a1, M - m);
+      for (let row = begin; row < end && rows < 4; row++) {
+        let a0 = first,
+          a1 = second,
+          q = p;
+        for (let run = 0, x0 = x + <usize>row * xStep; run < runs; run++, x0 += step)
+          for (let k: usize = 0; k < length; k += 4, q += 32) {
+            const s = v128.load32_splat(x0 + k);
+            a0 = f32x4.add(a0, f32x4.mul(s, v128.load(q)));
+            a1 = f32x4.add(a1, f32x4.mul(s, v128.load(q, 16)));
+          }
+        put(column + <usize>row * yStep, a0, a1, M - m);
+      }
     }
   }
 }
