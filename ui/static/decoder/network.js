@@ -7,6 +7,7 @@ import { expandHalves } from "./half.js";
 import { HERE, IN_KERNEL } from "./pointwise.js";
 
 const PAGE = 65536; // bytes of WebAssembly memory come in pages
+const MOST_NUMBERS = 2 ** 28; // 1 GiB
 
 const columnsOf = ({ kernel, outputs }) => padded(pair(kernel)[0] * pair(kernel)[1] * outputs);
 
@@ -180,6 +181,8 @@ function pointwise(layer, { kernel, numbers, from: [from], strides: [step], at, 
  */
 export async function buildNetwork({ header, sizes, weights }, kernelBytes, batch) {
   const { z, room, at, end } = plan(header, sizes, batch);
+  if (end > MOST_NUMBERS)
+    throw new DecoderError(`decoder file: it needs ${Math.ceil(end / 2 ** 18)} MiB, more than 1024`);
   let memory;
   let instance;
   try {
