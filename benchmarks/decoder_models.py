@@ -15,14 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch  # noqa: E402
+import torch
 
-from benchmarks.public_decoders import PUBLIC, Public  # noqa: E402
-from tests.oracles.decoder_numpy import read_header  # noqa: E402
-from vae.browser.decoder_export import LIMITS, Precision, export_decoder  # noqa: E402
-from vae.config import Config  # noqa: E402
-from vae.errors import DecoderInexact, DecoderUnsupported  # noqa: E402
-from vae.model.vae import Model, build_model  # noqa: E402
+from benchmarks.public_decoders import PUBLIC, Public
+from tests.oracles.decoder_numpy import read_header
+from vae.browser.decoder_export import LIMITS, Precision, export_decoder
+from vae.config import Config
+from vae.errors import DecoderInexact, DecoderUnsupported
+from vae.model.vae import Model, build_model
 
 CODES = 4
 MODELS = {

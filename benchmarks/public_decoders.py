@@ -32,9 +32,13 @@ class Public:
     layers: Callable[[], Layers]
 
     def build(self) -> nn.Sequential:
-        """Returns the decoder as it is once trained: kept statistics are other than 0 and 1."""
+        """Returns the decoder much as it is once trained: z decides what comes out, where torch's first weights give
+        next to nothing of it, and kept statistics are other than 0 and 1."""
         torch.manual_seed(0)
         decoder = nn.Sequential(*self.layers())
+        for layer in decoder.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(layer.weight)
         for norm in (layer for layer in decoder.modules() if isinstance(layer, nn.BatchNorm2d)):
             for tensor, low, high in ((norm.running_mean, -0.2, 0.2), (norm.running_var, 0.5, 2.0)):
                 assert tensor is not None
