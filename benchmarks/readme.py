@@ -184,6 +184,16 @@ def decoders() -> list[str]:
     ]
 
 
+def colour() -> list[str]:
+    found = results("resconv")
+    speed = {network: statistics.median(values) for network, values in found["images_per_second"].items()}
+    return [
+        f"**`--network resconv`** trains {speed['resconv']:.0f} colour images of 64x64 a second of a processor, conv "
+        f"{speed['conv']:.0f} (median of {len(found['images_per_second']['conv'])}; {made_on(found)}; "
+        f"`benchmarks/resconv.py`): an epoch of 50,000 takes {50_000 / speed['resconv'] / 60:.0f} minutes of one core."
+    ]
+
+
 WANTED = {1: 50, 3: 30}  # pictures a second, by the images' channels
 
 
@@ -372,6 +382,7 @@ def main() -> None:
         watching(),
         exploring(),
         decoders(),
+        colour(),
         mapping(),
     ]
     text = replaced(README.read_text(), "speed", speed)
