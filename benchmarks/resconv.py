@@ -50,7 +50,7 @@ def squares(count: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     images = rng.integers(20, 80, (count, 1, 1, 3), np.uint8).repeat(SIDE, 1).repeat(SIDE, 2)
     for image in images:
-        top, left, size = rng.integers(0, SIDE // 2, 2).tolist() + [int(rng.integers(8, SIDE // 2))]
+        top, left, size = (int(number) for number in rng.integers((0, 0, 8), SIDE // 2))
         image[top : top + size, left : left + size] = rng.integers(100, 255, 3)
     return images
 

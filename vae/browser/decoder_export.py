@@ -27,7 +27,7 @@ import torch
 from torch import Generator, nn
 
 from vae.bound.chunks import full_precision
-from vae.browser.decoder_layers import Writer, lay_out
+from vae.browser.decoder_layers import Array, Layer, Writer
 from vae.browser.decoder_steps import Step, Steps, steps_of
 from vae.browser.framing import frame
 from vae.errors import DecoderInexact, DecoderUnsupported
@@ -36,6 +36,8 @@ from vae.model.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, Like
 from vae.model.vae import Model, in_data_units
 
 MAGIC = b"ELBD"
+PANEL = 8  # columns
+ARRAYS = ("weights", "bias", "scale", "shift")  # of a layer
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
 LIMITS = {"float16": 1e-2, "float32": 1e-5}  # the largest difference to torch, as a fraction of the pixel range
 DRAWS = 8  # codes from the prior on which the two are compared
@@ -58,7 +60,7 @@ def export_decoder(
     shapes = _shapes(network, model)
     _round(network, precision)
     layers = Writer(network, shapes).write()
-    weights = lay_out(layers)
+    weights = _lay_out(layers)
     channels, height, width = model.shape
     header: dict[str, Any] = {
         "format": 1,
@@ -151,6 +153,27 @@ def _scale(model: Model, limits: tuple[float, float]) -> dict[str, float]:
     if limits != (0.0, 1.0):
         scale |= dict(zip(("low", "high"), limits, strict=True))
     return scale
+
+
+def _lay_out(layers: list[Layer]) -> Array:
+    """Lays all weights in the kernel's order; each array in the headers becomes its offset."""
+    blocks: list[Array] = []
+    end = 0
+    for layer in layers:
+        for key in ARRAYS:
+            if key in layer:
+                block = _panels(layer[key])
+                layer[key] = end
+                blocks.append(block)
+                end += len(block)
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def _panels(array: Array) -> Array:
+    """Lays (K, M) as (M/8, K, 8) in one row, M padded by zeros; a bias (M,) is padded only."""
+    matrix = np.atleast_2d(array)
+    wide = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % PANEL)))
+    return wide.reshape(len(wide), -1, PANEL).swapaxes(0, 1).ravel()
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Steps of torch layers as the layers that the page runs: `Writer(steps).write(k)` -> their headers.
 
 Values of more than one axis lie channels last in the page, (c, h, w) as (h, w, c). Arrays of weights stay in the
-headers until `lay_out` puts them behind one another. A layer that the page learns is one function here, one line in
+headers: `decoder_export` puts them behind one another. A layer that the page learns is one function here, one line in
 FORMS, and its counterparts in ui/static/decoder/format.js and network.js.
 """
 
@@ -20,13 +20,11 @@ from vae.browser.decoder_steps import Step, Steps
 from vae.errors import DecoderUnsupported
 from vae.model import graph
 
-PANEL = 8  # columns
 MOST_WEIGHTS = 1 << 26  # of one layer, groups and dilation written out
 
 Array = NDArray[np.float32]
 Layer = dict[str, Any]  # a layer's header; "weights", "bias", "scale" and "shift" are arrays until they are laid out
 Shape = tuple[int, ...]  # of one picture as torch has it
-ARRAYS = ("weights", "bias", "scale", "shift")
 
 
 class Writer:
@@ -391,24 +389,3 @@ FORMS: dict[type[nn.Module], Callable[[Writer, Step, Shape], int]] = {
     graph.Clamp: _clamp,
     **dict.fromkeys(POINTWISE, _pointwise),
 }
-
-
-def lay_out(layers: list[Layer]) -> Array:
-    """Lays all weights in the kernel's order; each array in the headers becomes its offset."""
-    blocks: list[Array] = []
-    end = 0
-    for layer in layers:
-        for key in ARRAYS:
-            if key in layer:
-                block = _panels(layer[key])
-                layer[key] = end
-                blocks.append(block)
-                end += len(block)
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-
-
-def _panels(array: Array) -> Array:
-    """Lays (K, M) as (M/8, K, 8) in one row, M padded by zeros; a bias (M,) is padded only."""
-    matrix = np.atleast_2d(array)
-    wide = np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % PANEL)))
-    return wide.reshape(len(wide), -1, PANEL).swapaxes(0, 1).ravel()
