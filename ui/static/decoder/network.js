@@ -76,13 +76,10 @@ const onPair =
 
 /** One function of the number of pictures per layer; they close over addresses alone. */
 const STEPS = {
-  dense:
-    ({ inputs, outputs, weights, bias }, { kernel, from: [from], strides: [step], at, stride }) =>
-    (pictures) =>
-      kernel.matmul(
-        ...[4 * from, step, 1, 0, 4 * weights, 4 * bias],
-        ...[4 * at, stride, pictures, inputs, padded(outputs)],
-      ),
+  dense({ inputs, outputs, weights, bias }, { kernel, from: [from], strides: [step], at, stride }) {
+    const [x, w, b, y, M] = [4 * from, 4 * weights, 4 * bias, 4 * at, padded(outputs)];
+    return (pictures) => kernel.matmul(x, step, 1, 0, w, b, y, stride, pictures, inputs, M);
+  },
 
   conv(layer, place) {
     const { height, width, inputs, outputs, weights, bias, out_height, out_width } = layer;
@@ -95,16 +92,15 @@ const STEPS = {
         kernel.matmul(4 * x, inputs, 1, 0, 4 * weights, 4 * bias, 4 * out, outputs, positions, inputs, outputs);
       });
     }
-    const [tall, wide] = isInside(layer) ? [height, width] : windowOf(layer);
+    const inside = isInside(layer);
+    const [tall, wide] = inside ? [height, width] : windowOf(layer);
+    const [w, b, step, row, K] = [4 * weights, 4 * bias, strideX * inputs, wide * inputs, sizeX * inputs];
     return each(place, (x, out) => {
-      if (!isInside(layer)) kernel.pad(4 * x, 4 * room, height, width, inputs, top, left, tall, wide);
-      const padded = isInside(layer) ? x : room;
+      if (!inside) kernel.pad(4 * x, 4 * room, height, width, inputs, top, left, tall, wide);
+      const window = 4 * (inside ? x : room);
       for (let y = 0; y < out_height; y++) {
-        kernel.matmul(
-          ...[4 * (padded + y * strideY * wide * inputs), strideX * inputs, sizeY, wide * inputs],
-          ...[4 * weights, 4 * bias, 4 * (out + y * out_width * outputs), outputs],
-          ...[out_width, sizeX * inputs, outputs],
-        );
+        const [from, to] = [window + 4 * y * strideY * row, 4 * (out + y * out_width * outputs)];
+        kernel.matmul(from, step, sizeY, row, w, b, to, outputs, out_width, K, outputs);
       }
     });
   },
@@ -113,11 +109,27 @@ const STEPS = {
     const { height, width, inputs, outputs, weights, bias, out_height, out_width } = layer;
     const { kernel, room } = place;
     const M = columnsOf(layer);
-    const geometry = [layer.kernel, layer.stride, layer.padding].flatMap(pair);
+    const [sizeY, sizeX, strideY, strideX, top, left] = [layer.kernel, layer.stride, layer.padding].flatMap(pair);
     return each(place, (x, out) => {
       // one picture at a time: the taps stay in the cache
       kernel.matmul(4 * x, inputs, 1, 0, 4 * weights, 0, 4 * room, M, height * width, inputs, M);
-      kernel.fold(4 * room, 4 * bias, 4 * out, height, width, outputs, ...geometry, M, out_height, out_width);
+      kernel.fold(
+        4 * room,
+        4 * bias,
+        4 * out,
+        height,
+        width,
+        outputs,
+        sizeY,
+        sizeX,
+        strideY,
+        strideX,
+        top,
+        left,
+        M,
+        out_height,
+        out_width,
+      );
     });
   },
 
