@@ -179,6 +179,44 @@ def exploring() -> list[str]:
     return lines
 
 
+def decoders() -> list[str]:
+    found = results("decoders")
+    rows = found["rows"]
+    run = [row for row in rows if row.get("equal")]
+    slow = sorted((row for row in run if row["pictures_per_second"] < _wanted(row)), key=_name)
+    told = "; ".join(f"{_name(row)} {row['pictures_per_second']:.3g}" for row in slow)
+    median = statistics.median(row["pictures_per_second"] for row in run)
+    return [
+        f"**Decoders of others.** {len(run)} of the decoders of {len(rows)} public VAEs (pytorch/examples, 1Konny, "
+        "PyTorch-VAE, disentangling-vae, pythae, rebuilt with random weights) run in the page and equal torch within "
+        f"its limits; {len(run) - len(slow)} give {WANTED[1]} pictures or more a second of a processor in grey, "
+        f"{WANTED[3]} in colour, the median of all {median:.0f}"
+        + (f"; not {told}" if slow else "")
+        + f" (in node; {made_on(found)}; `node benchmarks/decoder_node.mjs --public`)."
+    ]
+
+
+def colour() -> list[str]:
+    found = results("resconv")
+    speed = {network: statistics.median(values) for network, values in found["images_per_second"].items()}
+    return [
+        f"**`--network resconv`** trains {speed['resconv']:.0f} colour images of 64x64 a second of a processor, conv "
+        f"{speed['conv']:.0f} (median of {len(found['images_per_second']['conv'])}; {made_on(found)}; "
+        f"`benchmarks/resconv.py`): an epoch of 50,000 takes {50_000 / speed['resconv'] / 60:.0f} minutes of one core."
+    ]
+
+
+WANTED = {1: 50, 3: 30}  # pictures a second, by the images' channels
+
+
+def _wanted(row: dict[str, Any]) -> int:
+    return WANTED[row["shape"][0]]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return str(row["name"]).replace("Decoder_", "")
+
+
 def mapping() -> list[str]:
     found = results("map")
     lines = [
@@ -356,6 +394,8 @@ def main() -> None:
         watching(),
         own_loop(),
         exploring(),
+        decoders(),
+        colour(),
         mapping(),
     ]
     text = replaced(README.read_text(), "speed", speed)

@@ -5,7 +5,9 @@ Tests hold it against torch, and the page's own modules against it. It shares no
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -33,8 +35,11 @@ def mean_pixels(packed: bytes, z: ArrayLike) -> NDArray[np.float64]:
     (length,) = struct.unpack_from("<I", packed, 4)
     stored = np.frombuffer(packed, PRECISIONS[header["precision"]], offset=8 + length)
     weights, x = stored.astype(np.float32), np.asarray(z, np.float32)
-    for layer in header["layers"]:
-        x = LAYERS[layer["kind"]](x, layer, weights)
+    values = [x]
+    for number, layer in enumerate(header["layers"]):
+        fed = [values[place] for place in layer.get("from", [number])]
+        values.append(LAYERS[layer["kind"]](*fed, layer, weights))
+    x = values[-1]
     shape = (header["height"], header["width"], header["channels"])
     outputs = header.get("location", 0.0) + header.get("spread", 1.0) * x.reshape(-1, *shape).astype(np.float64)
     return MEANS[header["likelihood"]["name"]](outputs)
@@ -48,23 +53,100 @@ def _dense(x: Array, layer: dict[str, Any], weights: Array) -> Array:
 def _conv_transpose(x: Array, layer: dict[str, Any], weights: Array) -> Array:
     """Every input position's block of taps, added where it lands: row y·stride − padding + ky."""
     height, width, inputs, outputs = (layer[key] for key in ("height", "width", "inputs", "outputs"))
-    size, stride, padding = layer["kernel"], layer["stride"], layer["padding"]
-    matrix = _matrix(weights, layer["weights"], inputs, size * size * outputs)
-    taps = (x.reshape(-1, inputs) @ matrix).reshape(-1, height, width, size, size, outputs)
-    full = (len(taps), *(max((n - 1) * stride + size, m + padding) for n, m in _sizes(layer)), outputs)
-    sums = np.zeros(full, np.float32)
-    for ky in range(size):
-        for kx in range(size):
-            rows, columns = (slice(at, at + (n - 1) * stride + 1, stride) for at, n in ((ky, height), (kx, width)))
-            sums[:, rows, columns] += taps[:, :, :, ky, kx]
-    (_, out_height), (_, out_width) = _sizes(layer)
-    cropped = sums[:, padding : padding + out_height, padding : padding + out_width]
-    return (cropped + weights[layer["bias"] :][:outputs]).reshape(len(taps), -1)
+    size, stride, padding = (_pair(layer[key]) for key in ("kernel", "stride", "padding"))
+    matrix = _matrix(weights, layer["weights"], inputs, size[0] * size[1] * outputs)
+    taps = (x.reshape(-1, inputs) @ matrix).reshape(-1, height, width, *size, outputs)
+    out = (layer["out_height"], layer["out_width"])
+    sums = np.zeros((len(taps), *out, outputs), np.float32)
+    for y, c, ky, kx in itertools.product(range(height), range(width), range(size[0]), range(size[1])):
+        row, column = y * stride[0] - padding[0] + ky, c * stride[1] - padding[1] + kx
+        if 0 <= row < out[0] and 0 <= column < out[1]:
+            sums[:, row, column] += taps[:, y, c, ky, kx]
+    return (sums + weights[layer["bias"] :][:outputs]).reshape(len(taps), -1)
 
 
-def _sizes(layer: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(in, out) along the height and along the width."""
-    return (layer["height"], layer["out_height"]), (layer["width"], layer["out_width"])
+def _conv(x: Array, layer: dict[str, Any], weights: Array) -> Array:
+    """Σ over the window: row y·stride − padding + ky of the image, zeros outside of it."""
+    height, width, inputs, outputs = (layer[key] for key in ("height", "width", "inputs", "outputs"))
+    size, stride, padding = (_pair(layer[key]) for key in ("kernel", "stride", "padding"))
+    matrix = _matrix(weights, layer["weights"], size[0] * size[1] * inputs, outputs).reshape(*size, inputs, outputs)
+    images, out = x.reshape(-1, height, width, inputs), (layer["out_height"], layer["out_width"])
+    sums = np.zeros((len(images), *out, outputs), np.float32) + weights[layer["bias"] :][:outputs]
+    for y, c, ky, kx in itertools.product(range(out[0]), range(out[1]), range(size[0]), range(size[1])):
+        row, column = y * stride[0] - padding[0] + ky, c * stride[1] - padding[1] + kx
+        if 0 <= row < height and 0 <= column < width:
+            sums[:, y, c] += images[:, row, column] @ matrix[ky, kx]
+    return sums.reshape(len(images), -1)
+
+
+def _pair(value: int | list[int]) -> list[int]:
+    return value if isinstance(value, list) else [value, value]
+
+
+def _affine(x: Array, layer: dict[str, Any], weights: Array) -> Array:
+    scale, shift = (weights[layer[key] :][: layer["period"]] for key in ("scale", "shift"))
+    return (x.reshape(-1, layer["period"]) * scale + shift).reshape(x.shape)
+
+
+def _normalise(x: Array, layer: dict[str, Any], weights: Array) -> Array:
+    groups, width = layer["groups"], layer["width"]
+    parts = x.reshape(len(x), -1, groups, width).astype(np.float64)
+    mean, variance = parts.mean((1, 3), keepdims=True), parts.var((1, 3), keepdims=True)
+    unit = ((parts - mean) / np.sqrt(variance + layer["eps"])).reshape(len(x), -1, groups * width)
+    scale, shift = (weights[layer[key] :][: groups * width] for key in ("scale", "shift"))
+    out: Array = (unit * scale + shift).reshape(x.shape).astype(np.float32)
+    return out
+
+
+def _pad(x: Array, layer: dict[str, Any], *_: Array) -> Array:
+    images = x.reshape(-1, layer["height"], layer["width"], layer["channels"])
+    out = np.zeros((len(images), layer["out_height"], layer["out_width"], layer["channels"]), np.float32)
+    for y, c in itertools.product(range(out.shape[1]), range(out.shape[2])):
+        row, column = y - layer["top"], c - layer["left"]
+        if 0 <= row < layer["height"] and 0 <= column < layer["width"]:
+            out[:, y, c] = images[:, row, column]
+    return out.reshape(len(x), -1)
+
+
+def _nearest(x: Array, layer: dict[str, Any], *_: Array) -> Array:
+    images = x.reshape(-1, layer["height"], layer["width"], layer["channels"])
+    rows = [y * layer["height"] // layer["out_height"] for y in range(layer["out_height"])]
+    columns = [c * layer["width"] // layer["out_width"] for c in range(layer["out_width"])]
+    return images[:, rows][:, :, columns].reshape(len(x), -1)
+
+
+def _bilinear(x: Array, layer: dict[str, Any], *_: Array) -> Array:
+    """Linear along the height, then along the width: each a matrix whose rows sum to one."""
+    images = x.reshape(-1, layer["height"], layer["width"], layer["channels"]).astype(np.float64)
+    down, across = (_between(layer[side], layer[f"out_{side}"], layer["corners"]) for side in ("height", "width"))
+    out: Array = np.einsum("yh,nhwc,xw->nyxc", down, images, across).reshape(len(x), -1).astype(np.float32)
+    return out
+
+
+def _between(size: int, out: int, corners: bool) -> NDArray[np.float64]:
+    matrix = np.zeros((out, size))
+    for place in range(out):
+        at = place * (size - 1) / max(1, out - 1) if corners else max(0.0, (place + 0.5) * size / out - 0.5)
+        before = min(int(at), size - 1)
+        matrix[place, before] += 1 - (at - before)
+        matrix[place, min(before + 1, size - 1)] += at - before
+    return matrix
+
+
+def _view(x: Array, layer: dict[str, Any], *_: Array) -> Array:
+    places = np.full(layer["shape"], layer["offset"])
+    for index in np.ndindex(*layer["shape"]):
+        places[index] += sum(i * stride for i, stride in zip(index, layer["strides"], strict=True))
+    return x[:, places.ravel()]
+
+
+def _exactly(function: Callable[[float], float]) -> Callable[..., Array]:
+    """A function of one number, in double precision."""
+
+    def run(x: Array, *_: object) -> Array:
+        return np.vectorize(function, otypes=[np.float32])(x.astype(np.float64))  # type: ignore[no-any-return]
+
+    return run
 
 
 def _matrix(weights: Array, offset: int, K: int, M: int) -> Array:
@@ -84,11 +166,47 @@ def _continuous_bernoulli_mean(l: NDArray[np.float64]) -> NDArray[np.float64]:  
     return 0.5 + np.where(near, l / 12 * (1 - l * l / 60), 0.5 / np.tanh(0.5 * far) - 1 / far)
 
 
-LAYERS: dict[str, Callable[[Array, dict[str, Any], Array], Array]] = {
+def _softplus(x: float) -> float:
+    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def _logit(p: NDArray[np.float64]) -> Array:
+    return (np.log(p) - np.log1p(-p)).astype(np.float32)
+
+
+LAYERS: dict[str, Callable[..., Array]] = {
     "dense": _dense,
     "conv_transpose": _conv_transpose,
+    "conv": _conv,
+    "affine": _affine,
+    "normalise": _normalise,
+    "pad": _pad,
+    "nearest": _nearest,
+    "bilinear": _bilinear,
+    "view": _view,
+    "add": lambda x, y, *_: x + y,
+    "multiply": lambda x, y, *_: x * y,
     "relu": lambda x, *_: np.maximum(x, np.float32(0)),
     "tanh": lambda x, *_: np.tanh(x),
+    "sigmoid": _exactly(lambda x: 1 / (1 + math.exp(-x))),
+    "silu": _exactly(lambda x: x / (1 + math.exp(-x))),
+    "gelu": _exactly(lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2)))),
+    "gelu_tanh": _exactly(lambda x: x * 0.5 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
+    "softplus": _exactly(_softplus),
+    "mish": _exactly(lambda x: x * math.tanh(_softplus(x))),
+    "selu": _exactly(lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x))),
+    "hard_swish": _exactly(lambda x: x * min(max(x + 3, 0), 6) / 6),
+    "exp": _exactly(math.exp),
+    "log": _exactly(math.log),
+    "abs": lambda x, *_: np.abs(x),
+    "negative": lambda x, *_: -x,
+    "sqrt": lambda x, *_: np.sqrt(x),
+    "erf": _exactly(math.erf),
+    "elu": lambda x, layer, _: np.where(x > 0, x, np.float32(layer["alpha"]) * np.expm1(np.minimum(x, 0))),
+    "leaky_relu": lambda x, layer, _: np.where(x > 0, x, np.float32(layer["slope"]) * x),
+    "at_least": lambda x, layer, _: np.maximum(x, np.float32(layer["bound"])),
+    "at_most": lambda x, layer, _: np.minimum(x, np.float32(layer["bound"])),
+    "logit": lambda x, layer, _: _logit(np.clip(x.astype(np.float64), layer["least"], 1 - layer["least"])),
 }
 MEANS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "bernoulli": _sigmoid,

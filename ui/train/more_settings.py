@@ -32,7 +32,8 @@ def _model() -> None:
     style.label("Model")
     st.selectbox(
         "Network", list(NETWORKS), key=key("network"),
-        help="conv suits images of 28 × 28 pixels and more; linear with a gaussian likelihood is PCA.", **KEEP,
+        help="conv suits images of 28 × 28 pixels and more; resconv is sharper on colour images, at a GPU's pace; "
+        "linear with a gaussian likelihood is PCA.", **KEEP,
     )  # fmt: skip
     st.text_input(
         "Hidden widths", key=key("hidden"), placeholder="the network's own",

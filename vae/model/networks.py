@@ -1,12 +1,14 @@
 """Networks: the encoder x -> parameters of q(z|x), the decoder z -> parameters of p(x|z).
 
 A new network is one class here and one line in NETWORKS. Both halves are plain `nn.Sequential`s of standard layers,
-so that they can be walked, exported and run elsewhere. `shape` is (channels, height, width).
+and of `Residual` blocks of them, so that they can be walked, exported and run elsewhere. `shape` is (channels, height,
+width).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -140,6 +142,86 @@ class ConvNetwork(Network):
         return nn.Sequential(*layers[:-1])
 
 
+class Residual(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
+
+
+class ResidualConvNetwork(Network):
+    """For colour images: 4x4 convolutions of stride 2 from 32 channels up to 128, down to 4x4 ... 7x7, each followed by
+    a residual block of two 3x3 convolutions; then dense layers of the hidden widths; mirrored back.
+
+    GroupNorm before each activation: it takes its mean and variance from the picture alone, so that an estimate of
+    log p(x) never depends on what else is in a batch, and a picture decodes alone as it does among others.
+    """
+
+    name = "resconv"
+    default_hidden: ClassVar[tuple[int, ...]] = (256,)
+    default_lr = 1e-3
+    GROUPS = 8
+    CHANNELS = (32, 64, 128)
+
+    @staticmethod
+    def check(shape: Shape, hidden: Sequence[int]) -> None:
+        _, height, width = shape
+        if min(height, width) < 8:
+            raise ConfigError(
+                f"network: resconv needs images of 8 pixels or more a side, got {height}x{width}; use --network mlp"
+            )
+
+    @staticmethod
+    def sizes(shape: Shape) -> list[tuple[int, int, int]]:
+        """Returns (channels, height, width) of the image and after each halving: until the longer side has 7 pixels or
+        less, or the shorter one 1."""
+        sides, sizes = (shape[1], shape[2]), [shape]
+        while len(sizes) == 1 or (max(sides) > 7 and min(sides) > 1):
+            sides = (sides[0] // 2, sides[1] // 2)
+            channels = ResidualConvNetwork.CHANNELS[min(len(sizes), len(ResidualConvNetwork.CHANNELS)) - 1]
+            sizes.append((channels, *sides))
+        return sizes
+
+    @staticmethod
+    def block(channels: int, activation: str) -> Residual:
+        """Returns x + what two convolutions make of it."""
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += ResidualConvNetwork.before(channels, activation)
+            layers.append(nn.Conv2d(channels, channels, 3, padding=1))
+        return Residual(*layers)
+
+    @staticmethod
+    def before(channels: int, activation: str) -> list[nn.Module]:
+        """Returns what comes before a convolution."""
+        return [nn.GroupNorm(ResidualConvNetwork.GROUPS, channels), ACTIVATIONS[activation]()]
+
+    @staticmethod
+    def encoder(shape: Shape, outputs: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        sizes, layers = ResidualConvNetwork.sizes(shape), list[nn.Module]()
+        for number, ((before, *_), (after, *_)) in enumerate(itertools.pairwise(sizes)):
+            layers += ResidualConvNetwork.before(before, activation) if number else []
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), ResidualConvNetwork.block(after, activation)]
+        layers += [*ResidualConvNetwork.before(sizes[-1][0], activation), nn.Flatten(1)]
+        return nn.Sequential(*layers, *_dense([math.prod(sizes[-1]), *hidden, outputs], activation))
+
+    @staticmethod
+    def decoder(k: int, shape: Shape, planes: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
+        sizes = [(planes, *shape[1:]), *ResidualConvNetwork.sizes(shape)[1:]]
+        layers: list[nn.Module] = _dense([k, *reversed(hidden), math.prod(sizes[-1])], activation)
+        layers.append(nn.Unflatten(1, sizes[-1]))
+        for (before, *_), (after, high, wide) in itertools.pairwise(reversed(sizes)):
+            layers += [ResidualConvNetwork.block(before, activation), *ResidualConvNetwork.before(before, activation)]
+            odd = (high % 2, wide % 2)
+            layers.append(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd))
+        return nn.Sequential(*layers)
+
+
 def multiply_adds(module: nn.Module, example: Tensor) -> int:
     """Returns the multiply-adds of one forward pass of `example` (one row), counted in dense and convolution layers."""
     total = 0
@@ -166,4 +248,6 @@ def _dense(widths: Sequence[int], activation: str) -> list[nn.Module]:
     return layers[:-1]
 
 
-NETWORKS: dict[str, type[Network]] = {network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork)}
+NETWORKS: dict[str, type[Network]] = {
+    network.name: network for network in (LinearNetwork, MLPNetwork, ConvNetwork, ResidualConvNetwork)
+}

@@ -17,7 +17,8 @@ def why_no_likelihood(config: Config, data: dict[str, Any]) -> str:
             "Which likelihood p(x|z) this model has is not told: distortion, ELBO and log p(x) are made of "
             "C · ‖x − f(z)‖² and are not a likelihood's. The rate is as it says."
         )
-    from vae.model.likelihoods import LIKELIHOODS, contains  # torch takes its time
+    from vae.model.likelihood import contains  # torch takes its time
+    from vae.model.likelihoods import LIKELIHOODS
 
     likelihood = LIKELIHOODS.get(config.likelihood)
     if likelihood is not None and not contains(likelihood.support, data.get("support", "binary")):

@@ -17,7 +17,7 @@ from vae.config import Config
 from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.machine import memory
-from vae.model.networks import Shape
+from vae.model.networks import Residual, Shape
 from vae.model.vae import lay_out
 
 NUMBER = 4  # bytes of a float32
@@ -86,6 +86,9 @@ def count(layers: nn.Sequential, shape: tuple[int, ...]) -> tuple[int, int]:
     layers put out."""
     multiply_adds = numbers = 0
     for layer in layers:
+        if isinstance(layer, Residual):
+            inside = count(layer.body, shape)
+            multiply_adds, numbers = multiply_adds + inside[0], numbers + inside[1]
         before, shape = shape, _after(layer, shape)
         numbers += math.prod(shape)
         if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):

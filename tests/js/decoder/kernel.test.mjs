@@ -47,8 +47,9 @@ test("the kernel asks for a memory and nothing else", async () => {
     ["memory"],
   );
   const functions = WebAssembly.Module.exports(module).filter(({ kind }) => kind === "function");
+  const written = [...source.matchAll(/^export function (\w+)/gm)].map(([, name]) => name);
   assert.deepEqual(
     functions.map(({ name }) => name),
-    ["matmul", "fold", "relu"],
+    written,
   );
 });

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from vae.errors import ConfigError
-from vae.model.networks import ConvNetwork, LinearNetwork, MLPNetwork, multiply_adds
+from vae.model.networks import (
+    ConvNetwork,
+    LinearNetwork,
+    MLPNetwork,
+    Residual,
+    ResidualConvNetwork,
+    multiply_adds,
+)
 from vae.training.size import count
 
 
@@ -145,3 +152,30 @@ def test_multiply_adds_counted_by_hand() -> None:
     back = ConvNetwork.decoder(10, shape, 1, (256,), "relu")
     dense = 10 * 256 + 256 * 64 * 49
     assert multiply_adds(back, torch.zeros(1, 10)) == dense + 64 * 32 * 16 * 7**2 + 32 * 16 * 14**2
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes"),
+    [
+        ((3, 64, 64), [(32, 32, 32), (64, 16, 16), (128, 8, 8), (128, 4, 4)]),
+        ((1, 28, 28), [(32, 14, 14), (64, 7, 7)]),
+        ((3, 8, 8), [(32, 4, 4)]),
+        ((3, 45, 60), [(32, 22, 30), (64, 11, 15), (128, 5, 7)]),
+        ((1, 8, 90), [(32, 4, 45), (64, 2, 22), (128, 1, 11)]),
+    ],
+)
+def test_resconv_halves_down_and_comes_back_to_images_of_any_size(shape: tuple, sizes: list[tuple]) -> None:
+    assert ResidualConvNetwork.sizes(shape)[1:] == sizes
+    encoder = ResidualConvNetwork.encoder(shape, 6, (16,), "relu")
+    decoder = ResidualConvNetwork.decoder(3, shape, 2 * shape[0], (16,), "relu")
+    blocks = [layer for layer in (*encoder, *decoder) if isinstance(layer, Residual)]
+    assert len(blocks) == 2 * len(sizes)
+    assert encoder(normal(0, 2, *shape)).shape == (2, 6)
+    assert decoder(normal(1, 2, 3)).shape == (2, 2 * shape[0], *shape[1:])
+    x = normal(2, 1, *sizes[0])
+    torch.testing.assert_close(blocks[0](x), x + blocks[0].body(x))
+
+
+def test_resconv_refuses_images_too_small_to_halve() -> None:
+    with pytest.raises(ConfigError, match="resconv needs images of 8 pixels or more a side, got 7x9"):
+        ResidualConvNetwork.check((1, 7, 9), (16,))
