@@ -86,6 +86,7 @@ test("what is typed is a C, or a sentence says why not", () => {
   for (const [text, value] of good) assert.deepEqual(readTyped(text, false), { value, problem: "" }, text);
   assert.deepEqual(readTyped("Fit", true), { value: "fit", problem: "" });
   assert.match(readTyped("fit", false).problem, /Only a Gaussian/);
+  assert.match(readTyped("fit", true, false).problem, /loop of your own cannot fit C/);
   for (const text of ["abc", "nan", "Infinity", "0x10", "1 2", "1,00,000"]) {
     assert.equal(readTyped(text, true).value, null, text);
     assert.match(readTyped(text, true).problem, /positive number such as .*fit/, text);
