@@ -21,8 +21,8 @@ LAYERS = [
     ["bound"],  # what is computed from it?
     ["browser", "lessons"],  # what does the page get? what is taught?
     ["training"],  # how does it learn?
-    ["runs"],  # what lies on disk, who writes it?
     ["exchange"],  # what comes in from other people's code?
+    ["runs"],  # what lies on disk, who writes it?
     ["engines"],  # where does it run?
     ["space"],  # where do images lie?
     ["arguments"],

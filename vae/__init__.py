@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from vae.config import Config as Config
     from vae.config import Knobs as Knobs
     from vae.datasets import load_dataset as load_dataset
-    from vae.exchange.log import log as log
-    from vae.exchange.wrap import wrap as wrap
     from vae.model.kl import kl_normal as kl_normal
     from vae.runs import load_run as load_run
+    from vae.runs.log import log as log
     from vae.runs.scripting import train as train
+    from vae.runs.wrap import wrap as wrap
     from vae.training.defaults import complete as complete
 
 _HOME = {
@@ -36,9 +36,9 @@ _HOME = {
     "kl_normal": "vae.model.kl",
     "load_dataset": "vae.datasets",
     "load_run": "vae.runs",
-    "log": "vae.exchange.log",
+    "log": "vae.runs.log",
     "train": "vae.runs.scripting",
-    "wrap": "vae.exchange.wrap",
+    "wrap": "vae.runs.wrap",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

@@ -229,7 +229,7 @@ def project_command(options: argparse.Namespace) -> int:
 
 def open_command(options: argparse.Namespace) -> int:
     """Makes a run of a model of the user's."""
-    from vae.exchange.wrap import wrap
+    from vae.runs.wrap import wrap
 
     encoder, decoder = options.encoder, options.decoder
     if options.python is not None and encoder is None and decoder is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -14,9 +14,10 @@ from ui.components.drop import drop_zone
 from ui.own import drops, shelf
 from ui.own.work import Work, follow
 from ui.runs.owners import current_owner, record_owner
-from vae.datasets import DATASETS, is_here
-from vae.datasets.downloads import Progress
 from vae.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vae.datasets.downloads import Progress
 
 TOKEN, WORK = "own-model-token", "own-model-work"
 MOST_BYTES = 10**9  # of both files and the images
@@ -89,6 +90,8 @@ def _ask(with_images: bool) -> Answers:
                 help="c is the variance of a pixel's noise, in the units that your model sees.",
             )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        from vae.datasets import DATASETS, is_here  # torch takes its time
+
         names = ["", *shelf.visible(), *(name for name in DATASETS if is_here(name))]
         dataset = st.selectbox(
             "Images", names if with_images else names[1:], key=f"own-model-images-{with_images}", width=320,
@@ -100,9 +103,9 @@ def _ask(with_images: bool) -> Answers:
 
 def _open(files: list[tuple[str, Path]], answers: Answers, owner: str, progress: Progress) -> str:
     """Makes the run; returns its name. Raises ElboRoomError."""
-    from vae.exchange.foreign_run import told_apart
     from vae.exchange.onnx_file import onnx_bytes
-    from vae.exchange.wrap import wrap
+    from vae.runs.foreign_run import told_apart
+    from vae.runs.wrap import wrap
 
     progress(0.1, "reading the model")
     onnx = [(name, place) for name, place in files if not name.lower().endswith(ARRAYS)]  # whatever is none is refused

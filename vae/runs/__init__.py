@@ -17,6 +17,8 @@ directory config_file run_data     runs and their names; a run opened, its confi
 checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
 knobs live_knobs history status    what was asked for and is followed; what happened; how it stands
 start scripting ship application   how training begins, here and in a notebook; a run packed; the app
+log run_writer shown_model         a run that somebody's own loop writes, step by step
+wrap foreign_run own_data own_numbers    a model of somebody's own as a run: how it lies there, whether nats are nats
 preview preview_file own_images    fixed images, written; their header read without torch; the command `images`
 
 Nothing in it is ever unpickled, and nothing is trusted: each file has one reader, which holds size, depth, types and

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib
 import itertools
 import os
 import re
@@ -191,8 +190,10 @@ class Run:
 
         Raises RunDamaged where the weights are altered, not finite, or do not fit the config; names the key.
         """
-        if self.config.is_yours:  # read by the package above, which makes such runs
-            return importlib.import_module("vae.exchange.foreign_run").read_model(self.path)  # type: ignore[no-any-return]
+        if self.config.is_yours:
+            from vae.runs.foreign_run import read_model
+
+            return read_model(self.path)
         from safetensors import SafetensorError
         from safetensors.torch import load
 

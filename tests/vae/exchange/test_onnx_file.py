@@ -20,9 +20,9 @@ from onnx import numpy_helper
 from tests.vae.exchange import onnx_writing as wire
 from vae.errors import ElboRoomError, ModelUnreadable
 from vae.exchange import onnx_file
-from vae.exchange.foreign_run import onnx_of
 from vae.exchange.onnx_file import read_onnx
 from vae.exchange.onnx_network import Network
+from vae.runs.foreign_run import onnx_of
 
 W = np.ones((3, 4), np.float32)
 

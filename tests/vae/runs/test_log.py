@@ -23,8 +23,8 @@ import vae
 from vae import runs
 from vae.__main__ import main
 from vae.errors import ConfigError, RunError
-from vae.exchange import log as module
-from vae.exchange.log import Log
+from vae.runs import log as module
+from vae.runs.log import Log
 from vae.runs.preview import unpack
 from vae.runs.start import plan
 
@@ -37,7 +37,7 @@ TERMS = {"distortion": 10 + rng.random(16), "rate": rng.random((16, 3))}
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
-    monkeypatch.setattr("vae.exchange.run_writer.KNOBS_EVERY", 0.0)
+    monkeypatch.setattr("vae.runs.run_writer.KNOBS_EVERY", 0.0)
     return tmp_path
 
 
@@ -88,7 +88,7 @@ def test_it_is_a_run_that_says_whose_it_is(log: Log) -> None:
 def test_records_become_rarer_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr("vae.exchange.run_writer.STATUS_EVERY", 1e9)
+    monkeypatch.setattr("vae.runs.run_writer.STATUS_EVERY", 1e9)
     with vae.log("clock") as log:
         for _ in range(4000):  # 1,000 seconds
             now[0] += 0.25

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vae import runs
 from vae.errors import ConfigError
 from vae.exchange.own_images import OwnImages
-from vae.exchange.run_writer import RunWriter
+from vae.runs.run_writer import RunWriter
 
 if TYPE_CHECKING:
     from vae.datasets import Dataset
@@ -57,8 +57,8 @@ class ShownModel:
 
     def _write(self, encoder: Any, decoder: Any, gives: Gives | None, k: int | None, step: int, C: float) -> None:
         from vae.exchange.foreign_model import latent_dims
-        from vae.exchange.foreign_run import onnx_of, save_model
         from vae.exchange.torch_export import export_encoder
+        from vae.runs.foreign_run import onnx_of, save_model
         from vae.runs.preview import render
 
         writer, shape = self.writer, self.images.shape

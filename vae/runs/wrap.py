@@ -26,7 +26,6 @@ from vae.datasets.dataset import DataInfo
 from vae.errors import ConfigError
 from vae.exchange.encoder_outputs import check_order
 from vae.exchange.foreign_model import Gives, Meaning, check_meaning
-from vae.exchange.foreign_run import Half, halves_of, understood, write_model
 from vae.exchange.onnx_file import read_onnx
 from vae.exchange.own_images import OwnImages
 from vae.files import write_atomically
@@ -35,6 +34,7 @@ from vae.model.latents import LATENTS
 from vae.model.likelihoods import LIKELIHOODS
 from vae.model.networks import multiply_adds
 from vae.runs import Run
+from vae.runs.foreign_run import Half, halves_of, understood, write_model
 from vae.runs.own_data import save_images
 from vae.runs.preview import render
 from vae.runs.saving import to_line

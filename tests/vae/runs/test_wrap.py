@@ -24,8 +24,8 @@ from vae.bound.chunks import rows_at_once
 from vae.bound.evaluation import evaluate
 from vae.bound.objective import ElboTerms
 from vae.errors import ConfigError, DataError, ModelUnreadable, RunDamaged
-from vae.exchange.foreign_run import save_model, told_apart
 from vae.exchange.torch_export import export_decoder, export_encoder
+from vae.runs.foreign_run import save_model, told_apart
 from vae.runs.own_data import IMAGES
 from vae.runs.own_numbers import why_no_likelihood
 from vae.space.encodings import codes_of

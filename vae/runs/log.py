@@ -26,9 +26,9 @@ from typing import Any, Self
 from vae.config import YOURS, Config, check_count, check_text
 from vae.errors import ConfigError
 from vae.exchange.own_images import OwnImages, as_shown
-from vae.exchange.run_writer import RunWriter
-from vae.exchange.shown_model import Gives, ShownModel
 from vae.exchange.step_terms import Batch, HeldOutSums, Likelihood, Sums, batch_of, check_first, means
+from vae.runs.run_writer import RunWriter
+from vae.runs.shown_model import Gives, ShownModel
 
 LIKELIHOODS = ("bernoulli", "gaussian", "continuous-bernoulli")
 RECORD_EVERY = 0.5  # seconds at first

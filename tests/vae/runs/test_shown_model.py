@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import vae
 from vae import runs
-from vae.exchange import shown_model
+from vae.runs import shown_model
 from vae.runs.preview import unpack
 from vae.space.encodings import codes_of
 
