@@ -66,14 +66,24 @@ def forwards(text: str) -> bool:
     ]
     passing = (ast.Import, ast.ImportFrom)
     names = [node for node in body if not isinstance(node, passing)]
-    assigned = [isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute) for node in names]
+    assigned = [
+        isinstance(node, ast.Assign)
+        and (isinstance(node.value, ast.Name | ast.Attribute) or ast.unparse(node.targets[0]) == "__all__")
+        for node in names
+    ]
     return bool(body) and len(body) > len(names) and all(assigned)
 
 
 def test_a_forwarding_file_is_noticed() -> None:
     assert forwards('"""Old home."""\nfrom vae.model import kl\nkl_normal = kl.kl_normal\n')
+    assert forwards('from vae.model.kl import kl_normal\n\n__all__ = ["kl_normal"]\n')
     assert not forwards('"""Real."""\nimport math\n\ndef f():\n    return math.pi\n')
     assert not forwards('"""A folder."""\n')
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_browser_module_passes_on_what_another_one_exports(file: Path) -> None:
+    assert not re.search(r"^export\s*[{*][^;]*\bfrom\s", file.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize(

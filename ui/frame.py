@@ -12,16 +12,10 @@ if str(ROOT) not in sys.path:  # a test may start from another folder
     sys.path.insert(0, str(ROOT))
 
 from ui import style  # noqa: E402
+from ui.navigation import navigation  # noqa: E402
 
 st.set_page_config(page_title="ELBO Room", page_icon=str(style.LOGO), layout="wide")
 style.apply()
 st.logo(str(style.LOGO), size="medium", link=None)
 
-home = st.Page(ROOT / "pages" / "home.py", title="Home", default=True)
-train = st.Page(ROOT / "pages" / "train.py", title="Train", url_path="train")
-explore = st.Page(ROOT / "pages" / "explore.py", title="Explore", url_path="explore")
-latent_map = st.Page(ROOT / "pages" / "map.py", title="Map", url_path="map")
-learn = st.Page(ROOT / "pages" / "learn.py", title="The derivation", url_path="learn")
-binary = st.Page(ROOT / "pages" / "binary.py", title="Binary laboratory", url_path="binary")
-converter = st.Page(ROOT / "pages" / "converter.py", title="My code says …", url_path="converter")
-st.navigation({"": [home, train, explore, latent_map], "Learn": [learn, binary, converter]}, position="top").run()
+st.navigation(navigation(), position="top").run()

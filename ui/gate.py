@@ -75,13 +75,14 @@ def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
 
 
 def everybody(scope: Scope, owner: str) -> bool:
-    """Whether this visitor may enter. The hook for passwords and tokens; `owner` is "" without a valid cookie."""
+    """Returns whether this visitor may enter: the hook for passwords and tokens. `owner` is "" without a cookie
+    that is valid."""
     return True
 
 
 def without_dialogs(send: Send) -> Send:
-    """Streamlit's answer on how to behave, changed: no dialog over the page when the server goes away. What decodes in
-    the page goes on, and the page says so itself."""
+    """Returns Streamlit's answer on how to behave, changed: no dialog over the page when the server goes away. What
+    decodes in the page goes on, and the page says so itself."""
     start: Message = {}
     body = bytearray()
 

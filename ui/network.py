@@ -62,7 +62,7 @@ def _rewritten(headers: Mapping[str, str]) -> str:
 
 
 def origin_allowed(headers: Mapping[str, str]) -> bool:
-    """Whether the page that asks came from here, or from a site of `own_origins`.
+    """Returns whether the page that asks came from here, or from a site of `own_origins`.
 
     Programs other than browsers send no Origin.
     """
@@ -104,7 +104,7 @@ def host_allowed(name: str) -> bool:
 
 
 def from_this_machine(client: str, headers: Mapping[str, str]) -> bool:
-    """Whether a request comes from a program on the server's own machine; `client`: the peer's address by TCP.
+    """Returns whether a request comes from a program on the server's own machine; `client`: the peer's address by TCP.
 
     Headers can only take this away, never give it. A proxy on this machine has a local address too: what it passes on
     shows in its headers or in the Host, and where the settings tell of a proxy nothing is taken for local, because it
@@ -146,9 +146,9 @@ def configure_streamlit() -> None:
 
 
 def frame_ancestors() -> tuple[str, ...]:
-    """The sites whose pages may show the app in a frame, from `ELBO_ROOM_FRAME_ANCESTORS`; none where it is not set.
+    """Returns the sites whose pages may show the app in a frame, from `ELBO_ROOM_FRAME_ANCESTORS`, if it is set.
 
-    ConfigError where one of them is not `https://name`, `https://*.name` or the same with a port.
+    Raises ConfigError where one of them is not `https://name`, `https://*.name` or the same with a port.
     """
     sites = tuple(os.environ.get(FRAMES, "").replace(",", " ").split())
     for site in sites:

@@ -1,10 +1,15 @@
-"""What the command line understands: options, their words, the config that they make. Nothing here imports torch."""
+"""What the command line understands: options, their words, the config that they make. Nothing here imports torch.
+
+A help text names what a registry holds by {likelihoods}, {latents}, ...: see REGISTRIES.
+"""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,9 +19,94 @@ from vae.config import BINARIZE, PRECISIONS, Config
 from vae.errors import ConfigError
 from vae.space.parts import PARTS
 
+REGISTRIES = {
+    "datasets": ("vae.datasets.registered", "DATASETS"),
+    "likelihoods": ("vae.model.likelihoods", "LIKELIHOODS"),
+    "latents": ("vae.model.latents", "LATENTS"),
+    "networks": ("vae.model.networks", "NETWORKS"),
+    "activations": ("vae.model.networks", "ACTIVATIONS"),
+    "objectives": ("vae.bound.objectives", "OBJECTIVES"),
+    "estimators": ("vae.bound.estimators", "ESTIMATORS"),
+    "proposals": ("vae.bound.proposals", "PROPOSALS"),
+    "metrics": ("vae.bound.metrics", "METRICS"),
+    "projections": ("vae.space.projections", "PROJECTIONS"),
+}
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Names(dict[str, str]):
+    """By the name of a registry, what it holds: "bernoulli, gaussian, continuous-bernoulli"."""
+
+    def __missing__(self, registry: str) -> str:
+        return ", ".join(registered(registry))
+
+
+def registered(registry: str) -> list[str]:
+    """Returns the names of what can be chosen from one of REGISTRIES: of the dict itself where its module is loaded,
+    else as its source says, because loading it takes torch's seconds."""
+    module, name = REGISTRIES[registry]
+    if module in sys.modules:
+        held = vars(sys.modules[module])[name]
+        return [key for key, value in held.items() if getattr(value, "trains", True)]
+    return read_registry(_source(module), name)
+
+
+def read_registry(file: Path, registry: str) -> list[str]:
+    """Returns the names in a registry, {"a": A, ...} or {x.name: x for x in (A, ...)}, from the source of its file."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    held = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == registry
+    )
+    if isinstance(held, ast.Dict):
+        return [ast.literal_eval(key) for key in held.keys if key is not None]
+    assert isinstance(held, ast.DictComp)
+    variants = [_class_facts(tree, ast.unparse(variant)) for variant in held.generators[0].iter.elts]  # type: ignore[attr-defined]
+    return [facts["name"] for facts in variants if facts.get("trains", True)]
+
+
+def _class_facts(tree: ast.Module, name: str) -> dict[str, Any]:
+    """The literals that a class sets in its body, in this file or in the file that it is imported from."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return {
+                ast.unparse(line.targets[0]): line.value.value
+                for line in node.body
+                if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant)
+            }
+        if isinstance(node, ast.ImportFrom) and node.module and name in [alias.name for alias in node.names]:
+            return _class_facts(ast.parse(_source(node.module).read_text(encoding="utf-8")), name)
+    raise LookupError(name)
+
+
+def _source(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+class Help(argparse.HelpFormatter):
+    """Breaks no line within a name such as continuous-bernoulli."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = self._split_lines(text, width - len(indent))
+        return "\n".join(indent + line for line in lines)
+
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage before it."""
+    """Says what is wrong in one sentence, without the usage before it; names what the registries hold."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": Help, **settings})
+
+    def format_help(self) -> str:
+        names = Names()
+        for action in self._actions:
+            action.help = action.help and action.help.format_map(names)
+        self.description = self.description and self.description.format_map(names)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{message}; `{self.prog} --help` lists the options\n")
@@ -51,22 +141,22 @@ def parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="the runs there are")
 
-    evaluate = commands.add_parser("evaluate", help="ELBO, importance bound on log p(x), active units; held-out images")
+    worth = "ELBO, importance bound on log p(x), metrics; held-out images"
+    evaluate = commands.add_parser("evaluate", help=worth, description=f"{worth}. The metrics: {{metrics}}.")
     evaluate.add_argument("name", metavar="RUN")
     evaluate.add_argument("--samples", type=int, default=5000, help="importance samples per image (default 5000)")
     evaluate.add_argument(
         "--proposal",
-        choices=("mixture", "refined", "q"),
         default="mixture",
-        help="what they are drawn from: q, q widened and the prior (mixture, default); the mixture around a q that is "
-        "first fitted to each image (refined: slower, surer); q alone, as in published protocols",
+        help="what they are drawn from, {proposals}: q, q widened and the prior (mixture, default); the mixture around "
+        "a q that is first fitted to each image (refined: slower, surer); q alone, as in published protocols",
     )
     evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
     evaluate.add_argument("--exact", action="store_true", help="log p(x) without sampling, where the model allows it")
 
     project = commands.add_parser("project", help="lay the codes of a run's images out in two dimensions")
     project.add_argument("name", metavar="RUN")
-    project.add_argument("--method", default="pca", help="pca, tsne, tsne-sklearn, or umap if installed (default pca)")
+    project.add_argument("--method", default="pca", help="{projections}, if its package is installed (default pca)")
     project.add_argument("--part", choices=PARTS, default="test", help="images (default test: held out)")
     project.add_argument("--neighbours", type=int, help="tsne, umap: nearest neighbours that stay close (default 15)")
     project.add_argument("--perplexity", type=float, help="tsne: instead of neighbours; 30 is usual, twice the time")
@@ -106,29 +196,28 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     each, more = (_each, "[,...]") if many else (lambda kind: kind, "")
     add(
         "--dataset",
-        help="digits, mnist, fashion-mnist, kmnist, binarized-mnist, dsprites, or an .npz or .npy file",
+        help="{datasets}; or an .npz or .npy file",
     )
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )
-    add("--likelihood", help="bernoulli, gaussian or continuous-bernoulli (default: gaussian for grey data)")
+    add("--likelihood", help="{likelihoods} (default: gaussian for grey data)")
     add(
         "--C",
         type=each(_C),
         metavar="VALUE|fit" + more,
         help="Gaussian: 1/(2c), or fit; others: weight of the distortion",
     )
-    add("--latent", help="normal, full-normal or bernoulli (default normal)")
+    add("--latent", help="{latents} (default normal)")
     add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
-    add("--network", help="linear, mlp, conv or resconv (default mlp)")
+    add("--network", help="{networks} (default mlp)")
     add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
-    add("--activation", help="relu or tanh (default relu)")
-    add("--objective", help="elbo or iwae (default elbo)")
+    add("--activation", help="{activations} (default relu)")
+    add("--objective", help="{objectives} (default elbo)")
     add("--samples", type=int, help="samples of z per image in a step: S of the ELBO, K of iwae (default 1)")
     add(
         "--estimator",
-        help="of the gradient, for bits: rloo-4, rloo-2, disarm, running-mean, score, straight-through, concrete, "
-        "exact; vimco with iwae (default: the first that fits)",
+        help="of the gradient: {estimators} (default: the first that fits latent and objective)",
     )
     add("--epochs", type=int, help="default: a minute or two on two cores, 800 at most")
     add(

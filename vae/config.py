@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeGuard
 from vae.errors import ConfigError
 
 BINARIZE = ("none", "threshold", "fixed", "epoch")
-PARTS = ("both", "encoder", "decoder")
+HALVES = ("both", "encoder", "decoder")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 C_WEIGHT_RANGE = (0.01, 100.0)  # of the slider, likelihoods that C weights (C = 1/beta)
 C_LIMITS = (1e-30, 1e30)
@@ -132,7 +132,7 @@ class Knobs:
                 raise ConfigError(
                     f"{name}: expected a whole number from 0 to 2^63 - 1, got {_short(getattr(self, name))}"
                 )
-        _choice("part", self.part, PARTS)
+        _choice("part", self.part, HALVES)
         if self.C is not None and self.C != "fit":
             check_C(self.C)
         if not _positive(self.lr_factor):

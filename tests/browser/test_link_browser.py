@@ -22,7 +22,7 @@ def opened(page: Page) -> str:
     expect(code).to_be_visible()
     words = page.locator(".address").inner_text()
     assert code.get_attribute("aria-label") == f"QR code of {words}"
-    expect(page.get_by_text("Only this machine reaches this address.")).to_be_visible()
+    expect(page.get_by_text("Only this machine can reach this address.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(code).not_to_be_visible()
     return words

@@ -25,6 +25,7 @@ from vae.files import sha256
 from vae.runs import load_run
 from vae.space.encodings import codes_of
 from vae.space.fit_process import folder_of, read_fit
+from vae.space.projections import Pca
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -172,7 +173,7 @@ def test_the_view_is_in_the_address_and_comes_back(
     page.get_by_label("Colour by").select_option("z4")
     page.get_by_role("button", name="PCA", exact=True).click()
     eventually(lambda: search(page).get("method") == "pca" and search(page).get("colour") == "z4")
-    expect(page.get_by_text(re.compile(r"PCA: \d+ % of the codes’ variance"))).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"{Pca.about}, with \d+ % of their variance"))).to_be_visible()
     rested(page)
     page.reload()
     expect(page.get_by_label("Colour by")).to_have_value("z4")

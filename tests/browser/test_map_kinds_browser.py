@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import page_of, pass_time, rested
 from tests.browser.map_page import demo, last, middle, open_map, pixels, untrained, where
 from vae.runs import load_run
+from vae.space.projections import SklearnTsne
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -29,7 +30,7 @@ def test_scikit_learns_tsne_is_offered_with_a_word(server: Any, window: Any, pla
     page = window.page()
     open_map(page, server.url, "run=two")
     page.get_by_role("button", name="t-SNE (scikit-learn)", exact=True).click()
-    expect(page.locator(".about")).to_contain_text("openTSNE (“t-SNE”) is several times faster")
+    expect(page.locator(".about")).to_contain_text(SklearnTsne.about)
     expect(page.locator(".fit > span")).to_contain_text("t-SNE (scikit-learn) of 360 points", timeout=240_000)
 
 
@@ -85,7 +86,7 @@ def test_bits_decode_to_the_nearest_code(server: Any, window: Any, eventually: C
         eventually(decodes)
 
 
-@pytest.mark.parametrize(("k", "kind", "words"), [(1, "line", "the rate upwards"), (3, "pca", "PCA: ")])
+@pytest.mark.parametrize(("k", "kind", "words"), [(1, "line", "the rate upwards"), (3, "pca", "PCA, the plane")])
 def test_one_dimension_and_three(
     server: Any, window: Any, eventually: Callable[..., None], k: int, kind: str, words: str
 ) -> None:

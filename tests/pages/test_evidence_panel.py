@@ -285,7 +285,7 @@ def test_what_a_stretch_did_is_said_with_its_numbers() -> None:
     changes = halves_trained(LINES[:2])
     assert what_moved(points, changes) == (
         "Only the encoder trains since step 100. Measured from step 120 to 200, log p(x) moved by +0.000 nats, the gap "
-        "by −1.500."
+        "by −1.500 nats."
     )
     assert what_moved(points[:2], changes) == ""
     grown = [*points[:2], at(200, -19, -23)]

@@ -34,6 +34,7 @@ from vae.runs import load_run
 from vae.space.encodings import codes_of
 from vae.space.fit_process import fit, request_fit
 from vae.space.places_file import pack_places
+from vae.space.projections import Pca
 from vae.training.defaults import complete
 
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -92,13 +93,13 @@ def given(app: AppTest) -> dict[str, Any]:
 def test_a_plane_for_two_dimensions_pca_for_more(app: AppTest, demo: Path, wide: Path) -> None:
     two = given(show(app, run="two"))
     assert (two["run"], two["k"], two["problem"]) == ("two", 2, "")
-    assert two["methods"][:3] == ["plane", "tsne", "tsne-sklearn"]
+    assert [method["name"] for method in two["methods"]][:3] == ["plane", "tsne", "tsne-sklearn"]
     assert two["support"] == "real"
     assert two["view"] == {"method": "plane", "i": 0, "j": 1, "colour": "label", "part": "test"}
     app.query_params["run"] = "ten"
     ten = given(app.run())
-    assert ten["methods"][0] == "pca"
-    assert ten["methods"][-1] == "dims"
+    assert ten["methods"][0] == Pca.descriptor()
+    assert ten["methods"][-1]["name"] == "dims"
     assert ten["view"]["method"] == "pca"
 
 
@@ -287,7 +288,7 @@ def test_bits_are_shown_as_probabilities_beside_their_prior(fresh: None, app: Ap
     runs.save_checked(path, {runs.WEIGHTS: weights})
     given_map = given(show(app, run="bits", method="plane"))
     assert (given_map["support"], given_map["view"]["method"]) == ("binary", "pca")
-    assert "plane" not in given_map["methods"]
+    assert "plane" not in [method["name"] for method in given_map["methods"]]
     figure = histogram(path, "z1")
     assert figure.layout.xaxis.title.text == "q(z1 = 1|x) of each image"
     assert [shape.x0 for shape in figure.layout.shapes] == [0.5]

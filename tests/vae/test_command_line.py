@@ -16,6 +16,7 @@ import pytest
 
 from tests.vae.command import command
 from vae import runs as folders
+from vae.bound.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--epochs", "2", "--hidden", "16")
@@ -64,9 +65,11 @@ def test_evaluate_is_the_last_record_up_to_noise_and_the_bound_is_above_the_elbo
         "elbo elbo_standard_error distortion rate iw_bound iw_standard_error iw_ess iw_ess_median iw_ess_smallest "
         "iw_flagged iw_unseen pareto_k_median pareto_k_largest samples proposal active_units "
         "mutual_information_at_least mutual_information_standard_error mutual_information_limit "
-        "mutual_information_images n"
+        "mutual_information_images metrics n"
     )
-    assert sorted(values) == sorted(names.split())
+    assert set(values) ^ set(names.split()) <= set(METRICS)  # which are listed, each with its unit and a sentence
+    assert list(values["metrics"]) == list(METRICS)
+    assert all(metric["unit"] and metric["about"].endswith(".") for metric in values["metrics"].values())
     assert values["n"] == 360
     assert values["samples"] == 64
     assert values["elbo"] == pytest.approx(answer["elbo"], abs=1.0)

@@ -30,7 +30,7 @@ _lab = browser_component("bits/laboratory")
 
 
 def has_bits(view: RunView) -> bool:
-    """Whether the run's latent is binary. Raises RunError where the run cannot be read."""
+    """Returns whether the run's latent is binary. Raises RunError where the run cannot be read."""
     from vae.model.latents import LATENTS  # torch takes its time
 
     return LATENTS[view.config.latent].support == "binary"

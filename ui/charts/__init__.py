@@ -1,1 +1,5 @@
-"""Figures in SVG, and two numbers side by side."""
+"""Figures in SVG, and two numbers side by side.
+
+drawing, figure     small figures
+checks              two numbers, and whether they agree
+"""

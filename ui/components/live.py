@@ -72,7 +72,7 @@ def C_slider(
 
 
 def owns_C(likelihood: str) -> bool:
-    """Whether C belongs to the model with this likelihood; False for one that this version does not know."""
+    """Returns whether C belongs to the model with this likelihood; False for one that this version does not know."""
     from vae.model.likelihoods import LIKELIHOODS  # torch takes its time
 
     return likelihood in LIKELIHOODS and LIKELIHOODS[likelihood].owns_C

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.components.mounting import browser_component
-from ui.map.view import MapView, methods_for, read_view
+from ui.map.view import MapView, describe_methods, read_view
 from vae.space.parts import PARTS
 
 _map = browser_component("map/map")
@@ -24,9 +24,9 @@ class FitRequest:
 def latent_map(
     run: str, k: int, view: MapView, problem: str = "", support: str = "real", *, key: str = "latent_map"
 ) -> tuple[MapView | None, FitRequest | None]:
-    """The run's images where its model puts them. `view` is what to show first; a later one that differs from it moves
-    the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes: real, or
-    binary for codes of 0 and 1, of which the map shows the probabilities.
+    """Draws the run's images where its model puts them. `view` is what to show first; a later one that differs from it
+    moves the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes:
+    real, or binary for codes of 0 and 1, of which the map shows the probabilities.
 
     Returns the view as the user changed it (None until then) and a request, once.
     """
@@ -34,7 +34,7 @@ def latent_map(
         "run": run,
         "k": k,
         "support": support,
-        "methods": methods_for(k, support),
+        "methods": describe_methods(k, support),
         "view": view.to_json(),
         "problem": problem,
     }
@@ -55,7 +55,7 @@ def read_request(sent: object, run: str, k: int) -> FitRequest | None:
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
     action, method, part = (str(sent.get(name)) for name in ("action", "method", "part"))
-    computed = [name for name in methods_for(k) if name not in ("plane", "line", "pca", "dims")]
+    computed = [method["name"] for method in describe_methods(k) if method["kind"] == "fitted"]
     if action not in ("start", "stop") or method not in computed or part not in PARTS:
         return None
     return FitRequest(action, method, part)

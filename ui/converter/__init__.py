@@ -1,1 +1,1 @@
-"""The converter of written losses."""
+"""The converter of written losses: questions, words, faults, code, and the projects that answer for you."""

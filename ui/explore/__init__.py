@@ -1,1 +1,1 @@
-"""The Explore page: the space that it shows, and the ways to look at it."""
+"""The Explore page: the space that it shows, and the ways to look at it: space, modes."""

@@ -67,14 +67,14 @@ def one_way(way: str, found: Draw, samples: int) -> None:
 
 
 def covariance_verdict(found: Draw, samples: int) -> str:
-    """Whether the rule is right is a matter of algebra; beside it, what these draws show of it."""
+    """Returns whether the rule is right, which is a matter of algebra, and what these draws show of it."""
     wrong, error, left = (
         f"{style.number(100 * value, 1)} %" for value in (found.exact_error, found.relative_error, found.check.error)
     )
     sample = f"these draws are {error} off, where {samples:,} right ones leave about {left}"
     if found.right:
-        told = "✓ Right" if found.check.possible else "✗ The draws do not follow the rule, which is right"
-        return f"{told}: its exact covariance is the wanted one; {sample}."
+        verdict = "✓ Right" if found.check.possible else "✗ The draws do not follow the rule, which is right"
+        return f"{verdict}: its exact covariance is the wanted one; {sample}."
     hidden = " So few draws do not show it." if found.check.agrees else ""
     return f"✗ Wrong: its exact covariance is {wrong} off; {sample}.{hidden}"
 

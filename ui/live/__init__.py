@@ -1,1 +1,6 @@
-"""What an open page fetches: runs as they grow, decoders, codes, maps. Nothing here is a Streamlit element."""
+"""What an open page fetches: runs as they grow, decoders, codes, maps. Nothing here is a Streamlit element.
+
+run_watcher live        the files of a run watched for all its viewers, and sent to them
+decoder codes map       what is fetched: decoders, codes and images, maps
+cache limiters          models and codes by the weights' digest; threads for slow answers
+"""

@@ -111,7 +111,7 @@ def current_codes(path: Path, sha: str, part: str = "test") -> Codes:
 
 
 def codes_are_there(path: Path, sha: str, part: str) -> bool:
-    """Whether `current_codes` would answer at once."""
+    """Returns whether `current_codes` would answer at once."""
     return _codes.find((path, sha, part)) is not None
 
 

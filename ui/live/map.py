@@ -1,6 +1,7 @@
 """What the Map page fetches besides codes (see `ui/live/codes.py`).
 
-    GET  /runs/{name}/plane/{sha}                the PCA of the codes: {"mean", "components", "explained"}
+    GET  /runs/{name}/plane/{sha}?method=pca     a linear projection of the codes: {"method", "mean", "components",
+                                                 "explained"}
     GET  /runs/{name}/layout/{sha}?method=tsne   a fit's status and newest places; &seen=TAG: places only if changed
     GET  /runs/{name}/posterior/{sha}?index=5    the spread of q(z|x) of one image: {"log_variance", "covariance"}
     POST /runs/{name}/encode/{sha}               a PNG or JPEG as the body -> where the model puts it, and notes on it
@@ -30,10 +31,11 @@ from vae.errors import ConfigError, DataError, RunDamaged, RunError, RunNotFound
 from vae.runs import run_path
 from vae.space.fit_process import folder_of, read_fit, read_frame, read_projection
 from vae.space.parts import check_part
+from vae.space.projection import LinearProjection
 from vae.space.projections import PROJECTIONS, Pca
 
 if TYPE_CHECKING:
-    from vae.space.projections import Projection
+    from vae.space.projection import Projection
 
 FRESH = {"Cache-Control": "no-store"}
 _placing = threading.Lock()  # a fitted projection is shared, and moves while it places
@@ -45,8 +47,8 @@ def _asked(request: Request) -> tuple[Path, str, str]:
     return run_path(request.path_params["name"]), request.path_params["sha"], part
 
 
-def _method(request: Request) -> str:
-    method = request.query_params.get("method", "")
+def _method(request: Request, usual: str = "") -> str:
+    method = request.query_params.get("method", usual)
     if method not in PROJECTIONS:
         raise ConfigError(f"method: expected one of {', '.join(PROJECTIONS)}, got {method[:20]!r}")
     return method
@@ -55,10 +57,12 @@ def _method(request: Request) -> str:
 def plane(request: Request) -> Response:
     """Answers with the PCA of the codes."""
     path, sha, part = _asked(request)
-    projection = Pca()
+    projection = PROJECTIONS[_method(request, Pca.name)]()
+    if not isinstance(projection, LinearProjection):
+        raise ConfigError(f"method: {projection.title} is no plane; its places are those of its layout")
     projection.fit(current_codes(path, sha, part).loc)
     arrays = {name: array.tolist() for name, array in projection.arrays().items()}
-    return JSONResponse(arrays, headers=IMMUTABLE)
+    return JSONResponse({"method": projection.name, **arrays}, headers=IMMUTABLE)
 
 
 def layout(request: Request) -> Response:

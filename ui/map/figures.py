@@ -15,7 +15,8 @@ from ui.live.cache import current_codes, weights_sha
 from ui.map.view import MapView
 from vae.errors import RunError
 from vae.space.fit_process import folder_of, read_frame
-from vae.space.projections import PROJECTIONS, Pca
+from vae.space.projection import LinearProjection
+from vae.space.projections import PROJECTIONS
 
 MOST = 6000  # points in a figure, which is made of shapes so that it prints sharply; every so-many-th of more
 CLASSES = {  # as in ui/static/map/colours.js
@@ -44,17 +45,17 @@ def places_of(path: Path, view: MapView) -> tuple[NDArray[Any], Any, tuple[str, 
     if view.method in ("plane", "dims"):
         i, j = (0, 1) if view.method == "plane" else (view.i, view.j)
         return codes.loc[:, [i, j]], codes, (f"z{i}", f"z{j}")
-    if view.method == "pca":
-        pca = Pca()
-        places = pca.fit(codes.loc)
-        first, second = (f"component {a + 1} ({share:.0%} of the variance)" for a, share in enumerate(pca.explained))
+    projection = PROJECTIONS[view.method]()
+    if isinstance(projection, LinearProjection):
+        places = projection.fit(codes.loc)
+        shares = enumerate(projection.explained, 1)
+        first, second = (f"component {a} ({share:.0%} of the variance)" for a, share in shares)
         return places, codes, (first, second)
     try:
         frame = read_frame(folder_of(path, view.method, sha, view.part))
     except FileNotFoundError:
-        title = PROJECTIONS[view.method].title
         raise RunError(
-            f"{title} is not computed yet; the figure can be made as soon as the map has its places"
+            f"{projection.title} is not computed yet; the figure can be made as soon as the map has its places"
         ) from None
     if len(frame.places) != len(codes):
         raise RunError(

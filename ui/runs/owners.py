@@ -57,17 +57,17 @@ def recorded_owner(path: Path) -> str:
 
 
 def at_this_machine() -> bool:
-    """Whether this page is open in a browser on the server's own machine. The gate says so, no visitor can."""
+    """Returns whether this page is open in a browser on the server's own machine. The gate says so, no visitor can."""
     return st.context.headers.get(HERE) == "1"
 
 
 def may_change(path: Path, owner: str | None = None) -> bool:
-    """Whether this browser may steer, rename and delete the run, by its files as they are now."""
+    """Returns whether this browser may steer, rename and delete the run, by its files as they are now."""
     return not runs.is_shipped(path) and may_steer(recorded_owner(path), owner)
 
 
 def may_steer(recorded: str, owner: str | None = None) -> bool:
-    """Whether this browser (or the one with the id `owner`) may steer a run of that owner."""
+    """Returns whether this browser (or the one with the id `owner`) may steer a run of that owner."""
     if recorded and recorded == (current_owner() if owner is None else owner):
         return True
     return _nobodys(recorded) and at_this_machine()

@@ -62,7 +62,7 @@ def asked_config(store: Store) -> Config:
 
 
 def files_allowed() -> bool:
-    """Whether this visitor may name files: paths of this machine are for those who sit at it."""
+    """Returns whether this visitor may name files: paths of this machine are for those who sit at it."""
     return owners.at_this_machine()
 
 
@@ -79,7 +79,7 @@ def described(dataset: str) -> DataInfo:
 
 
 def is_data(path: str) -> bool:
-    """Whether a path that was typed names a file of images."""
+    """Returns whether a path that was typed names a file of images."""
     try:
         return bool(path) and files_allowed() and bool(described(path))
     except (ElboRoomError, OSError):

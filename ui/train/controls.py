@@ -12,11 +12,11 @@ import streamlit as st
 from ui import server
 from ui.runs.owners import current_owner, may_change, recorded_owner, why_not
 from ui.runs.run_view import RunView
-from ui.train.halves import HALVES
+from ui.train.halves import WORDS
 from ui.train.pace import PACES
 from ui.train.undo import undo_value
 from vae import runs
-from vae.config import MOST, PARTS, Config
+from vae.config import HALVES, MOST, Config
 from vae.engines.process import gpus
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import what_helps
@@ -167,7 +167,7 @@ def knob_panel(view: RunView) -> None:
     with st.container(key="panel-knobs"):
         _follow(path, "part", knobs.part)
         st.segmented_control(
-            "Which half trains", PARTS, key=_key(path, "part"), required=True, format_func=HALVES.__getitem__,
+            "Which half trains", HALVES, key=_key(path, "part"), required=True, format_func=WORDS.__getitem__,
             args=(path, "part"), **shared,
         )  # fmt: skip
         with st.container(horizontal=True, gap="medium"):

@@ -14,7 +14,7 @@ from ui.charts import figure
 from ui.charts.drawing import Chart
 from ui.runs.run_view import RunView
 from ui.train.evidence_track import EVERY, SAMPLES, Point, Track, track_of
-from ui.train.halves import HALVES, half_at, halves_trained
+from ui.train.halves import WORDS, half_at, halves_trained
 from vae import runs
 
 FINISHING = 0.5  # seconds between two looks while the last measurement of an ended run goes on
@@ -141,16 +141,16 @@ def how(point: Point, part: str = "test") -> str:
         why = f"The grid is too coarse for this C: a finer grid moved log p(x) of an image by up to {moved} nats"
         if point.ways_differ is not None:
             why += f", and the gap in two ways differs by {style.number(point.ways_differ, 3)} nats"
-    told = (
+    sentence = (
         f"{from_} {why}: the importance bound with {SAMPLES} samples estimates it and tends to be too low; so does the "
         "gap."
     )
     if point.flagged:
-        told += (
+        sentence += (
             f" {point.flagged} of {point.images} images have too few effective samples, too heavy weights, or bits of "
             "which some code may never have been drawn: there the bound is only a bound, and no ± holds."
         )
-    return f"{told} The second way to compute the gap needs the posterior."
+    return f"{sentence} The second way to compute the gap needs the posterior."
 
 
 def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
@@ -175,7 +175,7 @@ def curve(points: list[Point], changes: list[tuple[int, str]]) -> str:
         late = start > steps[0] + 0.7 * (steps[-1] - steps[0])
         if end - start > 0.12 * (steps[-1] - steps[0]):
             place, anchor = (end, "end") if late else (start, "start")
-            chart.word(place, floor + 0.7 * margin, HALVES[half], "faint", anchor)
+            chart.word(place, floor + 0.7 * margin, WORDS[half], "faint", anchor)
     first, last = points[0], points[-1]
     return chart.svg(
         f"From step {first.step:,} to {last.step:,}: log p(x) {first.log_px:.2f} to {last.log_px:.2f}, "

@@ -81,7 +81,7 @@ def fill_in(store: Store, values: Mapping[str, Any]) -> None:
 
 
 def is_changed(store: Store) -> bool:
-    """Whether anything that belongs to the dataset was chosen otherwise than it ships."""
+    """Returns whether anything that belongs to the dataset was chosen otherwise than it ships."""
     return any(value(store, field) != DEFAULTS[field] for field in CHOICES)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-HALVES = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
+WORDS = {"both": "both halves", "encoder": "encoder only", "decoder": "decoder only"}
 
 
 def halves_trained(history: Iterable[dict[str, Any]]) -> list[tuple[int, str]]:

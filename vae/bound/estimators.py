@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vae.bound.objectives import ElboTerms, Objective, with_rate
 from vae.errors import ConfigError
 from vae.model.bit_codes import all_codes, check_bits
-from vae.model.latents import IndependentBernoulli
+from vae.model.latents import LATENTS, IndependentBernoulli, Latent
 from vae.model.random_draws import Noise, uniform
 from vae.model.vae import Model
 
@@ -33,7 +33,6 @@ class Estimator(nn.Module):
 
     name: ClassVar[str]
     about: ClassVar[str]  # one line for whoever chooses
-    latents: ClassVar[tuple[str, ...]] = ("bernoulli",)
     objectives: ClassVar[tuple[str, ...]] = ("elbo",)
     unbiased: ClassVar[bool] = True
     trains: ClassVar[bool] = True  # False: known to be wrong, here to be watched
@@ -44,6 +43,11 @@ class Estimator(nn.Module):
         """`objective`: the class in OBJECTIVES whose loss is estimated."""
         super().__init__()
         self.objective = objective
+
+    @staticmethod
+    def takes(latent: type[Latent]) -> bool:
+        """Returns whether it can bring a gradient to the parameters of this latent's q(z|x); here: of bits."""
+        return latent.support == "binary"
 
     @classmethod
     def check(cls, samples: int, k: int) -> None:
@@ -71,8 +75,12 @@ class Pathwise(Estimator):
 
     name = "pathwise"
     about = "through the sample itself, z = m + L ε"
-    latents = ("normal", "full-normal")
     objectives = ("elbo", "iwae")
+
+    @staticmethod
+    def takes(latent: type[Latent]) -> bool:
+        """Returns whether z has a path to the parameters."""
+        return latent.reparameterised
 
     def loss(self, model: Model, x: Tensor, samples: int, weight: Tensor, generator: Noise) -> Losses:
         return self.objective.loss(model, x, samples, weight, generator)
@@ -346,5 +354,6 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def choices(latent: str, objective: str) -> list[str]:
-    """The estimators that can train this latent with this objective, the default first."""
-    return [n for n, e in ESTIMATORS.items() if e.trains and latent in e.latents and objective in e.objectives]
+    """Returns the estimators that can train this latent with this objective, the default first."""
+    takes = [n for n, e in ESTIMATORS.items() if e.trains and e.takes(LATENTS[latent])]
+    return [n for n in takes if objective in ESTIMATORS[n].objectives]

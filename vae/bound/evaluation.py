@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from vae.bound.chunks import full_precision, rows_at_once
 from vae.bound.evidence import Evidence, Progress, importance_evidence, joined
 from vae.bound.exact_evidence import exact_evidence
-from vae.bound.metrics import active_units, mutual_information
+from vae.bound.metrics import measure
 from vae.datasets import Dataset
 from vae.errors import ConfigError
 from vae.model.vae import Model
@@ -102,8 +102,7 @@ def evaluate(
         **_importance(joined(evidences)),
         "samples": samples,
         "proposal": proposal,
-        "active_units": active_units(model, dataset),
-        **mutual_information(model, dataset).told(),
+        **measure(model, dataset),
         "n": len(drawn.rate),
     }
 

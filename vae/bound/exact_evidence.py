@@ -120,8 +120,8 @@ def exact_evidence(model: Model, x: Tensor, progress: Progress | None = None) ->
 
 
 def linear_gaussian_of(model: Model) -> LinearGaussian:
-    """W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data units:
-    location + spread · (W z + b) is one matrix too."""
+    """Returns W (D, k), b (D,) and c of a model with a linear decoder and a Gaussian likelihood, in float64 and data
+    units: location + spread · (W z + b) is one matrix too."""
     layer, log_C = _linear_layer(model), model.log_C
     if layer is None or log_C is None:
         raise ConfigError("model: expected a linear decoder and a gaussian likelihood")

@@ -1,4 +1,7 @@
-"""Metrics: functions (model, dataset) -> a number, or a bound on one. A new one is a function and a line in METRICS."""
+"""Metrics: functions (model, dataset) -> a number, or a bound on one, with a unit and a sentence.
+
+`evaluate` computes and lists every one of METRICS. A new one is a function and a line there.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,11 @@ class MutualInformation:
         """log n: so many images cannot show more, whatever I(x; z) is."""
         return math.log(self.images)
 
-    def told(self) -> dict[str, Any]:
-        """Named as what it is, for whoever reads a table."""
+    def __float__(self) -> float:
+        return self.at_least
+
+    def named(self) -> dict[str, Any]:
+        """Returns its numbers, each named as what it is, for whoever reads a table."""
         return {
             "mutual_information_at_least": self.at_least,
             "mutual_information_standard_error": self.standard_error,
@@ -79,7 +85,43 @@ def mutual_information(model: Model, dataset: Dataset, seed: int = 0) -> MutualI
     return MutualInformation(float(each.mean()), float(each.std(correction=0)) / math.sqrt(len(x)), len(x))
 
 
-METRICS: dict[str, Callable[[Model, Dataset], int | MutualInformation]] = {
-    "active_units": active_units,
-    "mutual_information": mutual_information,
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is to whoever reads its number."""
+
+    measure: Callable[[Model, Dataset], float | MutualInformation]
+    unit: str
+    about: str  # a sentence, into which `found` puts what was measured
+
+
+METRICS: dict[str, Metric] = {
+    "active_units": Metric(
+        active_units,
+        "dimensions",
+        f"Dimensions whose posterior mean varies over the held-out images, Var E_q[z] > {ACTIVE_THRESHOLD}.",
+    ),
+    "mutual_information": Metric(
+        mutual_information,
+        "nats",
+        "I(x; z) under q is at least this and at most the rate; {found.images:,} images cannot show more than log n = "
+        "{found.limit:.3f}.",
+    ),
 }
+
+
+def measure(model: Model, dataset: Dataset) -> dict[str, Any]:
+    """Returns what every metric finds on the held-out images: numbers under their own names, and under `metrics` for
+    each its value, standard error (None where there is none), unit and sentence."""
+    numbers: dict[str, Any] = {}
+    listed: dict[str, dict[str, Any]] = {}
+    for name, metric in METRICS.items():
+        found = metric.measure(model, dataset)
+        bound = found if isinstance(found, MutualInformation) else None
+        numbers |= bound.named() if bound else {name: found}
+        listed[name] = {
+            "value": float(found) if bound else found,
+            "standard_error": bound.standard_error if bound else None,
+            "unit": metric.unit,
+            "about": metric.about.format(found=found),
+        }
+    return {**numbers, "metrics": listed}

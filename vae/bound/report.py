@@ -72,8 +72,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         *(_exact(result) if "log_px" in result else []),
         _line(f"gap {is_}", gap, None, words),
         f"effective samples: median {result['iw_ess_median']:.1f}, smallest {result['iw_ess_smallest']:.1f}, mean "
-        f"{result['iw_ess']:.1f}; active units {result['active_units']}",
-        _information(result),
+        f"{result['iw_ess']:.1f}",
+        *(_metric(name.replace("_", " "), **metric) for name, metric in result["metrics"].items()),
     ]
 
 
@@ -110,11 +110,7 @@ def _exact(result: dict[str, Any]) -> list[str]:
     return rows
 
 
-def _information(result: dict[str, Any]) -> str:
-    least, error, limit, images = (
-        result[f"mutual_information_{name}"] for name in ("at_least", "standard_error", "limit", "images")
-    )
-    return (
-        f"I(x; z) at least {least:.{DIGITS}f} ± {error:.{DIGITS}f} ({images:,} images cannot show more than log n = "
-        f"{limit:.{DIGITS}f}), at most the rate"
-    )
+def _metric(name: str, value: float, standard_error: float | None, unit: str, about: str) -> str:
+    number = f"{value:,}" if isinstance(value, int) else f"{value:.{DIGITS}f}"
+    error = f" ± {standard_error:.{DIGITS}f}" if standard_error else ""
+    return f"{name}: {number}{error} {unit}. {about}"

@@ -4,6 +4,11 @@
     load_dataset("mnist", binarize="epoch")              downloaded once into the data root
     load_dataset("faces.npz", progress=print)            a file of yours, see `vae.datasets.arrays`
 
+registered arrays       names and files, each a `Source`: what they hold, and how it is read
+dataset values scale    images and what they may be; the scale that networks measure them by
+downloads npz           files that are whole and checked; arrays judged by their headers first
+identity pictures       which data these are; an image from outside as the model's input
+
 A new dataset is one class or one instance in `registered.py` and one line in `DATASETS` at its foot.
 """
 

@@ -22,13 +22,13 @@ ROWS_AT_ONCE = 20_000  # images times draws times codes
 
 @torch.no_grad()
 def enumerated_gradient(model: Model, x: Tensor, weight: float = 1.0) -> Tensor:
-    """∂ E_q[f] / ∂ logits by the sum over all codes, (B, k), nats; see `vae.bound.estimators` for f."""
+    """Returns ∂ E_q[f] / ∂ logits by the sum over all codes, (B, k), nats; see `vae.bound.estimators` for f."""
     return estimates(make("exact"), model, x, 1, weight)[0]
 
 
 @torch.no_grad()
 def enumerated_variance(model: Model, x: Tensor, samples: int, weight: float = 1.0, printed: bool = False) -> Tensor:
-    """Variance of one likelihood-ratio estimate by the sums over all codes, (B, k), nats²; float64.
+    """Returns the variance of one likelihood-ratio estimate by the sums over all codes, (B, k), nats²; float64.
 
     samples = 1: ∂ log q · f, with log q left out of f for the `printed` rule. More: each code judged against the mean f
     of the others (RLOO), which is the sample covariance of a = ∂ log q and f, of variance
@@ -55,7 +55,7 @@ def bits_of(model: Model, x: Tensor) -> IndependentBernoulli:
 
 
 def warm(estimator: Estimator, model: Model, x: Tensor, weight: float = 1.0) -> Estimator:
-    """Let what an estimator remembers (a running mean) settle on these images."""
+    """Lets what an estimator remembers (a running mean) settle on these images."""
     estimator.train()
     estimates(estimator, model, x, WARMING, weight, generator=Generator(x.device).manual_seed(0))
     return estimator.eval()
@@ -76,7 +76,7 @@ def estimates(
     samples: int = 1,
     generator: Generator | None = None,
 ) -> Tensor:
-    """`draws` independent estimates of the gradient, (draws, B, k). The model's own gradients are left alone."""
+    """Returns `draws` independent estimates of the gradient, (draws, B, k), and leaves the model's own alone."""
     with torch.no_grad():
         logits = bits_of(model, x).logits
     per_draw = len(x) * estimator.decoded(samples, model.k)

@@ -10,9 +10,12 @@ from torch import Generator, Tensor
 
 from vae.bound.estimators import ESTIMATORS, RunningMean
 from vae.lessons.gradient_study import bits_of, enumerated_gradient, enumerated_variance, estimates, make, warm
+from vae.model.latents import LATENTS
 from vae.model.vae import Model
 
-STUDIED = tuple(name for name, kind in ESTIMATORS.items() if "bernoulli" in kind.latents and "elbo" in kind.objectives)
+STUDIED = tuple(
+    name for name, kind in ESTIMATORS.items() if kind.takes(LATENTS["bernoulli"]) and "elbo" in kind.objectives
+)
 
 
 BY_ALL_CODES = {"score": 1, "rloo-2": 2, "rloo-4": 4, "printed": 1}  # variance known: codes of one estimate

@@ -94,14 +94,15 @@ class Likelihood(nn.Module):
     def forward(self, parameters: Tensor) -> PixelDistribution: ...
 
     def set_C(self, C: float | str) -> None:
-        """A number fixes C; "fit" learns it from where it stands."""
+        """Takes a C: a number fixes it, "fit" learns it from where it stands."""
 
     def project(self, spread: Tensor) -> None:
         """Keeps a fitted C below its bound, which belongs to data of this spread."""
 
     def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
-        """What a decoder gives for about this mean, which is also given standardised, to begin with: logits, not so
-        far out that they hardly learn."""
+        """Returns a decoder's first answer, with which p(x|z) has this mean, (channels, ...), which is also given
+        standardised: (P, channels, ...), or without its first axis where P is 1. Here logits of means from 0.01 to
+        0.99, not so far out that they hardly learn."""
         return torch.logit(mean.clamp(0.01, 0.99))
 
 
@@ -246,6 +247,17 @@ class ContinuousBernoulli(Likelihood):
 
     name = "continuous-bernoulli"
     support = "unit"
+    FARTHEST = 128.0  # |l| of a start; ±100 have the means 0.99 and 0.01
+
+    def start(self, mean: Tensor, standardised: Tensor) -> Tensor:
+        """Returns the logits that have this mean, by bisection: the mean rises with the logit."""
+        mean = mean.clamp(0.01, 0.99)
+        low, high = torch.full_like(mean, -self.FARTHEST), torch.full_like(mean, self.FARTHEST)
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = ContinuousBernoulliPixels(middle).mean < mean
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
 
     def forward(self, parameters: Tensor) -> ContinuousBernoulliPixels:
         return ContinuousBernoulliPixels(parameters.squeeze(-4))

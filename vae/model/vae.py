@@ -101,7 +101,8 @@ class Model(nn.Module):
             seen, answer = first.weight @ seen_mean.flatten(), self.likelihood.start(mean, seen_mean).flatten()
         else:
             level, seen_level = mean.mean((1, 2)), seen_mean.mean((1, 2))
-            seen, answer = first.weight.sum((2, 3)) @ seen_level, self.likelihood.start(level, seen_level)
+            seen = first.weight.sum((2, 3)) @ seen_level
+            answer = self.likelihood.start(level, seen_level).flatten()
         for layer, bias in ((first, -seen), (last, answer)):
             layer.get_parameter("bias").copy_(bias)
 
@@ -113,7 +114,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Keep a fitted C below its bound; called after each optimiser step."""
+        """Keeps a fitted C below its bound; called after each optimiser step."""
         self.likelihood.project(self.spread)
 
     def parameters_of(self, half: str) -> list[nn.Parameter]:

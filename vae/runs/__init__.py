@@ -13,6 +13,12 @@
     lock                  held by the process that trains the run
     log.txt               what that process printed
 
+directory config_file run_data     runs and their names; a run opened, its config and its own data
+checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
+knobs live_knobs history status    what was asked for and is followed; what happened; how it stands
+start scripting ship application   how training begins, here and in a notebook; a run packed; the app
+preview preview_file               fixed images, written; their header read without torch
+
 Nothing in it is ever unpickled, and nothing is trusted: each file has one reader, which holds size, depth, types and
 ranges against declared fields and raises RunDamaged with file and field. Every name that comes from outside goes
 through `run_path`.

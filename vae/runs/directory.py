@@ -139,7 +139,7 @@ def restore_run(trashed: Path) -> Path:
 
 
 def empty_trash(root: Path | None = None, older_than: float = 86_400.0) -> None:
-    """Really deletes what was deleted more than `older_than` seconds ago."""
+    """Deletes for good what was deleted more than `older_than` seconds ago."""
     for path in ((root or runs_root()) / ".trash").glob("*"):
         stamp = path.name.rsplit(".", 1)[-1]
         if stamp.isdigit() and time.time_ns() - int(stamp) > older_than * 1e9:

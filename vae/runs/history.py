@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vae.checked_json import Misfit, either, fields, items, number, one_of, optional, parse, read_bytes, text, whole
-from vae.config import C_LIMITS, PARTS
+from vae.config import C_LIMITS, HALVES
 from vae.errors import RunDamaged
 from vae.files import write_atomically
 from vae.runs.checkpoints import damaged
@@ -34,7 +34,7 @@ RECORD = fields(
 VALUES = {
     "C": either(one_of("fit"), number(*C_LIMITS)),
     "lr_factor": number(0),
-    "part": one_of(*PARTS),
+    "part": one_of(*HALVES),
     "step": either(text(80), number()),
 }
 CHANGE = {knob: fields(("step", "value"), step=whole(), value=check) for knob, check in VALUES.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from vae.checked_json import either, fields, flag, number, one_of, optional, whole
-from vae.config import C_LIMITS, PARTS, Knobs
+from vae.config import C_LIMITS, HALVES, Knobs
 from vae.errors import ConfigError, RunError
 from vae.files import leftovers, write_json
 from vae.runs.checkpoints import damaged, read_file
@@ -19,7 +19,7 @@ LOCK = "knobs.json.lock"
 KNOBS = fields(
     C=optional(either(one_of("fit"), number(*C_LIMITS))),
     lr_factor=number(0),
-    part=one_of(*PARTS),
+    part=one_of(*HALVES),
     pace=optional(number(0)),
     paused=flag,
     steps_requested=whole(),

@@ -22,7 +22,7 @@ COUNT = 8
 
 @torch.no_grad()
 def render(model: Model, dataset: Dataset, step: int) -> bytes:
-    """The preview of `model` after `step` steps."""
+    """Returns the preview of `model` after `step` steps."""
     device = next(model.parameters()).device
     generator = Generator(device).manual_seed(0)
     x = dataset.to_float(dataset.test[_chosen(dataset)].to(device), generator)
@@ -31,14 +31,14 @@ def render(model: Model, dataset: Dataset, step: int) -> bytes:
 
 
 def pack(step: int, originals: np.ndarray, reconstructions: np.ndarray) -> bytes:
-    """Both (count, height, width, channels) uint8."""
+    """Returns the bytes of a preview; the images are (count, height, width, channels) uint8, both."""
     count, height, width, channels = originals.shape
     header = {"step": step, "count": count, "height": height, "width": width, "channels": channels}
     return frame(header, originals.tobytes(), reconstructions.tobytes())
 
 
 def unpack(data: bytes) -> tuple[int, np.ndarray, np.ndarray]:
-    """(step, originals, reconstructions) of `pack`; RunDamaged if the bytes are not a whole preview."""
+    """Returns (step, originals, reconstructions) of `pack`. Raises RunDamaged if the bytes are not a whole preview."""
     header = read_header(data)
     shape = (2, header.count, header.height, header.width, header.channels)
     pixels = np.frombuffer(data, np.uint8, offset=header.at).reshape(shape)

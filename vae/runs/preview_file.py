@@ -36,7 +36,7 @@ class PreviewHeader:
 
 
 def read_header(data: bytes) -> PreviewHeader:
-    """The header of a whole live.bin. RunDamaged where it is none, or the file does not hold what it says."""
+    """Returns the header of a whole live.bin. Raises RunDamaged where it is none or the file does not hold it all."""
     try:
         values, at = unframe(data, HEADER)
         header = PreviewHeader(**{name: values[name] for name in NAMES}, at=at)

@@ -1,6 +1,6 @@
 """Where do images lie? Codes, projections to two dimensions, and the process that computes them.
 
 parts encodings                 the two parts of the data; where the model puts each image, and what each costs
-projections                     codes (n, k) to places (n, 2)
+projection projections          what lays codes (n, k) out at places (n, 2); PCA, t-SNE and UMAP
 fit_process places_file         the process that lays codes out; its map as a file
 """

@@ -55,7 +55,8 @@ from vae.machine import let_idle_threads_sleep
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.start import clear_fit
 from vae.space.parts import PARTS, check_part
-from vae.space.projections import PROJECTIONS, Frame, Projection, make_projection
+from vae.space.projection import Frame, Projection
+from vae.space.projections import make_projection
 
 if TYPE_CHECKING:
     from vae.space.encodings import Codes
@@ -99,7 +100,7 @@ FIT_STATUS = fields(
 )
 REQUEST = fields(
     ("method", "part", "weights", "settings"),
-    method=one_of(*PROJECTIONS),
+    method=text(40),  # `make_projection` knows which there are
     part=one_of(*PARTS),
     weights=text(64),
     settings=named(number()),
@@ -183,14 +184,14 @@ def _forget_older(folder: Path) -> None:
 
 
 def pack_frame(frame: Frame) -> bytes:
-    """A frame (`vae.browser.framing`): {iteration, total, kl, n} | float32 places (n, 2)."""
+    """Returns a frame (`vae.browser.framing`): {iteration, total, kl, n} | float32 places (n, 2)."""
     kl = frame.kl if frame.kl is not None and np.isfinite(frame.kl) else None
     header = {"iteration": frame.iteration, "total": frame.total, "kl": kl, "n": len(frame.places)}
     return framing.frame(header, np.ascontiguousarray(frame.places, "<f4").tobytes())
 
 
 def unpack_frame(data: bytes) -> Frame:
-    """RunDamaged where the bytes are no whole frame."""
+    """Reads the frame of `pack_frame`. Raises RunDamaged where the bytes are no whole one."""
     try:
         header, at = framing.unframe(data, FRAME)
         if len(data) != at + 8 * header["n"]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vae.errors import ConfigError, ProjectionError
 from vae.files import write_atomically
 from vae.space.fit_process import project, read_frame, read_projection
-from vae.space.projections import Pca
+from vae.space.projection import LinearProjection
 
 if TYPE_CHECKING:
     from vae.space.encodings import Codes
@@ -47,7 +47,7 @@ def project_to_file(
     if status.kl is not None:
         result["kl"] = round(status.kl, 4)
     projection = read_projection(folder)
-    if isinstance(projection, Pca):
+    if isinstance(projection, LinearProjection):
         result["explained"] = [round(float(share), 4) for share in projection.explained]
     if out is not None:
         write_atomically(out, pack_places(places, codes, out.suffix.lower()))

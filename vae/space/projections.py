@@ -1,76 +1,48 @@
 """Projections: codes (n, k) in, places (n, 2) out. Only numpy here; each method imports its package when it is used.
 
-    pca           the plane of largest variance; exact inverse, so every place on it decodes
+    pca           the plane of largest variance; every place on it is one code, and decodes
     tsne          neighbourhoods kept (van der Maaten and Hinton 2008), as openTSNE computes it (Poličar, Stražar and
                   Zupan 2024): shown as it converges, can be stopped, new points land by `transform`
     tsne-sklearn  scikit-learn's t-SNE (Barnes-Hut): several times slower, nothing to see before its end
     umap          where umap-learn is installed
 
 Start with pca: it takes no time and its distances are true where the two components carry the variance (`explained`).
-tsne shows groups; distances between groups and their sizes mean nothing. A new method is one class and one line in
-PROJECTIONS.
+tsne shows groups; distances between groups and their sizes mean nothing. A new method is one class, a LinearProjection
+or a NeighbourProjection, here or in another file, and one line in PROJECTIONS; the Map page knows it by its
+`descriptor`.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vae.errors import ConfigError, ProjectionError
+from vae.errors import ConfigError
+from vae.space.projection import (
+    FEWEST,
+    Array,
+    Frame,
+    LinearProjection,
+    NeighbourProjection,
+    OnFrame,
+    Projection,
+    check_codes,
+    neighbours_of,
+)
 
-Array = NDArray[np.float32]
-FEWEST = 3  # points that span a plane
 ITERATIONS_PER_FRAME = 5  # iterations between two frames of an iterating method
 EXAGGERATED = 125  # iterations of t-SNE's first stage; from a PCA start more changes nothing
 REFINED = 500
-KD_TREE_DIMENSIONS = 12  # above, comparing all pairs is faster than a tree
+ONLY_NEIGHBOURS = "distances and sizes on this map mean nothing, only who is near whom"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A fit on its way. `places` is the method's own array: copy what must outlive the call."""
-
-    iteration: int
-    total: int
-    places: NDArray[Any]  # (n, 2)
-    kl: float | None  # t-SNE's objective KL(P ‖ Q), nats; None for the start
-
-
-OnFrame = Callable[[Frame], bool]  # answers True to stop: the fit then returns what it has
-
-
-class Projection(ABC):
-    """One way to lay codes out. `fit` once, then `transform`; `arrays` holds all that `restore` needs."""
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    package: ClassVar[str] = "numpy"
-    iterates: ClassVar[bool] = False  # whether `fit` calls back with frames
-
-    @abstractmethod
-    def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
-        """Returns places (n, 2) of the codes x (n, k). Raises ProjectionError for codes that have no such layout."""
-
-    @abstractmethod
-    def transform(self, x: ArrayLike) -> Array:
-        """Returns places (m, 2) of further codes (m, k), the fitted ones staying where they are."""
-
-    @abstractmethod
-    def arrays(self) -> dict[str, NDArray[Any]]: ...
-
-    @abstractmethod
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None: ...
-
-
-class Pca(Projection):
-    """y = (x − mean) Vᵀ with the two leading eigenvectors V of the covariance.
+class Pca(LinearProjection):
+    """V are the two leading eigenvectors of the covariance.
 
     The same as scikit-learn's PCA(2), up to float32, without the seconds that its import takes. The sign is fixed:
     each eigenvector's largest entry is positive.
@@ -78,10 +50,7 @@ class Pca(Projection):
 
     name = "pca"
     title = "PCA"
-
-    mean: NDArray[np.float64]  # (k,)
-    components: NDArray[np.float64]  # (2, k), orthonormal rows
-    explained: NDArray[np.float64]  # (2,) shares of the variance
+    about = "PCA, the plane on which the codes vary most"
 
     def fit(self, x: ArrayLike, on_frame: OnFrame | None = None) -> Array:
         codes = check_codes(x, FEWEST, self.title)
@@ -91,41 +60,6 @@ class Pca(Projection):
         signs = np.sign(top[np.arange(2), np.abs(top).argmax(1)])
         self.components, self.explained = top * signs[:, np.newaxis], values[[-1, -2]].clip(0) / values.clip(0).sum()
         return self.transform(codes)
-
-    def transform(self, x: ArrayLike) -> Array:
-        return ((np.asarray(x, np.float64) - self.mean) @ self.components.T).astype(np.float32)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        return {"mean": self.mean, "components": self.components, "explained": self.explained}
-
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self.mean, self.components, self.explained = (arrays[key] for key in ("mean", "components", "explained"))
-        k = self.mean.size
-        if (self.mean.shape, self.components.shape, self.explained.shape) != ((k,), (2, k), (2,)):
-            raise ValueError(f"expected a mean and two components of {k} dimensions, got {self.components.shape}")
-
-
-class NeighbourProjection(Projection):
-    """Base of the methods whose places have no formula: they are kept with their codes."""
-
-    x: NDArray[np.float64]  # (n, k)
-    y: Array  # (n, 2)
-
-    def transform(self, x: ArrayLike) -> Array:
-        """Returns the mean place of the nearest 15 fitted codes, weighted by 1/distance²: a stand-in where a method has
-        no transform of its own."""
-        distance, index = _neighbours(self.x, np.asarray(x, np.float64), min(15, len(self.x)))
-        weight = 1 / (distance**2 + 1e-12)
-        places = np.einsum("mj,mjd->md", weight / weight.sum(1, keepdims=True), self.y[index])
-        return np.asarray(places, np.float32)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        return {"x": self.x.astype(np.float32), "y": self.y}
-
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self.x, self.y = arrays["x"].astype(np.float64), arrays["y"]
-        if self.x.ndim != 2 or self.y.shape != (len(self.x), 2):
-            raise ValueError(f"expected codes (n, k) and places (n, 2), got {self.x.shape} and {self.y.shape}")
 
 
 @dataclass
@@ -139,6 +73,7 @@ class Tsne(NeighbourProjection):
 
     name = "tsne"
     title = "t-SNE"
+    about = f"t-SNE: {ONLY_NEIGHBOURS}"
     package = "openTSNE"
     iterates = True
 
@@ -196,7 +131,7 @@ class Tsne(NeighbourProjection):
         threads = self.threads or min(4, max(1, (os.cpu_count() or 2) - 1))
         affinities: Any
         if nearest:
-            affinities = _Arrivals(_Index(self.x, nearest))
+            affinities = _NewPoints(_Index(self.x, nearest))
         elif self.perplexity is None:
             index = _Index(self.x, self.neighbours)
             affinities = Uniform(knn_index=index, k_neighbors=self.neighbours, n_jobs=threads)
@@ -239,6 +174,10 @@ class SklearnTsne(NeighbourProjection):
 
     name = "tsne-sklearn"
     title = "t-SNE (scikit-learn)"
+    about = (
+        f"scikit-learn’s t-SNE: {ONLY_NEIGHBOURS}; openTSNE’s, the other one, is several times faster, shows itself as "
+        "it converges, and places new points; here a picture of your own stands amid its neighbours’ places"
+    )
     package = "sklearn"
 
     perplexity: float = 30.0
@@ -259,6 +198,7 @@ class Umap(NeighbourProjection):
 
     name = "umap"
     title = "UMAP"
+    about = f"UMAP: {ONLY_NEIGHBOURS}"
     package = "umap"
 
     neighbours: int = 15
@@ -280,15 +220,15 @@ class _Index:
         self.x, self.k, self.n_samples = x, k, len(x)
 
     def build(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        distance, index = _neighbours(self.x, self.x, self.k + 1)
+        distance, index = neighbours_of(self.x, self.x, self.k + 1)
         return index[:, 1:], distance[:, 1:]  # the nearest is the point itself
 
     def query(self, query: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        distance, index = _neighbours(self.x, query, k)
+        distance, index = neighbours_of(self.x, query, k)
         return index, distance
 
 
-class _Arrivals:
+class _NewPoints:
     """openTSNE's affinities of new points alone: each is tied equally to its nearest fitted codes."""
 
     def __init__(self, index: _Index) -> None:
@@ -307,16 +247,6 @@ class _Arrivals:
         return P, neighbours, distances
 
 
-def _neighbours(x: NDArray[Any], query: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Distances (m, k) and indices (m, k) of the nearest rows of x, nearest first."""
-    from sklearn.neighbors import NearestNeighbors
-
-    tree = x.shape[1] <= KD_TREE_DIMENSIONS
-    search = NearestNeighbors(n_neighbors=k, algorithm="kd_tree" if tree else "brute").fit(x)
-    distance, index = search.kneighbors(query)
-    return distance, index
-
-
 def _pca_start(x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Places by PCA, so small that t-SNE's first steps decide, with a little noise against equal codes."""
     places = Pca().fit(x).astype(np.float64)
@@ -327,29 +257,6 @@ def _pca_start(x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 def _needed(neighbours: int, perplexity: float | None) -> int:
     """Fewest points for these settings."""
     return neighbours + 1 if perplexity is None else int(3 * perplexity) + 1
-
-
-def check_codes(x: ArrayLike, fewest: int, title: str, setting: str = "") -> NDArray[np.float64]:
-    """Returns the codes as float64 (n, k). Raises ProjectionError for what cannot be laid out, and says why."""
-    codes = np.asarray(x, np.float64)
-    if codes.ndim != 2:
-        raise ProjectionError(f"{title}: expected codes of shape (n, k), got {codes.shape}")
-    n, k = codes.shape
-    if k < 2:
-        raise ProjectionError(f"{title}: these codes have one dimension; two coordinates cannot add anything to it")
-    if bad := int((~np.isfinite(codes)).any(1).sum()):
-        raise ProjectionError(
-            f"{title}: {bad:,} of {n:,} codes hold values that are not finite numbers; the run may have diverged"
-        )
-    if n < fewest:
-        remedy = f"; lower {setting}, or use PCA" if setting else ""
-        raise ProjectionError(f"{title}: {n:,} points are too few, it needs {fewest:,}{remedy}")
-    if not (np.ptp(codes, 0) > 1e-12 * (1 + np.abs(codes).max())).any():
-        raise ProjectionError(
-            f"{title}: all {n:,} images have the same code, there is nothing to lay out; the posterior has collapsed "
-            "onto the prior. A larger C lets the codes say something"
-        )
-    return codes
 
 
 PROJECTIONS: dict[str, type[Projection]] = {cls.name: cls for cls in (Pca, Tsne, SklearnTsne, Umap)}

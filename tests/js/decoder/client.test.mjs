@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { SharedDecoder, handleOn } from "../../../ui/static/decoder/client.js";
+import { Handle, SharedDecoder } from "../../../ui/static/decoder/client.js";
 import { decoderFile, kernel } from "./decoder_file.mjs";
 
 globalThis.ImageData = class {
@@ -114,7 +114,7 @@ function world({ hold = false } = {}) {
 test("one decoder is fetched once for all components, and decodes without a promise", async () => {
   const w = world();
   let told = 0;
-  const [one, two] = [handleOn(w.decoder, () => told++), handleOn(w.decoder)];
+  const [one, two] = [new Handle(w.decoder, () => told++), new Handle(w.decoder)];
   assert.equal(one.mean([1, 0]), null);
   assert.equal(one.place, null);
   await settle(w);
@@ -135,7 +135,7 @@ test("one decoder is fetched once for all components, and decodes without a prom
 test("a published snapshot replaces the model everywhere at once; its news is asked for once", async () => {
   const w = world();
   const seen = [];
-  const handle = handleOn(w.decoder, (h) => seen.push(h.sha));
+  const handle = new Handle(w.decoder, (h) => seen.push(h.sha));
   await settle(w);
   w.publish("b", model(0.2), 20);
   w.hear();
@@ -152,7 +152,7 @@ test("a published snapshot replaces the model everywhere at once; its news is as
 
 test("with the network off it goes on decoding, also when it hears of newer weights that it cannot fetch", async () => {
   const w = world();
-  const handle = handleOn(w.decoder);
+  const handle = new Handle(w.decoder);
   await settle(w);
   w.server.down = true;
   w.publish("b", model(0.5), 20);
@@ -170,7 +170,7 @@ test("with the network off it goes on decoding, also when it hears of newer weig
 test("a run without weights says so, and has a model when they come", async () => {
   const w = world();
   w.server.sha = null;
-  const handle = handleOn(w.decoder);
+  const handle = new Handle(w.decoder);
   await settle(w);
   assert.equal(handle.problem, "run has no weights yet");
   assert.equal(handle.sha, null);
@@ -195,7 +195,7 @@ test("damaged weights are a sentence and are not asked for again and again", asy
         }
       : answer;
   };
-  const handle = handleOn(w.decoder);
+  const handle = new Handle(w.decoder);
   await settle(w);
   assert.equal(handle.problem, "weights are damaged");
   const asked = w.server.asked.length;
@@ -212,7 +212,7 @@ test("what the page cannot run is decoded by the server: newest wins, one reques
     const [x, y] = query.get("z").split(",").map(Number);
     return answer(200, Uint8Array.of(x, y), { "X-Weights": w.server.sha });
   };
-  const handle = handleOn(w.decoder);
+  const handle = new Handle(w.decoder);
   await settle(w);
   assert.deepEqual(
     [handle.place, handle.word, handle.reason],
@@ -236,7 +236,7 @@ test("an image that the server made with other weights than the page knows is no
   w.server.files.a = w.server.files.b = "unsupported";
   w.server.decode = (query, answer) => answer(200, Uint8Array.of(7, 7), { "X-Weights": w.server.sha });
   const seen = [];
-  const handle = handleOn(w.decoder, (h) => seen.push(h.sha));
+  const handle = new Handle(w.decoder, (h) => seen.push(h.sha));
   await settle(w);
   w.server.sha = "b"; // published, and the page has not heard
   assert.equal(await handle.mean([1, 1]), null);
@@ -248,7 +248,7 @@ test("an image that the server made with other weights than the page knows is no
 test("bytes that are no decoder fall back to the server with the reason", async () => {
   const w = world();
   w.server.files.a = new TextEncoder().encode("<html>a proxy's page</html>");
-  const handle = handleOn(w.decoder);
+  const handle = new Handle(w.decoder);
   await settle(w);
   assert.equal(handle.place, "server");
   assert.match(handle.reason, /does not begin as one/);
@@ -256,13 +256,13 @@ test("bytes that are no decoder fall back to the server with the reason", async 
 
 test("after the last component left nothing is followed, and coming back asks again before it shows", async () => {
   const w = world();
-  const handle = handleOn(w.decoder);
+  const handle = new Handle(w.decoder);
   await settle(w);
   handle.close();
   assert.equal(w.followed(), false);
   w.server.sha = "b";
   w.server.files.b = model(0.2);
-  const back = handleOn(w.decoder);
+  const back = new Handle(w.decoder);
   assert.equal(back.mean([1, 1]), null);
   await settle(w);
   assert.deepEqual(red(back.mean([1, 1])), [51, 51]);

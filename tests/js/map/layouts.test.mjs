@@ -135,9 +135,17 @@ test("a fitted map decodes to a blend of its nearest points, exact at a point", 
 
 test("the page says what each kind of map is, and that neighbours are latent ones", () => {
   const plane = { explained: [0.2, 0.09] };
+  const kinds = {
+    plane: "linear",
+    line: "line",
+    dims: "linear",
+    "a plane": "linear",
+    neighbours: "fitted",
+  };
   const about = (method, more = {}) =>
     aboutLayout({
       view: { method, i: 2, j: 5 },
+      method: { name: method, title: method, kind: kinds[method], about: `what ${method} means` },
       source: "9 images",
       k: 10,
       plane,
@@ -146,17 +154,19 @@ test("the page says what each kind of map is, and that neighbours are latent one
       beneath: "off",
       ...more,
     });
-  for (const method of ["plane", "line", "dims", "pca", "tsne", "umap"])
+  for (const method of Object.keys(kinds))
     assert.match(about(method), /^9 images · .*found in latent space, not on the map\.$/s);
-  assert.match(about("pca"), /29 %/);
-  assert.match(about("tsne"), /no inverse.*8 nearest points, weighted by 1\/distance²/);
+  assert.match(about("a plane"), /what a plane means, with 29 % of their variance.*exactly/);
+  assert.match(
+    about("neighbours"),
+    /what neighbours means; it has no inverse.*8 nearest points, weighted by 1\/distance²/,
+  );
   assert.match(
     about("dims", { base: "row 7 of faces.npz" }),
     /z2 × z5, the other 8 held at the code of row 7 of faces.npz;/,
   );
   assert.doesNotMatch(about("plane", { shaded: false }), /shaded/);
-  assert.match(about("tsne-sklearn"), /openTSNE .*several times faster; this one cannot place new points/);
-  for (const method of ["pca", "dims", "tsne", "line"]) {
+  for (const method of ["a plane", "dims", "neighbours", "line"]) {
     const bits = about(method, { bits: true });
     assert.match(bits, /probabilit.*no plane between them and no prior ring; a place decodes to its nearest code/);
     assert.doesNotMatch(bits, /dashed|ellipse/);

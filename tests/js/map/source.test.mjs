@@ -36,6 +36,7 @@ const asked = (view) => ({
   sha: "s",
   codes,
   view: { part: "test", i: 0, j: 1, ...view },
+  kind: view.method === "tsne" ? "fitted" : "linear",
   base: new Float64Array(3),
 });
 

@@ -26,6 +26,7 @@ from ui.map import fits
 from vae import runs
 from vae.config import Config
 from vae.datasets import describe
+from vae.model.latents import LATENTS, DiagonalNormal, FullNormal
 from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.space.encodings import codes_of
@@ -135,7 +136,7 @@ def test_what_had_to_be_decided_about_a_picture_is_said(client: TestClient, run:
     np.testing.assert_allclose(clear["z"], plain["z"], atol=0.05)
 
 
-@pytest.mark.parametrize("latent", ["normal", "full-normal", "bernoulli"])
+@pytest.mark.parametrize("latent", LATENTS)
 def test_the_spread_of_one_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latent: str) -> None:
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
     config, _ = complete(Config(latent=latent, latent_dim=3, hidden=(12,)), info := describe("digits"))
@@ -150,13 +151,13 @@ def test_the_spread_of_one_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyP
     spread = client.get(f"{address}?index=7").json()
     arrived = client.post(address.replace("posterior", "encode"), content=png(codes.images[7, 0])).json()
     for found in (spread, arrived):
-        assert (found["log_variance"] is not None) == (latent == "normal")
-        assert (found["covariance"] is not None) == (latent == "full-normal")
-    if latent == "normal":
+        assert (found["log_variance"] is not None) == isinstance(qz_x, DiagonalNormal)
+        assert (found["covariance"] is not None) == isinstance(qz_x, FullNormal)
+    if isinstance(qz_x, DiagonalNormal):
         np.testing.assert_allclose(spread["log_variance"], qz_x.log_variance[0], atol=1e-5)
-    if latent == "full-normal":
+    if isinstance(qz_x, FullNormal):
         np.testing.assert_allclose(np.reshape(spread["covariance"], (3, 3)), qz_x.covariance[0], atol=1e-5)
-    if latent == "bernoulli":
+    if LATENTS[latent].support == "binary":
         assert all(0 < value < 1 for value in arrived["z"])  # probabilities
     for wrong in ("", "?index=-1", "?index=360", "?index=x"):
         assert client.get(address + wrong).status_code == 400

@@ -16,7 +16,11 @@ from vae.bound.evidence import importance_evidence
 from vae.bound.exact_evidence import ExactEvidence, exact_evidence, exact_method, linear_gaussian_of
 from vae.bound.objectives import elbo_terms
 from vae.errors import ConfigError
+from vae.model.latents import LATENTS
+from vae.model.likelihoods import LIKELIHOODS
 from vae.model.vae import Model, build_model
+
+REAL = [name for name, latent in LATENTS.items() if latent.support == "real"]
 
 SHAPE = (1, 3, 3)
 
@@ -33,7 +37,7 @@ def agrees(evidence: ExactEvidence, tolerance: float) -> None:
     assert (evidence.kl_to_posterior >= -tolerance).all()
 
 
-@pytest.mark.parametrize("latent", ["normal", "full-normal"])
+@pytest.mark.parametrize("latent", REAL)
 def test_a_linear_decoder_in_closed_form(latent: str) -> None:
     model, x = built(network="linear", likelihood="gaussian", latent=latent, latent_dim=4, C=3.0)
     evidence = exact_evidence(model, x)
@@ -72,10 +76,10 @@ def test_the_closed_forms_posterior_is_bayes() -> None:
     torch.testing.assert_close(posterior, (joint - exact.log_px(x.flatten(1))).detach(), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "continuous-bernoulli"])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_bits_by_all_their_codes(likelihood: str) -> None:
     """Against a loop over the codes, one image at a time."""
-    support = "binary" if likelihood == "bernoulli" else "unit"
+    support = "binary" if LIKELIHOODS[likelihood].support == "binary" else "unit"
     model, x = built(support, likelihood=likelihood, latent="bernoulli", latent_dim=5, C=3.0)
     evidence = exact_evidence(model, x)
     assert evidence.method == "all codes"
@@ -96,7 +100,7 @@ def test_bits_by_all_their_codes(likelihood: str) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2])
-@pytest.mark.parametrize("latent", ["normal", "full-normal"])
+@pytest.mark.parametrize("latent", REAL)
 def test_one_and_two_dimensions_by_a_grid_that_converges(k: int, latent: str) -> None:
     """A linear decoder has a closed form to compare with; hiding it makes the grid do the work."""
     model, x = built(network="linear", likelihood="gaussian", latent=latent, latent_dim=k, C=3.0)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.vae.contracts_bound import metric_is_a_number_with_unit_and_sentence
 from vae import Config
-from vae.bound.metrics import METRICS, active_units, mutual_information
+from vae.bound.metrics import METRICS, active_units, measure, mutual_information
 from vae.datasets import Dataset
 from vae.model.latents import LATENTS
 from vae.model.vae import Model, build_model
@@ -88,12 +89,26 @@ def test_information_is_that_of_a_gaussian_channel(make_dataset: Callable[..., D
     assert mutual_information(model, dataset).at_least == pytest.approx(0.5 * math.log(1 + 4 / 0.5), abs=0.08)
 
 
-def test_every_metric_is_registered_and_answers_with_a_number(coded: Callable) -> None:
-    assert set(METRICS.values()) == {active_units, mutual_information}
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_keeps_to_its_contract(name: str, coded: Callable) -> None:
+    metric_is_a_number_with_unit_and_sentence(METRICS[name], *coded("normal", separate()))
+
+
+def test_the_units_are_those_of_what_is_computed() -> None:
+    """By hand: a count of dimensions, and an expectation of logarithms."""
+    units = {"active_units": "dimensions", "mutual_information": "nats"}
+    assert {name: METRICS[name].unit for name in units} == units
+
+
+def test_what_is_measured_is_listed_and_stands_under_its_own_names(coded: Callable) -> None:
     model, dataset = coded("normal", separate())
-    assert active_units(model, dataset) == 1
-    told = mutual_information(model, dataset).told()
-    assert all(math.isfinite(value) for value in told.values())
+    found = measure(model, dataset)
+    assert list(found["metrics"]) == list(METRICS)
+    assert found["active_units"] == found["metrics"]["active_units"]["value"] == 1
+    information = mutual_information(model, dataset)
+    assert found["metrics"]["mutual_information"]["standard_error"] == information.standard_error
+    told = information.named()
+    assert {name: found[name] for name in told} == told
     assert set(told) == {f"mutual_information_{name}" for name in ("at_least", "standard_error", "limit", "images")}
 
 

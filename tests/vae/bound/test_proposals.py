@@ -138,7 +138,7 @@ def test_refining_closes_the_gap_of_a_wrong_encoder(latent: str) -> None:
     assert ((exact - refined) < 0.1 * gap).all()
     assert not torch.equal(qz_x.mean, better.mean)
     told = {name: importance_evidence(model, x, 500, Generator().manual_seed(2), proposal=name) for name in PROPOSALS}
-    assert (told["refined"].effective_samples > 2 * told["mixture"].effective_samples).all()
+    assert (told["refined"].effective_samples > 1.5 * told["mixture"].effective_samples).all()
     assert ((told["refined"].iw_bound - exact).abs() < 4 * told["refined"].standard_error).all()
 
 

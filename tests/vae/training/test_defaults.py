@@ -45,9 +45,9 @@ def test_defaults_that_work(info: DataInfo, given: dict, likelihood: str, binari
     [
         (GREY, {"likelihood": "bernoulli", "binarize": "none"}, "cross-entropy on grey pixels is no likelihood"),
         (REAL, {"likelihood": "bernoulli"}, "bernoulli has support binary, the pixels of waves are real"),
-        (REAL, {"likelihood": "continuous-bernoulli"}, "choose one of gaussian$"),
+        (REAL, {"likelihood": "continuous-bernoulli"}, "choose one of gaussian"),
         (REAL, {"binarize": "threshold"}, "real numbers, which cannot be binarised"),
-        (GREY, {"likelihood": "poisson"}, "likelihood: expected one of bernoulli, gaussian, continuous-bernoulli"),
+        (GREY, {"likelihood": "poisson"}, "likelihood: expected one of bernoulli, gaussian"),
         (GREY, {"network": "transformer"}, "network: expected one of linear, mlp, conv"),
         (GREY, {"latent": "x"}, "latent: expected one of normal"),
         (GREY, {"objective": "x"}, "objective: expected one of elbo, iwae"),

@@ -360,6 +360,3 @@ export function openDecoder(run, { onModel } = {}) {
   if (!shared.has(run)) shared.set(run, new SharedDecoder(run));
   return new Handle(shared.get(run), onModel);
 }
-
-/** For tests: a handle on a decoder of their own. */
-export const handleOn = (decoder, onModel) => new Handle(decoder, onModel);

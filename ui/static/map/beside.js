@@ -5,6 +5,8 @@ import { latentNearest } from "./index.js";
 import { toBits } from "./layouts.js";
 import { NEIGHBOURS, writeBits, writeCode } from "./side.js";
 
+const OWN = new Set(["plane", "line", "dims"]); // their coordinates are those of the codes
+
 /** @import { Side } from "./side.js" */
 /** @import { MapState, Pointed } from "./types.js" */
 
@@ -56,7 +58,7 @@ export class Beside {
     const z = layout.code(at.x, at.y);
     if (!z) return;
     const place =
-      layout.exact && view.method !== "pca" ? "" : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
+      layout.exact && OWN.has(view.method) ? "" : ` · map ${writeCode([at.x, at.y], Math.max(1, at.digits))}`;
     this.decode(z, `z = ${bits ? writeBits(z) : writeCode(z, Math.max(2, at.digits))}${place}`);
     this.pointed = true;
   }

@@ -3,20 +3,6 @@
 import { whole } from "../shared/format.js";
 import { element } from "../shared/mount.js";
 
-export const TITLES = {
-  plane: "Latent plane",
-  line: "Latent line",
-  pca: "PCA",
-  tsne: "t-SNE",
-  dims: "Two dimensions",
-  umap: "UMAP",
-  "tsne-sklearn": "t-SNE (scikit-learn)",
-};
-const WORDS = {
-  // on a switch, where its name does not say enough
-  "tsne-sklearn":
-    "scikit-learn’s t-SNE: openTSNE’s, the other one, is several times faster, shows itself as it converges, and places new points, which this one cannot",
-};
 const ICONS = {
   pan: "M8 1v14M1 8h14M8 1 6 3.2M8 1l2 2.2M8 15l-2-2.2M8 15l2-2.2M1 8l2.2-2M1 8l2.2 2M15 8l-2.2-2M15 8l-2.2 2",
   lasso:
@@ -128,7 +114,7 @@ export class Controls {
     this.on.dims(i, j);
   }
 
-  /** Switches as the view is. `methods`: those offered; codes: for what there is to colour by. */
+  /** Switches as the view is. `methods`: those offered, each { name, title, kind, about } as Python tells; codes: for what there is to colour by. */
   show({ methods, parts, view, k, codes, bits = false }) {
     this.k = k;
     const beneath = [
@@ -138,11 +124,11 @@ export class Controls {
     ];
     if (beneath.length !== this.beneath.select.length) this._options(this.beneath, beneath);
     this.methods.replaceChildren(
-      ...methods.map((name) => {
+      ...methods.map(({ name, title, about }) => {
         const button = element("button", {
           type: "button",
-          text: TITLES[name] ?? name,
-          title: WORDS[name] ?? "",
+          text: title,
+          title: about,
           "aria-pressed": String(name === view.method),
         });
         button.addEventListener("click", () => this.on.method(name));
@@ -168,8 +154,7 @@ export class Controls {
       view.part,
     );
     this.part.box.hidden = parts.length < 2;
-    const plane = ["plane", "pca", "dims"].includes(view.method);
-    this.beneath.box.hidden = !plane;
+    this.beneath.box.hidden = methods.find(({ name }) => name === view.method)?.kind !== "linear";
   }
 }
 

@@ -8,14 +8,14 @@ import { brightOnDark } from "./arrive.js";
 import { Beside } from "./beside.js";
 import { MapCanvas } from "./canvas.js";
 import { colouring } from "./colours.js";
-import { Controls, FitLine, TITLES } from "./controls.js";
+import { Controls, FitLine } from "./controls.js";
 import { Focus } from "./focus.js";
 import { assemble } from "./frame.js";
 import { Landing } from "./landing.js";
 import { NewestCodes } from "./newest_codes.js";
 import { placeNames } from "./selection.js";
 import { PlaneSheet } from "./sheet.js";
-import { FITTED, LayoutSource, spreadOf } from "./source.js";
+import { LayoutSource, spreadOf } from "./source.js";
 import { Side, describeImage } from "./side.js";
 import { aboutLayout, sameView } from "./words.js";
 import { renderer } from "../shared/mount.js";
@@ -224,7 +224,14 @@ class LatentMap {
   _layout(fit) {
     if (fit) this.beside.away();
     const { view, codes, codesSha: sha } = this;
-    if (codes) this.source.show({ run: this.data.run, sha, codes, view, base: this._base(), bits: this.bits }, fit);
+    const { kind } = this._method();
+    if (codes)
+      this.source.show({ run: this.data.run, sha, codes, view, kind, base: this._base(), bits: this.bits }, fit);
+  }
+
+  /** What Python tells of a kind of map, { name, title, kind, about }; undefined for one that is not offered. */
+  _method(name = this.view.method) {
+    return this.data.methods.find((method) => method.name === name);
   }
 
   _base() {
@@ -258,8 +265,7 @@ class LatentMap {
     if (status && this.layout) this.landing.mark();
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
-    else if (status.state !== "absent" || this.data.problem)
-      this.fitLine.show(status, TITLES[this.view.method], outdated);
+    else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, this._method().title, outdated);
   }
 
   /** Compute it once more: of the newest weights, where those of the map are older. */
@@ -272,7 +278,7 @@ class LatentMap {
   _ask(action) {
     const { method, part } = this.view;
     this.component.setTriggerValue("fit", { action, run: this.data.run, method, part });
-    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, TITLES[method]);
+    if (action === "start") this.fitLine.show({ state: "starting", iteration: 0, total: 0 }, this._method().title);
     this.source.expect();
   }
 
@@ -319,7 +325,7 @@ class LatentMap {
   _map() {
     const { codes, layout, layoutOf, sha, source, view } = this;
     if (!codes || !layout) return null;
-    if (!FITTED.has(layoutOf)) return { layout, sha, part: view.part, method: null };
+    if (this._method(layoutOf)?.kind !== "fitted") return { layout, sha, part: view.part, method: null };
     const { asked, status } = source;
     const finished = status?.state === "finished";
     return { layout, sha, part: asked.part, method: asked.method, finished, fitSha: asked.sha };
@@ -331,6 +337,7 @@ class LatentMap {
     const { shade, tiles } = this.canvas;
     this.note.textContent = aboutLayout({
       view,
+      method: this._method(),
       source: codes.header.source,
       k: codes.header.k,
       plane,
@@ -341,7 +348,7 @@ class LatentMap {
     });
     this.canvas.stage.setAttribute(
       "aria-label",
-      `Map of ${codes.header.source}: ${TITLES[view.method]}, coloured by ${view.colour}`,
+      `Map of ${codes.header.source}: ${this._method().title}, coloured by ${view.colour}`,
     );
   }
 }

@@ -1,10 +1,9 @@
-// Where the places of a map come from: a formula, the server's PCA, or a process that computes them.
+// Where the places of a map come from: a formula, a plane that the server finds, or a process that computes them.
 
 import { fetchBytes } from "../shared/codes.js";
 import { Fit } from "./layout_fit.js";
 import { FittedLayout, LineLayout, LinearLayout } from "./layouts.js";
 
-export const FITTED = new Set(["tsne", "umap", "tsne-sklearn"]); // computed by a process
 const text = new TextDecoder();
 
 /**
@@ -60,23 +59,29 @@ export class LayoutSource {
     this.fit?.expect();
   }
 
-  /** `fit`: show all of it.  @param {MapSource} source  @param {boolean} fit */
-  async show({ run, sha, codes, view, base, bits = false }, fit) {
+  /**
+   * `fit`: show all of it. `kind` of the view’s method: linear, fitted or line, as Python tells. `base`: the code at which a
+   * pair of dimensions holds the others. `bits`: codes are 0 and 1.
+   *
+   * @param {MapSource} source
+   * @param {boolean} fit
+   */
+  async show({ run, sha, codes, view, kind, base, bits = false }, fit) {
     const { method, part } = view;
     this.bits = bits;
     const { k } = codes.header;
     if (this.fit && this.followed === [run, part, method].join()) return void this._renew(sha, codes);
     this.close();
     const call = this.calls;
-    if (!FITTED.has(method)) this.on.status(null);
+    if (kind !== "fitted") this.on.status(null);
     if (method === "line") return void this.on.place(new LineLayout(codes.rate, bits), { fit });
     if (method === "plane") return void this.on.place(LinearLayout.pair(2, 0, 1), { fit });
     if (method === "dims") return void this.on.place(LinearLayout.pair(k, view.i, view.j, base, bits), { fit });
-    const start = await this._pca(run, sha, part);
+    const start = await this._plane(run, sha, part, kind === "linear" ? method : null);
     if (call !== this.calls) return;
-    if (method === "pca") return void (start && this.on.place(start, { fit }));
+    if (kind === "linear") return void (start && this.on.place(start, { fit }));
     if (!start) return;
-    this.on.place(new FittedLayout(start.places(codes.loc), codes.loc, k, bits), { fit, method: "pca" });
+    this.on.place(new FittedLayout(start.places(codes.loc), codes.loc, k, bits), { fit, method: this.plane.method });
     this._follow({ run, sha, part, method }, codes);
   }
 
@@ -93,8 +98,9 @@ export class LayoutSource {
     this.on.place(new FittedLayout(places, this.codes.loc, this.codes.header.k, this.bits), how);
   }
 
-  async _pca(run, sha, part) {
-    const address = `runs/${encodeURIComponent(run)}/plane/${sha}?part=${part}`;
+  /** A linear projection of the codes; null: the one that a process's places set out from. */
+  async _plane(run, sha, part, method) {
+    const address = `runs/${encodeURIComponent(run)}/plane/${sha}?part=${part}${method ? `&method=${method}` : ""}`;
     try {
       if (!this.planes.has(address)) this.planes.set(address, JSON.parse(text.decode(await this.fetch(address))));
       this.plane = this.planes.get(address);

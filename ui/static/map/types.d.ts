@@ -28,12 +28,20 @@ export interface MapView {
   part: string;
 }
 
+/** What Python tells of a kind of map (ui/map/view.py, vae/space/projections.py). */
+export interface Method {
+  name: string;
+  title: string;
+  kind: "linear" | "fitted" | "line";
+  about: string;
+}
+
 /** What Python says of the map (ui/components/map.py). */
 export interface MapData {
   run: string;
   k: number;
   support: "real" | "binary";
-  methods: string[];
+  methods: Method[];
   view: MapView;
   problem: string;
 }
@@ -73,6 +81,7 @@ export interface Ellipse {
 
 /** Principal components as the server computes them. */
 export interface Plane {
+  method: string;
   mean: number[];
   components: [number[], number[]];
   explained: [number, number];
@@ -177,6 +186,7 @@ export interface MapSource {
   sha: string;
   codes: Codes;
   view: MapView;
+  kind: Method["kind"];
   /** The code at which a pair of dimensions holds the others. */
   base: Float64Array;
   bits?: boolean;

@@ -12,38 +12,44 @@ export const sameView = (a, b) => FIELDS.every((field) => a?.[field] === b?.[fie
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
-const SLOW =
-  "computed by scikit-learn: openTSNE (“t-SNE”) is several times faster; this one cannot place new points, so a picture of your own stands amid its neighbours’ places";
+/** What a pair of dimensions shows of the others. */
+const held = (k, base) => `the other ${k - 2} held at ${base === null ? "0" : `the code of ${base}`}`;
+
+const carried = (plane) => (plane ? percent(plane.explained[0] + plane.explained[1]) : "");
 
 /** The same for a latent of k bits. */
-function aboutBits({ view, source, k, plane, base }) {
-  const shown =
-    {
-      line: "the probability q(z0 = 1|x) across, the rate upwards",
-      dims: `probabilities q(z = 1|x) of z${view.i} × z${view.j}${k > 2 ? `, the other ${k - 2} held at ${base === null ? "0" : `the code of ${base}`}` : ""}`,
-      pca: `PCA of the probabilities q(z = 1|x): ${plane ? percent(plane.explained[0] + plane.explained[1]) : ""} of their variance`,
-    }[view.method] ??
-    `laid out by the probabilities q(z = 1|x); distances and sizes on this map mean nothing; a place stands for a blend of the ${BLEND} nearest points, weighted by 1/distance²`;
-  return `${source} · ${shown} · the codes are ${k} bits: there is no plane between them and no prior ring; a place decodes to its nearest code, each bit 0 below ½ and 1 from there on`;
+function aboutBits({ view, method, source, k, plane, base }) {
+  const own = {
+    line: "the probability q(z0 = 1|x) across, the rate upwards",
+    dims: `probabilities q(z = 1|x) of z${view.i} × z${view.j}${k > 2 ? `, ${held(k, base)}` : ""}`,
+  };
+  const projected =
+    method.kind === "linear"
+      ? `, of the probabilities q(z = 1|x), with ${carried(plane)} of their variance`
+      : `; laid out by the probabilities q(z = 1|x); a place stands for a blend of the ${BLEND} nearest points, weighted by 1/distance²`;
+  return `${source} · ${own[view.method] ?? `${method.about}${projected}`} · the codes are ${k} bits: there is no plane between them and no prior ring; a place decodes to its nearest code, each bit 0 below ½ and 1 from there on`;
 }
 
-/** What kind of map this is, how it decodes, and what its marks mean. */
-export function aboutLayout({ view, source, k, plane, base, shaded, beneath, bits = false }) {
-  const linear = ["plane", "dims", "pca"].includes(view.method);
-  const parts = bits
-    ? [aboutBits({ view, source, k, plane, base })]
-    : [
-        {
-          plane: `${source} · the true plane (d = 2), no projection, decoded exactly`,
-          line: `${source} · the one latent dimension across, the rate upwards; decoded exactly`,
-          dims: `${source} · z${view.i} × z${view.j}, the other ${k - 2} held at ${base === null ? "0" : `the code of ${base}`}; decoded exactly there`,
-          pca: `${source} · PCA: ${plane ? percent(plane.explained[0] + plane.explained[1]) : ""} of the codes’ variance; a place decodes to the point of the plane, exactly`,
-        }[view.method] ??
-          `${source} · distances and sizes on this map mean nothing, only who is near whom. It has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`,
-      ];
-  if (view.method === "tsne-sklearn") parts.push(SLOW);
+/** The same for real codes. */
+function aboutReal({ view, method, source, k, plane, base }) {
+  const own = {
+    plane: `${method.about}, decoded exactly`,
+    line: `${method.about}; decoded exactly`,
+    dims: `z${view.i} × z${view.j}, ${held(k, base)}; decoded exactly there`,
+  };
+  const projected =
+    method.kind === "linear"
+      ? `, with ${carried(plane)} of their variance; a place decodes to the point of the plane, exactly`
+      : `; it has no inverse: a place decodes to a blend of the codes of the ${BLEND} nearest points, weighted by 1/distance²`;
+  return `${source} · ${own[view.method] ?? `${method.about}${projected}`}`;
+}
+
+/** What kind of map this is, how it decodes, and what its marks mean. `method`: { name, title, kind, about }. */
+export function aboutLayout({ view, method, source, k, plane, base, shaded, beneath, bits = false }) {
+  const linear = method.kind === "linear";
+  const parts = [(bits ? aboutBits : aboutReal)({ view, method, source, k, plane, base })];
   if (linear && !bits) parts.push(aboutRings, "ellipse: q(z|x) at 1 and 2σ");
-  if (shaded && view.method !== "line") parts.push(linear ? "shaded: far from any code" : "shaded: far from any point");
+  if (shaded && method.kind !== "line") parts.push(linear ? "shaded: far from any code" : "shaded: far from any point");
   if (linear && beneath === "prior") parts.push("beneath: means of p(x|z), each picture at equal prior mass");
   if (linear && beneath === "window") parts.push("beneath: means of p(x|z) at their places");
   return `${parts.join(" · ")}. ${NEIGHBOURS}`;

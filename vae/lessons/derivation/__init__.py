@@ -9,7 +9,7 @@
     collapse            data variance against c
     likelihood_ratio    the gradient through bits
     trained_loss        the loss of this project's trainer against the closed form
-    errata              what four public notes print, and by how much it is off
+    errata              what four public notes print, and by how much it is off; errata_examples: its numbers
 
 Everything in float64 on the CPU; random numbers come from the generator that the caller gives.
 """
