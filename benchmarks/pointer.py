@@ -49,6 +49,7 @@ MODELS: dict[str, tuple[tuple[int, int, int], str, float]] = {  # shape, network
     "28x28 conv": ((1, 28, 28), "conv", 50),
     "64x64 conv": ((1, 64, 64), "conv", 30),
     "64x64x3 conv": ((3, 64, 64), "conv", 30),
+    "64x64x3 resconv": ((3, 64, 64), "resconv", 30),
 }
 
 WATCH = """

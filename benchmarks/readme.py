@@ -187,11 +187,11 @@ def decoders() -> list[str]:
     told = "; ".join(f"{_name(row)} {row['pictures_per_second']:.3g}" for row in slow)
     median = statistics.median(row["pictures_per_second"] for row in run)
     return [
-        f"**Decoders of others.** {len(run)} of the decoders of {len(rows)} public VAEs (pytorch/examples, 1Konny, "
+        f"**Decoders of others.** The decoders of {len(run)} of {len(rows)} public VAEs (pytorch/examples, 1Konny, "
         "PyTorch-VAE, disentangling-vae, pythae, rebuilt with random weights) run in the page and equal torch within "
-        f"its limits; {len(run) - len(slow)} give {WANTED[1]} pictures or more a second of a processor in grey, "
+        f"its limits; {len(run) - len(slow)} give at least {WANTED[1]} pictures a second of a processor in grey, or "
         f"{WANTED[3]} in colour, the median of all {median:.0f}"
-        + (f"; not {told}" if slow else "")
+        + (f"; fewer: {told}" if slow else "")
         + f" (in node; {made_on(found)}; `node benchmarks/decoder_node.mjs --public`)."
     ]
 

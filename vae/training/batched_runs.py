@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SMALL_STEP = 1.6e-3  # seconds on two cores
 SEVERAL = 4  # fewer models do not pay for the model axis on a CPU
+ALONE = ("resconv",)  # rounding in another order grows through its layers and norms, by per cents within 45 steps
 OWN = ("C", "seed", "lr")  # what each run of a group chooses for itself
 
 
@@ -238,6 +239,8 @@ def check_alike(configs: Sequence[Config]) -> None:
                 )
     if not ESTIMATORS[first.estimator or choices(first.latent, first.objective)[0]].rowwise:
         raise ConfigError(f"estimator: {first.estimator} takes a whole batch together; such runs train one by one")
+    if first.network in ALONE:
+        raise ConfigError(f"network: {first.network} would have other numbers than alone; such runs train one by one")
 
 
 def worth_it(configs: Sequence[Config], info: DataInfo) -> bool:

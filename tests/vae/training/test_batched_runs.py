@@ -15,7 +15,7 @@ from vae.bound.estimators import ESTIMATORS
 from vae.config import Knobs
 from vae.errors import ConfigError, TrainingDiverged
 from vae.model.random_draws import Request
-from vae.training.batched_runs import SEVERAL, BatchedRuns, worth_it
+from vae.training.batched_runs import ALONE, SEVERAL, BatchedRuns, worth_it
 from vae.training.records import KnobChange
 from vae.training.trainer import Trainer
 
@@ -55,10 +55,11 @@ def assert_states_alike(one: Trainer, other: Trainer) -> None:
         assert difference <= 0.01 * float(value.double().norm()) + 1e-5, f"{name}: {difference:.3g}"
 
 
+TOGETHER = [settings for settings in MODELS if settings["network"] not in ALONE]
 ALIKE = [settings for settings in ESTIMATES if ESTIMATORS[settings["estimator"]].rowwise]
 
 
-@pytest.mark.parametrize("settings", [*MODELS, *ALIKE, {"lr_schedule": "cosine"}, {"samples": 3}])
+@pytest.mark.parametrize("settings", [*TOGETHER, *ALIKE, {"lr_schedule": "cosine"}, {"samples": 3}])
 def test_three_at_once_are_three_alone(settings: dict[str, Any]) -> None:
     C = [1.0, 4.0, 1.0] if settings.get("objective") != "iwae" else [1.0] * 3
     own = [settings | {"C": c, "batch_size": 96} | mine for c, mine in zip(C, OWN, strict=True)]  # 45 steps
@@ -189,3 +190,9 @@ def test_a_group_shares_one_copy_of_the_images() -> None:
             one.model.get_parameter("encoder.1.weight").data_ptr()
             != other.model.get_parameter("encoder.1.weight").data_ptr()
         )
+
+
+@pytest.mark.parametrize("network", ALONE)
+def test_a_network_whose_rounding_grows_trains_alone(network: str) -> None:
+    with pytest.raises(ConfigError, match=f"network: {network} would have other numbers than alone"):
+        Together([trainer(network=network, seed=seed) for seed in (0, 1)])
