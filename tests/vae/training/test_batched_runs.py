@@ -195,4 +195,4 @@ def test_a_group_shares_one_copy_of_the_images() -> None:
 @pytest.mark.parametrize("network", ALONE)
 def test_a_network_whose_rounding_grows_trains_alone(network: str) -> None:
     with pytest.raises(ConfigError, match=f"network: {network} would have other numbers than alone"):
-        Together([trainer(network=network, seed=seed) for seed in (0, 1)])
+        BatchedRuns([trainer(network=network, seed=seed) for seed in (0, 1)])
