@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,17 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         pytest.fail(f"--device {name}: not to be had here ({str(error).splitlines()[0]})")
     return torch.device(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def components_are_looked_for_once() -> Iterator[None]:
+    """Streamlit reads the metadata of every installed package anew for each AppTest: a fifth of a second."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        found = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        yield
 
 
 @pytest.fixture
