@@ -101,7 +101,8 @@ class _Refused(Exception):
 
 
 def _model(data: memoryview) -> OnnxFile:
-    file, graphs = OnnxFile(), []
+    file = OnnxFile()
+    graphs: list[memoryview] = []
     for number, value in _fields(data):
         if number == 7:
             graphs = [*graphs[-1:], _bytes(value)]  # two are too many: no more are kept
