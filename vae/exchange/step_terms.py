@@ -163,19 +163,15 @@ class Sums:
     error: float = 0.0  # of squared errors or nats
     rate: Any = 0.0  # (k,), or (1,) where it came summed
     squared: bool = False
-    _dims: int | None = None
+    per_dim: bool = False
     _errors: list[Any] = field(default_factory=list)
     _rates: list[Any] = field(default_factory=list)
-
-    def takes(self, batch: Batch) -> bool:
-        """Returns whether a batch's terms are of the kind of those that are summed here."""
-        return self.squared == batch.squared and self._dims == batch.dims
 
     def add(self, batch: Batch) -> None:
         """Takes a batch's terms in, without waiting for their device."""
         error, rate, self.squared = batch
         self.images += int(error.shape[0])
-        self._dims = batch.dims
+        self.per_dim = len(rate.shape) == 2
         self._errors.append(summed(error))
         self._rates.append(summed(rate))
         if len(self._errors) >= TOGETHER:
@@ -209,7 +205,7 @@ def means(sums: Sums, likelihood: Likelihood, C: float) -> dict[str, Any]:
         "normaliser": constant if known else None,
         "loss": weight * distortion + rate,
     }
-    rates = [_finite(value / n) for value in sums.rate.tolist()] if sums._dims is not None else None
+    rates = [_finite(value / n) for value in sums.rate.tolist()] if sums.per_dim else None
     return {name: _finite(value) for name, value in numbers.items()} | {"rate_per_dim": rates, "images": n}
 
 
