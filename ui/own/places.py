@@ -25,6 +25,8 @@ def may_give_paths() -> bool:
 def checked(text: str) -> Path:
     """The path that a visitor typed. ConfigError where it is none of those that are read for this visitor; the same
     sentence whether or not it is there."""
+    if "\0" in text:
+        raise ConfigError("path: expected that of a folder or a file, got one that holds a zero byte")
     path = expanded(text.strip()).absolute()
     if owners.at_this_machine():
         return path

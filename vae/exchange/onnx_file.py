@@ -34,6 +34,7 @@ OTHER_TYPES = {
     14: "complex64", 15: "complex128", 16: "bfloat16",
 }  # fmt: skip
 OWN_DOMAINS = ("", "ai.onnx")
+CONSTANTS = ("Constant", "ConstantOfShape")  # the operations that have an array as a setting
 
 Array = NDArray[Any]
 Dim = int | None  # None: of any size
@@ -100,10 +101,11 @@ class _Refused(Exception):
 
 
 def _model(data: memoryview) -> OnnxFile:
-    file, graphs = OnnxFile(), []
+    file = OnnxFile()
+    graphs: list[memoryview] = []
     for number, value in _fields(data):
         if number == 7:
-            graphs.append(_bytes(value))
+            graphs = [*graphs[-1:], _bytes(value)]  # two are too many: no more are kept
         elif number == 8:
             domain, version = _opset(_bytes(value))
             if domain in OWN_DOMAINS:
@@ -156,6 +158,8 @@ def _node(data: memoryview, file: OnnxFile) -> Node:
             attributes[name] = setting
         elif number == 7:
             domain = _text(value)
+    if op not in CONSTANTS and any(isinstance(value, np.ndarray) for value in attributes.values()):
+        raise _Refused(f"its operation {shown(op)} has an array as a setting; the file is damaged")
     if domain not in OWN_DOMAINS:
         raise _Refused(f"it uses the custom operation {shown(f'{domain}.{op}')}; only ONNX's own are read")
     return Node(op, tuple(inputs), tuple(outputs), attributes)
@@ -191,7 +195,7 @@ def _attribute(data: memoryview, file: OnnxFile) -> tuple[str, Any]:
 def _tensor(data: memoryview, file: OnnxFile) -> tuple[str, Array]:
     dims: list[int] = []
     kind, name, raw, external = 0, "", None, False
-    floats: list[memoryview | float] = []
+    floats: list[memoryview] = []
     whole: list[int] = []
     for number, value in _fields(data):
         if number == 1:
@@ -201,6 +205,8 @@ def _tensor(data: memoryview, file: OnnxFile) -> tuple[str, Array]:
             kind = _signed(value)
         elif number == 4:
             _check_count(len(floats), MOST_LIST, "numbers that stand one by one")
+            if len(_bytes(value)) % 4:
+                raise _Refused(_NO_ONNX)
             floats.append(value)
         elif number in (5, 7):
             whole += _ints(value)
@@ -220,12 +226,19 @@ def _tensor(data: memoryview, file: OnnxFile) -> tuple[str, Array]:
 
 
 def _array(
-    name: str, kind: int, dims: list[int], raw: memoryview | None, floats: list[Any], whole: list[int], file: OnnxFile
+    name: str,
+    kind: int,
+    dims: list[int],
+    raw: memoryview | None,
+    floats: list[memoryview],
+    whole: list[int],
+    file: OnnxFile,
 ) -> Array:
     if kind not in TYPES:
         got = OTHER_TYPES.get(kind, f"numbers of ONNX's type {kind}")
         raise _Refused(f"{shown(name)} holds {got}; expected float32: call model.float() before the export")
-    if any(not 0 <= size < 2**40 for size in dims) or math.prod(dims) > MOST_NUMBERS - file.numbers:
+    claimed = math.prod(max(size, 1) for size in dims)  # beside an axis of 0 too, which numpy multiplies as well
+    if any(not 0 <= size < 2**40 for size in dims) or claimed > MOST_NUMBERS - file.numbers:
         size = " x ".join(f"{size:,}" for size in dims)
         raise _Refused(f"{shown(name)} claims {size} numbers; at most {MOST_NUMBERS:,} of all together are read")
     count = math.prod(dims)
@@ -234,7 +247,7 @@ def _array(
         held = len(raw) // TYPES[kind].itemsize
         array = np.frombuffer(raw, TYPES[kind]) if len(raw) == count * TYPES[kind].itemsize else None
     elif kind == FLOAT:
-        parts = [np.frombuffer(b"".join(bytes(part) for part in floats), "<f4")] if floats else []
+        parts = [np.frombuffer(b"".join(floats), "<f4")] if floats else []
         array, held = (parts[0] if parts else np.zeros(0, np.float32)), len(parts[0]) if parts else 0
     else:
         array, held = np.array(whole, np.int64).astype(TYPES[kind]), len(whole)
@@ -269,8 +282,8 @@ def _tensor_type(name: str, data: memoryview) -> tuple[Dim, ...] | None:
             shape = []
             for _, dim in _fields(_bytes(value)):
                 _check_count(len(shape), MOST_AXES, "axes")
-                sizes = [_signed(size) for kind, size in _fields(_bytes(dim)) if kind == 1]
-                shape.append(sizes[0] if sizes and sizes[0] > 0 else None)
+                size = next((_signed(size) for kind, size in _fields(_bytes(dim)) if kind == 1), 0)
+                shape.append(size if size > 0 else None)
     return None if shape is None else tuple(shape)
 
 

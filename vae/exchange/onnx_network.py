@@ -101,7 +101,7 @@ class Network:
                 raise Unreadable(f"uses {shown(name)} before it is there: the file has a cycle, or is damaged")
         if not node.outputs:
             raise Unreadable("has no output")
-        if node.op in ("Shape", "Size") and shapes[0] is not None:
+        if node.op in ("Shape", "Size") and shapes and shapes[0] is not None:
             known, shapes = [np.broadcast_to(np.float32(0), shapes[0])], (None,)
         if not any(shapes):
             self._fold(node, known)
@@ -134,12 +134,16 @@ class Network:
     def _split(self, node: Node, shapes: tuple[Shape | None, ...], known: list[Array | None]) -> None:
         """chunk and split: as many parts as outputs, each a layer."""
         op = Op(node.op, node.attributes, tuple(known), shapes)
+        if shapes[0] is None:
+            raise Unreadable("has parts that depend on the image")
         axis = op.axis(node.attributes.get("axis", 0))
         size, count = op.shape[axis], len(node.outputs)
         sizes = node.attributes.get("split") or (ints(op.array(1)) if op.array(1) is not None else None)
         if sizes is None:
             each = -(-size // count)
             sizes = [min(each, size - i * each) for i in range(count)]
+        if not isinstance(sizes, list) or any(type(one) is not int for one in sizes):
+            raise Unreadable("has parts that are no whole numbers")
         if len(sizes) != count or sum(sizes) != size or min(sizes) <= 0:
             raise Unreadable("has parts that do not fit")
         start = 0

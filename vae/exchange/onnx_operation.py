@@ -60,6 +60,8 @@ class Op:
 
     def axis(self, axis: int) -> int:
         """Returns an axis as a number from 1: the first, of the images, is never one."""
+        if type(axis) is not int:
+            raise Unreadable(f"has an axis that cannot be: {str(axis)[:40]}")
         axis = axis + len(self.shape) if axis < 0 else axis
         if not 0 < axis < len(self.shape):
             raise Unreadable("works across the images of a batch")

@@ -100,6 +100,7 @@ class Log:
         self._writer.keep_images(kept)
         self._shown = ShownModel(self._writer, images)
         self._train, self._held_out = Sums(), HeldOutSums()
+        self._kinds: dict[str, tuple[bool, int | None]] = {}  # of the first batches of steps and of tests
         self._last: dict[str, Any] | None = None  # the newest means of training
         self._step = self._recorded = 0  # recorded: images
         self._single = self._recording = False  # single: the step under way was asked for on its own
@@ -154,7 +155,7 @@ class Log:
         if self._step == 0:
             self._begin(distortion, rate, squared_error)
         try:
-            batch = batch_of(distortion, rate, squared_error, self._likelihood)
+            batch = self._alike(batch_of(distortion, rate, squared_error, self._likelihood), "step")
             if self._held_out.sums.images and self._train.images:
                 self._record()  # of the steps before the held-out batches
             self._step += 1
@@ -175,7 +176,8 @@ class Log:
         if self._step == 0 and not self._held_out.sums.images:
             batch = self._checked(distortion, rate, squared_error)
         with self._writer.quietly():
-            self._held_out.add(batch or batch_of(distortion, rate, squared_error, self._likelihood))
+            batch = batch or batch_of(distortion, rate, squared_error, self._likelihood)
+            self._held_out.add(self._alike(batch, "test"))
 
     def model(self, encoder: Any, decoder: Any, gives: Gives | None = None) -> None:
         """Shows on Explore and Map what your model is now; again and again, as it learns.
@@ -237,6 +239,18 @@ class Log:
     def _checked(self, distortion: Any, rate: Any, squared_error: Any) -> Batch:
         batch = batch_of(distortion, rate, squared_error, self._likelihood)
         check_first(batch, self._likelihood, self.C)
+        return batch
+
+    def _alike(self, batch: Batch, of: str) -> Batch:
+        """Returns the batch. Raises ConfigError where it is of another kind than the first `of` the steps or the tests,
+        with which it cannot be summed, or has another number of latent dimensions than the run: it is left out."""
+        kind = (batch.squared, batch.dims)
+        known = self._writer.config.latent_dim if self._step else batch.dims
+        if batch.dims not in (None, known) or self._kinds.setdefault(of, kind) != kind:
+            raise ConfigError(
+                f"{of}: a batch with a rate of shape {tuple(batch.rate.shape)} is left out: the first had another "
+                "number of latent dimensions, or another kind of error beside it"
+            )
         return batch
 
     # ---- records

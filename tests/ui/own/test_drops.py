@@ -133,6 +133,8 @@ def test_paths_are_for_this_machine_or_inside_what_the_owner_allows(
     for outside in (secret, allowed / "way", f"{allowed}/../secret", "/", f"{allowed}-not"):
         with pytest.raises(ConfigError, match=f"only {allowed}"):
             places.checked(str(outside))
+    with pytest.raises(ConfigError, match="a zero byte"):
+        places.checked(f"{allowed}/\0")
 
 
 def test_work_says_how_far_it_is_stops_and_says_what_went_wrong() -> None:

@@ -26,6 +26,8 @@ from vae.runs.foreign_run import onnx_of
 
 W = np.ones((3, 4), np.float32)
 
+LISTED = wire.field(1, 1) + wire.field(2, 1) + wire.field(8, "w")  # one float32, its number left out
+
 
 def one_layer(*, tensors: list[bytes] | None = None, nodes: list[bytes] | None = None, **more: Any) -> bytes:
     """x (N, 4) times w (3, 4)."""
@@ -111,6 +113,19 @@ REFUSED = {
         one_layer(tensors=[wire.tensor(f"w{i}", W[:0]) for i in range(10_001)]),
         "more than 10,000 arrays",
     ),
+    "a number where bytes of a float belong": (
+        one_layer(tensors=[LISTED + wire.field(4, 2**40)]),
+        "got bytes that are none",
+    ),
+    "half a float": (one_layer(tensors=[LISTED + wire.field(4, b"abc")]), "got bytes that are none"),
+    "large axes beside an empty one": (
+        one_layer(tensors=[wire.tensor("w", W[:0], [0, 2**39, 2**39])]),
+        "claims 0 x 549,755,813,888 x 549,755,813,888 numbers",
+    ),
+    "an array where a number belongs": (
+        one_layer(nodes=[wire.node("Gemm", ["x", "w"], ["y"], transB=1, alpha=wire.tensor("a", W))]),
+        "'Gemm' has an array as a setting",
+    ),
     "arrays of one name": (one_layer(tensors=[wire.tensor("w", W)] * 2), "two arrays called 'w'"),
     "custom operation": (
         one_layer(nodes=[wire.node("Run", ["x"], ["y"], domain="evil")]),
@@ -151,6 +166,10 @@ NOT_RUN = {
     "constant output": ([wire.node("Identity", ["w"], ["y"])], "does not depend on the image"),
     "images mixed": ([wire.node("Transpose", ["x"], ["y"], perm=[1, 0])], "moves the images of a batch"),
     "images flattened": ([wire.node("Flatten", ["x"], ["y"], axis=0)], "mixes the images of a batch"),
+    "a shape of nothing": ([wire.node("Shape", [], ["y"])], "its operation 'Shape' has|do not fit together"),
+    "a word for an axis": ([wire.node("Split", ["x"], ["y", "z"], axis="last")], "an axis that cannot be: last"),
+    "a word for parts": ([wire.node("Split", ["x"], ["y", "z"], axis=1, split="ab")], "no whole numbers"),
+    "parts of a constant": ([wire.node("Split", ["w", "x"], ["y", "z"], axis=1)], "depend on the image"),
     "weights that do not fit": ([wire.node("Gemm", ["x", "w"], ["y"])], "cannot take numbers of shape 4"),
 }
 
@@ -228,6 +247,16 @@ def test_a_small_file_that_asks_for_much_memory_is_refused_before_it_is_taken(ca
         assert tracemalloc.get_traced_memory()[1] < 300e6
     finally:
         tracemalloc.stop()
+
+
+def test_many_empty_networks_take_no_memory() -> None:
+    data = wire.field(8, wire.field(2, 18)) + wire.field(7, b"") * 200_000
+    tracemalloc.start()
+    with pytest.raises(ModelUnreadable, match="with one network"):
+        read_onnx(data, "decoder")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1_000_000
 
 
 def test_a_claim_takes_no_memory() -> None:

@@ -290,6 +290,23 @@ def test_bad_values_in_later_steps_are_one_warning(log: Log) -> None:
     assert [line["train"]["distortion"] for line in records(log)][-1] is None
 
 
+@pytest.mark.parametrize("odd", [{"rate": np.ones((4, 2))}, {"rate": np.ones(4)}])
+def test_a_batch_of_another_kind_is_left_out_and_the_rest_is_kept(folder: Path, odd: dict[str, Any]) -> None:
+    terms = {"distortion": np.full(4, 40.0), "rate": np.ones((4, 3))}
+    log = vae.log("odd", record_every=5)
+    log.step(**terms)
+    with pytest.warns(UserWarning, match="is left out"):
+        log.step(**terms | odd)
+    log.test(**terms)
+    log.test(**terms | odd)
+    for _ in range(9):
+        log.step(**terms)
+    log.close()
+    assert runs.read_status(path_of(log)).step == records(log)[-1]["step"] == 10
+    assert {len(line["train"]["rate_per_dim"]) for line in records(log)} == {3}
+    assert [line["test"]["images"] for line in records(log) if line["test"]] == [4]
+
+
 def test_the_first_step_is_refused_in_a_sentence(log: Log) -> None:
     with pytest.raises(ConfigError, match=r"a mean over 30 pixels: your C is 0\.0333, β = 30"):
         log.step(distortion=TERMS["distortion"].mean(), rate=TERMS["rate"])

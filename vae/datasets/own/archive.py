@@ -49,7 +49,8 @@ def in_archive(item: Item) -> Found:
     if not pictures:
         got = f"{len(files):,} other files, such as {files[0].filename[:60]}" if files else "no files"
         raise DataError(f"{item.name}: expected PNG or JPEG files in it, got {got}")
-    skipped = [(one.filename, "not a PNG or a JPEG") for one in files if one not in set(pictures)]
+    chosen = set(pictures)
+    skipped = [(one.filename, "not a PNG or a JPEG") for one in files if one not in chosen]
     full = {str(folder) for one in pictures for folder in PurePosixPath(one.filename).parents}
     folders = {one.filename.rstrip("/") for one in members if one.is_dir() and not is_hidden(one.filename)}
     folders |= {str(PurePosixPath(one.filename).parent) for one in files}
