@@ -49,7 +49,7 @@ def draft() -> Draft:
     """This visitor's."""
     found: Draft | None = st.session_state.get(KEY)
     if found is None or drops().find(found.token) is None:
-        found = st.session_state[KEY] = Draft(drops().open())
+        found = st.session_state[KEY] = Draft(drops().begin())
     return found
 
 

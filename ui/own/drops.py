@@ -57,7 +57,7 @@ class Drops:
         self._drops: dict[str, Drop] = {}
         self._lock = threading.Lock()
 
-    def open(self) -> str:
+    def begin(self) -> str:
         """The token of a new, empty drop."""
         token = secrets.token_urlsafe(24)
         with self._lock:

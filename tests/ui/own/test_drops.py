@@ -36,7 +36,7 @@ def client(drops: Drops) -> TestClient:
 
 
 def test_files_lie_under_numbers_and_keep_their_names(drops: Drops, client: TestClient, tmp_path: Path) -> None:
-    token = drops.open()
+    token = drops.begin()
     for name in ("cat/1.png", "../../etc/passwd", "C:\\x\\2.JPG", "Größe.parquet", ""):
         assert client.put(f"/own/drop/{token}", params={"name": name}, content=name.encode()).status_code == 204
     drop = drops.find(token)
@@ -54,10 +54,10 @@ def test_files_lie_under_numbers_and_keep_their_names(drops: Drops, client: Test
 def test_a_token_is_known_or_nothing_is_taken(drops: Drops, client: TestClient, tmp_path: Path) -> None:
     answer = client.put("/own/drop/guessed", params={"name": "a.png"}, content=b"x")
     assert (answer.status_code, "reload" in answer.text) == (404, True)
-    token = drops.open()
+    token = drops.begin()
     drops.close(token)
     assert client.put(f"/own/drop/{token}", content=b"x").status_code == 404
-    assert client.get(f"/own/drop/{drops.open()}").status_code == 405
+    assert client.get(f"/own/drop/{drops.begin()}").status_code == 405
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,7 +70,7 @@ def test_too_much_is_refused_and_what_came_before_is_gone(
     limit: str, value: int, sentence: str, drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    token = drops.open()
+    token = drops.begin()
     assert client.put(f"/own/drop/{token}", params={"name": "a.png"}, content=bytes(200)).status_code == 204
     monkeypatch.setattr(drops_module, limit, value)
     answer = client.put(f"/own/drop/{token}", params={"name": "b.png"}, content=bytes(100))
@@ -80,7 +80,7 @@ def test_too_much_is_refused_and_what_came_before_is_gone(
 
 def test_too_many_files_are_refused(drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vae.datasets.own.entries.MOST_DROPPED", 2)
-    token = drops.open()
+    token = drops.begin()
     codes = [client.put(f"/own/drop/{token}", params={"name": f"{i}.png"}).status_code for i in range(3)]
     assert codes == [204, 204, 413]
 
@@ -88,13 +88,13 @@ def test_too_many_files_are_refused(drops: Drops, client: TestClient, monkeypatc
 def test_idle_drops_and_those_of_a_killed_server_are_removed(
     drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    old, young = drops.open(), drops.open()
+    old, young = drops.begin(), drops.begin()
     for token in (old, young):
         client.put(f"/own/drop/{token}", params={"name": "a.png"}, content=b"x")
     gone = drops.find(old)
     assert gone is not None
     gone.touched -= drops_module.IDLE + 1
-    drops.open()
+    drops.begin()
     assert drops.find(old) is None
     assert not gone.folder.exists()
     assert drops.find(young) is not None
@@ -166,7 +166,7 @@ def test_work_says_how_far_it_is_stops_and_says_what_went_wrong() -> None:
 
 def test_another_sites_page_cannot_drop_files_here(drops: Drops, tmp_path: Path) -> None:
     app = Starlette(routes=drop_routes, middleware=[Middleware(Gate)])
-    browser, token = TestClient(app, base_url="http://localhost"), drops.open()
+    browser, token = TestClient(app, base_url="http://localhost"), drops.begin()
     for method in ("PUT", "DELETE"):
         answer = browser.request(method, f"/own/drop/{token}", headers={"Origin": "https://evil.example"})
         assert answer.status_code == 403

@@ -56,7 +56,7 @@ def test_defaults_that_work(info: DataInfo, given: dict, likelihood: str, binari
         (BINARY, {"C": 2.0, "objective": "iwae"}, "only at C = 1, got 2"),
         (GREY, {"network": "linear", "hidden": (5,)}, "linear network has no hidden layers"),
         (GREY, {"network": "mlp", "hidden": ()}, "at least one width"),
-        (dataclasses.replace(GREY, shape=(1, 27, 27)), {"network": "conv"}, "got 27x27"),
+        (dataclasses.replace(GREY, shape=(1, 3, 27)), {"network": "conv"}, "got 3x27"),
         (GREY, {"device": "abacus"}, "device: 'abacus' cannot be used here"),
     ],
 )

@@ -68,7 +68,7 @@ from pathlib import Path
 def peak(hidden):
     config, _ = complete(Config(hidden=(hidden, hidden), epochs=1, batch_size=720, threads=1), describe("digits"))
     path = runs.create_run(config, describe("digits").to_json(), root=Path(sys.argv[1]))
-    status = train_run(path)
+    (status,) = worker.train_runs([path])
     assert status.state == "finished", status
     (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]  # of this program alone
     return 1024 * int(line.split()[1])

@@ -36,7 +36,7 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Runtim
 def in_archive(item: Item) -> Found:
     """Finds the pictures of a zip by its directory alone. Raises DataError."""
     try:
-        with item.open() as file, zipfile.ZipFile(file) as archive:
+        with item.bytes_file() as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except DAMAGED as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
@@ -57,7 +57,7 @@ def in_archive(item: Item) -> Found:
     places = places_of([one.filename for one in pictures])
 
     def entries() -> Iterator[Entry]:
-        with item.open() as file, zipfile.ZipFile(file) as archive:
+        with item.bytes_file() as file, zipfile.ZipFile(file) as archive:
             for one, (label, part) in zip(pictures, places, strict=True):
                 yield Entry(one.filename, _reader(archive, one), label, part)
 

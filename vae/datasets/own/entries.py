@@ -43,7 +43,7 @@ class Item:
     size: int
     location: Path
 
-    def open(self) -> IO[bytes]:
+    def bytes_file(self) -> IO[bytes]:
         """Returns it, open for reading."""
         return open(self.location, "rb")
 
@@ -203,7 +203,7 @@ def _reader(item: Item) -> Callable[[], bytes]:
         if item.size > MOST_BYTES:
             raise DataError(f"picture: {item.size / 1e6:.1f} MB are too many; at most {MOST_BYTES / 1e6:.0f} MB")
         try:
-            with item.open() as file:
+            with item.bytes_file() as file:
                 return file.read(item.size)  # of a file that grows meanwhile no more than was counted
         except OSError as error:
             raise DataError(f"picture: cannot be read ({error.strerror})") from None
