@@ -334,7 +334,9 @@ def test_the_package_lists_what_it_offers() -> None:
 
 def test_the_readme_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(ROOT / "checkpoints" / "demo-digits-2d", folder / "demo-digits-2d")
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    code, *sketches = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for sketch in sketches:  # around a loop or a model of the reader's own; examples/ has them whole
+        compile(sketch, "README.md", "exec")
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["training"].history[-1].step == names["training"].step > 100
