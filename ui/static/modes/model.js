@@ -55,6 +55,12 @@ export class SheetModel {
     return this.shape?.k ?? 0;
   }
 
+  /** Nats per dimension, as Python gave them or else as the codes say; null where nobody knows them. */
+  rates(given) {
+    const rates = given ?? this.codes?.header.rate_per_dim;
+    return rates?.length === this.k ? rates : null;
+  }
+
   get sha() {
     return this.handle?.sha ?? null;
   }

@@ -47,8 +47,7 @@ export class FlipSheet extends Mode {
   }
 
   get rates() {
-    const rates = this.data.rate_per_dim ?? this.model.codes?.header.rate_per_dim;
-    return rates?.length === this.model.k ? rates : null;
+    return this.model.rates(this.data.rate_per_dim);
   }
 
   draw() {

@@ -67,8 +67,7 @@ class TraversalSheet extends Mode {
 
   /** Nats per dimension, or null where nobody knows them. */
   get rates() {
-    const rates = this.data.rate_per_dim ?? this.model.codes?.header.rate_per_dim;
-    return rates?.length === this.model.k ? rates : null;
+    return this.model.rates(this.data.rate_per_dim);
   }
 
   draw() {
