@@ -25,6 +25,7 @@ LAYERS = [
     ["runs"],  # what lies on disk, who writes it?
     ["engines"],  # where does it run?
     ["space"],  # where do images lie?
+    ["diagnosis", "comparison", "sweeps"],  # what is wrong with it? how do two differ? what do many say together?
     ["arguments"],
     ["__main__"],
 ]

@@ -14,14 +14,15 @@ import torch
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import SelectSlider
 
-from ui.charts import checks, drawing
+from ui.charts import checks
 from ui.charts.checks import Card, card_html, small, verdict
-from ui.charts.drawing import Chart, nice_ticks
 from ui.lessons.gradients import variance_words
 from ui.lessons.misprints import HEADINGS
 from ui.lessons.steps import BY_NAME, IDEAS, STEPS, coloured
 from vae.bound.metrics import ACTIVE_THRESHOLD
 from vae.bound.objectives import OBJECTIVES
+from vae.browser import drawing
+from vae.browser.drawing import Chart, nice_ticks
 from vae.config import Config
 from vae.lessons.derivation.check import Check
 from vae.lessons.derivation.errata import ERRATA

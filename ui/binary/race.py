@@ -12,7 +12,7 @@ from ui import style
 from ui.binary.job import follow
 from ui.binary.table import COLOURS, colour_of
 from ui.charts import figure
-from ui.charts.drawing import Chart
+from vae.browser.drawing import Chart
 
 if TYPE_CHECKING:
     from vae.lessons.toy_gradient import Lap

@@ -1,5 +1,5 @@
-"""Figures in SVG, and two numbers side by side.
+"""A figure in its frame, and two numbers side by side.
 
-drawing, figure     small figures
-checks              two numbers, and whether they agree
+figure      a small figure (`vae.browser.drawing`) with its legend and title
+checks      two numbers, and whether they agree
 """

@@ -9,8 +9,8 @@ from torch import Tensor
 from ui import style
 from ui.charts import checks, figure
 from ui.charts.checks import Card
-from ui.charts.drawing import Chart, ellipse
 from ui.lessons import controls
+from vae.browser.drawing import Chart, ellipse
 from vae.lessons.derivation import gaussians
 from vae.lessons.derivation.check import generator
 from vae.lessons.derivation.gaussians import Rate

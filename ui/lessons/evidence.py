@@ -9,8 +9,8 @@ import torch
 from ui import style
 from ui.charts import checks, figure
 from ui.charts.checks import Card
-from ui.charts.drawing import Chart
 from ui.lessons import controls
+from vae.browser.drawing import Chart
 from vae.lessons.derivation import scalar_model
 from vae.lessons.derivation.check import generator
 from vae.lessons.derivation.scalar_model import PRIOR_DRAWS, Identity, ScalarModel, log_normal

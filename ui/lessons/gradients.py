@@ -10,8 +10,8 @@ import torch
 from ui import style
 from ui.charts import checks, figure
 from ui.charts.checks import Card
-from ui.charts.drawing import Chart
 from ui.lessons import controls
+from vae.browser.drawing import Chart
 from vae.lessons.derivation import likelihood_ratio as bits
 from vae.lessons.derivation.check import Check, generator
 from vae.lessons.derivation.likelihood_ratio import Comparison

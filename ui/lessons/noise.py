@@ -10,10 +10,10 @@ import torch
 from ui import style
 from ui.charts import checks, figure
 from ui.charts.checks import Card
-from ui.charts.drawing import Chart, decades
 from ui.lessons import controls
 from ui.lessons.digits import spectrum
 from vae.bound.metrics import ACTIVE_THRESHOLD
+from vae.browser.drawing import Chart, decades
 from vae.lessons.derivation import collapse as linear
 from vae.lessons.derivation import gaussian_noise, trained_loss
 from vae.lessons.derivation.check import Check, generator

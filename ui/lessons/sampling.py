@@ -11,9 +11,9 @@ from torch import Tensor
 from ui import style
 from ui.charts import checks, figure
 from ui.charts.checks import Card
-from ui.charts.drawing import Chart, decades, ellipse
 from ui.lessons import controls
 from ui.lessons.evidence import the_model, the_q
+from vae.browser.drawing import Chart, decades, ellipse
 from vae.lessons.derivation import gaussians, monte_carlo, noise
 from vae.lessons.derivation.check import generator
 from vae.lessons.derivation.monte_carlo import REPEATS, Law

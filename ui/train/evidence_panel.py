@@ -11,11 +11,11 @@ import streamlit as st
 
 from ui import style
 from ui.charts import figure
-from ui.charts.drawing import Chart
 from ui.runs.run_view import RunView
 from ui.train.evidence_track import EVERY, SAMPLES, Point, Track, track_of
 from ui.train.halves import WORDS, half_at, halves_trained
 from vae import runs
+from vae.browser.drawing import Chart
 
 FINISHING = 0.5  # seconds between two looks while the last measurement of an ended run goes on
 SOON = 0.3  # seconds that the page waits for a quick measurement
