@@ -102,7 +102,7 @@ def moments_of(qz_x: Posterior) -> Moments:
         logits = torch.logit(qz_x.mean.double().mean(0), 1e-6)
         log_0, slope = (F.logsigmoid(-logits) + math.log(2)).sum(), logits
 
-        def of(z: Tensor) -> Tensor:
+        def of(z: Any) -> Tensor:
             log_h: Tensor = log_0 + z.double() @ slope
             return log_h.to(z.dtype)
 

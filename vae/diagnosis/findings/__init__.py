@@ -8,8 +8,9 @@ from vae.diagnosis.findings.holes import Holes
 from vae.diagnosis.findings.loose_bound import LooseBound
 from vae.diagnosis.findings.noise_level import NoiseLevel
 from vae.diagnosis.findings.overfitting import Overfitting
+from vae.diagnosis.findings.samples import Samples
 
 FINDINGS: dict[str, Finding] = {
     finding.name: finding
-    for finding in (Collapsed(), NoiseLevel(), Overfitting(), Converged(), Bits(), Holes(), LooseBound())
+    for finding in (Collapsed(), NoiseLevel(), Overfitting(), Converged(), Bits(), Holes(), LooseBound(), Samples())
 }

@@ -142,14 +142,14 @@ def _exactly(case: Case, x: Tensor, sampled: Evidence) -> ExactEvidence | None:
 
 def _sentence(gap: Gap, flagged: int) -> str:
     log_px, elbo = float(gap.log_px.mean()), float(gap.elbo.mean())
-    least = f"; of {flagged} images log p(x) may be higher still" if flagged else ""
+    least = f"; of {flagged} image{'s' * (flagged != 1)} log p(x) may be higher still" if flagged else ""
     if gap.posteriors is None or gap.amortisation is None or gap.family is None:
-        return f"The ELBO is {elbo:.2f} nats, log p(x) {log_px:.2f} or more{least}."
+        return f"The ELBO is {elbo:.2f} nats, log p(x) {log_px:.2f} or more{least}.".replace(" -", " −")
     best = float(gap.posteriors.best.mean())
     words = (
         f"A posterior fitted to each image would raise the ELBO from {elbo:.1f} to {best:.1f} nats "
-        f"({number_with_error(gap.amortisation.value, gap.amortisation.error)}: the encoder's); what is left to log p(x) "
-        f"= {log_px:.1f}, {number_with_error(gap.family.value, gap.family.error)} nats, is its family's own"
+        f"({number_with_error(gap.amortisation.value, gap.amortisation.error)}: the encoder's); what is left to "
+        f"log p(x) = {log_px:.1f}, {number_with_error(gap.family.value, gap.family.error)} nats, is its family's own"
     )
     if (
         gap.posteriors.full is not None
@@ -157,7 +157,7 @@ def _sentence(gap: Gap, flagged: int) -> str:
         and gap.covariance is not None
     ):
         words += f", of which a full covariance would save {gap.covariance.value:.1f}"
-    return f"{words}{least}."
+    return f"{words}{least}.".replace(" -", " −")
 
 
 def _advice(case: Case, encoder: bool) -> tuple[Advice, ...]:
