@@ -114,7 +114,8 @@ def moments_of(qz_x: Posterior) -> Moments:
 
     def log_ratio(z: Tensor) -> Tensor:
         y = z.double()
-        return ((y.square().sum(-1) - ((y - m) @ P * (y - m)).sum(-1) - log_det) / 2).to(z.dtype)
+        ratio: Tensor = (y.square().sum(-1) - ((y - m) @ P * (y - m)).sum(-1) - log_det) / 2
+        return ratio.to(z.dtype)
 
     def expected(q: Any) -> Tensor:
         spread: Tensor = (_covariances(q) * (one - P)).sum((1, 2)) / 2

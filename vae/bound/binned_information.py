@@ -1,7 +1,7 @@
 """Mutual information between latent dimensions and labels or factors, by 20 bins; the mutual information gap.
 
 I(z_i; v) is that of the histogram: z_i in BINS bins of one width between its smallest and its largest value, v as it
-is. It is too large by about (bins − 1)(values − 1) / 2n nats; what chance gives is told by codes whose rows are permuted.
+is. It is too large by about (bins − 1)(values − 1) / 2n nats; permuted rows tell what chance gives.
 
     MIG = mean over factors v of [I(z_a; v) − I(z_b; v)] / H(v), a and b the two dimensions that tell most of v
 
