@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,12 +100,16 @@ def _loss(means: dict[str, Any] | None) -> Any:
     return None if means.get("elbo") is None else -means["elbo"]
 
 
-def both_curves(held_out: Curve | None, training: Curve | None, width: int) -> Chart:
-    """Returns a chart of both losses; a first plunge may leave it at the top, or it would flatten the rest."""
+def both_curves(
+    held_out: Curve | None, training: Curve | None, width: int, more: Sequence[tuple[str, str]] = ()
+) -> Chart:
+    """Returns a chart of both losses, its legend with `more`; a first plunge may leave it at the top, or it would
+    flatten the rest."""
     there = [curve for curve in (held_out, training) if curve is not None]
     low = min(float(curve.losses.min()) for curve in there)
     high = max(float(np.quantile(curve.losses, 0.95)) for curve in there)
     legend = [("posterior", "held out")] * (held_out is not None) + [("faint", "training")] * (training is not None)
+    legend += more
     ends = min(curve.begin for curve in there), max(float(curve.epochs[-1]) for curve in there)
     chart = Chart(ends, (low, high), height=200, width=width, labels=("epoch", "loss, nats"), legend=legend)
     for curve, idea in ((training, "faint"), (held_out, "posterior")):

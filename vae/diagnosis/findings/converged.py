@@ -46,7 +46,7 @@ class Converged(Finding):
         more = f": another {tenth:,.3g} epochs at this slope would gain {gain:,.2f} nats."
         return Found(
             found=found,
-            title="Training was cut off" if found else "The training has come to its end",
+            title=_title(found, slope - 2 * error > threshold),
             shown=f"{trend} nats an epoch",
             sentence=sentence + (more if found else "."),
             value=slope,
@@ -60,6 +60,12 @@ class Converged(Finding):
             picture=_picture(held_out, training, end, line),
             numbers={"gain_of_another_tenth": gain, "tenth_epochs": tenth, "values": len(end.epochs)},
         )
+
+
+def _title(found: bool, surely_not: bool) -> str:
+    if found:
+        return "Training was cut off"
+    return "The training has come to its end" if surely_not else "No slope that stands out from the noise"
 
 
 def fitted_slope(x: Array, y: Array) -> tuple[float, float, Array]:

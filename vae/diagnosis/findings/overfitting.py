@@ -111,7 +111,6 @@ def _terms(case: Case, x: torch.Tensor) -> SampledElbo:
 
 
 def _picture(case: Case, curve: HeldOutCurve, rise: Rise) -> str:
-    chart = both_curves(curve, training_curve(case), 460)
+    chart = both_curves(curve, training_curve(case), 460, [("elbo", "held out: where it was lowest")])
     chart.upright(rise.epoch, "elbo", dashed=True)
-    chart.word(rise.epoch, float(curve.losses.min()), " lowest", "elbo")
     return chart.svg(f"Held-out and training loss over {len(curve.epochs)} evaluations")
