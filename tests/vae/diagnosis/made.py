@@ -82,12 +82,15 @@ def write_history(path: Path, lines: list[dict[str, Any]]) -> None:
 
 
 def small_images(folder: Path, kind: str = "unit", labelled: bool = True) -> Path:
-    """An .npz of 60 images of 6 x 6 in two kinds; `real`: numbers that are no grey levels."""
+    """An .npz of 60 images of 6 x 6 in two kinds; `real`: numbers that are no grey levels; `colour`: with
+    three channels."""
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
     x = np.where(labels.reshape(-1, 1, 1) == 0, np.linspace(0, 1, 6), np.linspace(1, 0, 6))
     x = (x + 0.1 * rng.normal(size=(60, 6, 6))).clip(0, 1).astype(np.float32)
     arrays: dict[str, Any] = {"images": 5 * x - 2, "support": "real"} if kind == "real" else {"images": x}
+    if kind == "colour":
+        arrays = {"images": np.stack([x, 1 - x, x**2], 3)}
     if labelled:
         arrays["labels"] = labels
     np.savez(folder / f"{kind}.npz", **arrays)
@@ -104,3 +107,10 @@ def trained(folder: Path, name: str, images: Path, **settings: Any) -> Path:
     status = train_run(path)
     assert status.state == "finished", status.message
     return path
+
+
+def without_its_images(path: Path) -> Run:
+    """The run, its file of images gone."""
+    text = (path / "config.json").read_text().replace(".npz", "-gone.npz")
+    runs.save_checked(path, {"config.json": text.encode()})
+    return load_run(path)
