@@ -74,7 +74,7 @@ def is_bits(case: Case) -> bool:
 
 def _data_variances(case: Case) -> tuple[NDArray[np.float64] | None, float]:
     """The eigenvalues of the data's covariance, largest first, and c; None where p(x|z) is no Gaussian."""
-    if not case.model.likelihood.owns_C:
+    if not case.model.likelihood.owns_C or case.caveat:
         return None, 0.0
     x = training_images(case, MOST_IMAGES)[0].flatten(1).double().numpy()
     x = x - x.mean(0)

@@ -33,8 +33,8 @@ class NoiseLevel(Finding):
 
     def why_not(self, case: Case) -> str:
         likelihood = case.model.likelihood
-        if likelihood.owns_C:
-            return ""
+        if likelihood.owns_C or case.caveat:
+            return case.caveat
         kind = getattr(likelihood, "name", "other")
         return f"Only a Gaussian p(x|z) has a noise level of its own; this one is {kind.replace('-', ' ')}."
 
