@@ -24,21 +24,20 @@ def normal(seed: int, *shape: int) -> Tensor:
 def test_both_parts_on_a_linear_gaussian_model(seed: int, off: float, make_linear_gaussian) -> None:
     """The encoder is the best diagonal one, its means and widths then put off by so much."""
     toy = make_linear_gaussian(normal(seed, 6, 3), normal(7, 6), 0.5, (1, 2, 3))
-    x = normal(3, 40, 1, 2, 3)
+    x = normal(3, 300, 1, 2, 3)
     toy.set_best_diagonal_posterior()
     best, log_px = toy.elbo(x), toy.log_evidence(x)
     with torch.no_grad():
         layer = next(m for m in toy.model.encoder if isinstance(m, torch.nn.Linear))
         layer.bias += off
     found = best_posteriors(toy.model, x, Generator().manual_seed(0))
-    judged_by = 0.03 if off == 0 else 0.06  # 64 draws of an image, forty images
     amortisation, family = (found.best - found.encoder).mean().item(), (log_px - found.best).mean().item()
-    assert amortisation == pytest.approx((best - toy.elbo(x)).mean().item(), abs=judged_by)
-    assert family == pytest.approx((log_px - best).mean().item(), abs=0.12)
+    assert amortisation == pytest.approx((best - toy.elbo(x)).mean().item(), abs=0.03)
+    assert family == pytest.approx((log_px - best).mean().item(), abs=0.08)  # draws of q alone, not paired
     assert found.full is not None
-    assert (found.full - found.best).mean().item() == pytest.approx((log_px - best).mean().item(), abs=0.12)
+    assert (found.full - found.best).mean().item() == pytest.approx((log_px - best).mean().item(), abs=0.05)
     told = evidence_around(toy.model, x, found.widest, 400, Generator().manual_seed(1))
-    assert told.effective_samples.median() > 250  # near p(z|x) itself: of the 40 % drawn from the best q, and of wider
+    assert told.effective_samples.median() > 150  # of 400, of which 40 % are from the best q: near p(z|x) itself
     torch.testing.assert_close(told.iw_bound, log_px, rtol=0, atol=0.3)
     assert told.iw_bound.mean().item() == pytest.approx(log_px.mean().item(), abs=0.02)
 
@@ -52,16 +51,16 @@ def test_the_family_loses_what_a_rotation_of_W_costs(make_linear_gaussian) -> No
         solution.W @ torch.linalg.qr(normal(0, 10, 10)).Q, solution.b, float(solution.c), (1, 8, 8)
     )
     turned.set_best_diagonal_posterior()
-    some = x[::60]
+    some = x[::12]
     _, covariance = turned.posterior(some)
     precision = torch.linalg.inv(covariance)
     lost = 0.5 * float(precision.diagonal().log().sum() - torch.logdet(precision))
     assert 0.3 < lost < 0.9
     found = best_posteriors(turned.model, some, Generator().manual_seed(0))
     assert found.full is not None
-    assert (found.best - found.encoder).mean().item() == pytest.approx(0, abs=0.03)  # the encoder is the best diagonal
-    assert (found.full - found.best).mean().item() == pytest.approx(lost, abs=0.06)
-    assert (turned.log_evidence(some) - found.full).mean().item() == pytest.approx(0, abs=0.1)
+    assert (found.best - found.encoder).mean().item() == pytest.approx(0, abs=0.03)  # it is the best diagonal
+    assert lost - 0.08 < (found.full - found.best).mean().item() < lost + 0.03  # 55 numbers of each image, 100 steps
+    assert (turned.log_evidence(some) - found.best).mean().item() == pytest.approx(lost, abs=0.08)
 
 
 def test_a_full_covariance_of_the_encoders_own_is_searched_in_its_family() -> None:
@@ -73,7 +72,7 @@ def test_a_full_covariance_of_the_encoders_own_is_searched_in_its_family() -> No
     exact, found = exact_evidence(model, x), best_posteriors(model, x, Generator().manual_seed(0))
     torch.testing.assert_close(found.encoder, exact.elbo, rtol=0, atol=0.15)
     assert ((exact.log_px - found.best) < 0.15 * (exact.log_px - exact.elbo)).all()
-    assert found.full is found.best
+    assert found.full is None
 
 
 def test_bits_come_to_the_best_product_by_all_codes() -> None:
