@@ -175,7 +175,7 @@ def test_the_quickest_come_first_and_a_fault_of_one_leaves_the_others(
     assert found[3].answer is not None
     assert "KeyError" in capsys.readouterr().err  # the traceback, for the log
     assert shares == sorted(shares)
-    assert shares[-1] < 1.0
+    assert 0.9 < shares[-1] <= 1.0
     assert {one.name for one in in_turn(["slow", "cannot"])} == {"breaks", "floods"}
     orders = [result.order for result in (found[3], found[0])]
     assert orders == sorted(orders)

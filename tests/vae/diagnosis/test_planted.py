@@ -207,6 +207,26 @@ def test_what_came_before_c_was_turned_does_not_count(tmp_path: Path) -> None:
     assert not found_in(load_run(run.path), "overfitting").found
 
 
+def test_the_last_record_takes_other_images_and_is_not_compared(tmp_path: Path) -> None:
+    run = with_history(copy_of("demo-digits-2d", tmp_path), [100.0] * 30 + [106.0], [100.0] * 31, 31)
+    assert found_in(run, "overfitting").value == pytest.approx(2)  # a third of three values
+    lines = run.history
+    lines[-1]["test"]["images"] = 10_000
+    write_history(run.path, lines)
+    assert found_in(load_run(run.path), "overfitting").value == 0
+
+
+def test_without_an_error_in_the_history_that_of_the_codes_stands_in(tmp_path: Path) -> None:
+    run = with_history(copy_of("demo-digits-2d", tmp_path), [100.0] * 30, [100.0] * 30, 30)
+    lines = run.history
+    for line in lines[1:]:
+        del line["test"]["elbo_error"]
+    write_history(run.path, lines)
+    codes = Case(load_run(run.path)).codes
+    spread = (codes.rate + codes.distortion).astype(float).std()
+    assert found_in(load_run(run.path), "overfitting").threshold == pytest.approx(2 * spread / 20)  # of 400 images
+
+
 # ---- bits
 
 
