@@ -150,7 +150,7 @@ def test_overfitting_is_as_large_and_as_old_as_it_is(tmp_path: Path) -> None:
     window = 20  # a tenth of the values: the mean of the last is 4.75 epochs old, and the lowest mean .25 higher
     assert found.value == pytest.approx(3 - 0.05 * (window - 1) / 4, abs=0.15)
     assert found.nats == found.value
-    assert found.numbers["since_epoch"] == pytest.approx(40, abs=5)
+    assert found.numbers["since"] == pytest.approx(40, abs=5)
     assert found.standard_error == pytest.approx(0.02 * math.sqrt(2 / window), rel=0.5)
     assert found.threshold == pytest.approx(0.4)
     assert not found_in(run, "converged").found  # more training is no cure
@@ -169,7 +169,7 @@ def test_a_model_that_learns_sixty_images_by_heart(tmp_path: Path) -> None:
     lowest = min(records, key=lambda line: line["test"]["loss"])
     assert found.found
     assert found.value == pytest.approx(records[-1]["test"]["loss"] - lowest["test"]["loss"], rel=0.3)
-    assert found.numbers["since_epoch"] == pytest.approx(lowest["epoch"], rel=0.5)
+    assert found.numbers["since"] == pytest.approx(lowest["epoch"], rel=0.5)
     gap = found.numbers["gap"]
     assert gap["elbo"] == pytest.approx(gap["distortion"] + gap["rate"], rel=1e-6)
     assert gap["elbo"] > 5 * gap["elbo_error"] > 0

@@ -45,8 +45,8 @@ class Bits(Finding):
             title=_title(len(dead), len(pairs)),
             shown=f"{k - len(dead)} of {k}",
             sentence=_sentence(dead, pairs, told, k)
-            + f" The likeliest codes of {len(p):,} images are {used.codes:,} of {2**k:,}; drawn from q(z|x) they spread "
-            f"as over {perplexity} that are used alike.",
+            + f" The likeliest codes of {len(p):,} images are {used.codes:,} of {2**k:,}; drawn from q(z|x) they "
+            f"spread as over {perplexity} that are used alike.",
             value=float(len(dead) + len(pairs)),
             unit="bits",
             threshold=0.0,
