@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from vae.bound.aggregate_posterior import Bound, Posterior, mean_bound, moments_of, rows_of
+from vae.bound.descent import Descent
 from vae.model.latent import LatentDistribution
 
 STEPS, BATCH, WIDTH, RATE = 1500, 512, 128, 3e-3  # of the network and its training
@@ -75,18 +76,14 @@ def fit_ratio(
     ratio = LogRatio(moments_of(own).log_ratio, k, generator)
     judge = aside.sample((), generator), pz.sample((len(order) // SET_ASIDE * 4,), generator)
     kept, best = copy.deepcopy(ratio.state_dict()), _value(ratio, *judge)
-    adam = torch.optim.Adam(ratio.parameters(), RATE)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
+    descent = Descent(list(ratio.parameters()))
     for step in range(1, STEPS + 1):
         progress(step / STEPS)
         rows = torch.randint(n - n // SET_ASIDE, (BATCH,), generator=generator)
         zq, zp = rows_of(own, rows).sample((), generator), pz.sample((BATCH,), generator)
         with torch.enable_grad():
             loss = F.softplus(-ratio(zq)).mean() + F.softplus(ratio(zp)).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        falling.step()
+        descent.step(loss, RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
         if step % (STEPS // LOOKS) == 0 and (value := _value(ratio, *judge)) > best:
             kept, best = copy.deepcopy(ratio.state_dict()), value
     ratio.load_state_dict(kept)

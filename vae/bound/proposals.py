@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from vae.bound.chunks import rows_at_once
+from vae.bound.descent import Descent
 from vae.errors import ConfigError
 from vae.model.latent import IndependentBernoulli, LatentDistribution, RealDistribution
 from vae.model.vae import Model
@@ -172,19 +173,15 @@ def climb(
     the distribution of them, `rate` is its KL to the prior. `falling`: the learning rate falls to 0 and draws come
     in mirrored pairs, so that little noise of the draws is left."""
     parameters = [one.clone().requires_grad_() for one in start]
-    steps = torch.optim.Adam(parameters, lr=RATE)
+    descent = Descent(parameters)
     for step in range(STEPS):
         on_step()
-        if falling:
-            steps.param_groups[0]["lr"] = 2 * RATE * (1 - step / STEPS)
         with torch.enable_grad():
             qz_x = q(*parameters)
             z = qz_x.rsample((DRAWS // 2 if falling else DRAWS,), generator)
             z = torch.cat([z, 2 * qz_x.mean - z]) if falling else z
             loss = (rate(qz_x) - model.decode(z).log_prob(x).mean(0)).sum()
-        for one, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            one.grad = gradient
-        steps.step()
+        descent.step(loss, 2 * RATE * (1 - step / STEPS) if falling else RATE)
     return [one.detach() for one in parameters]
 
 

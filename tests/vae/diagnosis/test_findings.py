@@ -81,12 +81,14 @@ def test_every_finding_says_what_it_is(finding: Finding) -> None:
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=lambda finding: finding.name)
-def test_every_finding_keeps_its_word_on_every_run(finding: Finding, kinds: dict[str, Run], tmp_path: Path) -> None:
+def test_every_finding_keeps_its_word_on_every_run(
+    finding: Finding, kinds: dict[str, Run], tmp_path: Path, quick: None
+) -> None:
     assert sum(finding_keeps_its_word(finding, run, tmp_path) for run in kinds.values())
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=lambda finding: finding.name)
-def test_every_finding_lets_itself_be_stopped(finding: Finding, kinds: dict[str, Run]) -> None:
+def test_every_finding_lets_itself_be_stopped(finding: Finding, kinds: dict[str, Run], quick: None) -> None:
     run = next(run for run in kinds.values() if not finding.why_not(Case(run)))
     finding_lets_itself_be_stopped(finding, run)
 
