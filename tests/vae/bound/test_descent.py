@@ -25,4 +25,4 @@ def test_it_is_torchs_adam() -> None:
         loss(theirs).backward()
         adam.step()
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
-    assert (ours - start).abs().min() > 0.01
+    assert (ours - start).abs().median() > 0.1

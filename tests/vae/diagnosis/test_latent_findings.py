@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from tests.oracles.ppca import ppca
 from tests.vae.diagnosis.made import DEMOS, found_in, linear_run
 from vae import Config
-from vae.datasets import load_dataset
+from vae.datasets import is_here, load_dataset
 from vae.diagnosis.case import Case
 from vae.diagnosis.findings import FINDINGS
 from vae.diagnosis.marginals import marginals
@@ -116,13 +116,16 @@ def test_the_shipped_mnist_has_holes_samples_that_show_it_and_an_encoder_that_le
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As measured with all there is: 2.01 ± 0.03 nats of holes, 73 % told apart, 3.9 ± 0.2 nats between the ELBO and
-    log p(x), of which 3.0 ± 0.2 the encoder's. Here with less."""
+    log p(x), of which 3.0 ± 0.2 the encoder's. Here with less; of few images a classifier learns few holes."""
     run = load_run(DEMOS / "demo-mnist-10d")
-    monkeypatch.setattr("vae.bound.density_ratio.STEPS", 300)
     case = Case(run, limit=2000)
-    found = {name: FINDINGS[name].find(case) for name in ("holes", "samples", "loose_bound", "knows")}
-    assert [name for name, one in found.items() if one.found] == ["holes", "samples", "loose_bound"]
-    assert 0.8 < found["holes"].value < 2.5 < found["holes"].at_most
+    found = {name: FINDINGS[name].find(case) for name in ("samples", "loose_bound", "knows")}
+    assert [name for name, one in found.items() if one.found] == ["samples", "loose_bound"]
+    if is_here("mnist"):
+        monkeypatch.setattr("vae.bound.density_ratio.STEPS", 300)
+        holes = FINDINGS["holes"].find(Case(run))
+        assert holes.found
+        assert 1 < holes.value < 2.5 < holes.at_most
     assert found["samples"].value > 0.65
     assert found["loose_bound"].title == "The encoder leaves nats behind"
     assert found["loose_bound"].numbers["amortisation"] > 2 * found["loose_bound"].numbers["family"]

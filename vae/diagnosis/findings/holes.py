@@ -59,7 +59,7 @@ class Holes(Finding):
         side = marginals(z.numpy(), case.model.latent.support == "binary")
         return Found(
             found=found,
-            title="Holes in the prior" if found else "Codes and prior differ by little",
+            title=_title(found, above.divergence.value),
             shown=f"≥ {number_with_error(told.unbiased.value, told.unbiased.error, 2)} nats",
             sentence=_sentence(told, lost, above, found),
             value=told.unbiased.value,
@@ -99,6 +99,12 @@ class Holes(Finding):
                 **side,
             },
         )
+
+
+def _title(found: bool, most: float) -> str:
+    if found:
+        return "Holes in the prior"
+    return "Codes and prior differ by little" if most < 2 * THRESHOLD else "No hole is shown, and none ruled out"
 
 
 def _above(case: Case, qz_x: Posterior) -> Information:
