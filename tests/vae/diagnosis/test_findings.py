@@ -17,6 +17,7 @@ from tests.vae.contracts_findings import (
     finding_keeps_its_word,
     finding_lets_itself_be_stopped,
     finding_says_what_it_is,
+    finding_tells_the_same_again,
 )
 from tests.vae.diagnosis.made import DEMOS, small_images, trained, without_its_images
 from vae.diagnosis.case import Case
@@ -81,13 +82,18 @@ def test_every_finding_says_what_it_is(finding: Finding) -> None:
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=lambda finding: finding.name)
-def test_every_finding_keeps_its_word_on_every_run(finding: Finding, kinds: dict[str, Run], tmp_path: Path) -> None:
+def test_every_finding_keeps_its_word_on_every_run(
+    finding: Finding, kinds: dict[str, Run], tmp_path: Path, quick: None
+) -> None:
     assert sum(finding_keeps_its_word(finding, run, tmp_path) for run in kinds.values())
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=lambda finding: finding.name)
-def test_every_finding_lets_itself_be_stopped(finding: Finding, kinds: dict[str, Run]) -> None:
+def test_every_finding_tells_the_same_again_and_lets_itself_be_stopped(
+    finding: Finding, kinds: dict[str, Run], quick: None
+) -> None:
     run = next(run for run in kinds.values() if not finding.why_not(Case(run)))
+    finding_tells_the_same_again(finding, run)
     finding_lets_itself_be_stopped(finding, run)
 
 
@@ -99,6 +105,11 @@ def test_every_file_of_a_finding_is_in_the_registry() -> None:
 
 
 # ---- broken ones
+
+
+def keeps_to_everything(finding: Finding, run: Run, folder: Path) -> None:
+    finding_keeps_its_word(finding, run, folder)
+    finding_tells_the_same_again(finding, run)
 
 
 class Wordless(Collapsed):
@@ -132,7 +143,7 @@ class Lost(Collapsed):
 def test_a_broken_finding_is_found_out(broken: type[Finding], kinds: dict[str, Run], tmp_path: Path) -> None:
     assert finding_keeps_its_word(Collapsed(), kinds["gaussian"], tmp_path)
     with pytest.raises((AssertionError, ValueError)):
-        finding_keeps_its_word(broken(), kinds["gaussian"], tmp_path)
+        keeps_to_everything(broken(), kinds["gaussian"], tmp_path)
 
 
 # ---- one after the other
