@@ -156,7 +156,7 @@ def of_kind(name: str, seconds: float, does: Any) -> Finding:
 
 
 def test_the_quickest_come_first_and_a_fault_of_one_leaves_the_others(
-    kinds: dict[str, Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kinds: dict[str, Run], registry: dict[str, Finding], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def breaks(case: Case) -> Found:
         raise KeyError("z")
@@ -178,10 +178,8 @@ def test_the_quickest_come_first_and_a_fault_of_one_leaves_the_others(
         "cannot": (0.1, cannot),
         "floods": (0.3, floods),
     }
-    for name in list(FINDINGS):
-        monkeypatch.delitem(FINDINGS, name)
-    for name, (seconds, does) in others.items():
-        monkeypatch.setitem(FINDINGS, name, of_kind(name, seconds, does))
+    registry.clear()
+    registry.update({name: of_kind(name, seconds, does) for name, (seconds, does) in others.items()})
     shares: list[float] = []
     found = list(results_of(Case(kinds["gaussian"]), in_turn(), lambda _, share, words: shares.append(share)))
     assert [result.name for result in found] == ["cannot", "breaks", "floods", "slow"]
