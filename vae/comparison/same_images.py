@@ -34,6 +34,11 @@ def view_of(config: Config) -> str:
     return VIEWS.get(config.binarize or "none", DRAWN)
 
 
+def other_images(a: Run, b: Run, how: str) -> str:
+    """Returns the sentence on two runs whose images turn out to be others when they are read."""
+    return f"“{a.name}” and “{b.name}” cannot be compared: their held-out images are not the same ({how})."
+
+
 def _refusal(a: Run, b: Run, of_a: str, of_b: str) -> str:
     return f"“{a.name}” and “{b.name}” cannot be compared: one sees {of_a}, the other {of_b}; choose two on the same."
 
