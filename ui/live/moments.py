@@ -59,7 +59,7 @@ def _stop(path: Path, sha: str, step: int | None, C: float | None, why: str) -> 
         "step": step,
         "key": "newest" if step is None else str(step),
         "label": label if C is None else f"{label} · C = {C:.3g}",
-        "short": "newest" if step is None else f"{step:,}",
+        "short": "newest" if step is None else f"{step:,}" + (f"\nC was {C:.3g}" if why == "C turned" else ""),
         "C": C,
         "why": why,
     }

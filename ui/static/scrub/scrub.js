@@ -1,7 +1,7 @@
 // One scrubber over an ordered list of weights (a run at its moments, or the runs of a sweep) under a fixed z, image and
 // map: what each decodes, what it makes of the image, where it puts 2,000 images, and what they cost it in nats.
 
-import { significant, nats, whole } from "../shared/format.js";
+import { whole } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { rgba } from "../train/preview_data.js";
 import { follow } from "../shared/store.js";
@@ -10,7 +10,7 @@ import { packZ, priorDraw, readZ } from "../latent/space.js";
 import { button, segmented } from "../modes/controls.js";
 import { put } from "../modes/model.js";
 import { codeField, oneOf, sender, text, View, wholeIn } from "../modes/view.js";
-import { codeOf, meanOf, Stops } from "./stops.js";
+import { codeOf, meanOf, measured, Stops } from "./stops.js";
 import { axesOf, Plane, placesOf } from "./plane.js";
 import { Strip } from "./strip.js";
 import { ZSliders } from "./z_sliders.js";
@@ -369,8 +369,7 @@ class Scrubber {
     const id = `${run}/${sha}`;
     if (!this.terms.has(id)) this.terms.set(id, [meanOf(codes.distortion), meanOf(codes.rate)]);
     const [distortion, rate] = this.terms.get(id);
-    const part = (name, { mean, error }) =>
-      element("span", { className: name, text: `${name} ${nats(mean)} ± ${significant(error)}` });
+    const part = (name, value) => element("span", { className: name, text: `${name} ${measured(value)}` });
     this.cost.replaceChildren(
       part("distortion", distortion),
       " · ",

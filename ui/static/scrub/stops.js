@@ -10,6 +10,7 @@
 import { imagesOf, numbers, readKernel } from "../decoder/client.js";
 import { DecoderError, loadDecoder } from "../decoder/decoder.js";
 import { Codes, readCodes } from "../shared/codes.js";
+import { nats } from "../shared/format.js";
 
 export const MOST_NUMBERS = 2 ** 26; // weights of all decoders in the page together, 256 MB
 const RETRY = 3000; // milliseconds until what the server did not answer is asked for again
@@ -218,4 +219,14 @@ export function meanOf(values) {
 export function codeOf({ loc, header }, index, support) {
   const row = loc.subarray(index * header.k, (index + 1) * header.k);
   return support === "binary" ? Float32Array.from(row, (p) => Number(p >= 0.5)) : Float32Array.from(row);
+}
+
+/** A mean with as many decimals as its error allows, two digits of it: "−358.6 ± 3.6", "27.10 ± 0.05". */
+export function measured({ mean, error }) {
+  if (!Number.isFinite(mean)) return "–";
+  if (!(error > 0)) return nats(mean);
+  const digits = Math.min(6, Math.max(0, -Math.floor(Math.log10(error)) + (Number(error.toPrecision(1)) < 1 ? 0 : 1)));
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const [value, spread] = [mean, error].map((number) => number.toLocaleString("en-US", options).replace("-", "−"));
+  return `${value} ± ${spread}`;
 }

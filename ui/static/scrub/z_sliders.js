@@ -11,7 +11,7 @@ export class ZSliders {
   constructor(onMove, onRest) {
     this.on = { onMove, onRest };
     this.list = element("div", { className: "z-list" });
-    this.root = element("details", {}, element("summary", { text: "Move z" }), this.list);
+    this.root = element("details", { open: "" }, element("summary", { text: "Move z" }), this.list);
     this.rows = [];
   }
 
