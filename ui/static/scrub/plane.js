@@ -81,12 +81,10 @@ export class Plane {
     context.clearRect(0, 0, size, size);
     if (this.prior) this._rings(context);
     const [side, { kinds, palette }] = [2.4 * ratio, this.colouring];
-    for (let kind = 0; kind < palette.length; kind++) {
-      context.fillStyle = palette[kind];
-      for (let i = 0; i < kinds.length; i++) {
-        if (kinds[i] === kind)
-          context.fillRect(this._x(places[2 * i]) - side / 2, this._y(places[2 * i + 1]) - side / 2, side, side);
-      }
+    let kind = -1;
+    for (const i of this.order) {
+      if (kinds[i] !== kind) context.fillStyle = palette[(kind = kinds[i])];
+      context.fillRect(this._x(places[2 * i]) - side / 2, this._y(places[2 * i + 1]) - side / 2, side, side);
     }
     this._marks(context, chosen, z);
   }
@@ -97,6 +95,8 @@ export class Plane {
     this.tone = tone;
     this.palette = colours(this.root.closest(".er"));
     this.colouring = colouring(this.codes, "label", /** @type {any} */ (tone));
+    const { kinds } = this.colouring;
+    this.order = Array.from(kinds, (_, i) => i).sort((a, b) => kinds[a] - kinds[b]);
     const classes = this.colouring.classes ?? [];
     this.legend.replaceChildren(
       ...classes.slice(0, 20).map(({ name }, i) => {

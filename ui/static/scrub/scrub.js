@@ -93,30 +93,21 @@ class Scrubber {
     const left = element(
       "div",
       { className: "left" },
-      this.now,
-      this.cost,
       pictures,
       this.called,
       element("div", { className: "bar" }, this.fromImage, this.random, this.other),
       this.sliders.root,
     );
-    const drive = element("div", { className: "drive" }, this.play, this.range);
-    const head = element(
-      "div",
-      { className: "bar" },
-      this.title,
-      element("span", { className: "push" }),
-      this.shown.root,
-    );
     this.root.append(
       element(
         "section",
         { className: "er-card mode scrubber" },
-        head,
+        element("div", { className: "bar" }, this.title, element("span", { className: "push" }), this.shown.root),
         this.refusal,
-        element("div", { className: "panes" }, left, this.plane.root),
-        drive,
+        element("div", { className: "bar told" }, this.now, this.cost),
+        element("div", { className: "drive" }, this.play, this.range),
         this.strip.root,
+        element("div", { className: "panes" }, left, this.plane.root),
         this.words,
       ),
     );
@@ -326,9 +317,9 @@ class Scrubber {
   }
 
   _thumbnail(i) {
-    if (this.view.values.show === "z") return this.stops.mean(i, this.z, "strip");
+    if (this.view.values.show === "z") return this.stops.mean(i, this.z, "z");
     const { codes } = this.stops.entry(i);
-    return codes && this.stops.mean(i, codeOf(codes, this._row(codes), this.data.support), "strip");
+    return codes && this.stops.mean(i, codeOf(codes, this._row(codes), this.data.support), "image");
   }
 
   _row({ header }) {
@@ -338,8 +329,10 @@ class Scrubber {
   async _picture(name, z) {
     const canvas = this.canvases[name];
     const answer = this.stops.mean(this.at, z, name);
-    const image = answer instanceof Promise ? await answer : answer;
-    if (image) put(canvas, image);
+    if (answer instanceof Promise) {
+      const image = await answer;
+      if (image) put(canvas, image);
+    } else if (answer) put(canvas, answer);
   }
 
   _image({ codes }) {

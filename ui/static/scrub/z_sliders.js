@@ -17,6 +17,9 @@ export class ZSliders {
 
   /** Stand at z; `codes` say the order. */
   show(z, { support, run }, codes) {
+    const told = `${z.join()} ${support} ${run} ${Boolean(codes)}`;
+    if (told === this.told) return;
+    this.told = told;
     this.z = z;
     const order = byRate(codes?.header.rate_per_dim ?? null, z.length).slice(0, FIRST);
     const name = `${run} ${order.join()} ${support}`;
