@@ -2,5 +2,6 @@
 
 run_watcher live        the files of a run watched for all its viewers, and sent to them
 decoder codes map       what is fetched: decoders, codes and images, maps
+comparison              two runs compared, computed once for all who ask
 cache limiters          models and codes by the weights' digest; threads for slow answers
 """
