@@ -128,9 +128,9 @@ def comparison(request: Request) -> Response:
 
 
 def pack(found: Comparison) -> bytes:
-    """Returns a frame: names, terms, sentences, matches, sizes; behind it little-endian float32 arrays: loc of A (n, k_a)
-    and of B (n, k_b); of each places (n, 2), distortion (n,) and rate (n,); movement (n,), the share of neighbours kept
-    (n,) for each of `neighbours`, rotation (k, k), mean of A and of B (k,), where k is the larger of both."""
+    """Returns a frame: names, terms, sentences, matches, sizes; behind it little-endian float32 arrays: loc of A
+    (n, k_a) and of B (n, k_b); of each places (n, 2), distortion (n,), rate (n,); movement (n,), the share of
+    neighbours kept (n,) for each of `neighbours`, rotation (k, k), mean of A and of B (k,), k the larger of both."""
     from vae.comparison import words
 
     places, alignment = found.places, found.alignment
