@@ -74,7 +74,10 @@ class Scrubber {
     this.words = element("p", { className: "er-note words", role: "status" });
     this.shown = segmented("Thumbnails show", { z: "z held", image: "the image" }, (show) => this.change({ show }));
     this.range = element("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Stop" });
-    this.range.addEventListener("input", () => this.go(Number(this.range.value)));
+    this.range.addEventListener("input", () => {
+      this.pause();
+      this.go(Number(this.range.value));
+    });
     this.range.addEventListener("change", () => this.rest());
     this.fromImage = button("z of the image", () => this.change({ z: "" }), {
       title: "Hold the image's code at the last stop",
