@@ -118,12 +118,12 @@ def test_a_run_is_scrubbed_through_time(
 
     scrubber.evaluate(WATCH)
     page.get_by_role("button", name="Play").click()
-    eventually(lambda: scrubber.evaluate("range => range.seen.length") > len(kept) - 1)
-    seen = [int(re.findall(r"step (\d+)", told)[0]) for told in scrubber.evaluate("range => range.seen")]
-    assert list(dict.fromkeys(seen)) == [moment.step for moment in kept]
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_visible()  # it ends by itself, at the last
+    seen = [int(re.findall(r"step (\d+)", told)[0]) for told in scrubber.evaluate("range => range.seen")]
+    assert seen[seen.index(0) :] == [moment.step for moment in kept]
     is_at(kept[-1].step)
-    assert scrubber.evaluate(SCRUB) >= 50  # pictures a second, drawn
+    eventually(lambda: scrubber.evaluate(SCRUB) >= 50)  # pictures a second, drawn; on a crowded machine not each time
     page.keyboard.press("End")
 
     page.get_by_role("radio", name="the image").check(force=True)
@@ -137,8 +137,8 @@ def test_a_run_is_scrubbed_through_time(
     before = settled(page, lambda: shown(page, "Decoded z"))
     slider = page.get_by_role("slider", name="z0")
     slider.focus()
-    page.keyboard.press("0")
-    eventually(lambda: np.abs(shown(page, "Decoded z") - before).max() > 1)
+    page.keyboard.press("End")
+    eventually(lambda: np.abs(shown(page, "Decoded z") - before).max() > 5)
 
 
 def test_it_fits_a_phone_in_the_dark_and_says_why_where_there_are_no_moments(
