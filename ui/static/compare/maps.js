@@ -190,7 +190,7 @@ class Maps {
     const colours = by === "label" ? this._byLabel(codes) : this._byNumber(codes, by, count);
     for (const canvas of this.canvases) canvas.colour(colours, this.tone);
     const { header } = this.compared;
-    this.about.textContent = `${aboutPlaces(header)} ${header.about_movement} ${header.about_neighbours[count]}`;
+    this.about.textContent = `${aboutPlaces(header)} ${header.about_neighbours[count]}`;
     this.focus.colour(colours, this.tone);
   }
 

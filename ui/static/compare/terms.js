@@ -95,12 +95,12 @@ class Terms {
         const cells = [
           withError(term.a, term.a_error),
           withError(term.b, term.b_error),
-          unsure ? "not one unit" : `${withError(term.difference, term.error, true)} ${term.unit}`,
+          unsure ? "not one unit" : withError(term.difference, term.error, true),
         ];
         return element(
           "tr",
           { className: term.name },
-          element("th", { scope: "row", text: term.title }),
+          element("th", { scope: "row" }, `${term.title}, `, element("small", { text: term.unit })),
           ...cells.map((text) => element("td", { text })),
         );
       }),
