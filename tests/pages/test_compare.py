@@ -195,6 +195,7 @@ def test_a_run_is_compared_with_itself_at_one_of_its_moments(app: AppTest, kept:
     assert a["rates"] is None
     assert a["image"] == {"channels": 1, "height": 8, "width": 8}
     assert "A is “run” at step 50, B is “run”." in html(app)
+    compare(app, run="run", at="50", other="run")  # as the browser writes it
     app.selectbox(key="compare-other_at").select("0").run()
     app.selectbox(key="compare-at").select("newest").run()
     assert {name: address(app)[name] for name in ("other", "other_at")} == {"other": "run", "other_at": "0"}

@@ -15,13 +15,13 @@ from vae.runs.moments import Moment, list_moments
 NEWEST = "newest"
 
 
-def choose_moment(name: str, view: RunView, parameter: str) -> Side:
+def choose_moment(name: str, view: RunView, parameter: str, usual: str = NEWEST) -> Side:
     """Draws the choice of a moment where the run keeps some; returns the side that is to be shown. Raises RunDamaged.
 
-    `name`: "A" or "B". `parameter`: of the address.
+    `name`: "A" or "B". `parameter`: of the address; where that has none, `usual` is shown.
     """
     moments = {str(moment.step): moment for moment in list_moments(view.path)}
-    asked = st.query_params.get(parameter, NEWEST)
+    asked = st.query_params.get(parameter, usual)
     if asked != NEWEST and asked not in moments:
         style.notice(f"“{view.name}” keeps no moment “{asked[:20]}”; its newest weights are shown instead.")
         asked = NEWEST

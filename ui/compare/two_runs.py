@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import style
-from ui.compare.moments import choose_moment
+from ui.compare.moments import NEWEST, choose_moment, middle_moment
 from ui.compare.other import choose_other
 from ui.components.compare import MAPS, STEP, Side, compared_maps, compared_terms, in_step
 from ui.components.explore_modes import Fields, received
@@ -18,11 +18,13 @@ FIELDS = ("at", "other", "other_at", *STEP, *MAPS)  # of the address, besides ru
 def two_runs(view: RunView) -> None:
     """Draws the choice of the other run and of moments, and both beside each other."""
     try:
+        named = "other" in st.query_params
         other = choose_other(view)
         if other is None:
             return
+        usual = NEWEST if named or other.path != view.path else middle_moment(view.path)
         with st.container(horizontal=True, vertical_alignment="bottom", key="compare-moments"):
-            a = choose_moment("A", view, "at")
+            a = choose_moment("A", view, "at", usual or NEWEST)
             b = choose_moment("B", other, "other_at")
     except RunDamaged as error:  # what it keeps of its training
         style.problem(str(error))
