@@ -15,6 +15,8 @@ from tests.pages.test_explore import address, given, html, links
 from ui.components.explore_modes import received
 from vae import runs
 from vae.model.vae import build_model
+from vae.runs import load_run
+from vae.runs.moments import Keeper, moment_at
 
 Make = Callable[..., Path]
 
@@ -137,11 +139,11 @@ def test_a_config_that_cannot_be_read_hides_no_other_run(app: AppTest, made: Mak
 def test_the_modes_stand_in_the_address(app: AppTest, made: Make) -> None:
     made("two")
     made("one")
-    compare(app, run="one", other="two", mode="time")
+    compare(app, run="one", mode="time")
     assert "compare_step" not in given(app)
     assert not [box for box in app.selectbox if box.key == "other-run"]
     app.segmented_control(key="compare-mode").select("two").run()
-    assert address(app) == {"run": "one", "other": "two", "mode": "two"}
+    assert address(app) == {"run": "one", "mode": "two"}  # the browser writes which the other is
     assert "compare_step" in given(app)
     compare(app, run="one", other="two", mode="sideways", blur="3")
     assert "There is no mode “sideways”" in html(app)
@@ -169,3 +171,43 @@ def test_what_comes_to_rest_goes_into_the_address(app: AppTest, made: Make, monk
     assert address(app) == {
         "run": "one", "other": "two", "image": "4", "z": "0.5_-1", "meaning": "numbers", "colour": "movement",
     }  # fmt: skip
+
+
+@pytest.fixture
+def kept(made: Make) -> Path:
+    """A run that kept three moments of its training."""
+    path = made("run")
+    keeper = Keeper(path, -1, 1000)
+    weights = {
+        name: tensor.half() if tensor.ndim else tensor for name, tensor in load_run(path).model.state_dict().items()
+    }
+    for step in (0, 50, 112):
+        keeper.keep(step, step / 11, 2.0, "log", lambda step=step: save(weights, metadata={"step": str(step)}))
+    return path
+
+
+def test_a_run_is_compared_with_itself_at_one_of_its_moments(app: AppTest, kept: Path) -> None:
+    compare(app)
+    assert given(app)["shared_address_writer"] == {"other": "run", "at": "50"}
+    a, b = sides(app)["a"], sides(app)["b"]
+    assert (a["run"], a["step"], b["run"], b["step"], b["sha"]) == ("run", 50, "run", None, None)
+    assert a["sha"] == moment_at(kept, 50).sha256
+    assert a["rates"] is None
+    assert a["image"] == {"channels": 1, "height": 8, "width": 8}
+    assert "A is “run” at step 50, B is “run”." in html(app)
+    compare(app, run="run", at="50", other="run")  # as the browser writes it
+    app.selectbox(key="compare-other_at").select("0").run()
+    app.selectbox(key="compare-at").select("newest").run()
+    assert {name: address(app)[name] for name in ("other", "other_at")} == {"other": "run", "other_at": "0"}
+    assert "at" not in address(app)
+    assert (sides(app)["a"]["step"], sides(app)["b"]["step"]) == (None, 0)
+
+
+def test_a_moment_that_is_not_kept_and_an_index_that_is_damaged(app: AppTest, kept: Path) -> None:
+    compare(app, run="run", other="run", at="7", other_at="50")
+    assert "“run” keeps no moment “7”; its newest weights are shown instead." in html(app)
+    assert (sides(app)["a"]["step"], sides(app)["b"]["step"]) == (None, 50)
+    (kept / "moments" / "index.json").write_text("{")
+    compare(app, run="run", other="run")
+    assert "moments/index.json" in html(app)
+    assert "compare_step" not in given(app)

@@ -7,6 +7,7 @@ Each keeps a few small values in the address; see `ui.components.explore_modes`,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ui.components.explore_modes import Fields
@@ -17,16 +18,27 @@ _terms = browser_component("compare/terms")
 _step = browser_component("compare/step")
 _maps = browser_component("compare/maps")
 
+
+@dataclass(frozen=True)
+class Side:
+    """One of both: a run's newest weights, or with `step` and `sha` those of one of its moments."""
+
+    space: Space
+    shape: tuple[int, int, int]  # of an image: channels, height, width
+    step: int | None = None
+    sha: str | None = None
+
+
 STEP: Fields = {"image": int, "z": str, "meaning": str}
 MAPS: Fields = {"colour": str, "neighbours": str}
 
 
-def compared_terms(a: Space, b: Space, key: str = "compared-terms") -> None:
+def compared_terms(a: Side, b: Side, key: str = "compared-terms") -> None:
     """Draws what both cost on the same images, the differences with their errors, and how far the comparison is."""
     _terms(key=key, data=_data(a, b, {}))
 
 
-def in_step(a: Space, b: Space, start: Mapping[str, Any], key: str) -> None:
+def in_step(a: Side, b: Side, start: Mapping[str, Any], key: str) -> None:
     """Draws one image under both, and one set of sliders that drives both decoders.
 
     Values: image (0..), z (of A; "" is that of the image), meaning ("aligned" or "numbers": what z of A is for B).
@@ -34,7 +46,7 @@ def in_step(a: Space, b: Space, start: Mapping[str, Any], key: str) -> None:
     _step(key=key, data=_data(a, b, start, STEP), on_view_change=_nothing)
 
 
-def compared_maps(a: Space, b: Space, start: Mapping[str, Any], key: str) -> None:
+def compared_maps(a: Side, b: Side, start: Mapping[str, Any], key: str) -> None:
     """Draws both maps under one lasso.
 
     Values: colour ("label", "movement" or "kept"), neighbours ("5", "10", "20" or "50").
@@ -42,18 +54,24 @@ def compared_maps(a: Space, b: Space, start: Mapping[str, Any], key: str) -> Non
     _maps(key=key, data=_data(a, b, start, MAPS), on_view_change=_nothing)
 
 
-def _data(a: Space, b: Space, start: Mapping[str, Any], fields: Fields | None = None) -> dict[str, Any]:
-    sides = {
-        name: {
-            "run": side.run,
-            "k": side.k,
-            "rates": None if side.rates is None else [float(rate) for rate in side.rates],
-            "support": side.support,
-            "factorises": side.factorises,
-        }
-        for name, side in (("a", a), ("b", b))
+def _data(a: Side, b: Side, start: Mapping[str, Any], fields: Fields | None = None) -> dict[str, Any]:
+    start = {name: start[name] for name in fields or {} if name in start}
+    return {"run": a.space.run, "a": _told(a), "b": _told(b), "start": start}
+
+
+def _told(side: Side) -> dict[str, Any]:
+    space = side.space
+    rates = None if space.rates is None else [float(rate) for rate in space.rates]
+    return {
+        "run": space.run,
+        "k": space.k,
+        "rates": rates if side.sha is None else None,  # those of the newest weights are not a moment's
+        "support": space.support,
+        "factorises": space.factorises,
+        "image": dict(zip(("channels", "height", "width"), side.shape, strict=True)),
+        "step": side.step,
+        "sha": side.sha,
     }
-    return {"run": a.run, **sides, "start": {name: start[name] for name in fields or {} if name in start}}
 
 
 def _nothing() -> None:

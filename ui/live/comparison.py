@@ -2,8 +2,9 @@
 
     GET /runs/{name}/comparison/{sha}?other=NAME&other_sha=SHA    a frame (`vae.browser.framing`)
 
-While it is computed the header is {"state": "working", "fraction", "words"}; then the whole of `pack` comes, keyed by
-the weights of both, so that the browser may keep it. Work that nobody asks for any more ends: to stop it, stop asking.
+`sha`: the SHA-256 of a run's newest weights, or of one of its moments. While it is computed the header is {"state":
+"working", "fraction", "words"}; then the whole of `pack` comes, keyed by the weights of both, so that the browser may
+keep it. Work that nobody asks for any more ends: to stop it, stop asking.
 A refusal is a sentence: 404 not there, or other weights by now; 409 what cannot be compared.
 """
 
@@ -22,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.cache import check_current, model_of
+from ui.live.cache import check_current, model_kept, moment_step
 from ui.live.codes import IMMUTABLE, in_thread
 from ui.network import base_path
 from vae import runs
@@ -84,10 +85,16 @@ class Work:
 
 
 def _opened(path: Path, sha: str) -> runs.Run:
-    check_current(path, sha)
+    check_kept(path, sha)
     run = runs.Run(path)
-    run.model = model_of(path, sha)
+    run.model = model_kept(path, sha)
     return run
+
+
+def check_kept(path: Path, sha: str) -> None:
+    """Raises RunNotFound where these are neither the run's newest weights nor those of one of its moments."""
+    if moment_step(path, sha) is None:
+        check_current(path, sha)
 
 
 _works: OrderedDict[tuple[Side, Side], Work] = OrderedDict()
@@ -113,7 +120,7 @@ def comparison(request: Request) -> Response:
     a = runs.run_path(request.path_params["name"]), request.path_params["sha"]
     b = runs.run_path(query.get("other", "")), query.get("other_sha", "")
     for side in (a, b):
-        check_current(*side)
+        check_kept(*side)
     work = work_on(a, b)
     if work.fault is not None:
         with _lock:

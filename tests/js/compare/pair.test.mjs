@@ -14,16 +14,20 @@ const working = (fraction) => framed({ state: "working", fraction, words: "encod
 /** A pair whose decoders and server are in the test's hand. */
 function world() {
   const w = { decoders: [], asked: [], later: [], drawn: 0, closed: 0 };
-  w.pair = new SharedPair("one", "b c", {
-    openDecoder: (run, { onModel }) => {
-      const decoder = { run, sha: null, problem: "", onModel, close: () => (w.closed += 1) };
-      w.decoders.push(decoder);
-      return decoder;
+  w.pair = new SharedPair(
+    { run: "one", sha: null },
+    { run: "b c", sha: null },
+    {
+      openSide: ({ run }, { onModel }) => {
+        const decoder = { run, sha: null, problem: "", onModel, close: () => (w.closed += 1) };
+        w.decoders.push(decoder);
+        return decoder;
+      },
+      fetch: (address) => new Promise((resolve, reject) => w.asked.push({ address, resolve, reject })),
+      load: async ({ run }, sha) => ({ run, sha }),
+      later: (f) => w.later.push(f),
     },
-    fetch: (address) => new Promise((resolve, reject) => w.asked.push({ address, resolve, reject })),
-    load: async (run, sha) => ({ run, sha }),
-    later: (f) => w.later.push(f),
-  });
+  );
   w.leave = w.pair.join(() => (w.drawn += 1));
   w.model = (side, sha) => {
     w.decoders[side].sha = sha;

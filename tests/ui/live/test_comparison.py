@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load, save
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui.live import cache, comparison
 from ui.live.cache import weights_sha
 from ui.live.comparison import Work, comparison_routes
+from vae import runs
 from vae.comparison.comparison import compare
 from vae.errors import DataError
 from vae.runs import load_run
+from vae.runs.moments import Keeper, moment_at
 
 DEMOS = Path(__file__).resolve().parents[3] / "checkpoints"
 PATIENCE = 60.0
@@ -78,6 +81,18 @@ def test_progress_then_the_numbers_of_the_core(client: TestClient, tmp_path: Pat
     began = [work.thread for work in comparison._works.values()]
     assert unpack(client.get(place(tmp_path)).content) == (header, body)
     assert [work.thread for work in comparison._works.values()] == began  # kept, not computed again
+
+
+def test_a_run_beside_one_of_its_moments(client: TestClient, tmp_path: Path) -> None:
+    weights = load(runs.read_checked(tmp_path / "one", runs.WEIGHTS))
+    half = {name: tensor.half() if tensor.ndim else tensor for name, tensor in weights.items()}
+    Keeper(tmp_path / "one", -1, 1000).keep(5, 0.1, None, "log", lambda: save(half))
+    moment = moment_at(tmp_path / "one", 5).sha256
+    sha = weights_sha(tmp_path / "one")
+    header, _, _ = answer(client, f"/runs/one/comparison/{moment}?other=one&other_sha={sha}")
+    elbo = header["terms"][0]
+    assert 0 < abs(elbo["difference"]) < 0.1  # nats, of rounding to float16
+    assert header["names"] == ["one", "one"]
 
 
 def test_what_is_not_there_or_not_asked_rightly(client: TestClient, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import { choice } from "../modes/controls.js";
 import { View, oneOf, sender } from "../modes/view.js";
 import { element, renderer } from "../shared/mount.js";
 import { meanOf } from "./comparison.js";
+import { sameSides } from "./kept_decoder.js";
 import { openPair } from "./pair.js";
 import { aboutSelection } from "./words.js";
 
@@ -122,7 +123,7 @@ class Maps {
 
   update(data, component) {
     this.component = component;
-    const same = this.data?.a.run === data.a.run && this.data?.b.run === data.b.run;
+    const same = sameSides(this.data, data);
     this.data = data;
     const moved = this.view.adopt(data.start);
     this.refusal.textContent = this.view.refusal;
@@ -130,7 +131,7 @@ class Maps {
       this.opened?.close();
       this.compared = null;
       this.box.hidden = true;
-      this.opened = openPair(data.a.run, data.b.run, () => this._news());
+      this.opened = openPair(data, () => this._news());
     }
     if (moved || this.root.dataset.tone !== this.tone) this._colour();
   }
@@ -159,15 +160,17 @@ class Maps {
       canvas.shape = null;
       canvas.place(places[side], layoutOf(header, side), { all: true });
     });
-    this.focus.start(this.data.a.run, this._few(codes), (index) => describeImage(codes, index));
+    const ofA = this._ofA(codes);
+    this.focus.start(this.data.a.run, ofA, (index) => describeImage(ofA, index));
     this.focus.selection.placed = { xy: places[0], method: "compare", names: ["place_1", "place_2"] };
     this._colour();
   }
 
-  /** The codes with as many images as are compared. */
-  _few(codes) {
-    const { n } = this.compared.header;
-    return codes.header.n === n ? codes : Object.assign(Object.create(codes), { header: { ...codes.header, n } });
+  /** The images that are compared, with what A makes of them. */
+  _ofA(codes) {
+    const { header, loc, distortion, rate } = this.compared;
+    const ofA = { loc: loc[0], distortion: distortion[0], rate: rate[0], logVariance: null };
+    return Object.assign(Object.create(codes), ofA, { header: { ...codes.header, n: header.n, k: header.k[0] } });
   }
 
   /** Neighbours that are offered here: the chosen number, or the nearest one. */
@@ -181,7 +184,7 @@ class Maps {
     const { pair } = this.opened ?? {};
     if (!pair?.codes || !this.compared) return;
     this.tone = /** @type {Tone} */ (this.root.dataset.tone);
-    const codes = this._few(pair.codes);
+    const codes = this._ofA(pair.codes);
     const { labels } = codes;
     const by = this.view.values.colour === "label" && !labels ? "movement" : this.view.values.colour;
     const count = this._counted();
@@ -190,7 +193,7 @@ class Maps {
     const colours = by === "label" ? this._byLabel(codes) : this._byNumber(codes, by, count);
     for (const canvas of this.canvases) canvas.colour(colours, this.tone);
     const { header } = this.compared;
-    this.about.textContent = `${aboutPlaces(header)} ${header.about_movement} ${header.about_neighbours[count]}`;
+    this.about.textContent = `${aboutPlaces(header)} ${header.about_neighbours[count]}`;
     this.focus.colour(colours, this.tone);
   }
 

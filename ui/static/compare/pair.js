@@ -1,18 +1,19 @@
 // Two runs that are compared, shared by the parts of the page that show them: their comparison as it is computed, the
 // images, and the one in use.
 //
-//   const pair = openPair(a, b, () => draw());   // on every news
+//   const { pair, close } = openPair(data, () => draw()); // on every news
 //   pair.comparison; pair.codes;                 // null until they are there
-//   pair.close();
+//   close();
 
-import { openDecoder } from "../decoder/client.js";
 import { fetchBytes, loadCodes } from "../shared/codes.js";
 import { readComparison } from "./comparison.js";
+import { openSide, sameSides } from "./kept_decoder.js";
 
 const POLL = 300; // milliseconds between two questions of how far it is
 
 /** @import { Codes } from "../shared/codes.js" */
 /** @import { Comparison } from "./comparison.js" */
+/** @import { SideData } from "./types.js" */
 /** @typedef {"waiting" | "working" | "done" | "stopped" | "failed"} State */
 
 /** `world` is replaced in tests. */
@@ -21,14 +22,16 @@ export class SharedPair {
   fraction = 0;
   words = "";
   /** @type {Comparison | null} */ comparison = null;
-  /** @type {Codes | null} of A: labels, rows, and the images of both */ codes = null;
+  /** @type {Codes | null} of the run of A now: labels, rows, and the images of both */ codes = null;
   /** @type {number | null} the image in use */ image = null;
   /** @type {[string, string] | null} the weights that are compared */ weights = null;
   /** @type {Set<() => void>} */ listeners = new Set();
   calls = 0;
 
-  constructor(a, b, world = { openDecoder, fetch: fetchBytes, load: loadCodes, later: (f, ms) => setTimeout(f, ms) }) {
-    this.runs = [a, b];
+  /** @param {SideData} a  @param {SideData} b */
+  constructor(a, b, world = { openSide, fetch: fetchBytes, load: imagesOf, later: (f, ms) => setTimeout(f, ms) }) {
+    this.sides = { a, b };
+    this.runs = [a.run, b.run];
     this.world = world;
     /** @type {import("../decoder/client.js").Handle[]} */
     this.decoders = [];
@@ -36,7 +39,9 @@ export class SharedPair {
 
   join(listener) {
     if (!this.listeners.size)
-      this.decoders = this.runs.map((run) => this.world.openDecoder(run, { onModel: () => this._onModel() }));
+      this.decoders = [this.sides.a, this.sides.b].map((side) =>
+        this.world.openSide(side, { onModel: () => this._onModel() }),
+      );
     this.listeners.add(listener);
     queueMicrotask(() => this.listeners.has(listener) && listener());
     return () => {
@@ -77,7 +82,7 @@ export class SharedPair {
         const answer = readComparison(await this.world.fetch(address));
         if (call !== this.calls) return;
         if (answer.state === "done") {
-          const codes = await this.world.load(this.runs[0], a);
+          const codes = await this.world.load(this.sides.a, a);
           if (call !== this.calls) return;
           Object.assign(this, { comparison: answer, codes });
           if (this.image !== null && this.image >= answer.header.n) this.image = null;
@@ -114,22 +119,28 @@ export class SharedPair {
   }
 }
 
-const pairs = new Map(); // the newest alone: what was compared before is asked for again, and the server remembers it
+/** The codes of the newest weights of a side's run, for its images. `sha`: of the side. */
+async function imagesOf({ run, sha: moment }, sha) {
+  if (!moment) return loadCodes(run, sha);
+  const newest = await fetchBytes(`runs/${encodeURIComponent(run)}/decoder`);
+  return loadCodes(run, JSON.parse(new TextDecoder().decode(newest)).sha);
+}
+
+/** @type {SharedPair[]} those in use: what was compared before is asked for again, and the server remembers it */
+let pairs = [];
 
 /**
- * The pair of these runs; `listener` is called on every news of it, soon for the first time.
+ * The pair of these sides; `listener` is called on every news of it, soon for the first time.
  *
- * @param {string} a
- * @param {string} b
+ * @param {{ a: SideData, b: SideData }} sides
  * @param {() => void} listener
  * @returns {{ pair: SharedPair, close: () => void }}
  */
-export function openPair(a, b, listener) {
-  const key = JSON.stringify([a, b]);
-  if (!pairs.has(key)) {
-    for (const [other, idle] of pairs) if (!idle.listeners.size) pairs.delete(other);
-    pairs.set(key, new SharedPair(a, b));
+export function openPair(sides, listener) {
+  let pair = pairs.find((one) => sameSides(one.sides, sides));
+  if (!pair) {
+    pair = new SharedPair(sides.a, sides.b);
+    pairs = [...pairs.filter((one) => one.listeners.size), pair];
   }
-  const pair = pairs.get(key);
   return { pair, close: pair.join(listener) };
 }

@@ -1,11 +1,11 @@
 // One held-out image under both runs: itself, what each makes of its own code, and what that lacks and adds.
 
-import { openDecoder } from "../decoder/client.js";
 import { paint, paintBytes } from "../explore/picture.js";
 import { SUPPORTS } from "../explore/supports.js";
 import { nats } from "../shared/format.js";
 import { element } from "../shared/mount.js";
 import { colours } from "../shared/palette.js";
+import { openSide } from "./kept_decoder.js";
 import { paintResidual, reachOf, residualOf, rgbOf } from "./residual.js";
 
 const NAMES = ["A", "B"];
@@ -38,9 +38,9 @@ export class Pictures {
     );
   }
 
-  open(runs, supports) {
-    this.supports = supports;
-    this.decoders = runs.map((run) => openDecoder(run)); // of its own: the sliders' requests overtake one another
+  open(sides) {
+    this.supports = sides.map(({ support }) => support);
+    this.decoders = sides.map((side) => openSide(side)); // of its own: the sliders' requests overtake one another
   }
 
   close() {

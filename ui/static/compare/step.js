@@ -1,7 +1,6 @@
 // The same image and the same z: both reconstructions with what they lack, and one set of sliders that drives both
 // decoders. Everything the hand drives happens in this page.
 
-import { openDecoder } from "../decoder/client.js";
 import { SUPPORTS } from "../explore/supports.js";
 import { Pace } from "../explore/motion.js";
 import { Images } from "../explore/images.js";
@@ -11,6 +10,7 @@ import { packZ, rangeOf, readZ, rounded } from "../latent/space.js";
 import { button, segmented, wholeField } from "../modes/controls.js";
 import { View, codeField, oneOf, sender, wholeIn } from "../modes/view.js";
 import { element, renderer } from "../shared/mount.js";
+import { openSide, sameSides } from "./kept_decoder.js";
 import { openPair } from "./pair.js";
 import { Pictures } from "./pictures.js";
 
@@ -110,7 +110,7 @@ class Step {
 
   update(data, component) {
     this.component = component;
-    const same = this.data?.a.run === data.a.run && this.data?.b.run === data.b.run;
+    const same = sameSides(this.data, data);
     this.data = data;
     const moved = this.view.adopt(data.start);
     this.refusal.textContent = this.view.refusal;
@@ -131,9 +131,9 @@ class Step {
     );
     this.images.clear("");
     this.pictures.clear();
-    this.decoders = [a, b].map(({ run }) => openDecoder(run, { onModel: () => this._onModel() }));
-    this.pictures.open([a.run, b.run], [a.support, b.support]);
-    this.opened = openPair(a.run, b.run, () => this._news());
+    this.decoders = [a, b].map((side) => openSide(side, { onModel: () => this._onModel() }));
+    this.pictures.open([a, b]);
+    this.opened = openPair(this.data, () => this._news());
     this.opened.pair.choose(this.view.values.image);
     this._go();
   }

@@ -1,6 +1,7 @@
 // Terms: what both runs cost on the same images, their differences with errors, and how far the comparison is.
 
 import { element, renderer } from "../shared/mount.js";
+import { sameSides } from "./kept_decoder.js";
 import { openPair } from "./pair.js";
 import { counted, withError } from "./words.js";
 
@@ -42,12 +43,12 @@ class Terms {
   }
 
   update(data) {
-    const same = this.data && this.data.a.run === data.a.run && this.data.b.run === data.b.run;
+    const same = sameSides(this.data, data);
     this.data = data;
     if (same) return;
     this.opened?.close();
     this.drawn = null;
-    this.opened = openPair(data.a.run, data.b.run, () => this._draw());
+    this.opened = openPair(data, () => this._draw());
     this._draw();
   }
 
@@ -95,12 +96,12 @@ class Terms {
         const cells = [
           withError(term.a, term.a_error),
           withError(term.b, term.b_error),
-          unsure ? "not one unit" : `${withError(term.difference, term.error, true)} ${term.unit}`,
+          unsure ? "not one unit" : withError(term.difference, term.error, true),
         ];
         return element(
           "tr",
           { className: term.name },
-          element("th", { scope: "row", text: term.title }),
+          element("th", { scope: "row" }, `${term.title}, `, element("small", { text: term.unit })),
           ...cells.map((text) => element("td", { text })),
         );
       }),

@@ -1,5 +1,7 @@
 // What the modules of the Compare page hand to one another. Types alone: no page loads this file.
 
+import type { ImageShape } from "../shared/types.js";
+
 export type Support = "real" | "binary";
 
 /** What z of A means for B. */
@@ -56,6 +58,11 @@ export interface SideData {
   rates: number[] | null;
   support: Support;
   factorises: boolean;
+  image: ImageShape;
+  /** Of a moment that it kept; null: the newest weights. */
+  step: number | null;
+  /** Of a moment's weights; null: the newest. */
+  sha: string | null;
 }
 
 /** What Python says to every part of the page. */
