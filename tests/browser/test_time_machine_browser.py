@@ -124,7 +124,9 @@ def test_a_run_is_scrubbed_through_time(
     assert seen[seen.index(0) :] == [moment.step for moment in kept]
     is_at(kept[-1].step)
     eventually(lambda: scrubber.evaluate(SCRUB) >= 50)  # pictures a second, drawn; on a crowded machine not each time
+    scrubber.focus()
     page.keyboard.press("End")
+    is_at(kept[-1].step)
 
     page.get_by_role("radio", name="the image").check(force=True)
     page.wait_for_url(re.compile("show=image"))

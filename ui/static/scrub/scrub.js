@@ -85,7 +85,8 @@ class Scrubber {
     if (other) {
       this.source?.close();
       this.source = data.follow ? follow(data.follow, () => this._news()) : null;
-      this.listed = null;
+      this.listed = this.free = this.planeAsked = this.planeReady = this.imageShown = this.seen = null;
+      this.planeProblem = "";
     }
     this._list(this.listed ?? data.stops, moved);
   }
