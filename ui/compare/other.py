@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ui import style
 from ui.compare.moments import middle_moment
@@ -18,9 +19,9 @@ from vae.errors import ElboRoomError, RunNotFound
 KEY = "other-run"
 
 
-def choose_other(view: RunView) -> RunView | None:
-    """Draws the list of the runs that `view` can be compared with, itself among them where it keeps moments; returns
-    the one to show, or None where there is none, after a sentence and a way on. Raises RunDamaged."""
+def choose_other(view: RunView, row: DeltaGenerator) -> RunView | None:
+    """Draws, in `row`, the list of the runs that `view` can be compared with, itself among them where it keeps moments;
+    returns the one to show, or None where there is none, after a sentence and a way on. Raises RunDamaged."""
     names = [path.name for path in runs.list_runs() if path != view.path and _comparable(view, RunView(path))]
     middle = middle_moment(view.path)
     name = st.query_params.get("other")
@@ -35,7 +36,8 @@ def choose_other(view: RunView) -> RunView | None:
         names.append(view.name)
     other, fault = _named(view, name)
     about = "" if other is None else "the same run" if other.path == view.path else describe_run(other)
-    _select(names, name if other is not None else None, about)
+    with row:
+        _select(names, name if other is not None else None, about)
     if fault:
         style.problem(fault)
         return None
@@ -70,15 +72,14 @@ def _named(view: RunView, name: str) -> tuple[RunView | None, str]:
 def _select(names: list[str], current: str | None, about: str) -> None:
     if current is not None and current not in names:
         names = [current, *names]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="other-chooser"):
-        if names:
-            st.session_state[KEY] = current  # the address decides, also after the browser's Back
-            st.selectbox(
-                "Compared with", names, index=None, key=KEY, width=230, placeholder="Choose a run",
-                required=current is not None, label_visibility="collapsed", on_change=_chosen,
-            )  # fmt: skip
-        if about:
-            style.note(about)
+    if names:
+        st.session_state[KEY] = current  # the address decides, also after the browser's Back
+        st.selectbox(
+            "Compared with", names, index=None, key=KEY, width=230, placeholder="Choose a run",
+            required=current is not None, label_visibility="collapsed", on_change=_chosen,
+        )  # fmt: skip
+    if about:
+        style.note(about)
 
 
 def _chosen() -> None:

@@ -19,11 +19,12 @@ def two_runs(view: RunView) -> None:
     """Draws the choice of the other run and of moments, and both beside each other."""
     try:
         named = "other" in st.query_params
-        other = choose_other(view)
+        row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="compare-choices")
+        other = choose_other(view, row)
         if other is None:
             return
         usual = NEWEST if named or other.path != view.path else middle_moment(view.path)
-        with st.container(horizontal=True, vertical_alignment="bottom", key="compare-moments"):
+        with row:
             a = choose_moment("A", view, "at", usual or NEWEST)
             b = choose_moment("B", other, "other_at")
     except RunDamaged as error:  # what it keeps of its training

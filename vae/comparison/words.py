@@ -55,10 +55,12 @@ def about_movement(found: Comparison) -> str:
         taken = "a rotation with a reflection" if found.alignment.reflects else "a rotation"
         taken = f"a shift and {taken}"
     k_a, k_b = found.a.loc.shape[1], found.b.loc.shape[1]
-    more = "" if k_a == k_b else f" The {abs(k_a - k_b)} further dimensions of {'AB'[k_b > k_a]} count as movement."
+    more, wider = abs(k_a - k_b), "AB"[k_b > k_a]
+    further = f"further dimension of {wider} counts" if more == 1 else f"{more} further dimensions of {wider} count"
     return (
         f"With {taken} taken out a code moved by {with_error(*mean(found.movement))} prior standard deviations on "
-        f"average; codes that have nothing to do with one another would move by {found.movement_by_chance:.2f}.{more}"
+        f"average; codes that have nothing to do with one another would move by {found.movement_by_chance:.2f}."
+        + (f" The {further} as movement." if more else "")
     )
 
 
