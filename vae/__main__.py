@@ -65,7 +65,9 @@ def _completed(configs: list[Config]) -> list[Config]:
     from vae.datasets import describe
     from vae.training.defaults import complete
 
-    completed, notes = zip(*(complete(config, describe(config.dataset)) for config in configs), strict=True)
+    completed, notes = zip(
+        *(complete(config, describe(config.dataset, without=config.without)) for config in configs), strict=True
+    )
     for note in notes[0]:
         print(note, file=sys.stderr)
     return list(completed)
@@ -75,8 +77,9 @@ def _create(config: Config, name: str | None, root: Path | None) -> Path:
     from vae.datasets import describe
     from vae.runs.start import check_room
 
-    check_room(config, describe(config.dataset), root)
-    return runs.create_run(config, describe(config.dataset, binarize=config.binarize or "none").to_json(), name, root)
+    info = describe(config.dataset, without=config.without)
+    check_room(config, info, root)
+    return runs.create_run(config, info.binarized(config.binarize or "none").to_json(), name, root)
 
 
 def resume_command(options: argparse.Namespace) -> int:

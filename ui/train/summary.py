@@ -11,7 +11,7 @@ from ui.train import form_values
 from ui.train.answers import Asked, is_data, read_answers
 from ui.train.pace import default_pace
 from vae import runs
-from vae.config import Config
+from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
 
 
@@ -48,7 +48,7 @@ def facts(asked: Asked) -> dict[str, str]:
     here = f" ({in_words(there)} here)" if (there := memory()) else ""
     widths = " – ".join(map(str, config.hidden or ())) or "no hidden layer"
     return {
-        "Images": f"{info.train:,} to train, {info.test:,} held out, {size_words(info.shape)}",
+        "Images": f"{info.train:,} to train, {info.test:,} held out, {size_words(info.shape)}{without_words(config)}",
         "Model": f"{config.network} ({widths}), {latent_words(config)}",
         "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
         "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
@@ -79,6 +79,12 @@ def start() -> None:
         return
     st.session_state[form_values.key("name")] = ""
     st.query_params.from_dict({"run": path.name})
+
+
+def without_words(config: Config) -> str:
+    """Returns `; 503 to train and 3 held out are left out`, "" where none is."""
+    gone = {kind: count for kind, count in zip(("to train", "held out"), count_rows(config.without).values()) if count}
+    return "; " + " and ".join(f"{count:,} {kind}" for kind, count in gone.items()) + " are left out" if gone else ""
 
 
 def latent_words(config: Config) -> str:
