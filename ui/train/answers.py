@@ -68,7 +68,8 @@ def files_allowed() -> bool:
 
 
 def described(dataset: str, without: str | None = None) -> DataInfo:
-    """Returns the description of the data, without the rows that are left out. Raises ElboRoomError or OSError where there is none."""
+    """Returns the description of the data without the rows that are left out. Raises ElboRoomError or OSError where
+    there is none."""
     from vae.datasets import describe
 
     try:

@@ -83,8 +83,9 @@ def start() -> None:
 
 def without_words(config: Config) -> str:
     """Returns `; 503 to train and 3 held out are left out`, "" where none is."""
-    gone = {kind: count for kind, count in zip(("to train", "held out"), count_rows(config.without).values()) if count}
-    return "; " + " and ".join(f"{count:,} {kind}" for kind, count in gone.items()) + " are left out" if gone else ""
+    gone = count_rows(config.without)
+    parts = [f"{gone[part]:,} {kind}" for part, kind in (("train", "to train"), ("test", "held out")) if gone[part]]
+    return f"; {' and '.join(parts)} are left out" if parts else ""
 
 
 def latent_words(config: Config) -> str:

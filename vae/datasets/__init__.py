@@ -52,7 +52,8 @@ def load_dataset(
     """Loads images of a registered set (downloaded into `root` when they are not there yet) or of a file.
 
     root: the data root, see `data_root`. binarize: none | threshold | fixed | epoch, see `Dataset.binarized`.
-    without: rows that are left out, see `Dataset.without`. progress(fraction, text) follows a download; an exception it raises ends the download and leaves nothing behind.
+    progress(fraction, text) follows a download; an exception it raises ends the download and leaves nothing behind.
+    without: rows that are left out, see `Dataset.without`.
     Raises ConfigError (unknown name, impossible view), DataError (unreadable, outside the support), DownloadError.
     """
     source, folder = _source(name_or_path, root), _root(root)
