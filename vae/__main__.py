@@ -230,6 +230,15 @@ def project_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def suspects_command(options: argparse.Namespace) -> int:
+    """Lists the images of a run that look wrong."""
+    from vae.diagnosis.suspects.command import answer, lines
+
+    found = answer(_run(options.name, options), options)
+    print(json.dumps(found) if options.json else "\n".join(lines(found)))
+    return 0
+
+
 def open_command(options: argparse.Namespace) -> int:
     """Makes a run of a model of the user's."""
     from vae.runs.wrap import wrap
@@ -319,6 +328,7 @@ COMMANDS = {
     "list": list_command,
     "evaluate": evaluate_command,
     "project": project_command,
+    "suspects": suspects_command,
     "open": open_command,
     "pack": pack_command,
     "images": images_command,

@@ -164,6 +164,9 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FILE", help="also write index, row in the file, x, y, label: .csv, .json or .npz"
     )
 
+    suspects = commands.add_parser("suspects", help="images that look wrong: mislabelled, copies, blank, far out")
+    _add_suspects(suspects)
+
     pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
@@ -177,9 +180,9 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, opened, *pictures):
+    for command in (train, sweep, resume, listing, evaluate, project, suspects, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack, opened, *pictures):
+    for command in (train, sweep, resume, listing, evaluate, project, suspects, pack, opened, *pictures):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
@@ -195,6 +198,19 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     if rest and options.command != "app":
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     return options
+
+
+def _add_suspects(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("name", metavar="RUN")
+    add("--part", choices=PARTS, help="images (default train: those that it was trained on, where they are here)")
+    add("--sort", help="disagreement (default, with labels), elbo, distortion, rate, log_px, copies or row")
+    add("--kind", default="all", help="all (default), label, exact, near, blank, far, marked; with --second: tail")
+    add("--k", type=int, default=10, help="neighbours that are asked: 5, 10, 20 or 50 (default 10)")
+    add("--limit", type=int, default=50, help="rows at most (default 50)")
+    add("--evidence", action="store_true", help="also log p(x), 200 samples an image: takes a while")
+    add("--second", metavar="DATASET", help="instead: another dataset's held-out images, scored by this model")
+    add("--out", type=Path, metavar="FILE", help="also write them: .csv or .json, which train --without takes")
 
 
 def _add_open(command: argparse.ArgumentParser) -> None:
@@ -277,6 +293,11 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )
+    add(
+        "--without",
+        metavar="FILE|ROWS",
+        help="leave rows of the data out: what Suspects saved, or such as 'train 3,5-9; test 17'",
+    )
     add("--likelihood", help="{likelihoods} (default: gaussian for grey data)")
     add(
         "--C",
@@ -335,6 +356,10 @@ def config_of(options: argparse.Namespace) -> Config:
     for name in ("batch_size", "lr", "precision"):
         if values.get(name) == "auto":
             values[name] = None
+    if options.without is not None:
+        from vae.diagnosis.suspects.export import read_without  # numpy and torch, which others need not wait for
+
+        values["without"] = read_without(options.without)
     return Config.from_json(values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class Scores:
         """−(distortion + rate), (n,) nats."""
         return -(self.distortion + self.rate)
 
-    @property
+    @functools.cached_property
     def far(self) -> NDArray[np.bool_]:
         """Whether rate or distortion lies far above those of the others, (n,)."""
         return far_above(self.rate) | far_above(self.distortion)
