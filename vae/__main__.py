@@ -75,10 +75,11 @@ def _completed(configs: list[Config]) -> list[Config]:
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:
     from vae.datasets import describe
-    from vae.runs.start import check_room
+    from vae.runs.start import check_left_out, check_room
 
     info = describe(config.dataset, without=config.without)
     check_room(config, info, root)
+    check_left_out(config)
     return runs.create_run(config, info.binarized(config.binarize or "none").to_json(), name, root)
 
 

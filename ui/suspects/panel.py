@@ -130,7 +130,6 @@ def _select(
         width=width,
         on_change=_choose,
         args=(view, field, parts),
-        required=True,
     )
 
 

@@ -13,6 +13,7 @@ from ui.train.pace import default_pace
 from vae import runs
 from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
+from vae.runs.start import check_left_out
 
 
 def summary() -> None:
@@ -66,6 +67,7 @@ def start() -> None:
     form_values.follow(st.session_state, is_data)  # the press may come with the choice of a dataset
     try:
         asked = read_answers(st.session_state)
+        check_left_out(asked.completed)
         config, pace = asked.completed, default_pace(asked.completed, asked.info)
         data = asked.info.binarized(config.binarize or "none").to_json()
         path = runs.create_run(config, data, form_values.value(st.session_state, "name") or None)

@@ -13,7 +13,7 @@ const HEADS = {
   distortion: "Distortion",
   rate: "Rate",
   log_px: "log p(x)",
-  copies: "Copies",
+  copies: "Copies, remarks",
 };
 const PICTURES = ["image", "reconstruction", "residual: orange where the image is brighter, blue where it is darker"];
 

@@ -56,8 +56,9 @@ def label_disagreement(
 
 def _vote(nearest: Tensor, own: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
     """Of labels (b, k), nearest first, and own ones (b,): how many differ, the most frequent, how many have it."""
-    b, k = nearest.shape
-    nearer = 1 + (torch.arange(k, 0, -1) / (k * (k + 1.0))).expand(b, k)  # in all less than one vote more
-    votes = torch.zeros(b, classes).scatter_add_(1, nearest, nearer)
-    suggested = votes.argmax(1)
-    return (nearest != own[:, None]).sum(1), suggested, (nearest == suggested[:, None]).sum(1)
+    votes = torch.zeros(len(nearest), classes, dtype=torch.int16)
+    votes.scatter_add_(1, nearest, torch.ones_like(nearest, dtype=torch.int16))
+    most = votes.amax(1)
+    leads = (votes.gather(1, nearest) == most[:, None]).to(torch.uint8)  # at those neighbours whose label leads
+    suggested = nearest.gather(1, leads.argmax(1, keepdim=True))[:, 0]
+    return (nearest != own[:, None]).sum(1), suggested, most
