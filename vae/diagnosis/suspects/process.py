@@ -99,7 +99,7 @@ class SuspectsWork(DiagnosisWork):
             offset = sum(map(len, codes.values()))
             codes[part] = found
             scores[part] = Scores(found.rate, found.distortion, offset=offset)
-            write_scores(self.folder, scores)
+        write_scores(self.folder, scores)  # both at once: which parts there are stays as whoever looks first sees it
         self.status.source = " and ".join(one.source for one in codes.values())
         scores = self._find_twins(case, scores, codes)
         write_scores(self.folder, scores)  # copies and blanks are there before the neighbours, which take longer
