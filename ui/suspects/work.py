@@ -3,6 +3,8 @@ have."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ import streamlit as st
 from ui.live.cache import weights_sha
 from vae.engines.process import WorkerProcess, end_all
 from vae.errors import ElboRoomError, RunBusy
+from vae.files import write_json
 
 MOST = 2  # at a time; a classroom shares the cores with the training runs
 PATIENCE = 3.0  # seconds that a process gets to end by itself before it is killed
@@ -81,8 +84,19 @@ def _kill_later(folder: Path) -> None:
     while worker is not None and worker.exit_code() is None:
         if time.monotonic() > deadline:
             worker.kill()
+            _say_stopped(folder)
             return
         time.sleep(0.05)
+
+
+def _say_stopped(folder: Path) -> None:
+    """For a process that was killed before it could."""
+    from vae.diagnosis.results import WORKING, read_status
+
+    status = read_status(folder)
+    if status.state in WORKING:
+        with contextlib.suppress(OSError):
+            write_json(folder / "status.json", dataclasses.asdict(dataclasses.replace(status, state="stopped")))
 
 
 def stop_all() -> None:
