@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | images | ...`,
+"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | diagnose | project | pack | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
@@ -216,6 +216,13 @@ def evaluate_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def diagnose_command(options: argparse.Namespace) -> int:
+    """Says what is wrong with a run's latent space."""
+    from vae.diagnosis.command import diagnose_to_terminal
+
+    return 0 if diagnose_to_terminal(_run(options.name, options), options) else STOPPED
+
+
 def project_command(options: argparse.Namespace) -> int:
     """Lays the codes of a run's images out in two dimensions."""
     from vae.space.places_file import check_out, project_to_file
@@ -328,6 +335,7 @@ COMMANDS = {
     "resume": resume_command,
     "list": list_command,
     "evaluate": evaluate_command,
+    "diagnose": diagnose_command,
     "project": project_command,
     "suspects": suspects_command,
     "open": open_command,

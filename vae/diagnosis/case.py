@@ -13,6 +13,7 @@ from vae.bound.chunks import full_precision
 from vae.errors import DataError
 from vae.model.vae import Model
 from vae.runs import Run
+from vae.runs.own_numbers import why_no_likelihood
 from vae.space.encodings import Codes, codes_of
 from vae.space.parts import Part
 
@@ -37,6 +38,11 @@ class Case:
         return full_precision(self.run.model)
 
     @cached_property
+    def caveat(self) -> str:
+        """Why this run's nats are none of a likelihood; "" where they are."""
+        return why_no_likelihood(self.config, self.data)
+
+    @cached_property
     def codes(self) -> Codes:
         """Codes and terms of the held-out images (at most `limit`), or of those that came along with the run."""
         return self._codes_of("test")
@@ -56,12 +62,18 @@ class Case:
     @cached_property
     def x(self) -> Tensor:
         """The held-out images as the model sees them, (n, channels, height, width), floats on the support."""
-        return torch.cat([self.codes.x(row) for row in range(len(self.codes))])
+        codes = self.codes
+        return (torch.from_numpy(codes.images) if codes.encoded is None else codes.encoded).float() / codes.scale
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """All lines of the run's history: records, events, changes of knobs."""
+        return self.run.history
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """The records of the training with held-out values, oldest first; [] where the run has no history."""
-        return [line for line in self.run.history if line.get("test") and line.get("train")]
+        return [line for line in self.lines if line.get("test") and line.get("train")]
 
     def generator(self) -> Generator:
         """Returns a generator in its initial state, the same for every call: findings do not depend on one another."""

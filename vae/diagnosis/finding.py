@@ -3,6 +3,7 @@ threshold and its source, one sentence from the run's values, a picture, and wha
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,7 +21,11 @@ class Advice:
 
     words: str  # on the control: "Show on the Map"
     page: str  # its file's name without .py: "map"
-    query: dict[str, str] = field(default_factory=dict)  # of the address, beside `run`
+    query: dict[str, str] = field(default_factory=dict)  # of the address; see `address`
+
+    def address(self, run: str) -> dict[str, str]:
+        """Returns the whole query: with `run`, but where it says itself `from` which run settings are copied."""
+        return self.query if "from" in self.query else {"run": run} | self.query
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,14 @@ class Finding(ABC):
         """Returns what it finds in this run."""
 
 
+def training_advice(case: Case, words: str, afresh: bool = False) -> tuple[Advice, ...]:
+    """Returns the way to the run's controls on Train, or to the form with its settings; nothing for a model that is
+    not trained here."""
+    if case.config.is_yours:
+        return ()
+    return (Advice(words, "train", {"from": case.run.name} if afresh else {}),)
+
+
 def number_with_error(value: float, error: float | None, digits: int = 1) -> str:
     """Returns "2.0 ± 0.1", or the number alone; the error is never rounded to nothing."""
     if error is None or not np.isfinite(error):
@@ -68,3 +81,11 @@ def number_with_error(value: float, error: float | None, digits: int = 1) -> str
     while digits < 4 and round(error, digits) == 0:
         digits += 1
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def measured(value: float, error: float | None = None) -> str:
+    """Returns the number to two digits of its error, or to four of its own, with a minus sign that is one."""
+    if not error or not np.isfinite(error):
+        return f"{value:,.4g}".replace("-", "−")
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:,.{digits}f} ± {error:,.{digits}f}".replace("-", "−")

@@ -80,9 +80,12 @@ class DiagnosisWork:
     def look(self, name: str, fraction: float, words: str) -> None:
         """Says how far it is, a few times a second. Raises Stopped where somebody asked it to end."""
         now = time.monotonic()
-        if self.gone.is_set() or (now >= self.next_look and (self.folder / "stop").exists()):
+        if now >= self.next_look:
+            self.next_look = now + LOOK_EVERY
+            if (self.folder / "stop").exists():
+                raise Stopped
+        if self.gone.is_set():
             raise Stopped
-        self.next_look = now + LOOK_EVERY
         new = name != self.status.finding
         self.status.finding, self.status.fraction, self.status.words = name, round(fraction, 4), words
         if new or now >= self.next_status:

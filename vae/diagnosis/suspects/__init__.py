@@ -10,6 +10,6 @@ opened                          a part of the images with all that is known of t
 table                           what is listed, in which order; one row as all see it
 classes                         means per class, with errors
 marks                           which rows somebody marked, with notes: they survive new weights
-command                         `python -m vae suspects`
+command options                 `python -m vae suspects`
 export                          rows as CSV and JSON, and back as those that a run is to do without
 """
