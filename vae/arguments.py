@@ -192,22 +192,10 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (
-        train,
-        sweep,
-        resume,
-        listing,
-        evaluate,
-        diagnose,
-        project,
-        suspects,
-        pack,
-        doctor,
-        opened,
-        *pictures,
-    ):
+    on_runs = (train, sweep, resume, listing, evaluate, diagnose, project, suspects, pack, opened, *pictures)
+    for command in (doctor, *on_runs):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, diagnose, project, suspects, pack, opened, *pictures):
+    for command in on_runs:
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
