@@ -32,7 +32,8 @@ def page(run: RunView) -> None:
     sha = weights_sha(run.path)
     folder = folder_of(run.path, sha)
     status = read_status(folder)
-    if status.state not in WORKING and not work.is_whole(folder) and not asked_already(run, sha):
+    wanted = status.state not in WORKING and not work.is_whole(folder) and not run.active
+    if wanted and not asked_already(run, sha):
         if problem := work.start(run.path):
             st.session_state[PROBLEM] = problem
         status = read_status(folder)
@@ -42,6 +43,8 @@ def page(run: RunView) -> None:
     if working:
         progress(folder)
     elif not work.is_whole(folder):
+        if run.active:
+            style.note("The run trains on: what is found is of the weights of that moment, and newer ones ask anew.")
         st.button("Look for suspects", icon=":material/play_arrow:", key="again", on_click=ask, args=(run.path, "", ""))
     scores = read_scores(folder)
     if not scores:

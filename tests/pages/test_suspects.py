@@ -93,6 +93,18 @@ def test_a_run_that_nobody_looked_through_is_looked_through_once(
     assert len(asked) == 2
 
 
+def test_a_run_that_trains_on_is_looked_through_when_somebody_asks(
+    app: AppTest, run: Path, asked: list[tuple[str, ...]]
+) -> None:
+    shutil.rmtree(run / "suspects")
+    runs.write_status(run, runs.Status(state="queued"))
+    opened(app, run="one")
+    assert asked == []
+    assert "The run trains on" in words(app)
+    app.button(key="again").click().run()
+    assert asked == [("one", "", "")]
+
+
 def test_the_table_shows_a_page_of_rows_with_three_pictures_each(app: AppTest, run: Path) -> None:
     found = table(opened(app, run="one"))
     assert (found["part"], found["found"], found["pages"], len(found["rows"])) == ("train", 1437, 58, 25)

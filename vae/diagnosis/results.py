@@ -268,7 +268,7 @@ def request_diagnosis(path: Path, sha: str, again: bool = False, kind: str = FOL
             lock.release()
     except OSError as error:
         raise RunError(
-            f"run {path.name!r}: what is found cannot be kept in {path.name}/{kind} "
+            f"run {path.name!r}: the {kind} cannot be kept in {path.name}/{kind} "
             f"({error.strerror}); {what_helps(error)}"
         ) from None
     return folder
