@@ -68,7 +68,9 @@ def kinds(view: SuspectsView, listed: Listed, marks: Marks) -> None:
         "Show", offered, key="suspects-kind", required=True, wrap=True, label_visibility="collapsed",
         format_func=lambda name: f"{KIND_WORDS[name]} {counts[name]:,}", on_change=_choose_kind, args=(view,),
     )  # fmt: skip
-    style.note(KIND_NOTES[view.kind].format(k=listed.scores.k_there(view.k), far=FAR, tail=TAIL))
+    note = KIND_NOTES[view.kind].format(k=listed.scores.k_there(view.k), far=FAR, tail=TAIL)
+    cut = " More pairs look alike at first sight than are compared: some may be missing."
+    style.note(note + cut * (view.kind == "near" and listed.scores.near_cut))
 
 
 def _choose_kind(view: SuspectsView) -> None:

@@ -150,7 +150,7 @@ class SuspectsWork(DiagnosisWork):
         for (part, one), images in zip(scores.items(), stored, strict=True):
             own = slice(one.offset, one.offset + len(one))
             result[part] = dataclasses.replace(
-                one, blank=blank_images(images), exact=found.exact[own], near=found.near[own]
+                one, blank=blank_images(images), exact=found.exact[own], near=found.near[own], near_cut=found.cut
             )
         return result
 

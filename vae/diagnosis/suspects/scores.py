@@ -35,6 +35,7 @@ class Scores:
     agree: NDArray[np.int16] | None = None
     offset: int = 0  # the place of image 0
     neighbours: int = 0  # how many codes there are to be neighbours
+    near_cut: bool = False  # more pairs looked alike at first sight than were compared: some near copies may be missing
 
     def __len__(self) -> int:
         return len(self.rate)
@@ -72,6 +73,7 @@ def pack(scores: dict[Part, Scores]) -> dict[str, Column]:
     """Returns all arrays of all parts, by `part_name`."""
     found = {f"{part}_{name}": getattr(one, name) for part, one in scores.items() for name in NAMES}
     extra = {f"{part}_neighbours": np.array(one.neighbours) for part, one in scores.items()}
+    extra |= {f"{part}_near_cut": np.array(one.near_cut) for part, one in scores.items()}
     return {name: array for name, array in found.items() if array is not None} | extra
 
 
@@ -91,6 +93,10 @@ def unpack(arrays: dict[str, Column]) -> dict[Part, Scores]:
                 raise ValueError(f"{part}_{name}: expected one value for each of {n:,} images, got {array.shape}")
             if name in ("exact", "near") and n and not -1 <= array.min() <= array.max() < total:
                 raise ValueError(f"{part}_{name}: expected places of images, got {array.min()} to {array.max()}")
-        scores[part] = Scores(**own, offset=offset, neighbours=int(arrays.get(f"{part}_neighbours", 0)))
+        extra = {name: arrays.get(f"{part}_{name}", np.array(0)) for name in ("neighbours", "near_cut")}
+        if any(value.shape for value in extra.values()):
+            raise ValueError(f"{part}: expected one number of neighbours, got {extra['neighbours'].shape}")
+        known = int(extra["neighbours"])
+        scores[part] = Scores(**own, offset=offset, neighbours=known, near_cut=bool(extra["near_cut"]))
         offset += n
     return scores

@@ -25,7 +25,7 @@ from vae.diagnosis.suspects.neighbours import KS, label_disagreement
 from vae.diagnosis.suspects.opened import open_part, open_second, second_images
 from vae.diagnosis.suspects.process import Asked, look_for_suspects
 from vae.diagnosis.suspects.results import read_bounds, read_scores, read_second, request_suspects
-from vae.diagnosis.suspects.scores import Scores, far_above
+from vae.diagnosis.suspects.scores import Scores, far_above, pack, unpack
 from vae.diagnosis.suspects.table import describe, of_kind, order
 from vae.errors import ElboRoomError, RunDamaged
 
@@ -65,6 +65,13 @@ def test_copies_near_copies_and_blanks_in_both_parts() -> None:
     assert {i: int(found.exact[i]) for i in np.flatnonzero(found.exact >= 0)} == {5: 5, 23: 5, 24: 24, 29: 24}
     assert {i: int(found.near[i]) for i in np.flatnonzero(found.near >= 0)} == {32: 32, 50: 32}
     assert not found.cut
+
+
+def test_scores_come_back_as_they_were() -> None:
+    one = Scores(np.ones(3, np.float32), np.ones(3, np.float32), near=np.array([-1, 0, 0]), neighbours=7, near_cut=True)
+    back = unpack(pack({"test": one}))["test"]
+    assert (back.neighbours, back.near_cut, back.offset, back.exact) == (7, True, 0, None)
+    np.testing.assert_array_equal(back.near, one.near)
 
 
 def test_thin_strokes_on_black_are_no_near_copies() -> None:
