@@ -21,6 +21,7 @@ from ui.live.map import map_routes
 from ui.live.moments import moments_routes
 from ui.map import fits
 from ui.own.drops import drop_routes, drops
+from ui.suspects import work as suspects
 from vae.machine import let_idle_threads_sleep
 
 let_idle_threads_sleep()  # training beside us has the cores
@@ -51,6 +52,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     finally:
         drops().close()
         fits.stop_all()
+        suspects.stop_all()
         server.stop()
 
 

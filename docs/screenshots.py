@@ -27,6 +27,7 @@ VIEWS = {
     "map": "map?run=demo-digits-2d",
     "learn": "learn?step=identity",
     "binary": "binary?run=demo-digits-8bits",
+    "suspects": "suspects?run=demo-digits-2d",
 }
 
 
@@ -120,6 +121,8 @@ def main() -> None:
         compare_with_another(page, address, Path(folder))
         for name, view in VIEWS.items():
             page.goto(f"{address}/{view}")
+            if name == "suspects":
+                page.get_by_text("Label contradicted").wait_for(timeout=60_000)
             page.wait_for_timeout(5_000)
             page.screenshot(path=HERE / f"{name}.png")
         browser.close()

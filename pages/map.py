@@ -1,4 +1,4 @@
-"""Map: where a run's model puts the images, and what it decodes at each place. `?run=name&method=...&colour=...`"""
+"""Map: where a run's model puts the images, and what it decodes at each place. `?run=name&method=...&images=17_44`"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui.runs.chooser import choose_run
 from ui.runs.display_limits import limits_note
 from vae.errors import ElboRoomError
 
-KNOWN = ("run", *FIELDS)
+KNOWN = ("run", "images", *FIELDS)
 WIDTH = 760  # pixels of a figure, where there is room
 FIGURES = {
     "map": "Map",
@@ -44,6 +44,8 @@ def _the_map(path: Path, k: int, support: str) -> None:
     changed, request = latent_map(path.name, k, view, problem, support, key="latent-map")
     if changed is not None and changed != view and changed != st.session_state.get("map-view"):
         st.session_state["map-view"] = view = changed
+        if changed.part != st.query_params.get("part", "test"):
+            st.query_params.pop("images", None)
         st.query_params.update(changed.to_query())
     if request is not None:
         fulfil(path, request)

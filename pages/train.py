@@ -16,10 +16,11 @@ from ui.runs.queue_note import queue_note
 from ui.runs.run_view import RunView
 from ui.train.advice import verdicts, what_to_do
 from ui.train.controls import buttons, change, knob_panel
+from ui.train.copying import copy_settings
 from ui.train.evidence_panel import evidence_panel
-from ui.train.form import fill_in, form
+from ui.train.form import form
 from vae import runs
-from vae.errors import ElboRoomError, RunError, RunNotFound
+from vae.errors import RunError, RunNotFound
 
 HOME = Path(__file__).with_name("home.py")
 
@@ -34,24 +35,6 @@ def find(name: str) -> Path | None:
             "Start a new one here, or choose one on the Home page."
         )
         return None
-
-
-def copy_settings(name: str) -> None:
-    """Fills the form with the settings of the run in `?from=name`; once per visit, so that edits stay."""
-    if st.session_state.get("copied") == name:
-        return
-    st.session_state["copied"] = name
-    try:
-        config = runs.read_config(runs.run_path(name))[0]
-        if config.is_yours:
-            st.session_state["notice"] = f"“{name[:60]}” is a model of your own: it has no settings to copy."
-        elif left_out := fill_in(config):
-            st.session_state["notice"] = (
-                f"“{name[:60]}” has settings that the form does not offer ({', '.join(left_out)}): "
-                "these are the defaults."
-            )
-    except ElboRoomError:
-        st.session_state["notice"] = f"The settings of “{name[:60]}” could not be read; these are the defaults."
 
 
 def leave(label: str, icon: str, address: dict[str, str]) -> None:
@@ -135,12 +118,12 @@ def pixels(view: RunView) -> int:
     return channels * height * width
 
 
-if sentence := take_unknown(("run", "from")):
+if sentence := take_unknown(("run", "from", "without")):
     st.session_state["notice"] = sentence
 name = st.query_params.get("run")
 path = find(name) if name is not None else None
 if path is None and (source := st.query_params.get("from")):
-    copy_settings(source)
+    copy_settings(source, st.query_params.get("without", ""))
 if notice := st.session_state.pop("notice", None):
     style.notice(notice)
 if path is None:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
+from vae.datasets import is_here
+
+if TYPE_CHECKING:
+    from tests.vae.diagnosis.faulty_mnist import FaultyRun
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +38,21 @@ def components_are_looked_for_once() -> Iterator[None]:
         found = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", found)
         yield
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> FaultyRun:
+    """A run on MNIST with faults at known places; trained once a session."""
+    from tests.vae.diagnosis.faulty_mnist import faulty_run
+
+    if not is_here("mnist"):
+        pytest.skip("MNIST is not in the data root (ELBO_ROOM_DATA)")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return faulty_run(tmp_path_factory.mktemp("faulty"))
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture

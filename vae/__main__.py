@@ -65,7 +65,9 @@ def _completed(configs: list[Config]) -> list[Config]:
     from vae.datasets import describe
     from vae.training.defaults import complete
 
-    completed, notes = zip(*(complete(config, describe(config.dataset)) for config in configs), strict=True)
+    completed, notes = zip(
+        *(complete(config, describe(config.dataset, without=config.without)) for config in configs), strict=True
+    )
     for note in notes[0]:
         print(note, file=sys.stderr)
     return list(completed)
@@ -73,10 +75,12 @@ def _completed(configs: list[Config]) -> list[Config]:
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:
     from vae.datasets import describe
-    from vae.runs.start import check_room
+    from vae.runs.start import check_left_out, check_room
 
-    check_room(config, describe(config.dataset), root)
-    return runs.create_run(config, describe(config.dataset, binarize=config.binarize or "none").to_json(), name, root)
+    info = describe(config.dataset, without=config.without)
+    check_room(config, info, root)
+    check_left_out(config)
+    return runs.create_run(config, info.binarized(config.binarize or "none").to_json(), name, root)
 
 
 def resume_command(options: argparse.Namespace) -> int:
@@ -234,6 +238,15 @@ def project_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def suspects_command(options: argparse.Namespace) -> int:
+    """Lists the images of a run that look wrong."""
+    from vae.diagnosis.suspects.command import answer, lines
+
+    found = answer(_run(options.name, options), options)
+    print(json.dumps(found) if options.json else "\n".join(lines(found)))
+    return 0
+
+
 def open_command(options: argparse.Namespace) -> int:
     """Makes a run of a model of the user's."""
     from vae.runs.wrap import wrap
@@ -324,6 +337,7 @@ COMMANDS = {
     "evaluate": evaluate_command,
     "diagnose": diagnose_command,
     "project": project_command,
+    "suspects": suspects_command,
     "open": open_command,
     "pack": pack_command,
     "images": images_command,

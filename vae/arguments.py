@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from vae.checked_json import Misfit, fields, read_json
 from vae.config import BINARIZE, PRECISIONS, Config
+from vae.diagnosis.suspects.options import suspects_options
 from vae.errors import ConfigError
 from vae.space.parts import PARTS
 
@@ -175,6 +176,9 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FILE", help="also write index, row in the file, x, y, label: .csv, .json or .npz"
     )
 
+    suspects = commands.add_parser("suspects", help="images that look wrong: mislabelled, copies, blank, far out")
+    suspects_options(suspects)
+
     pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
@@ -188,9 +192,10 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (train, sweep, resume, listing, evaluate, diagnose, project, pack, doctor, opened, *pictures):
+    on_runs = (train, sweep, resume, listing, evaluate, diagnose, project, suspects, pack, opened, *pictures)
+    for command in (doctor, *on_runs):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, diagnose, project, pack, opened, *pictures):
+    for command in on_runs:
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
@@ -288,6 +293,11 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
     add(
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )
+    add(
+        "--without",
+        metavar="FILE|ROWS",
+        help="leave rows of the data out: what Suspects saved, or such as 'train 3,5-9; test 17'",
+    )
     add("--likelihood", help="{likelihoods} (default: gaussian for grey data)")
     add(
         "--C",
@@ -346,6 +356,10 @@ def config_of(options: argparse.Namespace) -> Config:
     for name in ("batch_size", "lr", "precision"):
         if values.get(name) == "auto":
             values[name] = None
+    if options.without is not None:
+        from vae.diagnosis.suspects.export import read_without  # numpy and torch, which others need not wait for
+
+        values["without"] = read_without(options.without)
     return Config.from_json(values)
 
 

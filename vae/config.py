@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
@@ -21,6 +24,7 @@ FIRST_STEPS = 20  # a run that diverges within them has met strange values, or a
 MOST_LAYERS, MOST_WIDTH = 16, 2**20  # hidden ones; what memory a network takes is counted before it is built
 MOST_OF = {"latent_dim": 512, "threads": 4096}  # threads: of any machine; this one's are `vae.machine.most_threads`
 MOST = 10**9  # of every other whole number
+MOST_WITHOUT = 400_000  # characters that tell which rows are left out; config.json holds a million
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Config:
 
     dataset: str = "digits"  # a registered name, or the path of an .npz or .npy file
     binarize: str | None = None  # none | threshold | fixed | epoch
+    without: str | None = None  # rows of the file or set that are left out: "train 3,5-9; test 17"
     likelihood: str | None = None  # gaussian for grey data, bernoulli for binary data
     C: float | Literal["fit"] | None = None  # Gaussian: 1/(2c), or "fit"; others: the distortion's weight, 1
     latent: str = "normal"
@@ -73,6 +78,8 @@ class Config:
         if self.hidden is not None:
             check_hidden(self.hidden)
         parse_lr_schedule(self.lr_schedule)
+        if self.without is not None:
+            parse_rows(self.without)
 
     def __repr__(self) -> str:
         """What differs from the defaults, which makes an equal one."""
@@ -200,6 +207,48 @@ def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constan
     if any(not (math.isfinite(a) and a >= 0 and math.isfinite(b) and b > 0) for a, b in pairs):
         raise ConfigError(hint)
     return pairs
+
+
+def parse_rows(text: str) -> dict[str, tuple[range, ...]]:
+    """Reads `train 3,5-9; test 17`: rows of the file or set that images come from, those of each part as ascending
+    ranges. Raises ConfigError."""
+    hint = "without: expected rows such as train 3,5-9; test 17, ascending"
+    if len(text) > MOST_WITHOUT:
+        raise ConfigError(
+            f"{hint}, in at most {MOST_WITHOUT:,} characters, got {len(text):,}; save a file without them"
+        )
+    found: dict[str, tuple[range, ...]] = {}
+    for one in text.split(";"):
+        part, _, rows = one.strip().partition(" ")
+        ends = [span.strip().split("-") for span in rows.split(",")]
+        sound = all(len(pair) < 3 and all(re.fullmatch("[0-9]{1,12}", end) for end in pair) for pair in ends)
+        if part not in ("train", "test") or part in found or not sound:
+            raise ConfigError(f"{hint}, got {_short(one.strip())}")
+        found[part] = tuple(range(int(pair[0]), int(pair[-1]) + 1) for pair in ends)
+        if not all(found[part]) or any(a.stop > b.start for a, b in itertools.pairwise(found[part])):
+            raise ConfigError(f"{hint}, got {_short(one.strip())}")
+    return found
+
+
+def write_rows(rows: Mapping[str, Iterable[int]]) -> str:
+    """Returns the text that `parse_rows` reads; "" where there are no rows."""
+    parts = []
+    for part in ("train", "test"):
+        spans: list[list[int]] = []
+        for row in sorted(set(rows.get(part, ()))):
+            if spans and row == spans[-1][1] + 1:
+                spans[-1][1] = row
+            else:
+                spans.append([row, row])
+        written = ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
+        parts += [f"{part} {written}"] if spans else []
+    return "; ".join(parts)
+
+
+def count_rows(text: str | None) -> dict[str, int]:
+    """Returns how many rows of each part such a text leaves out."""
+    found = parse_rows(text) if text else {}
+    return {part: sum(map(len, found.get(part, ()))) for part in ("train", "test")}
 
 
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

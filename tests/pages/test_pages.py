@@ -13,6 +13,7 @@ from ui import navigation
 from ui.binary.job import Job
 from ui.explore.modes import MODES
 from ui.map import fits
+from ui.suspects import work
 from vae.space.projections import PROJECTIONS
 
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
@@ -23,6 +24,7 @@ FILES = sorted(navigation.FOLDER.glob("*.py"))
 def nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither processes nor a laboratory's work in threads: their pages have tests of their own."""
     monkeypatch.setattr(fits, "warm", lambda: None)
+    monkeypatch.setattr(work, "start", lambda *_: "")
     monkeypatch.setattr(Job, "_go_through", lambda *_: None)
 
 

@@ -14,7 +14,7 @@ from ui.runs.states import in_words
 from ui.style import number
 from vae import runs
 from vae.checked_json import Misfit, read_bytes
-from vae.config import Config
+from vae.config import Config, count_rows
 from vae.errors import RunDamaged, RunError
 from vae.model.latent_words import words_of
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
@@ -101,7 +101,9 @@ def facts(config: Config, C: float | None = None, asked: float | str | None = No
     value = f"{newest:g}" if isinstance(newest, (int, float)) else newest
     codes = words_of(config.latent).short(config.latent_dim)
     yours = " · your own model" if config.is_yours else ""
-    return f"{codes} · {config.likelihood or 'likelihood not told'}, C = {value}{fitted}{yours}"
+    gone = sum(count_rows(config.without).values())
+    without = f" · without {gone:,} images" if gone else ""
+    return f"{codes} · {config.likelihood or 'likelihood not told'}, C = {value}{fitted}{yours}{without}"
 
 
 def picture(path: Path) -> Picture | None:

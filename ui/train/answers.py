@@ -37,7 +37,7 @@ def read_answers(store: Store) -> Asked:
     from vae.training.defaults import complete
 
     config = asked_config(store)
-    info = described(config.dataset)
+    info = described(config.dataset, config.without)
     completed, notes = complete(config, info)
     check_room(completed, info)
     return Asked(config, info, completed, notes)
@@ -56,6 +56,7 @@ def asked_config(store: Store) -> Config:
         dataset=str(expanded(value["path"].strip()).absolute()) if own else value["dataset"],
         C=parse_C(value["C"]),
         hidden=parse_widths(value["hidden"]),
+        without=value["without"] or None,
         **open_choices,
         **{name: value[name] for name in AS_THEY_ARE},
     )
@@ -66,12 +67,13 @@ def files_allowed() -> bool:
     return owners.at_this_machine()
 
 
-def described(dataset: str) -> DataInfo:
-    """Returns the description of the data. Raises ElboRoomError or OSError where there is none."""
+def described(dataset: str, without: str | None = None) -> DataInfo:
+    """Returns the description of the data without the rows that are left out. Raises ElboRoomError or OSError where
+    there is none."""
     from vae.datasets import describe
 
     try:
-        return describe(dataset)
+        return describe(dataset, without=without)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -15,7 +15,7 @@ from ui.train.form_values import AUTOMATIC, DEFAULTS, OWN_FILE
 from ui.train.form_values import key as _key
 from ui.train.more_settings import more_settings
 from ui.train.summary import size_words, summary
-from vae.config import Config
+from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
 
 IMAGES = Path(__file__).resolve().parents[2] / "pages" / "images.py"
@@ -84,6 +84,7 @@ def _in_front() -> None:
     st.page_link(IMAGES, label="Your images …", icon=":material/add_photo_alternate:")
     form_values.follow(st.session_state, is_data)
     style.note(_about_data())
+    _left_out()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.number_input(
             "Latent dimensions", 1, 512, key=_key("latent_dim"), width=180, persist_state="session",
@@ -109,6 +110,20 @@ def _in_front() -> None:
             disabled=not form_values.is_changed(st.session_state), on_click=_reset,
             help="Resets every choice for these images, including those under More settings.",
         )  # fmt: skip
+
+
+def _left_out() -> None:
+    """How many images the new run is to do without, and a way to take them back."""
+    if not (without := _value("without")):
+        return
+    count = sum(count_rows(without).values())
+    with st.container(horizontal=True, vertical_alignment="center", key="left-out"):
+        style.note(f"Without {count:,} image{'s' * (count != 1)} that {'were' if count != 1 else 'was'} marked.")
+        st.button("Take them back in", icon=":material/undo:", type="tertiary", key="take-back", on_click=_take_back)
+
+
+def _take_back() -> None:
+    st.session_state[_key("without")] = ""
 
 
 def _reset() -> None:

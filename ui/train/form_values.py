@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "lr": None,
     "precision": AUTOMATIC,
     "seed": 0,
+    "without": "",
     "name": "",
 }
 CHOICES = tuple(field for field in DEFAULTS if field not in ("dataset", "path", "name"))  # each dataset has its own

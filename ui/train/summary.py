@@ -11,8 +11,9 @@ from ui.train import form_values
 from ui.train.answers import Asked, is_data, read_answers
 from ui.train.pace import default_pace
 from vae import runs
-from vae.config import Config
+from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
+from vae.runs.start import check_left_out
 
 
 def summary() -> None:
@@ -48,7 +49,7 @@ def facts(asked: Asked) -> dict[str, str]:
     here = f" ({in_words(there)} here)" if (there := memory()) else ""
     widths = " – ".join(map(str, config.hidden or ())) or "no hidden layer"
     return {
-        "Images": f"{info.train:,} to train, {info.test:,} held out, {size_words(info.shape)}",
+        "Images": f"{info.train:,} to train, {info.test:,} held out, {size_words(info.shape)}{without_words(config)}",
         "Model": f"{config.network} ({widths}), {latent_words(config)}",
         "Likelihood": f"{config.likelihood}, C {'fitted' if config.C == 'fit' else f'= {config.C:g}'}",
         "Length": f"{config.epochs:,} epochs, {steps:,} steps of {config.batch_size} images",
@@ -66,6 +67,7 @@ def start() -> None:
     form_values.follow(st.session_state, is_data)  # the press may come with the choice of a dataset
     try:
         asked = read_answers(st.session_state)
+        check_left_out(asked.completed)
         config, pace = asked.completed, default_pace(asked.completed, asked.info)
         data = asked.info.binarized(config.binarize or "none").to_json()
         path = runs.create_run(config, data, form_values.value(st.session_state, "name") or None)
@@ -79,6 +81,13 @@ def start() -> None:
         return
     st.session_state[form_values.key("name")] = ""
     st.query_params.from_dict({"run": path.name})
+
+
+def without_words(config: Config) -> str:
+    """Returns `; 503 to train and 3 held out are left out`, "" where none is."""
+    gone = count_rows(config.without)
+    parts = [f"{gone[part]:,} {kind}" for part, kind in (("train", "to train"), ("test", "held out")) if gone[part]]
+    return f"; {' and '.join(parts)} are left out" if parts else ""
 
 
 def latent_words(config: Config) -> str:

@@ -47,23 +47,27 @@ def load_dataset(
     root: str | Path | None = None,
     binarize: str = "none",
     progress: Progress | None = None,
+    without: str | None = None,
 ) -> Dataset:
     """Loads images of a registered set (downloaded into `root` when they are not there yet) or of a file.
 
     root: the data root, see `data_root`. binarize: none | threshold | fixed | epoch, see `Dataset.binarized`.
     progress(fraction, text) follows a download; an exception it raises ends the download and leaves nothing behind.
+    without: rows that are left out, see `Dataset.without`.
     Raises ConfigError (unknown name, impossible view), DataError (unreadable, outside the support), DownloadError.
     """
     source, folder = _source(name_or_path, root), _root(root)
     if not isinstance(source, ArrayFile):
-        source.describe(folder).binarized(binarize)  # refuses an impossible view before a download
-    return source.load(folder, progress or _quiet).binarized(binarize)
+        source.describe(folder).binarized(binarize).without(without)  # refuses an impossible view before a download
+    return source.load(folder, progress or _quiet).binarized(binarize).without(without)
 
 
-def describe(name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none") -> DataInfo:
+def describe(
+    name_or_path: str | Path, root: str | Path | None = None, binarize: str = "none", without: str | None = None
+) -> DataInfo:
     """Describes what `load_dataset` would return, without a download. A registered set costs nothing and has no digest,
     a file is read once and has one."""
-    return _source(name_or_path, root).describe(_root(root)).binarized(binarize)
+    return _source(name_or_path, root).describe(_root(root)).binarized(binarize).without(without)
 
 
 def is_here(name_or_path: str | Path, root: str | Path | None = None) -> bool:

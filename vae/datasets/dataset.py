@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae.config import BINARIZE
+from vae.config import BINARIZE, count_rows, parse_rows
 from vae.errors import ConfigError, DataError
 from vae.model.random_draws import Noise, uniform
 
@@ -23,6 +23,7 @@ SUPPORTS: tuple[Support, ...] = ("binary", "unit", "real")  # {0, 1}, [0, 1], an
 SPLIT_SEED = 1797  # of the permutation that sets held-out images apart; never a run's seed
 OWN_ORDER = torch.empty(0, dtype=torch.int64)  # for the rows of images that stand here as in their file or set
 DRAW_SEED = 2008  # of the fixed binarisation
+KINDS = {"train": "training", "test": "held-out"}  # what the images of a part are called
 MOST_HELD_OUT = 10_000  # as many as MNIST holds out: evaluation stays affordable on large sets
 
 
@@ -94,6 +95,19 @@ class DataInfo:
             )
         return dataclasses.replace(self, support="binary", scale=self.scale if binarize == "epoch" else 1)
 
+    def without(self, rows: str | None) -> DataInfo:
+        """Returns the description of a view without these rows (`vae.config.parse_rows`), which keeps the digest.
+        ConfigError where no training or no held-out image stays."""
+        gone = count_rows(rows)
+        left = dataclasses.replace(self, train=self.train - gone["train"], test=self.test - gone["test"])
+        for part, had, stay in (("train", self.train, left.train), ("test", self.test, left.test)):
+            if stay < 1 and had:
+                raise ConfigError(
+                    f"without: {self.name} has {had:,} {KINDS[part]} images, and {had - stay:,} are to be left out; "
+                    "leave out fewer, so that some stay"
+                )
+        return left
+
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
@@ -105,7 +119,8 @@ class Dataset:
 
     train, test: (N, channels, height, width) as stored: uint8 from 0 to `scale`; float32 at scale 1 for support "real"
     and for grey levels that came as floats. train_labels, test_labels: (N,) int64, or None. train_rows, test_rows: (N,)
-    int64, each image's row in the file or set that it came from, which undoes the order and the split here; arrays: of
+    int64, each image's row in the file or set that it came from, which undoes the order and the split here; left_out:
+    those rows that this is a view without; arrays: of
     which of its arrays those are rows, where train and test are two.
     Raises DataError when the images do not fit `info`: they are refused, never rescaled.
     """
@@ -120,6 +135,7 @@ class Dataset:
     test_rows: Tensor = OWN_ORDER
     arrays: tuple[str, str] = ("", "")
     files: np.ndarray | None = None
+    left_out: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
@@ -200,6 +216,28 @@ class Dataset:
         if binarize == "epoch":
             test = test.to(self.train.dtype) * self.scale
         return dataclasses.replace(self, info=info, train=train, test=test, binarize=binarize)
+
+    def without(self, rows: str | None) -> Dataset:
+        """Returns a view without these rows (`vae.config.parse_rows`): the others stay as they are, in their order,
+        also where pixels were drawn. DataError where one of the rows is no image of its part."""
+        if not rows:
+            return self
+        kept: dict[str, Any] = {}
+        for part, spans in parse_rows(rows).items():
+            own = getattr(self, f"{part}_rows")
+            gone = torch.zeros(len(own), dtype=torch.bool)
+            for span in spans:
+                gone |= (own >= span.start) & (own < span.stop)
+            asked, found = sum(map(len, spans)), int(gone.sum())
+            if found != asked:
+                raise DataError(
+                    f"without: {asked - found:,} of the {asked:,} rows to leave out are no {KINDS[part]} images of "
+                    f"{self.rows_of(part)}; mark them again on these data, or train without the setting"
+                )
+            for name in (part, f"{part}_labels", f"{part}_rows"):
+                values = getattr(self, name)
+                kept[name] = None if values is None else values[~gone]
+        return dataclasses.replace(self, info=self.info.without(rows), left_out=rows, **kept)
 
 
 def limits_of(values: dict[str, Any]) -> tuple[float, float]:

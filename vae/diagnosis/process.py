@@ -74,6 +74,11 @@ class DiagnosisWork:
         self._write()
 
     def _receive(self, finding: Finding, fraction: float, words: str) -> None:
+        self.notify(finding, fraction, words)
+        self.look(finding.name, fraction, words)
+
+    def look(self, name: str, fraction: float, words: str) -> None:
+        """Says how far it is, a few times a second. Raises Stopped where somebody asked it to end."""
         now = time.monotonic()
         if now >= self.next_look:
             self.next_look = now + LOOK_EVERY
@@ -81,9 +86,8 @@ class DiagnosisWork:
                 raise Stopped
         if self.gone.is_set():
             raise Stopped
-        self.notify(finding, fraction, words)
-        new = finding.name != self.status.finding
-        self.status.finding, self.status.fraction, self.status.words = finding.name, round(fraction, 4), words
+        new = name != self.status.finding
+        self.status.finding, self.status.fraction, self.status.words = name, round(fraction, 4), words
         if new or now >= self.next_status:
             self._write()
 
@@ -98,10 +102,15 @@ def diagnose(
 ) -> None:
     """Does the work that `request_diagnosis` prepared; expected failures become a final status with a sentence. Raises
     what `notify` raises but Stopped, RunBusy, and RunError where the folder takes nothing any more."""
+    do(DiagnosisWork(folder, sha, gone or threading.Event(), notify), case)
+
+
+def do(work: DiagnosisWork, case: Case) -> None:
+    """Does this work, as the only process in its folder; see `diagnose`."""
+    folder = work.folder
     lock = acquire(folder)
     try:
         clear_leftovers(folder)
-        work = DiagnosisWork(folder, sha, gone or threading.Event(), notify)
         try:
             work.run(case)
         except KeyboardInterrupt:

@@ -165,9 +165,9 @@ RESULT = fields(
 )
 
 
-def folder_of(path: Path, sha: str) -> Path:
-    """Returns where the diagnosis of these weights lies, or would."""
-    return path / FOLDER / sha[:8]
+def folder_of(path: Path, sha: str, kind: str = FOLDER) -> Path:
+    """Returns where the diagnosis of these weights lies, or would; `kind`: what else is kept in the same way."""
+    return path / kind / sha[:8]
 
 
 def read_diagnosis(folder: Path) -> Diagnosis:
@@ -247,13 +247,13 @@ def forget_result(folder: Path, name: str) -> None:
         insist(file.unlink, missing_ok=True)
 
 
-def request_diagnosis(path: Path, sha: str, again: bool = False) -> Path:
+def request_diagnosis(path: Path, sha: str, again: bool = False, kind: str = FOLDER) -> Path:
     """Prepares the folder of these weights for a process to work in and returns it; what it holds already is kept, but
     with `again`. Older weights' diagnoses beyond the newest few go.
 
     Raises RunBusy while a process works there, RunError where the run's folder cannot be written.
     """
-    folder = folder_of(path, sha)
+    folder = folder_of(path, sha, kind)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = acquire(folder)
@@ -268,7 +268,7 @@ def request_diagnosis(path: Path, sha: str, again: bool = False) -> Path:
             lock.release()
     except OSError as error:
         raise RunError(
-            f"run {path.name!r}: the diagnosis cannot be kept in {path.name}/{FOLDER} "
+            f"run {path.name!r}: the {kind} cannot be kept in {path.name}/{kind} "
             f"({error.strerror}); {what_helps(error)}"
         ) from None
     return folder

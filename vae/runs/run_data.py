@@ -29,7 +29,7 @@ def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress
             f"{expanded(config.dataset).absolute()}: the file that run {run!r} was made with is not there; "
             "put it back, or train a new run"
         )
-    dataset = load_dataset(config.dataset, binarize=config.binarize or "none", progress=progress)
+    dataset = load_dataset(config.dataset, None, config.binarize or "none", progress, config.without)
     hold_to(run, config, data, dataset.info)
     return dataset
 

@@ -47,9 +47,11 @@ def train(
     if dataset is not None:  # it says what it is
         named = dataset.name if dataset.name in (*DATASETS, *own_datasets()) else config.dataset
         view = dataset.binarize if dataset.binarize != "none" else None
-        config = dataclasses.replace(config, dataset=named, binarize=config.binarize or view)
+        if config.without is not None and config.without != dataset.left_out:
+            dataset = dataset.without(config.without)
+        config = dataclasses.replace(config, dataset=named, binarize=config.binarize or view, without=dataset.left_out)
     else:
-        dataset = load_dataset(config.dataset, binarize=config.binarize or "none")
+        dataset = load_dataset(config.dataset, binarize=config.binarize or "none", without=config.without)
     completed, _ = complete(config, dataset.info)
     if completed.binarize != dataset.binarize:
         dataset = dataset.binarized(completed.binarize or "none")
@@ -131,7 +133,7 @@ class Training(Iterator[Record]):
         self._begun()
         trainer, info = self._trainer, self._trainer.dataset.info
         config = self.config if dataset is None else dataclasses.replace(self.config, dataset=str(dataset))
-        named = describe(config.dataset, binarize=config.binarize or "none")
+        named = describe(config.dataset, binarize=config.binarize or "none", without=config.without)
         for field in ("name", "shape", "support", "train", "test"):
             if getattr(named, field) != getattr(info, field):
                 raise ConfigError(

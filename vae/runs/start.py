@@ -128,6 +128,15 @@ def check_room(config: Config, info: DataInfo, root: Path | None = None) -> None
     runs.check_free_disk(root or runs.runs_root(), needs_of(config, info).disk, "a new run")
 
 
+def check_left_out(config: Config) -> None:
+    """Raises DataError where a row that a new run is to do without is none of its data, which are read where they are
+    here already: then nothing has been made yet."""
+    from vae.datasets import is_here, load_dataset
+
+    if config.without and is_here(config.dataset):
+        load_dataset(config.dataset, binarize=config.binarize or "none", without=config.without)
+
+
 def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tensors and values of a saved state; RunDamaged where it is none."""
     from safetensors import SafetensorError

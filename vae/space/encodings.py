@@ -84,7 +84,7 @@ def codes_of(
     if classes is not None and labels is not None and len(labels) and int(labels.max()) >= len(classes):
         raise RunDamaged(f"run {run.name!r}: its images have labels up to {labels.max()}, of {len(classes)} classes")
     limits = display_limits_of(run)
-    arrays = _encoded(run.model, images, found.to_float, limits, look)
+    arrays = encoded_arrays(run.model, images, found.to_float, limits, look)
     drawn = part == "train" and run.config.binarize == "epoch"  # anew at every use: their 0 and 255 are all there is
     return Codes(
         **arrays,
@@ -178,10 +178,10 @@ def _that_came_along(run: Run, source: str) -> Images:
 
 
 @torch.no_grad()
-def _encoded(
+def encoded_arrays(
     model: Model, images: Tensor, to_float: ToFloat, limits: tuple[float, float], look: Look
 ) -> dict[str, Any]:
-    """The arrays of Codes that the model gives."""
+    """Returns the arrays of Codes that the model gives for stored images (n, c, h, w)."""
     generator = Generator().manual_seed(0)
     n, latent = len(images), model.latent
     loc, log_variance = np.empty((n, model.k), np.float32), np.empty((n, model.k), np.float32)

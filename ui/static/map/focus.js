@@ -7,6 +7,13 @@ import { aboutIsolated } from "./words.js";
 /** @import { MapCanvas } from "./canvas.js" */
 /** @import { Colouring, Tone } from "./types.js" */
 
+/** The images that an address names, as in `?images=17_44`, of n; null where it names none. */
+export function imagesOf(address, n) {
+  const named = new URL(address).searchParams.get("images") ?? "";
+  const indices = named.split("_").filter((part) => /^\d{1,9}$/.test(part) && Number(part) < n);
+  return indices.length ? Uint32Array.from(indices, Number) : null;
+}
+
 export class Focus {
   /** @type {Uint8Array} the colour of each point */ kinds;
   /** @type {Uint8Array | null} 1 for each point of an isolated class; null: all */ isolated = null;
@@ -23,9 +30,10 @@ export class Focus {
     this.selection = new Selection({ clear: () => this.select(null), choose });
   }
 
-  /** Other images: nothing is chosen among them. */
+  /** Other images: chosen among them is what the address names. */
   start(run, codes, describe) {
-    this.inside = this.indices = null;
+    this.indices = null;
+    this.inside = imagesOf(location.href, codes.header.n);
     this.canvas.shape = null;
     this.selection.start(run, codes, describe);
   }

@@ -170,7 +170,10 @@ class LatentMap {
     const before = this.view;
     this.view = view;
     this._controls();
-    if (view.part !== before.part) return void this.newest.load(this._wanted());
+    if (view.part !== before.part) {
+      intoAddress({ images: null }); // of the other part
+      return void this.newest.load(this._wanted());
+    }
     if (view.method !== before.method || view.i !== before.i || view.j !== before.j) this._layout(true);
     if (view.colour !== before.colour) this._colour();
   }

@@ -1,0 +1,104 @@
+"""The processes that look for suspects, held once per server: started when somebody asks, stopped keeping what they
+have."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import threading
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from ui.live.cache import weights_sha
+from vae.engines.process import WorkerProcess, end_all
+from vae.errors import ElboRoomError, RunBusy
+from vae.files import write_json
+
+MOST = 2  # at a time; a classroom shares the cores with the training runs
+PATIENCE = 3.0  # seconds that a process gets to end by itself before it is killed
+
+
+class _Holder:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.workers: dict[Path, WorkerProcess] = {}
+
+    def living(self) -> dict[Path, WorkerProcess]:
+        """Returns the workers that have not ended; the others are forgotten."""
+        self.workers = {folder: worker for folder, worker in self.workers.items() if worker.exit_code() is None}
+        return self.workers
+
+
+@st.cache_resource(show_spinner=False)
+def _holder() -> _Holder:
+    return _Holder()
+
+
+def start(path: Path, evidence: str = "", second: str = "") -> str:
+    """Has the suspects of the run's newest weights looked for, unless that is under way; returns a sentence where it
+    cannot be. evidence: the part whose log p(x) is wanted too. second: another dataset to be scored."""
+    from vae.diagnosis.results import WORKING, read_status  # torch, which the application starts without
+    from vae.diagnosis.suspects.results import folder_of, request_suspects
+
+    try:
+        sha = weights_sha(path)
+        folder = folder_of(path, sha)
+        holder = _holder()
+        with holder.lock:
+            if read_status(folder).state in WORKING:
+                return ""
+            if len(holder.living()) >= MOST:
+                raise RunBusy(f"{MOST} runs are looked through already; this one can start when one of them is done")
+            request_suspects(path, sha)
+            command = [sys.executable, "-m", "vae.diagnosis.suspects.process", str(path), "--weights", sha]
+            command += ["--evidence", evidence] if evidence else []
+            command += ["--second", second] if second else []
+            with open(folder / "log.txt", "wb") as log:
+                holder.workers[folder] = WorkerProcess(command, log)
+    except (ElboRoomError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def is_whole(folder: Path) -> bool:
+    """Returns whether all scores are there."""
+    from vae.diagnosis.suspects.results import WHOLE
+
+    return (folder / WHOLE).is_file()
+
+
+def end(folder: Path) -> None:
+    """Lets the process end with what it has; one that does not listen is killed after a while."""
+    from vae.diagnosis.results import stop_diagnosis
+
+    stop_diagnosis(folder)
+    threading.Thread(target=_kill_later, args=(folder,), daemon=True).start()
+
+
+def _kill_later(folder: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    worker = _holder().workers.get(folder)
+    while worker is not None and worker.exit_code() is None:
+        if time.monotonic() > deadline:
+            worker.kill()
+            _say_stopped(folder)
+            return
+        time.sleep(0.05)
+
+
+def _say_stopped(folder: Path) -> None:
+    """For a process that was killed before it could."""
+    from vae.diagnosis.results import WORKING, read_status
+
+    status = read_status(folder)
+    if status.state in WORKING:
+        with contextlib.suppress(OSError):
+            write_json(folder / "status.json", dataclasses.asdict(dataclasses.replace(status, state="stopped")))
+
+
+def stop_all() -> None:
+    """Ends all, as the server ends: each keeps what it has."""
+    end_all(list(_holder().living().values()), time.monotonic() + 2)
