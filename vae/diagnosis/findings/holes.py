@@ -33,7 +33,7 @@ class Holes(Finding):
 
     name = "holes"
     question = "Do the codes fill the prior?"
-    seconds = 9.0
+    seconds = 8.5
 
     def why_not(self, case: Case) -> str:
         n = len(case.codes)
