@@ -17,7 +17,11 @@ MOST = 60_000  # training images
 @torch.no_grad()
 def held_out_posteriors(case: Case) -> Posterior:
     """Returns q(z|x) of the case's held-out images, batch shape (n,)."""
-    return together([case.model.encode(x) for x in case.x.split(rows_at_once(case.model))])
+    several = []
+    for x in case.x.split(rows_at_once(case.model)):
+        several.append(case.model.encode(x))
+        case.progress(0.02, "encoding the held-out images")
+    return together(several)
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ class Holes(Finding):
 
     name = "holes"
     question = "Do the codes fill the prior?"
-    seconds = 9.0
+    seconds = 8.5
 
     def why_not(self, case: Case) -> str:
         n = len(case.codes)
@@ -71,9 +71,9 @@ class Holes(Finding):
             nats=told.unbiased.value if found else 0.0,
             at_most=above.divergence.value,
             n=n,
-            advice=(Advice("Show on the Map", "map", {"paint": "holes"}), Advice("Draw from the prior", "explore"))
+            advice=(Advice("Show on the Map", "map", {"colour": "hole"}), Advice("Draw from the prior", "explore"))
             if found
-            else (Advice("Show on the Map", "map", {"paint": "holes"}),),
+            else (Advice("Show on the Map", "map", {"colour": "hole"}),),
             picture=_picture(told, moments.value, above, side),
             numbers={
                 "moments": moments.value,

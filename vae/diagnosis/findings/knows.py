@@ -78,7 +78,9 @@ class Knows(Finding):
             + (f"; {NEIGHBOURS} nearest neighbours and logistic regression, {split}" if read else "")
             + ("; MIG as Chen et al. 2018, constant factors left out" if mig else ""),
             n=len(case.codes),
-            advice=(Advice("Colour the Map by label", "map"),) if case.codes.labels is not None else (),
+            advice=(Advice("Colour the Map by label", "map", {"colour": "label"}),)
+            if case.codes.labels is not None
+            else (),
             picture=_picture(names, table),
             numbers={
                 "rows": names,

@@ -169,7 +169,8 @@ def _picture(gap: Gap) -> str:
     room = max(0.3 * (high - low), 0.05)
     middle = low if gap.family is None else low + max(0.0, gap.family.value)
     ticks: dict[float, str] = {}
-    legend = [("elbo", f"−log p(x) {low:.2f}"), ("elbo", f"−ELBO {high:.2f}")]
+    ends = [f"{name} {value:.2f}".replace("-", "−") for name, value in (("−log p(x)", low), ("−ELBO", high))]
+    legend = [("elbo", words) for words in ends]
     if gap.family is not None and gap.amortisation is not None:
         legend[1:1] = [
             ("posterior", f"family {gap.family.value:.2f}"),

@@ -37,7 +37,7 @@ class Samples(Finding):
 
     name = "samples"
     question = "Do samples look like data?"
-    seconds = 4.0
+    seconds = 2.0
 
     def why_not(self, case: Case) -> str:
         n = len(case.codes)
