@@ -9,7 +9,6 @@ from vae.comparison.alignment import Array
 from vae.comparison.comparison import Comparison
 from vae.comparison.paired_terms import Term
 
-
 NOTHING = 5e-7  # an error that six decimals do not show: of rounding, not of sampling
 
 
