@@ -9,10 +9,12 @@ from vae.comparison.alignment import Array
 from vae.comparison.comparison import Comparison
 from vae.comparison.paired_terms import Term
 
+NOTHING = 5e-7  # an error that six decimals do not show: of rounding, not of sampling
+
 
 def with_error(value: float, error: float) -> str:
     """Returns "2.31 ± 0.12", or the number alone: decimals for two digits of the error, six at most."""
-    if not math.isfinite(error) or error <= 0:
+    if not math.isfinite(error) or error < NOTHING:
         return f"{value:,.2f}".replace("-", "−")
     digits = min(6, max(0, 1 - math.floor(math.log10(error))))
     return f"{value:,.{digits}f} ± {error:,.{digits}f}".replace("-", "−")
@@ -22,7 +24,7 @@ def about_terms(found: Comparison) -> str:
     """Returns which of the two is better, by how many nats an image, and by which term."""
     terms = {term.name: term for term in found.terms}
     if all(term.difference == 0 == term.error for term in found.terms):
-        return f"Both give the same {found.n:,} times: every term of every image is equal."
+        return f"Both give the same: every term of each of the {found.n:,} images is equal."
     rest = ", its ".join(_of(terms[name]) for name in ("distortion", "rate"))
     if found.incomparable:
         return f"{found.incomparable} B’s {_of(terms['rate'])}, its squared error {_apart(terms['squared_error'])}."

@@ -33,6 +33,7 @@ test("a number has the decimals of its error", () => {
   assert.equal(withError(0.004, 0.5, true), "0.00 ± 0.50");
   assert.equal(withError(-0.0001, 0.5), "0.00 ± 0.50");
   assert.equal(withError(3, null), "3.00");
+  assert.equal(withError(2e-9, 3e-10), "0.00");
   assert.equal(withError(null, 1), "–");
   assert.equal(counted(1, "image"), "1 image");
   assert.equal(counted(2000, "image"), "2,000 images");

@@ -71,7 +71,7 @@ def test_progress_then_the_numbers_of_the_core(client: TestClient, tmp_path: Pat
     n = expected.n
     assert (header["n"], header["k"], header["neighbours"]) == (n, [2, 2], [5, 10, 20, 50])
     assert header["terms"][0]["difference"] == 0
-    assert header["about_terms"] == "Both give the same 360 times: every term of every image is equal."
+    assert header["about_terms"] == "Both give the same: every term of each of the 360 images is equal."
     numbers = np.frombuffer(body, "<f4")
     assert len(numbers) == n * (4 + 4 + 4 + 1 + 4) + 4 + 4
     np.testing.assert_array_equal(numbers[: 2 * n].reshape(n, 2), expected.a.loc)

@@ -272,5 +272,6 @@ def test_what_is_said_is_made_from_the_numbers(digits: Run, small: Run, turned: 
     assert about_movement(found).endswith("The further dimension of B counts as movement.")
     assert about_neighbours(found, 10).endswith("by chance 2.8 % would.")
     assert "cannot be told apart on the same 360 images" in about_terms(compare(digits, turned))
-    assert about_terms(compare(digits, load_run(digits.path))).startswith("Both give the same 360 times")
+    assert about_terms(compare(digits, load_run(digits.path))).startswith("Both give the same: every term of each")
     assert (with_error(-2.3149, 0.0123), with_error(3, math.nan)) == ("−2.315 ± 0.012", "3.00")
+    assert with_error(2e-9, 3e-10) == "0.00"

@@ -2,9 +2,11 @@
 
 import { whole } from "../shared/format.js";
 
+/** Whether six decimals show an error: a smaller one is of rounding, not of sampling. */
+const isShown = (error) => error >= 5e-7 && Number.isFinite(error);
+
 /** Decimals that show two digits of an error, six at most; two where there is none. */
-const decimalsFor = (error) =>
-  error > 0 && Number.isFinite(error) ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : 2;
+const decimalsFor = (error) => (isShown(error) ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : 2);
 
 /** `−2.31 ± 0.12`; the number alone where no error is known. `signed`: with a + where it is above 0. */
 export function withError(value, error, signed = false) {
@@ -16,7 +18,7 @@ export function withError(value, error, signed = false) {
       .replace(/^-(?=[0.,]*$)/, "")
       .replace("-", "−");
   const plus = signed && Number(value.toFixed(digits)) > 0 ? "+" : "";
-  return plus + write(value) + (error > 0 && Number.isFinite(error) ? ` ± ${write(error)}` : "");
+  return plus + write(value) + (isShown(error) ? ` ± ${write(error)}` : "");
 }
 
 /** `1 image`, `2,000 images`. */
