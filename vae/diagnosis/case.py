@@ -14,6 +14,7 @@ from vae.errors import DataError
 from vae.model.vae import Model
 from vae.runs import Run
 from vae.space.encodings import Codes, codes_of
+from vae.space.parts import Part
 
 SEED = 0
 Progress = Callable[[float, str], None]
@@ -38,15 +39,19 @@ class Case:
     @cached_property
     def codes(self) -> Codes:
         """Codes and terms of the held-out images (at most `limit`), or of those that came along with the run."""
-        return codes_of(self.run, "test", self.limit)
+        return self._codes_of("test")
 
     @cached_property
     def train_codes(self) -> Codes | None:
         """Codes and terms of the training images (at most `limit`); None where there are none on this machine."""
         try:
-            return codes_of(self.run, "train", self.limit)
+            return self._codes_of("train")
         except DataError:
             return None
+
+    def _codes_of(self, part: Part) -> Codes:
+        words = "encoding the held-out images" if part == "test" else "encoding the training images"
+        return codes_of(self.run, part, self.limit, lambda share: self.progress(0.5 * share, words))
 
     @cached_property
     def x(self) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vae.diagnosis.case import Case
+if TYPE_CHECKING:
+    from vae.diagnosis.case import Case
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Found:
     source: str = ""  # of threshold and protocol: "Burda et al. 2015"
     nats: float = 0.0  # at stake, per image; what findings are sorted by; 0 where nothing is found
     at_most: float | None = None  # the other end, where `value` is only a lower bound
+    n: int | None = None  # images (records of the training, draws: `shown` or `sentence` say so) it rests on
     advice: tuple[Advice, ...] = ()
     picture: str = ""  # SVG; shapes are classed by idea, whoever shows it colours them
     numbers: dict[str, Any] = field(default_factory=dict)  # further ones by name, for programs; JSON values

@@ -27,6 +27,7 @@ from vae.runs.ship import HELD_OUT, held_out
 from vae.space.parts import PARTS, Part, check_part
 
 ToFloat = Callable[[Tensor, Generator], Tensor]
+Look = Callable[[float], None]  # is told the share that is done; what it raises ends the work
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class Codes:
         return encoded[index : index + 1].float() / self.scale
 
 
-def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
-    """Returns the codes of the first `limit` images (all: None) of one part of the run's data.
+def codes_of(run: Run, part: Part = "test", limit: int | None = None, look: Look = lambda share: None) -> Codes:
+    """Returns the codes of the first `limit` images (all: None) of one part of the run's data. `look` is called before
+    each batch.
 
     Raises ConfigError for another part or a limit below 1, RunDamaged for labels that have no name, DataError where the
     dataset is absent and the run carries no images of that part; never downloads.
@@ -76,7 +78,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
     if classes is not None and labels is not None and len(labels) and int(labels.max()) >= len(classes):
         raise RunDamaged(f"run {run.name!r}: its images have labels up to {labels.max()}, of {len(classes)} classes")
     limits = display_limits_of(run)
-    arrays = _encoded(run.model, images, found.to_float, limits)
+    arrays = _encoded(run.model, images, found.to_float, limits, look)
     drawn = part == "train" and run.config.binarize == "epoch"  # anew at every use: their 0 and 255 are all there is
     return Codes(
         **arrays,
@@ -170,7 +172,9 @@ def _that_came_along(run: Run, source: str) -> Images:
 
 
 @torch.no_grad()
-def _encoded(model: Model, images: Tensor, to_float: ToFloat, limits: tuple[float, float]) -> dict[str, Any]:
+def _encoded(
+    model: Model, images: Tensor, to_float: ToFloat, limits: tuple[float, float], look: Look
+) -> dict[str, Any]:
     """The arrays of Codes that the model gives."""
     generator = Generator().manual_seed(0)
     n, latent = len(images), model.latent
@@ -180,6 +184,7 @@ def _encoded(model: Model, images: Tensor, to_float: ToFloat, limits: tuple[floa
     rate_per_dim, diagonal = np.zeros(model.k), True
     batch = rows_at_once(model)
     for start in range(0, n, batch):
+        look(start / n)
         rows = slice(start, start + batch)
         x = to_float(images[rows], generator)
         qz_x = model.encode(x)
