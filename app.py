@@ -13,8 +13,10 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from ui import network, server
+from ui.diagnose import work
 from ui.gate import Gate
 from ui.live.codes import codes_routes
+from ui.live.holes import hole_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.map import fits
@@ -49,12 +51,13 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     finally:
         drops().close()
         fits.stop_all()
+        work.stop_all()
         server.stop()
 
 
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes, *drop_routes],
+    routes=[*routes, *codes_routes, *map_routes, *hole_routes, *drop_routes],
     middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

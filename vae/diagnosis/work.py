@@ -12,9 +12,7 @@ from vae.diagnosis.findings import FINDINGS
 from vae.diagnosis.results import Result
 from vae.errors import ElboRoomError, is_out_of_memory
 
-Notify = Callable[
-    [Finding, float, str], None
-]  # the finding in hand, share of all work, words; may raise Stopped
+Notify = Callable[[Finding, float, str], None]  # the finding in hand, share of all work, words; may raise Stopped
 
 
 def in_turn(done: Collection[str] = ()) -> list[Finding]:

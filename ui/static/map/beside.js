@@ -84,7 +84,10 @@ export class Beside {
     const z = draws.code(index);
     const score = nats(draws.holes?.priorScore[index] ?? 0);
     this.side.nearest(undefined);
-    this.decode(z, `z = ${this.map.bits ? writeBits(z) : writeCode(z)}, a draw from the prior: log q(z)/p(z) = ${score} nats`);
+    this.decode(
+      z,
+      `z = ${this.map.bits ? writeBits(z) : writeCode(z)}, a draw from the prior: log q(z)/p(z) = ${score} nats`,
+    );
   }
 
   /** The code of a picture from outside. */

@@ -330,9 +330,18 @@ export class MapCanvas {
     }
     const { draws } = this;
     if (draws.count) {
-      const ring = { radius: 2.6 * ratio, rim: 1.3 * ratio };
+      const ring = { radius: 3 * ratio, rim: 1.4 * ratio };
       const some = draws.xy.subarray(0, 2 * draws.count);
-      drawPoints(pixels, view.width, view.height, view, some, draws.kinds.subarray(0, draws.count), draws.palette, ring);
+      drawPoints(
+        pixels,
+        view.width,
+        view.height,
+        view,
+        some,
+        draws.kinds.subarray(0, draws.count),
+        draws.palette,
+        ring,
+      );
     }
     if (this.image) contextOf(this.layers[1]).putImageData(this.image, 0, 0);
     this.stats.redraws += 1;

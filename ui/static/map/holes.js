@@ -10,8 +10,7 @@ const LEAST = 0.5; // nats that the colours reach at least
 /** More prior than codes, as much of both, more codes than prior; the ends as in shared/palette.css. */
 export const INKS = { light: ["#1f7f37", "#cdc7ba", "#aa3377"], dark: ["#5bbd72", "#4b505b", "#dd7fb4"] };
 
-/** @import { Codes } from "../shared/codes.js" */
-/** @import { Colouring, Holes, Layout, Tone } from "./types.js" */
+/** @import { Colouring, Holes, Layout, Near, Tone } from "./types.js" */
 
 const address = (run, sha) => `runs/${encodeURIComponent(run)}/holes/${sha}`;
 
@@ -149,8 +148,9 @@ export class Draws {
     }
   }
 
-  /** The nearest draw to a place within `most`: its index and distance; null: there is none. */
+  /** The nearest draw to a place within `most`; null: there is none.  @returns {Near | null} */
   nearest(x, y, most) {
+    /** @type {Near | null} */
     let found = null;
     for (let i = 0; i < this.count; i++) {
       const distance = Math.hypot(this.xy[2 * i] - x, this.xy[2 * i + 1] - y);
