@@ -4,8 +4,13 @@ browser colours it by the theme. Words in a figure are literal."""
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 460, 54, 12, 8, 34
 LEGEND_LINE = 18
@@ -74,6 +79,19 @@ class Chart:
             f'height="{max(0.6, d - c):.1f}"/>'
         )
 
+    def pixels(self, left: float, right: float, low: float, high: float, grey: NDArray[np.uint8]) -> None:
+        """Draws an image (height, width) or (height, width, 3) between these sides, its first row at the top."""
+        from PIL import Image
+
+        file = BytesIO()
+        Image.fromarray(grey).save(file, "PNG")
+        a, b = self._across(left), self._across(right)
+        c, d = self._up(high), self._up(low)
+        self._curves.append(
+            f'<image x="{a:.1f}" y="{c:.1f}" width="{b - a:.1f}" height="{d - c:.1f}" preserveAspectRatio="none" '
+            f'image-rendering="pixelated" href="data:image/png;base64,{b64encode(file.getvalue()).decode()}"/>'
+        )
+
     def upright(self, x: float, idea: str, dashed: bool = False) -> None:
         """Draws a line from bottom to top."""
         self.line([x, x], self._y, idea, dashed)
@@ -88,15 +106,21 @@ class Chart:
         words = f'x="{a:.1f}" y="{b:.1f}" text-anchor="{anchor}">{escape(text)}'
         self._marks.append(f'<text class="named {idea}" {words}</text>')
 
-    def svg(self, about: str) -> str:
-        """Returns the figure; `about` says in words what it shows."""
+    def svg(self, about: str, x: int | None = None) -> str:
+        """Returns the figure; `about` says in words what it shows. `x`: where it stands within another (`beside`)."""
+        place = "" if x is None else f'x="{x}" width="{self._width}" height="{self._height}" '
         across, up = self._width - LEFT - RIGHT, self._height - BOTTOM - self._top
         window = f'x="{LEFT}" y="{self._top}" width="{across}" height="{up}" viewBox="{LEFT} {self._top} {across} {up}"'
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self._width} {self._height}" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" {place}viewBox="0 0 {self._width} {self._height}" role="img" '
             f'aria-label="{escape(about)}">{"".join(self._ground)}<svg {window}>{"".join(self._curves)}</svg>'
             f"{''.join(self._marks)}</svg>"
         )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The width and height, the legend's rows in it."""
+        return self._width, self._height
 
     def _across(self, value: float) -> float:
         low, high = self._x
@@ -141,6 +165,15 @@ class Chart:
         if labels[1]:
             turned = f"translate(9 {(self._top + foot) / 2:.0f}) rotate(-90)"
             self._ground.append(f'<text transform="{turned}" text-anchor="middle">{escape(labels[1])}</text>')
+
+
+def beside(left: Chart, right: Chart, about: str) -> str:
+    """Returns two figures as one; `about` says in words what they show."""
+    width, height = left.size[0] + right.size[0], max(left.size[1], right.size[1])
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(about)}">{left.svg("", 0)}{right.svg("", left.size[0])}</svg>'
+    )
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> dict[float, str]:

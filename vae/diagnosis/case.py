@@ -56,7 +56,8 @@ class Case:
     @cached_property
     def x(self) -> Tensor:
         """The held-out images as the model sees them, (n, channels, height, width), floats on the support."""
-        return torch.cat([self.codes.x(row) for row in range(len(self.codes))])
+        codes = self.codes
+        return (torch.from_numpy(codes.images) if codes.encoded is None else codes.encoded).float() / codes.scale
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:

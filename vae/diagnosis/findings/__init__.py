@@ -1,6 +1,12 @@
 """The findings that have a name. A new one is a class in a file of its own here, and one line in FINDINGS."""
 
 from vae.diagnosis.finding import Finding
+from vae.diagnosis.findings.bits import Bits
 from vae.diagnosis.findings.collapsed import Collapsed
+from vae.diagnosis.findings.converged import Converged
+from vae.diagnosis.findings.noise_level import NoiseLevel
+from vae.diagnosis.findings.overfitting import Overfitting
 
-FINDINGS: dict[str, Finding] = {finding.name: finding for finding in (Collapsed(),)}
+FINDINGS: dict[str, Finding] = {
+    finding.name: finding for finding in (Collapsed(), NoiseLevel(), Overfitting(), Converged(), Bits())
+}

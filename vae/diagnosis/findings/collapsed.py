@@ -2,37 +2,144 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from vae.bound.metrics import ACTIVE_THRESHOLD
+from vae.browser.drawing import Chart, beside
 from vae.diagnosis.case import Case
 from vae.diagnosis.finding import Advice, Finding, Found
 
+MOST_IMAGES = 4000  # that the eigenvalues of the data are taken of
+LINES, POINTS = 24, 120  # in the picture: dimensions, and records of each
+
 
 class Collapsed(Finding):
-    """Active units: dimensions with Var_x(E_q z_i) > 0.01 (Burda et al. 2015)."""
+    """Active units: dimensions with Var_x(E_q z_i) > 0.01 (Burda et al. 2015).
+
+    Under a Gaussian p(x|z) of variance c, a linear decoder keeps the directions in which the data vary by more than c
+    and no other (Lucas et al. 2019): `predicted` counts these eigenvalues λ. One that it leaves out, λ > c, costs
+    ½ (λ/c − 1 − log λ/c) nats. What q(z_i|x) spends on a dimension that does not vary is spent for nothing.
+    """
 
     name = "collapsed"
     question = "Is every latent dimension used?"
-    seconds = 0.1
+    seconds = 0.5
+
+    def why_not(self, case: Case) -> str:
+        return "Its latents are bits: see “Does every bit tell something?”" if is_bits(case) else ""
 
     def find(self, case: Case) -> Found:
         codes, k = case.codes, case.model.k
-        active = codes.loc.var(0) > ACTIVE_THRESHOLD
-        rates = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
-        assert rates is not None
-        idle = k - int(active.sum())
-        listed = ", ".join(f"z{d}" for d in np.flatnonzero(~active)[:8]) + (", …" if idle > 8 else "")
-        used = f"Each carries {rates.min():.2f} nats or more, and its mean varies: Var E_q z > {ACTIVE_THRESHOLD}."
+        active = codes.loc.astype(float).var(0) > ACTIVE_THRESHOLD
+        per_dim = codes.rate_per_dim if codes.rate_per_dim is not None else codes.marginal_rate_per_dim
+        assert per_dim is not None
+        rates, idle = per_dim.astype(float), k - int(active.sum())
+        eigenvalues, c = _data_variances(case)
+        predicted = None if eigenvalues is None else min(k, int((eigenvalues > c).sum()))
+        left_out = 0.0
+        if eigenvalues is not None and predicted is not None and case.config.network == "linear":
+            ratios = eigenvalues[k - idle : predicted] / c
+            left_out = float(0.5 * (ratios - 1 - np.log(ratios)).sum())
+        nats = float(rates[~active].clip(0).sum()) + left_out
         return Found(
             found=idle > 0,
             title=f"{idle} collapsed dimension{'s' * (idle != 1)}" if idle else "Every dimension is used",
             shown=f"{k - idle} of {k}",
-            sentence=f"The decoder learns nothing of the image from {listed}." if idle else used,
+            sentence=_sentence(active, rates, predicted, c, case.config.network == "linear"),
             value=float(idle),
             unit="dimensions",
             threshold=0.0,
             source=f"Var E_q z > {ACTIVE_THRESHOLD}: Burda et al. 2015",
-            advice=(Advice("See them on Explore", "explore"),) if idle else (),
-            numbers={"active": int(active.sum()), "rate_per_dim": [float(rate) for rate in rates]},
+            n=len(codes),
+            nats=nats if idle else 0.0,
+            advice=_advice(idle, predicted, k),
+            picture=_picture(rates, active, case.history),
+            numbers={
+                "active": k - idle,
+                "predicted": predicted,
+                "rate_per_dim": rates.tolist(),
+                "variance_of_means": codes.loc.astype(float).var(0).tolist(),
+            },
         )
+
+
+def is_bits(case: Case) -> bool:
+    """Returns whether every z_i is 0 or 1."""
+    return case.model.latent.support == "binary"
+
+
+def _data_variances(case: Case) -> tuple[NDArray[np.float64] | None, float]:
+    """The eigenvalues of the data's covariance, largest first, and c; None where p(x|z) is no Gaussian."""
+    if not case.model.likelihood.owns_C:
+        return None, 0.0
+    x = case.x[:: -(-len(case.x) // MOST_IMAGES)].flatten(1).double().numpy()
+    x = x - x.mean(0)
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues but for zeros
+    return np.linalg.eigvalsh(gram / len(x))[::-1].clip(1e-300), 0.5 / case.model.likelihood.C
+
+
+def _sentence(
+    active: NDArray[np.bool_], rates: NDArray[np.float64], predicted: int | None, c: float, linear: bool
+) -> str:
+    idle = np.flatnonzero(~active)
+    kind = "this linear decoder" if linear else "a linear decoder"
+    law = ""
+    if predicted is not None:
+        law = f" The data vary by more than c = {c:.3g} in {predicted} direction{'s' * (predicted != 1)} that {kind} "
+        law += "can use." if predicted == len(active) else "would use, at this c."
+    if not len(idle):
+        return f"Each of the {len(active)} carries {rates.min():.2f} nats or more, and its mean varies.{law}"
+    listed = ", ".join(f"z{d}" for d in idle[:8]) + (", …" if len(idle) > 8 else "")
+    return (
+        f"{len(active) - len(idle)} of {len(active)} dimensions tell of the image; the means of {listed} do not vary, "
+        f"and they carry {max(0.0, rates[idle].sum()):.2f} nats together.{law}"
+    )
+
+
+def _advice(idle: int, predicted: int | None, k: int) -> tuple[Advice, ...]:
+    if not idle:
+        return ()
+    turn = "Raise C on Train" if predicted is None or predicted < k else "Train on"
+    return (Advice("See them on Explore", "explore"), Advice(turn, "train"))
+
+
+def _picture(rates: NDArray[np.float64], active: NDArray[np.bool_], history: list[dict[str, Any]]) -> str:
+    """Bars now; beside them, where there is a history, how each came there."""
+    k, top = len(rates), max(0.1, float(rates.max()) * 1.05)
+    ticks = {float(d): f"z{d}" for d in range(k)} if k <= 8 else None
+    legend = [("rate", "used"), ("faint", "collapsed")]
+    bars = Chart(
+        (-0.6, k - 0.4), (0, top), height=200, width=230, labels=("now", "nats"), legend=legend, ticks=(ticks, None)
+    )
+    for d, rate in enumerate(rates):
+        bars.bar(d - 0.35, d + 0.35, 0, max(0.0, float(rate)), "rate" if active[d] else "faint")
+    about = f"Rate of each of {k} dimensions, {int(active.sum())} of them used"
+    epochs, lines = _rates_over_training(history, k)
+    if len(epochs) < 2:
+        return bars.svg(about)
+    shown = np.argsort(rates)[:: -(-k // LINES)]
+    over = Chart(
+        (epochs[0], epochs[-1]),
+        (0, max(0.1, lines.max() * 1.05)),
+        height=200,
+        width=230,
+        labels=("epoch", ""),
+        legend=[("elbo", "over training" if len(shown) == k else f"{len(shown)} of {k}, over training")],
+    )
+    for d in shown:
+        over.line(epochs, lines[:, d].tolist(), "rate" if active[d] else "faint")
+    return beside(bars, over, about + "; and over training")
+
+
+def _rates_over_training(history: list[dict[str, Any]], k: int) -> tuple[list[float], NDArray[np.float64]]:
+    """Epochs (m,) and held-out rates (m, k), at most POINTS of them."""
+    found = []
+    for line in history:
+        rates = line["test"].get("rate_per_dim") or line["test"].get("marginal_rate_per_dim")
+        if rates and len(rates) == k and None not in rates and "epoch" in line:
+            found.append((line["epoch"], rates))
+    found = found[:: -(-len(found) // POINTS)] if found else []
+    return [epoch for epoch, _ in found], np.array([rates for _, rates in found]).reshape(-1, k)

@@ -1,0 +1,31 @@
+"""Images of both parts of a run's data, as many of each and from all over it: what findings compare."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae.diagnosis.case import Case
+from vae.errors import DataError
+from vae.space.encodings import images_of
+
+MOST = 10_000  # images of a part
+
+
+def some_of(case: Case, part: str, most: int) -> Tensor:
+    """Returns at most `most` images of a part (n, channels, height, width) as the model sees them, evenly from all over
+    it: the first ones of a set may be all of one class. Raises DataError where there are none here."""
+    found = images_of(case.run, "train" if part == "train" else "test")
+    rows = torch.from_numpy(np.unique(np.linspace(0, len(found.stored) - 1, min(most, len(found.stored))).round()))
+    return found.to_float(found.stored[rows.long()], case.generator())
+
+
+def training_images(case: Case) -> tuple[Tensor, str]:
+    """Returns images that the model was trained on, as many as are held out, and what to call them; the held-out ones
+    where those are not here."""
+    try:
+        x, words = some_of(case, "train", min(MOST, len(case.codes), case.limit or MOST)), "training images"
+    except DataError:
+        x, words = case.x[:MOST], "held-out images"
+    return x, f"{len(x):,} {words}"
