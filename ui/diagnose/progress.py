@@ -1,4 +1,4 @@
-"""How far a diagnosis is, looked at twice a second; the page is drawn anew when there is something new to show."""
+"""How far a diagnosis is, looked at a few times a second; the page is drawn anew when there is something new to show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from vae.diagnosis.results import WORKING, DiagnosisStatus, read_status
 
-LOOK_EVERY = 0.5  # seconds
+LOOK_EVERY = 0.3  # seconds
 
 
 @st.fragment(run_every=LOOK_EVERY)

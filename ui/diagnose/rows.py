@@ -36,8 +36,7 @@ def row(run: str, result: Result, opened: bool) -> None:
             with st.container(key=f"er-fsee-{result.name}"):
                 figure.show(answer.picture, f"finding-{result.name}")
         if opened:
-            with st.container(key=f"er-fmore-{result.name}"):
-                _details(result)
+            _details(result)
 
 
 def _title(result: Result, opened: bool) -> None:
@@ -69,9 +68,11 @@ def control(run: str, advice: Advice) -> None:
 
 
 def _details(result: Result) -> None:
-    if result.answer and result.answer.picture:
-        figure.show(result.answer.picture, f"finding-{result.name}-large")
-    style.facts(detail_rows(result) or {"Question": result.question})
+    picture = result.answer.picture if result.answer else ""
+    with st.container(key=f"er-fmore-{'pair' if picture else 'alone'}-{result.name}"):
+        if picture:
+            figure.show(picture, f"finding-{result.name}-large")
+        style.facts(detail_rows(result) or {"Question": result.question})
 
 
 def do_not_apply(results: list[Result], opened: str | None) -> None:

@@ -101,11 +101,10 @@ def detail_rows(result: Result) -> dict[str, str]:
 
 
 def _figure(value: float) -> str:
-    """Four digits of a number."""
-    if isinstance(value, int) or float(value).is_integer():
-        return number(float(value), 0)
-    digits = max(0, 3 - len(f"{abs(value):.0f}".lstrip("0")))
-    return number(value, digits + (abs(value) < 0.1)) if abs(value) >= 1e-3 else f"{value:.2g}".replace("-", "−")
+    """Four digits of a number, as few as it has."""
+    size = abs(value)
+    text = f"{value:,.0f}" if size >= 999.5 else f"{value:.4g}"
+    return text.replace("-", "−")
 
 
 def _value(value: Any) -> str:
