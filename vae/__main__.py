@@ -212,6 +212,13 @@ def evaluate_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def diagnose_command(options: argparse.Namespace) -> int:
+    """Says what is wrong with a run's latent space."""
+    from vae.diagnosis.command import diagnose_to_terminal
+
+    return 0 if diagnose_to_terminal(_run(options.name, options), options) else STOPPED
+
+
 def project_command(options: argparse.Namespace) -> int:
     """Lays the codes of a run's images out in two dimensions."""
     from vae.space.places_file import check_out, project_to_file
@@ -315,6 +322,7 @@ COMMANDS = {
     "resume": resume_command,
     "list": list_command,
     "evaluate": evaluate_command,
+    "diagnose": diagnose_command,
     "project": project_command,
     "open": open_command,
     "pack": pack_command,

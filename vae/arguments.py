@@ -30,6 +30,7 @@ REGISTRIES = {
     "proposals": ("vae.bound.proposals", "PROPOSALS"),
     "metrics": ("vae.bound.metrics", "METRICS"),
     "projections": ("vae.space.projections", "PROJECTIONS"),
+    "findings": ("vae.diagnosis.findings", "FINDINGS"),
 }
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,7 +53,8 @@ def registered(registry: str) -> list[str]:
 
 
 def read_registry(file: Path, registry: str) -> list[str]:
-    """Returns the names in a registry, {"a": A, ...} or {x.name: x for x in (A, ...)}, from the source of its file."""
+    """Returns the names in a registry, {"a": A, ...} or {x.name: x for x in (A, ...)}, A or A(), from the source of
+    its file."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     held = next(
         node.value
@@ -62,7 +64,8 @@ def read_registry(file: Path, registry: str) -> list[str]:
     if isinstance(held, ast.Dict):
         return [ast.literal_eval(key) for key in held.keys if key is not None]
     assert isinstance(held, ast.DictComp)
-    variants = [_class_facts(tree, ast.unparse(variant)) for variant in held.generators[0].iter.elts]  # type: ignore[attr-defined]
+    listed = held.generators[0].iter.elts  # type: ignore[attr-defined]
+    variants = [_class_facts(tree, ast.unparse(variant).removesuffix("()")) for variant in listed]
     return [facts["name"] for facts in variants if facts.get("trains", True)]
 
 
@@ -81,7 +84,8 @@ def _class_facts(tree: ast.Module, name: str) -> dict[str, Any]:
 
 
 def _source(module: str) -> Path:
-    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 class Help(argparse.HelpFormatter):
@@ -154,6 +158,13 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=int, help="only the first so many held-out images")
     evaluate.add_argument("--exact", action="store_true", help="log p(x) without sampling, where the model allows it")
 
+    wrong = "what is wrong with a run's latent space: findings by the nats at stake, kept with the run"
+    diagnose = commands.add_parser("diagnose", help=wrong, description=f"{wrong}. The findings: {{findings}}.")
+    diagnose.add_argument("name", metavar="RUN")
+    diagnose.add_argument("--html", type=Path, metavar="FILE", help="write one HTML file with the figures in it")
+    diagnose.add_argument("--limit", type=int, help="only the first so many images; then nothing is kept")
+    diagnose.add_argument("--again", action="store_true", help="compute anew what is kept of these weights")
+
     project = commands.add_parser("project", help="lay the codes of a run's images out in two dimensions")
     project.add_argument("name", metavar="RUN")
     project.add_argument("--method", default="pca", help="{projections}, if its package is installed (default pca)")
@@ -177,9 +188,9 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, opened, *pictures):
+    for command in (train, sweep, resume, listing, evaluate, diagnose, project, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack, opened, *pictures):
+    for command in (train, sweep, resume, listing, evaluate, diagnose, project, pack, opened, *pictures):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 

@@ -20,7 +20,11 @@ class Advice:
 
     words: str  # on the control: "Show on the Map"
     page: str  # its file's name without .py: "map"
-    query: dict[str, str] = field(default_factory=dict)  # of the address, beside `run`
+    query: dict[str, str] = field(default_factory=dict)  # of the address; see `address`
+
+    def address(self, run: str) -> dict[str, str]:
+        """Returns the whole query: with `run`, but where it says itself `from` which run settings are copied."""
+        return self.query if "from" in self.query else {"run": run} | self.query
 
 
 @dataclass(frozen=True)

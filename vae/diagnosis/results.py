@@ -104,7 +104,8 @@ class Diagnosis:
     @property
     def nats(self) -> float:
         """At stake in all that was found, per image."""
-        return sum(result.answer.nats for result in self.results.values() if result.answer and result.answer.found)
+        answers = [result.answer for result in self.results.values()]
+        return float(sum(answer.nats for answer in answers if answer and answer.found))
 
 
 def _json_value(value: Any) -> Any:
