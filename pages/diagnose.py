@@ -39,13 +39,13 @@ def head(view: RunView, shown: Shown) -> None:
     """Draws the verdict, what it rests on, and ways to take it along."""
     with st.container(key="diagnose-head", horizontal=True, vertical_alignment="bottom"):
         with st.container(key="diagnose-verdict"):
-            style.title(verdict(view.name, shown.diagnosis), facts_line(shown))
+            style.title(verdict(view.run, shown.diagnosis), facts_line(shown))
         with st.container(key="diagnose-ways", horizontal=True, width="content"):
             for name, label in {"suspects": "Suspects", "compare": "Compare"}.items():
                 if page := rows.page_file(name):
                     st.page_link(page, label=label, query_params={"run": view.name})
             if shown.diagnosis.results:
-                downloads(view.path, shown.diagnosis)
+                downloads(view.run, shown.diagnosis)
 
 
 def state_of(path: Path, shown: Shown, problem: str) -> None:

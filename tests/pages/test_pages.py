@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.page_contract import page_opens
 from ui import navigation
 from ui.binary.job import Job
+from ui.diagnose import work
 from ui.explore.modes import MODES
 from ui.map import fits
 from vae.space.projections import PROJECTIONS
@@ -23,6 +24,7 @@ FILES = sorted(navigation.FOLDER.glob("*.py"))
 def nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither processes nor a laboratory's work in threads: their pages have tests of their own."""
     monkeypatch.setattr(fits, "warm", lambda: None)
+    monkeypatch.setattr(work, "start_diagnosis", lambda *_: "")
     monkeypatch.setattr(Job, "_go_through", lambda *_: None)
 
 

@@ -1,4 +1,4 @@
-"""How far a diagnosis is, looked at a few times a second; the page is drawn anew when there is something new to show."""
+"""How far a diagnosis is, looked at every moment; the page is drawn anew when there is something new to show."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ui.style import number
+from vae.diagnosis.report import headline
 from vae.diagnosis.results import FOLDER, WORKING, Diagnosis, Result, folder_of, read_diagnosis
+from vae.runs import Run
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
 FEW = 8  # numbers of a list that are written out
@@ -47,16 +48,12 @@ def _newest_first(folder: Path) -> list[Path]:
     return [one for _, one in sorted(dated, reverse=True)]
 
 
-def verdict(name: str, diagnosis: Diagnosis) -> str:
+def verdict(run: Run, diagnosis: Diagnosis) -> str:
     """Returns the page's title: "demo-mnist-10d: 3 findings, 5.1 nats at stake"."""
-    answers = [result.answer for result in diagnosis.results.values() if result.answer]
-    count = sum(answer.found for answer in answers)
     working = diagnosis.status.state in WORKING
-    if not answers:
-        return f"{name}: looking" if working else f"{name}: nothing known yet"
-    found = f"{count} finding{'s' * (count != 1)}" if count else "nothing found"
-    nats = f", {number(diagnosis.nats)} nats at stake" if diagnosis.nats else ""
-    return f"{name}: {found}{' so far' if working else ''}{nats}"
+    if not any(result.answer for result in diagnosis.results.values()):
+        return f"{run.name}: {'looking' if working else 'nothing known yet'}"
+    return f"{headline(run, diagnosis)}{' so far' if working else ''}"
 
 
 def facts_line(shown: Shown) -> str:
