@@ -115,7 +115,7 @@ class Server:
         link.replace(self.runs)
 
     def settle(self) -> None:
-        """No map and no finding is computed any more. A server that still trains is closed, and its runs end with it."""
+        """No map and no finding is computed any more. A server that still trains is closed, its runs end with it."""
         for pid in [*self.workers("vae.space.fit_process"), *self.workers("vae.diagnosis.process")]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)

@@ -13,7 +13,10 @@ from vae.diagnosis.process import weights_of
 from vae.diagnosis.results import DiagnosisStatus, Result, folder_of, write_result
 from vae.files import write_json
 
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 460 90" role="img"><rect class="bar prior" width="99" height="9"/></svg>'
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 460 90" role="img">'
+    '<rect class="bar prior" width="99" height="9"/></svg>'
+)
 FOUND = Found(
     True, "Holes in the prior", "2.0 – 9.8 nats", "The prior sends 47 % of its draws where no image lives.", value=2.01,
     standard_error=0.02, threshold=0.5, source="a held-out classifier", nats=2.01, at_most=9.8, n=360, picture=SVG,
@@ -42,7 +45,7 @@ def keep(path: Path, results: tuple[Result, ...] = RESULTS, state: str = "finish
 
 
 def with_holes(k: int, n: int = 360, m: int = 400) -> Result:
-    """The finding `holes` with arrays: the prior's draws that lie to the right score −3, the others and the images 1."""
+    """The finding `holes` with arrays: draws of the prior to the right score −3, the others and the images 1."""
     prior = np.random.default_rng(0).standard_normal((m, k)).astype(np.float32)
     prior_score = np.where(prior[:, 0] > 0, -3, 1).astype(np.float32)
     arrays = {"score": np.ones(n, np.float32), "prior": prior, "prior_score": prior_score}
