@@ -4,9 +4,10 @@ from vae.diagnosis.finding import Finding
 from vae.diagnosis.findings.bits import Bits
 from vae.diagnosis.findings.collapsed import Collapsed
 from vae.diagnosis.findings.converged import Converged
+from vae.diagnosis.findings.holes import Holes
 from vae.diagnosis.findings.noise_level import NoiseLevel
 from vae.diagnosis.findings.overfitting import Overfitting
 
 FINDINGS: dict[str, Finding] = {
-    finding.name: finding for finding in (Collapsed(), NoiseLevel(), Overfitting(), Converged(), Bits())
+    finding.name: finding for finding in (Collapsed(), NoiseLevel(), Overfitting(), Converged(), Bits(), Holes())
 }
