@@ -22,5 +22,6 @@ def where_they_differ(view: RunView) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             style.label("Where the prior and the codes differ")
             query = {"run": view.name, "colour": "hole"}
-            st.page_link(navigation.FOLDER / "map.py", label="Show on the Map", query_params=query)
+            with st.container(key="er-ftry-on-the-map", width="content"):
+                st.page_link(navigation.FOLDER / "map.py", label="Show on the Map", query_params=query)
         holes_map(view.name, k, methods_for(k, support)[0])

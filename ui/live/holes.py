@@ -3,7 +3,7 @@
     GET /runs/{name}/holes/{sha}              {"n", "m", "k"}, then float32 score (n,): log q(z)/p(z) in nats of each
                                               held-out image's code by the finding's classifier; prior (m, k): draws;
                                               prior_score (m,)
-    GET /runs/{name}/holes/{sha}?method=tsne  {"m"}, then float32 places (m, 2) of the first draws on a finished map
+    GET /runs/{name}/holes/{sha}?method=tsne  {"m"}, then float32 places (m, 2) of the first draws on a computed map
 
 `sha` is the SHA-256 of the run's present weights. A refusal is a sentence: 404 where nobody has looked for holes.
 """
@@ -75,8 +75,10 @@ def holes(request: Request) -> Response:
 
 def _places(path: Path, sha: str, method: str, prior: NDArray[np.float32]) -> bytes:
     folder = fit_process.folder_of(path, method, sha)
-    if fit_process.read_fit(folder).state != "finished":
-        raise RunNotFound("this map is not finished; then it can place other codes")
+    try:
+        stamp = (folder / "final.npz").stat().st_mtime_ns
+    except OSError:
+        raise RunNotFound("this map is not finished; then it can place other codes") from None
 
     def place() -> bytes:
         places = places_on(folder, prior)
@@ -84,7 +86,7 @@ def _places(path: Path, sha: str, method: str, prior: NDArray[np.float32]) -> by
             raise RunError("this map can place no other codes than its own")
         return frame({"m": len(places)}, np.ascontiguousarray(places, "<f4").tobytes())
 
-    return _placed.get((folder, (folder / "final.npz").stat().st_mtime_ns, prior.tobytes()[:256]), place)
+    return _placed.get((folder, stamp, prior.tobytes()[:256]), place)
 
 
 async def route(request: Request) -> Response:

@@ -54,13 +54,14 @@ def test_scores_and_draws_come_as_they_are_kept(client: TestClient, run: Path) -
     np.testing.assert_array_equal(values[1160:], kept["prior_score"])
 
 
-def test_draws_lie_where_the_finished_map_places_them(client: TestClient, run: Path) -> None:
+def test_draws_lie_where_the_map_places_them(client: TestClient, run: Path) -> None:
     keep(run, (with_holes(2, m=MOST + 7),))
     sha = weights_sha(run)
     address = f"/runs/one/holes/{sha}?method=tsne"
     assert "not finished" in client.get(address).text
-    folder = request_fit(run, "tsne", sha, codes_of(load_run(run)).loc, iterations=30)
-    assert fit(folder).state == "finished"
+    folder = request_fit(run, "tsne", sha, codes_of(load_run(run)).loc)
+    (folder / "stop").touch()
+    assert fit(folder).state == "stopped"
     header, places = unpack(client.get(address).content)
     assert header == {"m": MOST}
     prior = read_result_arrays(run / "diagnosis" / sha[:8], "holes")["prior"]

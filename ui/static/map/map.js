@@ -293,7 +293,7 @@ class LatentMap {
   /** How far a fit is; null: this map needs none. */
   _fitted(status, outdated) {
     if (status && this.layout) this.landing.mark();
-    if (status?.state === "finished" && !outdated) this._placeDraws();
+    if (["finished", "stopped"].includes(status?.state ?? "") && !outdated) this._placeDraws();
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
     else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, this._method().title, outdated);

@@ -71,9 +71,9 @@ class Holes(Finding):
             nats=told.unbiased.value if found else 0.0,
             at_most=above.divergence.value,
             n=n,
-            advice=(Advice("Show on the Map", "map", {"paint": "holes"}), Advice("Draw from the prior", "explore"))
+            advice=(Advice("Show on the Map", "map", {"colour": "hole"}), Advice("Draw from the prior", "explore"))
             if found
-            else (Advice("Show on the Map", "map", {"paint": "holes"}),),
+            else (Advice("Show on the Map", "map", {"colour": "hole"}),),
             picture=_picture(told, moments.value, above, side),
             numbers={
                 "moments": moments.value,
