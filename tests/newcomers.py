@@ -1,4 +1,5 @@
-"""What somebody adds: a likelihood, a latent, a dataset, two projections and a metric, each one class or function.
+"""What somebody adds: a likelihood, a latent, a dataset, two projections, a finding and a metric, each one class or
+function.
 
 `registered` puts each into its registry, as its one line there would.
 """
@@ -18,8 +19,12 @@ from torch import Generator, Tensor
 
 from vae.bound.metric import Metric, posterior_means
 from vae.bound.metrics import METRICS
+from vae.browser.drawing import Chart
 from vae.datasets import DATASETS, DataInfo, Dataset
 from vae.datasets.dataset import Source, held_out_count, split
+from vae.diagnosis.case import Case
+from vae.diagnosis.finding import Finding, Found
+from vae.diagnosis.findings import FINDINGS
 from vae.model.latent import DiagonalNormal
 from vae.model.latents import LATENTS, NormalLatent
 from vae.model.likelihood import EVENT, Likelihood, PixelDistribution
@@ -134,12 +139,30 @@ def largest_mean(model: Model, dataset: Dataset) -> float:
     return float(posterior_means(model, dataset).abs().max())
 
 
+class Blank(Finding):
+    """Held-out images of one value all over."""
+
+    name = "blank"
+    question = "Are there blank images?"
+    seconds = 0.3
+
+    def find(self, case: Case) -> Found:
+        x = case.x.flatten(1)
+        blank = int((x.amax(1) == x.amin(1)).sum())
+        sentence = f"{blank} of {len(x)} images have one value in all pixels."
+        chart = Chart((0, 1), (0, len(x)))
+        chart.bar(0, 1, 0, blank, "bad")
+        title, picture = "Blank images" if blank else "No blank images", chart.svg("How many are blank")
+        return Found(blank > 0, title, f"{blank} of {len(x)}", sentence, picture=picture)
+
+
 ADDED: list[tuple[dict[str, Any], str, Any]] = [
     (LIKELIHOODS, "student-t", StudentT),
     (LATENTS, "shared-normal", SharedNormalLatent),
     (DATASETS, "stripes", Stripes()),
     (PROJECTIONS, "two-axes", TwoAxes),
     (PROJECTIONS, "unrolled", Unrolled),
+    (FINDINGS, "blank", Blank()),
     (METRICS, "largest_mean", Metric(largest_mean, "prior standard deviations", "How far out the farthest code lies.")),
 ]
 

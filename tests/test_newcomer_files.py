@@ -151,6 +151,17 @@ class New(NeighbourProjection):
         self.y = self.x[:, :2].astype(np.float32)
         return self.y
 """
+FINDING = """
+from vae.diagnosis.finding import Finding, Found
+
+class Blank(Finding):
+    name, question, seconds = "new", "Are there blank images?", 0.1
+
+    def find(self, case):
+        return Found(False, "No", f"{len(case.x)} images", f"Of {len(case.x)} images none is blank.")
+
+New = Blank()
+"""
 ADDED = [  # the file, its registry's file, the registry
     ("model/new_likelihood", LIKELIHOOD, "model/likelihoods", "LIKELIHOODS"),
     ("model/new_latent", LATENT, "model/latents", "LATENTS"),
@@ -160,6 +171,7 @@ ADDED = [  # the file, its registry's file, the registry
     ("bound/new_metric", METRIC, "bound/metrics", "METRICS"),
     ("datasets/new_dataset", DATASET, "datasets/registered", "DATASETS"),
     ("space/new_projection", PROJECTION, "space/projections", "PROJECTIONS"),
+    ("diagnosis/findings/new_finding", FINDING, "diagnosis/findings/__init__", "FINDINGS"),
 ]
 LOOKED_AT = """
 import importlib, sys
@@ -178,7 +190,7 @@ print(vae.__file__, measure(training.model, vae.load_dataset("new"))["new"] > 0)
 
 
 def module_of(file: str) -> str:
-    return "vae." + file.replace("/", ".")
+    return "vae." + file.removesuffix("/__init__").replace("/", ".")
 
 
 def test_a_file_beside_the_others_and_one_line_in_the_registry_are_enough(tmp_path: Path) -> None:

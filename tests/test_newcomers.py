@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from tests.newcomers import ADDED, SharedNormalLatent, StudentT, TwoAxes, Unrolled, registered
+from tests.newcomers import ADDED, Blank, SharedNormalLatent, StudentT, TwoAxes, Unrolled, registered
 from tests.pages.conftest import app, browser_of, engine, runs_folder, sit
 from tests.pages.page_contract import page_opens
 from tests.vae.browser.page_heads import page_agrees_with_torch
@@ -25,6 +25,7 @@ from tests.vae.contracts import (
     density_is_its_references,
     stays_finite_in_float32,
 )
+from tests.vae.contracts_findings import finding_keeps_its_word, finding_says_what_it_is
 from ui.components import map as map_component
 from ui.live import cache
 from ui.live.codes import codes_routes as code_addresses
@@ -136,6 +137,24 @@ def test_evaluate_measures_the_run_and_lists_the_metric(run: Path, capsys: pytes
     assert main(["evaluate", "mine", "--samples", "10", "--limit", "5"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith(f"largest mean: {metric['value']:.3f} prior standard deviations. How far out")
+
+
+def test_diagnose_asks_the_newcomers_run_and_the_newcomers_finding(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A finding is there in JSON, lines and report; those that are there already know a new likelihood and latent."""
+    report = tmp_path / "report.html"
+    assert main(["diagnose", "mine", "--json", "--html", str(report)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    asked = {one["name"]: one for one in answer["findings"]}
+    assert (asked["blank"]["found"], asked["blank"]["shown"]) == (False, "0 of 48")
+    assert "No blank images" in report.read_text(encoding="utf-8")
+    assert main(["diagnose", "mine"]) == 0
+    assert "✓  No blank images: 0 of 48" in capsys.readouterr().out
+    assert asked["collapsed"]["n"] == 48
+    assert not [one for one in answer["not_told"] if "has a fault" in one["why"]]
+    finding_says_what_it_is(Blank())
+    assert finding_keeps_its_word(Blank(), load_run(run), tmp_path)
 
 
 def test_the_page_has_the_student_t_decoded_by_the_server(run: Path, client: TestClient) -> None:

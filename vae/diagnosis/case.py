@@ -13,6 +13,7 @@ from vae.bound.chunks import full_precision
 from vae.errors import DataError
 from vae.model.vae import Model
 from vae.runs import Run
+from vae.runs.own_numbers import why_no_likelihood
 from vae.space.encodings import Codes, codes_of
 from vae.space.parts import Part
 
@@ -35,6 +36,11 @@ class Case:
     def model(self) -> Model:
         """The model of the newest weights, in full precision, on the CPU."""
         return full_precision(self.run.model)
+
+    @cached_property
+    def caveat(self) -> str:
+        """Why this run's nats are none of a likelihood; "" where they are."""
+        return why_no_likelihood(self.config, self.data)
 
     @cached_property
     def codes(self) -> Codes:

@@ -27,8 +27,8 @@ def diagnose_to_terminal(path: Path, options: argparse.Namespace) -> bool:
     with what is there. With `--limit` nothing is kept with the run."""
     if options.limit is not None and options.limit < 1:
         raise ConfigError(f"limit: expected 1 or more held-out images, got {options.limit}")
-    if options.html is not None and not options.html.absolute().parent.is_dir():
-        raise ConfigError(f"html: there is no folder {options.html.absolute().parent}; make it first")
+    if options.html is not None:
+        _check_place(options.html)
     case, sha = open_case(path, options.limit)
     with _until_interrupted() as gone:
         found = _diagnosis(case, sha, options.again, gone)
@@ -111,6 +111,14 @@ def _show(finding: Finding, fraction: float, words: str) -> None:
 def _show_nothing() -> None:
     if sys.stderr.isatty():
         print(f"\r{'':<78}\r", end="", file=sys.stderr, flush=True)
+
+
+def _check_place(file: Path) -> None:
+    """Raises ConfigError before the work where the report could not be written after it."""
+    if file.is_dir():
+        raise ConfigError(f"html: expected a file to write, got the folder {file}")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"html: there is no folder {file.absolute().parent}; make it first")
 
 
 def _write(file: Path, html: str) -> None:

@@ -1,76 +1,119 @@
-"""What a history says of a training: the held-out loss, always on the same images and with the same noise, so that two
-of its values differ by the weights alone."""
+"""What a history says of a training. Its held-out loss is always of the same images under the same noise: two values
+differ by the weights alone."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vae.browser.drawing import Chart
 from vae.diagnosis.case import Case
 
-FEWEST = 8  # evaluations below which nothing is said
+FEWEST = 8  # values below which nothing is said
+POINTS = 300  # of a line in a picture
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The held-out and the training loss, nats an image, at the same epochs."""
+    """A loss, nats an image, at m epochs."""
 
     epochs: Array  # (m,)
-    held_out: Array  # (m,)
-    training: Array  # (m,), means over the steps since the last record: of the weights of that time
-    images: int  # that are held out
-    error: float  # standard error of a held-out mean: what other images would have given
-    scatter: float  # standard deviation of one held-out value about its trend
-
-    def window(self, share: float, fewest: int) -> int:
-        """Returns how many of the last values a share of the epochs is, `fewest` at least."""
-        late = self.epochs >= self.epochs[-1] - share * (self.epochs[-1] - self.begin)
-        return min(len(self.epochs), max(fewest, int(late.sum())))
+    losses: Array  # (m,)
 
     @property
     def begin(self) -> float:
+        """Where it starts to count: 0, where it goes on from there."""
         return 0.0 if self.epochs[0] < 2 * np.diff(self.epochs).max() else float(self.epochs[0])
 
+    def last(self, share: float, fewest: int) -> Curve:
+        """Returns what belongs to the last share of the epochs, `fewest` values at least."""
+        late = int((self.epochs >= self.epochs[-1] - share * (self.epochs[-1] - self.begin)).sum())
+        return Curve(self.epochs[-max(fewest, late) :], self.losses[-max(fewest, late) :])
 
-def loss_curve(case: Case) -> Curve | None:
-    """Returns the losses since C, or the half that trains, was last changed by hand, and of the same held-out images;
-    None where there are fewer than FEWEST values."""
-    changes = [line["step"] for line in case.run.history if line.get("knob") in ("C", "part")]
-    lines = [line for line in case.history if line["step"] > max(changes, default=-1) and _told(line)]
-    count = Counter(line["test"]["images"] for line in lines).most_common(1)
-    lines = [line for line in lines if line["test"]["images"] == count[0][0]]  # the last takes all images
-    epochs = np.array([line["epoch"] for line in lines], float)
-    lines = [line for i, line in enumerate(lines) if i == 0 or epochs[i] > epochs[:i].max()]
-    if len(lines) < FEWEST:
+
+@dataclass(frozen=True)
+class HeldOutCurve(Curve):
+    images: int  # that are held out
+    error: float  # standard error of a held-out mean: what other images would have given
+
+    @property
+    def scatter(self) -> float:
+        """The standard deviation of one value about its trend, from second differences: a straight trend has none, and
+        noise of variance s² has 6 s²."""
+        bend = np.diff(self.losses[-max(FEWEST, len(self.losses) // 2) :], 2)
+        return float(np.median(np.abs(bend))) / 0.6745 / math.sqrt(6)
+
+
+def training_curve(case: Case) -> Curve | None:
+    """Returns the training loss since C, or the half that trains, was last changed by hand: means over the steps since
+    the last record. None where there are fewer than FEWEST."""
+    return _curve(_since_the_last_change(case), "train")
+
+
+def held_out_curve(case: Case) -> HeldOutCurve | None:
+    """Returns the held-out loss since then, of the same images; None where there are fewer than FEWEST values."""
+    lines = [line for line in _since_the_last_change(case) if _loss(line.get("test")) is not None]
+    counts = Counter(line["test"].get("images") for line in lines).most_common(1)
+    lines = [line for line in lines if line["test"].get("images") == counts[0][0]]  # the last takes all images
+    curve = _curve(lines, "test")
+    if curve is None:
         return None
-    epochs = np.array([line["epoch"] for line in lines], float)
-    held_out, training = (np.array([_loss(line[part]) for line in lines]) for part in ("test", "train"))
-    errors = [line["test"]["elbo_error"] for line in case.history if line["test"].get("elbo_error")]
-    sizes = [line["test"]["images"] for line in case.history if line["test"].get("elbo_error")]
-    error = errors[-1] * math.sqrt(sizes[-1] / count[0][0]) if errors else _error_of(case, count[0][0])
-    bend = np.diff(held_out[-max(FEWEST, len(lines) // 2) :], 2)  # a straight trend has none; Var = 6 σ²
-    scatter = float(np.median(np.abs(bend))) / 0.6745 / math.sqrt(6)
-    return Curve(epochs, held_out, training, count[0][0], error, scatter)
+    images = int(counts[0][0] or len(case.codes))
+    told = [line["test"] for line in case.history if line["test"].get("elbo_error") and line["test"].get("images")]
+    if told:
+        error = told[-1]["elbo_error"] * math.sqrt(told[-1]["images"] / images)
+    else:  # histories of older versions and of other programs
+        error = float((case.codes.rate + case.codes.distortion).astype(float).std()) / math.sqrt(images)
+    return HeldOutCurve(curve.epochs, curve.losses, images, error)
 
 
-def _told(line: dict[str, Any]) -> bool:
-    parts = [line[part] for part in ("train", "test")]
-    return "epoch" in line and all("images" in part and _loss(part) is not None for part in parts)
+def _since_the_last_change(case: Case) -> list[dict[str, Any]]:
+    history = case.run.history
+    changed = max((line["step"] for line in history if line.get("knob") in ("C", "part")), default=-1)
+    return [line for line in history if line.get("train") and "epoch" in line and line["step"] > changed]
 
 
-def _loss(means: dict[str, Any]) -> Any:
+def _curve(lines: list[dict[str, Any]], part: str) -> Curve | None:
+    places: dict[float, float] = {}
+    for line in lines:
+        loss = _loss(line.get(part))
+        if loss is not None and (not places or line["epoch"] > max(places)):
+            places[line["epoch"]] = loss
+    if len(places) < FEWEST:
+        return None
+    return Curve(np.array(list(places), float), np.array(list(places.values()), float))
+
+
+def _loss(means: dict[str, Any] | None) -> Any:
     """What is minimised; minus the ELBO where a record does not say."""
+    if not means:
+        return None
     if means.get("loss") is not None:
         return means["loss"]
     return None if means.get("elbo") is None else -means["elbo"]
 
 
-def _error_of(case: Case, n: int) -> float:
-    """The same from the codes, for histories of older versions and other programs."""
-    return float((case.codes.rate + case.codes.distortion).astype(float).std()) / math.sqrt(n)
+def both_curves(
+    held_out: Curve | None, training: Curve | None, width: int, more: Sequence[tuple[str, str]] = ()
+) -> Chart:
+    """Returns a chart of both losses, its legend with `more`; a first plunge may leave it at the top, or it would
+    flatten the rest."""
+    there = [curve for curve in (held_out, training) if curve is not None]
+    low = min(float(curve.losses.min()) for curve in there)
+    high = max(float(np.quantile(curve.losses, 0.95)) for curve in there)
+    legend = [("posterior", "held out")] * (held_out is not None) + [("faint", "training")] * (training is not None)
+    legend += more
+    ends = min(curve.begin for curve in there), max(float(curve.epochs[-1]) for curve in there)
+    chart = Chart(ends, (low, high), height=200, width=width, labels=("epoch", "loss, nats"), legend=legend)
+    for curve, idea in ((training, "faint"), (held_out, "posterior")):
+        if curve is not None:
+            every = -(-len(curve.epochs) // POINTS)
+            chart.line(curve.epochs[::-every][::-1].tolist(), curve.losses[::-every][::-1].tolist(), idea)
+    return chart

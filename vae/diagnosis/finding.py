@@ -65,6 +65,14 @@ class Finding(ABC):
         """Returns what it finds in this run."""
 
 
+def training_advice(case: Case, words: str, afresh: bool = False) -> tuple[Advice, ...]:
+    """Returns the way to the run's controls on Train, or to the form with its settings; nothing for a model that is
+    not trained here."""
+    if case.config.is_yours:
+        return ()
+    return (Advice(words, "train", {"from": case.run.name} if afresh else {}),)
+
+
 def number_with_error(value: float, error: float | None, digits: int = 1) -> str:
     """Returns "2.0 ± 0.1", or the number alone; the error is never rounded to nothing."""
     if error is None or not np.isfinite(error):

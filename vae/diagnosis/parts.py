@@ -21,11 +21,12 @@ def some_of(case: Case, part: str, most: int) -> Tensor:
     return found.to_float(found.stored[rows.long()], case.generator())
 
 
-def training_images(case: Case) -> tuple[Tensor, str]:
-    """Returns images that the model was trained on, as many as are held out, and what to call them; the held-out ones
-    where those are not here."""
+def training_images(case: Case, most: int | None = None) -> tuple[Tensor, str]:
+    """Returns images that the model was trained on, at most `most` (as many as are held out: None), and what to call
+    them; the held-out ones where those are not here."""
+    most = min(MOST, most or len(case.codes), case.limit or MOST)
     try:
-        x, words = some_of(case, "train", min(MOST, len(case.codes), case.limit or MOST)), "training images"
+        x, words = some_of(case, "train", most), "training images"
     except DataError:
-        x, words = case.x[:MOST], "held-out images"
+        x, words = case.x[:most], "held-out images"
     return x, f"{len(x):,} {words}"

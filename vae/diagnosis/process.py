@@ -75,10 +75,13 @@ class DiagnosisWork:
 
     def _receive(self, finding: Finding, fraction: float, words: str) -> None:
         now = time.monotonic()
-        if self.gone.is_set() or (now >= self.next_look and (self.folder / "stop").exists()):
+        if now >= self.next_look:
+            self.next_look = now + LOOK_EVERY
+            if (self.folder / "stop").exists():
+                raise Stopped
+        if self.gone.is_set():
             raise Stopped
         self.notify(finding, fraction, words)
-        self.next_look = now + LOOK_EVERY
         new = finding.name != self.status.finding
         self.status.finding, self.status.fraction, self.status.words = finding.name, round(fraction, 4), words
         if new or now >= self.next_status:

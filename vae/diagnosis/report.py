@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from html import escape
 from typing import Any
@@ -202,20 +203,19 @@ def _facts_of(result: Result) -> str:
     if answer.found:
         pairs["At stake"] = f"{answer.nats:,.2f} nats an image"
     if answer.value is not None:
-        error = "" if answer.standard_error is None else f" ± {answer.standard_error:.2g}"
-        pairs["Number"] = f"{answer.value:.4g}{error} {answer.unit}"
+        pairs["Number"] = f"{_number(answer.value, answer.standard_error)} {answer.unit}"
     if answer.at_most is not None:
-        pairs["At most"] = f"{answer.at_most:.4g} {answer.unit}"
+        pairs["At most"] = f"{_number(answer.at_most)} {answer.unit}"
     if answer.threshold is not None:
-        pairs["Threshold"] = f"{answer.threshold:.4g}"
+        pairs["Threshold"] = _number(answer.threshold)
     if answer.source:
         pairs["Source"] = answer.source
     if answer.n is not None:
-        pairs["From"] = f"{answer.n:,}"
-    return "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value.replace('-', '−') if name in NUMBERS else value)}</dd>"
-        for name, value in pairs.items()
-    )
+        pairs["n"] = f"{answer.n:,}"
+    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs.items())
 
 
-NUMBERS = ("Number", "At most", "Threshold")
+def _number(value: float, error: float | None = None) -> str:
+    """The number to two digits of its error, or to four of its own."""
+    digits = 0 if not error else max(0, 1 - math.floor(math.log10(error)))
+    return (f"{value:,.{digits}f} ± {error:,.{digits}f}" if error else f"{value:,.4g}").replace("-", "−")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vae.browser.drawing import Chart
 from vae.diagnosis.case import Case
-from vae.diagnosis.finding import Advice, Finding, Found, number_with_error
+from vae.diagnosis.finding import Advice, Finding, Found, number_with_error, training_advice
 from vae.diagnosis.findings.collapsed import is_bits
 
 CARRIES = 0.01  # nats about the image: below it a bit is dead, as a dimension that carries less is unused
@@ -53,7 +53,7 @@ class Bits(Finding):
             source=f"I(z_i; x) < {CARRIES} nats is dead; r² > {COPIES} of two bits is a copy",
             n=len(p),
             nats=wasted if found else 0.0,
-            advice=(Advice("See them on Explore", "explore"), Advice("Fewer bits on Train", "train")) if found else (),
+            advice=_advice(case) if found else (),
             picture=_picture(told, dead),
             numbers={
                 "dead": dead.tolist(),
@@ -127,6 +127,10 @@ def codes_used(p: Array, rng: np.random.Generator) -> Used:
         surprise = -np.log(counts[which.ravel()] / n)
     perplexity = math.exp(float(surprise.mean()))
     return Used(codes, perplexity, perplexity * float(surprise.std()) / math.sqrt(n))
+
+
+def _advice(case: Case) -> tuple[Advice, ...]:
+    return (Advice("See them on Explore", "explore"), *training_advice(case, "Fewer bits on Train", afresh=True))
 
 
 def _title(dead: int, copied: int) -> str:

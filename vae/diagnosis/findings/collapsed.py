@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from vae.bound.metrics import ACTIVE_THRESHOLD
 from vae.browser.drawing import Chart, beside
 from vae.diagnosis.case import Case
-from vae.diagnosis.finding import Advice, Finding, Found
+from vae.diagnosis.finding import Advice, Finding, Found, training_advice
+from vae.diagnosis.parts import training_images
 
 MOST_IMAGES = 4000  # that the eigenvalues of the data are taken of
 LINES, POINTS = 24, 120  # in the picture: dimensions, and records of each
@@ -55,7 +56,7 @@ class Collapsed(Finding):
             source=f"Var E_q z > {ACTIVE_THRESHOLD}: Burda et al. 2015",
             n=len(codes),
             nats=nats if idle else 0.0,
-            advice=_advice(idle, predicted, k),
+            advice=_advice(case, predicted) if idle else (),
             picture=_picture(rates, active, case.history),
             numbers={
                 "active": k - idle,
@@ -73,9 +74,9 @@ def is_bits(case: Case) -> bool:
 
 def _data_variances(case: Case) -> tuple[NDArray[np.float64] | None, float]:
     """The eigenvalues of the data's covariance, largest first, and c; None where p(x|z) is no Gaussian."""
-    if not case.model.likelihood.owns_C:
+    if not case.model.likelihood.owns_C or case.caveat:
         return None, 0.0
-    x = case.x[:: -(-len(case.x) // MOST_IMAGES)].flatten(1).double().numpy()
+    x = training_images(case, MOST_IMAGES)[0].flatten(1).double().numpy()
     x = x - x.mean(0)
     gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues but for zeros
     return np.linalg.eigvalsh(gram / len(x))[::-1].clip(1e-300), 0.5 / case.model.likelihood.C
@@ -99,11 +100,9 @@ def _sentence(
     )
 
 
-def _advice(idle: int, predicted: int | None, k: int) -> tuple[Advice, ...]:
-    if not idle:
-        return ()
-    turn = "Raise C on Train" if predicted is None or predicted < k else "Train on"
-    return (Advice("See them on Explore", "explore"), Advice(turn, "train"))
+def _advice(case: Case, predicted: int | None) -> tuple[Advice, ...]:
+    turn = "Raise C on Train" if predicted is None or predicted < case.model.k else "Train on"
+    return (Advice("See them on Explore", "explore"), *training_advice(case, turn))
 
 
 def _picture(rates: NDArray[np.float64], active: NDArray[np.bool_], history: list[dict[str, Any]]) -> str:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vae.bound.chunks import rows_at_once
-from vae.browser.drawing import Chart, beside, decades
+from vae.browser.drawing import Chart, beside
 from vae.diagnosis.case import Case
-from vae.diagnosis.finding import Advice, Finding, Found, number_with_error
+from vae.diagnosis.finding import Finding, Found, number_with_error, training_advice
 from vae.diagnosis.parts import training_images
 
 # A fitted c is the mean squared error on the images that it was fitted to; what it drifts within an epoch, and one z an
@@ -33,8 +33,8 @@ class NoiseLevel(Finding):
 
     def why_not(self, case: Case) -> str:
         likelihood = case.model.likelihood
-        if likelihood.owns_C:
-            return ""
+        if likelihood.owns_C or case.caveat:
+            return case.caveat
         kind = getattr(likelihood, "name", "other")
         return f"Only a Gaussian p(x|z) has a noise level of its own; this one is {kind.replace('-', ' ')}."
 
@@ -66,7 +66,7 @@ class NoiseLevel(Finding):
             source=f"c* = E‖x − f(z)‖²/D, where the ELBO is highest; a factor of {FACTOR} either way",
             n=len(x),
             nats=float(nats) if found else 0.0,
-            advice=(Advice("Set C on Train", "train"),) if found else (),
+            advice=training_advice(case, "Set C on Train") if found else (),
             picture=_picture(left, c),
             numbers={
                 "c": c,
@@ -152,9 +152,16 @@ def _picture(left: _Left, c: float) -> str:
     ends = [level, *left_over, *images]
     span = (min(ends) - 0.1, max(ends) + 0.1)
     legend = [("distortion", "left over"), ("sample", "images"), ("elbo", "c")]
-    labels, ticks = ("cycles a pixel", "variance"), decades(*span)
+    labels, ticks = ("cycles a pixel", "variance"), _powers(*span)
     over = Chart((0, 0.5), span, height=218, width=260, labels=labels, legend=legend, ticks=(None, ticks))
     over.line(left.frequencies.tolist(), images.tolist(), "sample")
     over.line(left.frequencies.tolist(), left_over.tolist(), "distortion")
     over.level(level, "elbo", dashed=True)
     return beside(where, over, "Where the squared error is left: by pixel, and by spatial frequency against c")
+
+
+def _powers(low: float, high: float) -> dict[float, str]:
+    """Ticks of an axis of log10 values: powers of ten, with 2 and 5 times these where there are few."""
+    factors = (1, 2, 5) if high - low < 1.5 else (1,)
+    places = [(p + math.log10(m), f"{m * 10.0**p:g}") for p in range(math.floor(low), math.ceil(high)) for m in factors]
+    return {at: words.replace("-", "−") for at, words in places if low <= at <= high}

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from vae.bound.evaluation import SampledElbo, sampled_elbo
-from vae.browser.drawing import Chart
 from vae.diagnosis.case import Case
-from vae.diagnosis.curves import FEWEST, Curve, loss_curve
-from vae.diagnosis.finding import Advice, Finding, Found, number_with_error
+from vae.diagnosis.curves import FEWEST, HeldOutCurve, both_curves, held_out_curve, training_curve
+from vae.diagnosis.finding import Finding, Found, number_with_error, training_advice
 from vae.diagnosis.parts import some_of
 from vae.errors import DataError
 
@@ -41,12 +40,12 @@ class Overfitting(Finding):
     seconds = 1.0
 
     def why_not(self, case: Case) -> str:
-        if loss_curve(case) is None:
+        if held_out_curve(case) is None:
             return f"Its history has fewer than {FEWEST} held-out evaluations since C was last changed."
         return ""
 
     def find(self, case: Case) -> Found:
-        curve = loss_curve(case)
+        curve = held_out_curve(case)
         assert curve is not None
         rise, threshold = rise_of(curve), ERRORS * curve.error
         found = rise.nats > max(threshold, ERRORS * rise.error)
@@ -68,17 +67,17 @@ class Overfitting(Finding):
             source=f"two standard errors of the mean over {curve.images:,} held-out images",
             nats=rise.nats if found else 0.0,
             n=curve.images,
-            advice=(Advice(f"Train again, to epoch {rise.epoch:,.4g}", "train"),) if found else (),
-            picture=_picture(curve, rise),
+            advice=training_advice(case, f"Train again, to epoch {rise.epoch:,.4g}", afresh=True) if found else (),
+            picture=_picture(case, curve, rise),
             numbers={"since_epoch": rise.epoch, "gap": gap},
         )
 
 
-def rise_of(curve: Curve) -> Rise:
+def rise_of(curve: HeldOutCurve) -> Rise:
     """Returns the rise: the mean of the last values less the lowest mean of as many neighbours; 0 where the last are
     the lowest."""
-    window = min(max(3, len(curve.held_out) // 10), len(curve.held_out) // 2)
-    means = np.convolve(curve.held_out, np.ones(window) / window, "valid")
+    window = min(max(3, len(curve.losses) // 10), len(curve.losses) // 2)
+    means = np.convolve(curve.losses, np.ones(window) / window, "valid")
     lowest = int(means.argmin())
     error = curve.scatter * math.sqrt(2 / window)
     return Rise(float(means[-1] - means[lowest]), error, float(curve.epochs[lowest : lowest + window].mean()))
@@ -111,14 +110,7 @@ def _terms(case: Case, x: torch.Tensor) -> SampledElbo:
     return SampledElbo(*(torch.cat([getattr(b, name) for b in blocks]) for name in SampledElbo.__dataclass_fields__))
 
 
-def _picture(curve: Curve, rise: Rise) -> str:
-    every = np.concatenate([curve.held_out, curve.training])
-    low, high = float(every.min()), float(np.quantile(every, 0.97))
-    chart = Chart(
-        (curve.begin, curve.epochs[-1]), (low, high), height=200, labels=("epoch", "loss, nats"),
-        legend=[("posterior", "held out"), ("faint", "training"), ("elbo", "where it was lowest")],
-    )  # fmt: skip
-    chart.line(curve.epochs.tolist(), curve.training.tolist(), "faint")
-    chart.line(curve.epochs.tolist(), curve.held_out.tolist(), "posterior")
+def _picture(case: Case, curve: HeldOutCurve, rise: Rise) -> str:
+    chart = both_curves(curve, training_curve(case), 460, [("elbo", "held out: where it was lowest")])
     chart.upright(rise.epoch, "elbo", dashed=True)
     return chart.svg(f"Held-out and training loss over {len(curve.epochs)} evaluations")
