@@ -101,7 +101,12 @@ def moments_of(qz_x: Posterior) -> Moments:
     if isinstance(qz_x, IndependentBernoulli):
         logits = torch.logit(qz_x.mean.double().mean(0), 1e-6)
         log_0, slope = (F.logsigmoid(-logits) + math.log(2)).sum(), logits
-        return Moments(lambda z: (log_0 + z.double() @ slope).to(z.dtype), lambda q: log_0 + q.mean.double() @ slope)
+
+        def of(z: Any) -> Tensor:
+            log_h: Tensor = log_0 + z.double() @ slope
+            return log_h.to(z.dtype)
+
+        return Moments(of, lambda q: of(q.mean.double()))
     loc = qz_x.mean.double()
     m = loc.mean(0)
     S = (loc - m).T @ (loc - m) / len(loc) + _covariances(qz_x).mean(0)
@@ -112,14 +117,16 @@ def moments_of(qz_x: Posterior) -> Moments:
         return ((y.square().sum(-1) - ((y - m) @ P * (y - m)).sum(-1) - log_det) / 2).to(z.dtype)
 
     def expected(q: Any) -> Tensor:
-        return log_ratio(q.mean.double()) + (_covariances(q) * (one - P)).sum((1, 2)) / 2
+        spread: Tensor = (_covariances(q) * (one - P)).sum((1, 2)) / 2
+        return log_ratio(q.mean.double()) + spread
 
     return Moments(log_ratio, expected)
 
 
 def _covariances(qz_x: Any) -> Tensor:
     """(n, k, k) float64."""
-    return qz_x.covariance.double() if isinstance(qz_x, FullNormal) else torch.diag_embed(qz_x.variance.double())
+    covariances: Tensor = qz_x.covariance if isinstance(qz_x, FullNormal) else torch.diag_embed(qz_x.variance)
+    return covariances.double()
 
 
 def information(qz_x: Posterior, z: Tensor, progress: Progress = lambda fraction: None) -> Information:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
 
+from vae.bound.aggregate_posterior import Posterior, rows_of
 from vae.bound.chunks import full_precision, rows_at_once
 from vae.bound.objective import check_samples
 from vae.bound.pareto import TOO_HEAVY, pareto_shape, tail_length
-from vae.bound.proposals import PROPOSALS, Proposal, draw, may_miss
+from vae.bound.proposals import PROPOSALS, Proposal, around, draw, may_miss
 from vae.errors import ConfigError
 from vae.model.vae import Model
 
@@ -69,16 +71,52 @@ def importance_evidence(
     check_samples(samples)
     if proposal not in PROPOSALS:
         raise ConfigError(f"proposal: expected one of {', '.join(PROPOSALS)}, got {proposal!r}")
-    model, rows = full_precision(model), rows_at_once(model)
-    blocks, found = x.split(rows), []
-    for number, block in enumerate(blocks):
+    model = full_precision(model)
 
-        def report(fraction: float, number: int = number) -> None:
+    def drawn_from(rows: slice, on_step: Callable[[], None]) -> Proposal:
+        return PROPOSALS[proposal](model, x[rows], samples, generator, on_step)
+
+    return _in_blocks(model, x, drawn_from, generator, progress)
+
+
+@torch.no_grad()
+def evidence_around(
+    model: Model,
+    x: Tensor,
+    qz_x: Posterior,
+    samples: int,
+    generator: Generator | None = None,
+    progress: Progress | None = None,
+) -> Evidence:
+    """Estimates as `importance_evidence` does, by the mixture around posteriors that are known already, one for each
+    image."""
+    check_samples(samples)
+    model = full_precision(model)
+
+    def drawn_from(rows: slice, on_step: Callable[[], None]) -> Proposal:
+        return around(model, rows_of(qz_x, rows), samples)
+
+    return _in_blocks(model, x, drawn_from, generator, progress)
+
+
+def _in_blocks(
+    model: Model,
+    x: Tensor,
+    drawn_from: Callable[[slice, Callable[[], None]], Proposal],
+    generator: Generator | None,
+    progress: Progress | None,
+) -> Evidence:
+    rows, found = rows_at_once(model), []
+    for start in range(0, max(1, len(x)), rows):
+
+        def report(fraction: float, start: int = start) -> None:
             if progress:
-                progress((number + fraction) / len(blocks))
+                progress(min(1.0, (start + fraction * rows) / max(rows * math.ceil(len(x) / rows), 1)))
 
-        drawn_from = PROPOSALS[proposal](model, block, samples, generator, lambda: report(0.0))
-        found.append(_block(model, block, drawn_from, max(1, rows // max(1, len(block))), generator, report))
+        block = slice(start, start + rows)
+        proposal = drawn_from(block, partial(report, 0.0))
+        images = x[block]
+        found.append(_block(model, images, proposal, max(1, rows // max(1, len(images))), generator, report))
     return joined(found)
 
 

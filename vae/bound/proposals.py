@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -153,18 +153,38 @@ def _climb(
 ) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         start = cast(RealDistribution, model.encode(x))
-    loc = loc.clone().requires_grad_()
-    stretch = torch.zeros_like(loc).requires_grad_()
-    steps = torch.optim.Adam([loc, stretch], lr=RATE)
-    for _ in range(STEPS):
+    moving = [loc, torch.zeros_like(loc)]
+    loc, stretch = climb(model, x, start.moved, model.latent.rate, moving, generator, on_step)
+    return loc, stretch
+
+
+def climb(
+    model: Model,
+    x: Tensor,
+    q: Callable[..., LatentDistribution],
+    rate: Callable[[Any], Tensor],
+    start: list[Tensor],
+    generator: Generator | None,
+    on_step: Callable[[], None] = ignore,
+    falling: bool = False,
+) -> list[Tensor]:
+    """Returns the parameters of q(z|x) of each image, (B, ...) as `start`, moved by Adam to a higher ELBO; `q` makes
+    the distribution of them, `rate` is its KL to the prior. `falling`: the learning rate falls to 0, so that no noise
+    of the draws is left."""
+    parameters = [one.clone().requires_grad_() for one in start]
+    steps = torch.optim.Adam(parameters, lr=RATE)
+    for step in range(STEPS):
         on_step()
+        if falling:
+            steps.param_groups[0]["lr"] = 2 * RATE * (1 - step / STEPS)
         with torch.enable_grad():
-            qz_x = start.moved(loc, stretch)
+            qz_x = q(*parameters)
             z = qz_x.rsample((DRAWS,), generator)
-            loss = (model.latent.rate(qz_x) - model.decode(z).log_prob(x).mean(0)).sum()
-        loc.grad, stretch.grad = torch.autograd.grad(loss, [loc, stretch])
+            loss = (rate(qz_x) - model.decode(z).log_prob(x).mean(0)).sum()
+        for one, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            one.grad = gradient
         steps.step()
-    return loc.detach(), stretch.detach()
+    return [one.detach() for one in parameters]
 
 
 def _start(model: Model, x: Tensor, generator: Generator | None, on_step: Callable[[], None]) -> Tensor:

@@ -1,7 +1,7 @@
 """Holes: the prior sends draws where no image has its code. How far q(z) is from p(z), as a bracket.
 
-The number is the classifier's, a lower bound on KL(q(z) ‖ p(z)); that is what a prior equal to q(z) would save, so these
-nats are the ELBO's own. Found where it is above log 2, by twice its error: if the codes fill but a share 1 − s of the
+The number is the classifier's, a lower bound on KL(q(z) ‖ p(z)); a prior equal to q(z) would save these nats, which are
+the ELBO's own. Found where it is above log 2, by twice its error: if the codes fill but a share 1 − s of the
 prior, as the prior does there, KL(q ‖ p) = −log(1 − s), and log 2 is half of the draws lost.
 """
 
@@ -65,9 +65,9 @@ class Holes(Finding):
             value=told.unbiased.value,
             standard_error=told.unbiased.error,
             threshold=THRESHOLD,
-            source=f"Lower bound E_q T − E_p exp T + 1 (Nguyen et al. 2010) of a classifier taught by {len(learnt.mean):,} "
-            f"{parts}, judged by {n:,} held-out images and {DRAWS:,} draws; upper bound rate − Î(x; z) from "
-            f"{math.exp(above.limit):,.0f} images; threshold log 2: half of the prior's draws lost",
+            source=f"Lower bound E_q T − E_p exp T + 1 (Nguyen et al. 2010) of a classifier taught by "
+            f"{len(learnt.mean):,} {parts}, judged by {n:,} held-out images and {DRAWS:,} draws; upper bound "
+            f"rate − Î(x; z) from {math.exp(above.limit):,.0f} images; threshold log 2: half of the prior's draws lost",
             nats=told.unbiased.value if found else 0.0,
             at_most=above.divergence.value,
             n=n,

@@ -1,0 +1,129 @@
+"""Samples unlike data: what the decoder draws for codes of the prior, beside what it draws for codes of images.
+
+The number compares the two as pictures, E[x|z] both, so that neither the noise of p(x|z) nor the decoder's blur, which
+both have, is counted: the share of pictures whose nearest neighbour in pixels is of their own kind. Found where it is
+above 60 % by twice its error: an ideal judge of a prior that loses a fifth of its draws is right so often, ½ + ½ · ⅕.
+How far from data they are is told by distances to the nearest training image, beside those of held-out images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae.bound.aggregate_posterior import rows_of
+from vae.bound.chunks import rows_at_once
+from vae.browser.sheets import sheets
+from vae.datasets.scale import to_bytes
+from vae.diagnosis.case import Case
+from vae.diagnosis.finding import Advice, Finding, Found
+from vae.diagnosis.neighbours import nearest, two_sample_accuracy
+from vae.diagnosis.parts import some_of
+from vae.diagnosis.posteriors import held_out_posteriors
+from vae.errors import DataError
+
+PICTURES = 2000  # of each kind
+NEIGHBOURHOOD = 10_000  # training images, among which neighbours are sought
+NUMBERS = 8_000_000  # pixels of each kind: fewer images where they are large
+THRESHOLD = 0.6
+FAR = 0.95  # of the held-out images lie nearer to the training images
+FEWEST = 20  # images
+COLUMNS, ROWS = 6, 6
+
+
+class Samples(Finding):
+    """The two-sample test of nearest neighbours (Lopez-Paz & Oquab 2017) between decoded codes."""
+
+    name = "samples"
+    question = "Do samples look like data?"
+    seconds = 4.0
+
+    def why_not(self, case: Case) -> str:
+        n = len(case.codes)
+        return f"Neighbours need {FEWEST} images or more, and here are {n}." if n < FEWEST else ""
+
+    @torch.no_grad()
+    def find(self, case: Case) -> Found:
+        model, generator = case.model, case.generator()
+        most = max(FEWEST, min(PICTURES, len(case.x), NUMBERS // case.x[0].numel()))
+        rows = torch.linspace(0, len(case.x) - 1, most).round().long()
+        x, qz_x = case.x[rows], rows_of(held_out_posteriors(case), rows)
+        prior = self._decoded(case, model.prior().sample((len(rows),), generator))
+        aggregate = self._decoded(case, qz_x.sample((), generator))
+        others, of = _others(case, x)
+
+        def tick() -> None:
+            case.progress(0.6, "nearest neighbours in pixels")
+
+        told = two_sample_accuracy(prior, aggregate, tick)
+        again = of == "other held-out images"
+        distances = {
+            "prior": nearest(prior, others, tick=tick),
+            "aggregate": nearest(aggregate, others, tick=tick),
+            "data": nearest(x, others, themselves=again, tick=tick),
+        }
+        edge = float(distances["data"][0].quantile(FAR))
+        far = {name: float((found[0] > edge).double().mean()) for name, found in distances.items()}
+        middle = {name: float(found[0].median()) for name, found in distances.items()}
+        found = told.value - 2 * told.error > THRESHOLD
+        n = len(rows)
+        return Found(
+            found=found,
+            title="Samples are unlike what images decode to" if found else "Samples look like what images decode to",
+            shown=f"{100 * told.value:.0f} ± {100 * told.error:.0f} % told apart",
+            sentence=f"Of samples from the prior and decoded codes of images, {100 * told.value:.0f} % have their nearest "
+            f"neighbour among their own kind (50 %: alike). Half of the samples lie within {middle['prior']:.2f} of a "
+            f"{of[:-1]}, of decoded codes within {middle['aggregate']:.2f}, of held-out images within "
+            f"{middle['data']:.2f}; {100 * far['prior']:.0f} %, {100 * far['aggregate']:.0f} % and "
+            f"{100 * far['data']:.0f} % lie further than {edge:.2f}.",
+            value=told.value,
+            unit="share told apart",
+            standard_error=told.error,
+            threshold=THRESHOLD,
+            source=f"Nearest neighbours of {n:,} pictures of each kind (Lopez-Paz & Oquab 2017); distances in pixels to "
+            f"{len(others):,} {of}; threshold: an ideal judge where a fifth of the draws is lost; nats by Pinsker",
+            nats=2 * (2 * told.value - 1) ** 2 if found else 0.0,
+            n=n,
+            advice=(Advice("Draw from the prior", "explore"),) if found else (),
+            picture=_picture(case, prior, aggregate, x, others[distances["prior"][1][:, 0]]),
+            numbers={
+                "accuracy": told.value,
+                "accuracy_error": told.error,
+                "median_distance": middle,
+                "further_than": edge,
+                "share_further": far,
+                "neighbours_are": of,
+            },
+        )
+
+    def _decoded(self, case: Case, z: Tensor) -> Tensor:
+        pictures = []
+        for some in z.split(rows_at_once(case.model)):
+            pictures.append(case.model.decode(some).mean)
+            case.progress(0.2, "decoding")
+        return torch.cat(pictures)
+
+
+def _others(case: Case, x: Tensor) -> tuple[Tensor, str]:
+    """Images among which neighbours are sought, and what they are called."""
+    try:
+        return some_of(case, "train", max(FEWEST, min(NEIGHBOURHOOD, 5 * NUMBERS // x[0].numel()))), "training images"
+    except DataError:
+        return x, "other held-out images"
+
+
+def _picture(case: Case, prior: Tensor, aggregate: Tensor, x: Tensor, neighbours: Tensor) -> str:
+    count = COLUMNS * ROWS
+    limits = case.codes.limits
+    titled = [
+        ("prior", "prior, decoded", prior),
+        ("faint", "their nearest images", neighbours),
+        ("posterior", "codes, decoded", aggregate),
+        ("faint", "their images", x),
+    ]
+    step = max(1, len(x) // count)
+    pictures = [(idea, title, np.asarray(to_bytes(rows[::step][:count], limits))) for idea, title, rows in titled]
+    return sheets(
+        pictures, COLUMNS, "Samples from the prior, the images nearest to them, decoded codes of images, images"
+    )
