@@ -25,7 +25,7 @@ from ui.live.map import FRESH, method_asked, places_on
 from ui.network import base_path
 from vae import runs
 from vae.browser.framing import frame
-from vae.diagnosis.results import folder_of, read_result_arrays, read_status
+from vae.diagnosis.results import FOLDER, folder_of, read_result_arrays, read_status
 from vae.errors import RunDamaged, RunError, RunNotFound
 from vae.space import fit_process
 
@@ -36,6 +36,8 @@ _placed: Newest[bytes] = Newest(4)
 
 def keeps_holes(path: Path) -> bool:
     """Returns whether the finding is kept for the run's newest weights."""
+    if not (path / FOLDER).is_dir():
+        return False  # and which weights those are need not be read
     try:
         folder = folder_of(path, weights_sha(path))
     except RunError:
