@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | images | ...`,
+"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | diagnose | project | pack | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1

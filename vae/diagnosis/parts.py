@@ -11,13 +11,15 @@ from vae.errors import DataError
 from vae.space.encodings import images_of
 
 MOST = 10_000  # images of a part
+NUMBERS = 1 << 26  # of all of them together
 
 
 def some_of(case: Case, part: str, most: int) -> Tensor:
     """Returns at most `most` images of a part (n, channels, height, width) as the model sees them, evenly from all over
     it: the first ones of a set may be all of one class. Raises DataError where there are none here."""
     found = images_of(case.run, "train" if part == "train" else "test")
-    rows = torch.from_numpy(np.unique(np.linspace(0, len(found.stored) - 1, min(most, len(found.stored))).round()))
+    most = min(most, len(found.stored), max(100, NUMBERS // found.stored[0].numel()))
+    rows = torch.from_numpy(np.unique(np.linspace(0, len(found.stored) - 1, most).round()))
     return found.to_float(found.stored[rows.long()], case.generator())
 
 

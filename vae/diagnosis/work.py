@@ -23,11 +23,13 @@ def in_turn(done: Collection[str] = ()) -> list[Finding]:
 def results_of(case: Case, findings: list[Finding], notify: Notify = lambda *_: None) -> Iterator[Result]:
     """Yields what each finding tells of the run. A finding that fails says so; the others go on. Raises Stopped where
     `notify` does."""
-    whole, before = sum(one.seconds for one in findings), 0.0
+    whole, before, furthest = sum(one.seconds for one in findings), 0.0, 0.0
     for finding in findings:
 
         def progress(fraction: float, words: str, finding: Finding = finding, before: float = before) -> None:
-            notify(finding, min(1.0, (before + finding.seconds * min(1.0, max(0.0, fraction))) / whole), words)
+            nonlocal furthest  # a finding that goes over the images twice does not go back
+            furthest = max(furthest, (before + finding.seconds * min(1.0, fraction)) / whole)
+            notify(finding, furthest, words)
 
         case.progress = progress
         progress(0.0, "")

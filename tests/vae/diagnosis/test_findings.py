@@ -50,6 +50,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     runs = {"shipped": load_run(DEMOS / "demo-digits-2d"), "shipped bits": load_run(DEMOS / "demo-digits-8bits")}
     runs |= {kind: load_run(path) for kind, path in made.items()}
     x = np.load(grey)["images"][:, None]
+    runs["logged"] = logged(folder, x)
     for kind, C in (("imported", 50.0), ("of no likelihood", None)):
         front, back = nn.Sequential(nn.Flatten(), nn.Linear(36, 6)), nn.Sequential(nn.Linear(3, 36), nn.Sigmoid())
         likelihood = "gaussian" if C else None
@@ -58,6 +59,19 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     pack_run(packed)
     runs["images that came along"] = without_its_images(packed)
     return runs
+
+
+def logged(folder: Path, x: np.ndarray) -> Run:
+    """A loop of somebody's own, whose loss falls and whose model comes at its end."""
+    rng = np.random.default_rng(0)
+    front, back = nn.Sequential(nn.Flatten(), nn.Linear(36, 6)), nn.Sequential(nn.Linear(3, 36), nn.Sigmoid())
+    with vae.log("logged", images=x, likelihood="bernoulli", folder=folder) as log:
+        for step in range(24):
+            fall = 20 * np.exp(-step / 8)
+            log.step(distortion=20 + fall + rng.random(16), rate=1 + rng.random((16, 3)))
+            log.test(distortion=22 + fall + rng.random(16), rate=1 + rng.random((16, 3)))
+        log.model(front, back)
+    return load_run(folder / "logged")
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=lambda finding: finding.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from vae.diagnosis.case import Case
 from vae.diagnosis.finding import Advice, Finding, Found, training_advice
 from vae.diagnosis.parts import training_images
 
-MOST_IMAGES = 4000  # that the eigenvalues of the data are taken of
+MOST_IMAGES, MOST_PIXELS = 4000, 1500  # of the data's covariance; of more pixels, as many images: the matrix is theirs
 LINES, POINTS = 24, 120  # in the picture: dimensions, and records of each
 
 
@@ -76,7 +77,8 @@ def _data_variances(case: Case) -> tuple[NDArray[np.float64] | None, float]:
     """The eigenvalues of the data's covariance, largest first, and c; None where p(x|z) is no Gaussian."""
     if not case.model.likelihood.owns_C or case.caveat:
         return None, 0.0
-    x = training_images(case, MOST_IMAGES)[0].flatten(1).double().numpy()
+    pixels = math.prod(case.model.shape)
+    x = training_images(case, MOST_IMAGES if pixels <= MOST_PIXELS else MOST_PIXELS)[0].flatten(1).double().numpy()
     x = x - x.mean(0)
     gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues but for zeros
     return np.linalg.eigvalsh(gram / len(x))[::-1].clip(1e-300), 0.5 / case.model.likelihood.C
