@@ -99,11 +99,11 @@ def moments_of(qz_x: Posterior) -> Moments:
     lower bound for the population, without bias.
     """
     if isinstance(qz_x, IndependentBernoulli):
-        logits = torch.logit(qz_x.mean.double().mean(0), 1e-6)
-        log_0, slope = (F.logsigmoid(-logits) + math.log(2)).sum(), logits
+        logits: Tensor = torch.logit(qz_x.mean.double().mean(0), 1e-6)
+        log_0: Tensor = (F.logsigmoid(-logits) + math.log(2)).sum()
 
         def of(z: Any) -> Tensor:
-            log_h: Tensor = log_0 + z.double() @ slope
+            log_h: Tensor = log_0 + z.double() @ logits
             return log_h.to(z.dtype)
 
         return Moments(of, lambda q: of(q.mean.double()))
@@ -114,7 +114,8 @@ def moments_of(qz_x: Posterior) -> Moments:
 
     def log_ratio(z: Tensor) -> Tensor:
         y = z.double()
-        return ((y.square().sum(-1) - ((y - m) @ P * (y - m)).sum(-1) - log_det) / 2).to(z.dtype)
+        ratio: Tensor = (y.square().sum(-1) - ((y - m) @ P * (y - m)).sum(-1) - log_det) / 2
+        return ratio.to(z.dtype)
 
     def expected(q: Any) -> Tensor:
         spread: Tensor = (_covariances(q) * (one - P)).sum((1, 2)) / 2

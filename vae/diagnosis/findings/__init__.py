@@ -5,6 +5,7 @@ from vae.diagnosis.findings.bits import Bits
 from vae.diagnosis.findings.collapsed import Collapsed
 from vae.diagnosis.findings.converged import Converged
 from vae.diagnosis.findings.holes import Holes
+from vae.diagnosis.findings.knows import Knows
 from vae.diagnosis.findings.loose_bound import LooseBound
 from vae.diagnosis.findings.noise_level import NoiseLevel
 from vae.diagnosis.findings.overfitting import Overfitting
@@ -12,5 +13,15 @@ from vae.diagnosis.findings.samples import Samples
 
 FINDINGS: dict[str, Finding] = {
     finding.name: finding
-    for finding in (Collapsed(), NoiseLevel(), Overfitting(), Converged(), Bits(), Holes(), LooseBound(), Samples())
+    for finding in (
+        Collapsed(),
+        NoiseLevel(),
+        Overfitting(),
+        Converged(),
+        Bits(),
+        Holes(),
+        LooseBound(),
+        Samples(),
+        Knows(),
+    )
 }

@@ -72,17 +72,13 @@ class Samples(Finding):
             found=found,
             title="Samples are unlike what images decode to" if found else "Samples look like what images decode to",
             shown=f"{100 * told.value:.0f} ± {100 * told.error:.0f} % told apart",
-            sentence=f"Of samples from the prior and decoded codes of images, {100 * told.value:.0f} % have their nearest "
-            f"neighbour among their own kind (50 %: alike). Half of the samples lie within {middle['prior']:.2f} of a "
-            f"{of[:-1]}, of decoded codes within {middle['aggregate']:.2f}, of held-out images within "
-            f"{middle['data']:.2f}; {100 * far['prior']:.0f} %, {100 * far['aggregate']:.0f} % and "
-            f"{100 * far['data']:.0f} % lie further than {edge:.2f}.",
+            sentence=_sentence(told.value, of, middle, far, edge),
             value=told.value,
             unit="share told apart",
             standard_error=told.error,
             threshold=THRESHOLD,
-            source=f"Nearest neighbours of {n:,} pictures of each kind (Lopez-Paz & Oquab 2017); distances in pixels to "
-            f"{len(others):,} {of}; threshold: an ideal judge where a fifth of the draws is lost; nats by Pinsker",
+            source=f"Nearest neighbours of {n:,} pictures of each kind (Lopez-Paz & Oquab 2017); distances in pixels "
+            f"to {len(others):,} {of}; threshold: an ideal judge where a fifth of the draws is lost; nats by Pinsker",
             nats=2 * (2 * told.value - 1) ** 2 if found else 0.0,
             n=n,
             advice=(Advice("Draw from the prior", "explore"),) if found else (),
@@ -103,6 +99,16 @@ class Samples(Finding):
             pictures.append(case.model.decode(some).mean)
             case.progress(0.2, "decoding")
         return torch.cat(pictures)
+
+
+def _sentence(apart: float, of: str, middle: dict[str, float], far: dict[str, float], edge: float) -> str:
+    kinds = [f"{100 * far[name]:.0f} %" for name in ("prior", "aggregate", "data")]
+    return (
+        f"Of samples from the prior and decoded codes of images, {100 * apart:.0f} % have their nearest neighbour among "
+        f"their own kind (50 %: alike). Half of the samples lie within {middle['prior']:.2f} of a {of[:-1]}, of decoded "
+        f"codes within {middle['aggregate']:.2f}, of held-out images within {middle['data']:.2f}; "
+        f"{kinds[0]}, {kinds[1]} and {kinds[2]} lie further than {edge:.2f}."
+    )
 
 
 def _others(case: Case, x: Tensor) -> tuple[Tensor, str]:
