@@ -20,7 +20,10 @@ SVG = (
 FOUND = Found(
     True, "Holes in the prior", "2.0 – 9.8 nats", "The prior sends 47 % of its draws where no image lives.", value=2.01,
     standard_error=0.02, threshold=0.5, source="a held-out classifier", nats=2.01, at_most=9.8, n=360, picture=SVG,
-    advice=(Advice("Show on the *Map*", "map", {"colour": "hole"}), Advice("Fly", "nowhere")),
+    advice=(
+        Advice("Show on the *Map*", "map", {"colour": "hole"}), Advice("Fly", "nowhere"),
+        Advice("Fewer dimensions", "train", {"from": "its name then", "embed": "true"}),
+    ),
     numbers={"mutual_information": 4.25, "by_dimension": [0.5] * 12, "saturated": True},
 )  # fmt: skip
 FINE = Found(False, "Every dimension is used", "2 of 2", "Each carries 1.4 nats or more.", nats=0.0)

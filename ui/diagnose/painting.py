@@ -24,4 +24,4 @@ def where_they_differ(view: RunView) -> None:
             query = {"run": view.name, "colour": "hole"}
             with st.container(key="er-ftry-on-the-map", width="content"):
                 st.page_link(navigation.FOLDER / "map.py", label="Show on the Map", query_params=query)
-        holes_map(view.name, k, methods_for(k, support)[0])
+        holes_map(view.name, k, methods_for(k, support)[0], support)

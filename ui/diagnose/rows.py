@@ -63,8 +63,9 @@ def control(run: str, advice: Advice) -> None:
     if file not in navigation.PAGES:
         style.note(advice.words)
         return
-    page = navigation.FOLDER / file
-    st.page_link(page, label=plain(advice.words), query_params={"run": run} | advice.query)
+    query = {name: value for name, value in advice.query.items() if not name.lower().startswith("embed")}  # Streamlit's
+    of_run = {"from": run} if "from" in advice.query else {"run": run}  # a new run with its settings, or this one
+    st.page_link(navigation.FOLDER / file, label=plain(advice.words), query_params=query | of_run)
 
 
 def _details(result: Result) -> None:

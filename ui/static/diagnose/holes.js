@@ -10,7 +10,7 @@ import { fetchHoles, holeColouring } from "../map/holes.js";
 import { Legend } from "../map/legend.js";
 import { toBits } from "../map/layouts.js";
 import { LayoutSource } from "../map/source.js";
-import { writeCode } from "../map/side.js";
+import { writeBits, writeCode } from "../map/side.js";
 import { farthest, spread } from "./choice.js";
 
 const SHOWN = 8; // pictures in a row
@@ -18,7 +18,7 @@ const HOW = "Click another ring, or move to it with the arrow keys and press Ent
 
 /** @import { Codes } from "../shared/codes.js" */
 /** @import { Layout, Tone } from "../map/types.js" */
-/** @typedef {{ run: string, k: number, method: string }} Data */
+/** @typedef {{ run: string, k: number, method: string, support: string }} Data */
 
 /** Paint what the decoder answered, at once or later. */
 async function paint(canvas, answer) {
@@ -125,7 +125,8 @@ class HolesMap {
     const view = { method: this.data.method, i: 0, j: 1, colour: "hole", part: "test" };
     const kind = view.method === "line" ? "line" : "linear";
     const base = new Float64Array(this.data.k);
-    this.source.show({ run: this.data.run, sha: this.sha, codes, view, kind, base }, true);
+    const bits = this.data.support === "binary";
+    this.source.show({ run: this.data.run, sha: this.sha, codes, view, kind, base, bits }, true);
     this._rows(codes, holes);
   }
 
@@ -199,8 +200,9 @@ class HolesMap {
     const { draws } = this.canvas;
     const z = draws.code(index);
     const score = nats(draws.holes?.priorScore[index] ?? 0);
-    this.where.textContent = `z = ${writeCode(z)}, a draw from the prior: log q(z)/p(z) = ${score} nats. ${HOW}`;
-    this.screen.setAttribute("aria-label", `Decoded draw at z = ${writeCode(z)}`);
+    const code = this.layout?.bits ? writeBits(z) : writeCode(z);
+    this.where.textContent = `z = ${code}, a draw from the prior: log q(z)/p(z) = ${score} nats. ${HOW}`;
+    this.screen.setAttribute("aria-label", `Decoded draw at z = ${code}`);
     paint(this.screen, this.decoder.mean(z));
   }
 }
