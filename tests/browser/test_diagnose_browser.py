@@ -1,4 +1,4 @@
-"""The Diagnose page in a real browser: findings that appear, a row opened by the keyboard, a hole decoded, the report."""
+"""The Diagnose page in a real browser: findings appear, a row opens by the keyboard, a hole is decoded, the report."""
 
 from __future__ import annotations
 

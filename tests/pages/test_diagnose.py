@@ -120,9 +120,7 @@ def test_what_was_found_comes_by_nats_then_what_is_fine_then_what_does_not_apply
     assert (folded.label, folded.proto.expanded) == ("Do not apply to this run (1)", False)
     assert "The codes of this run are no bits." in html(app)
     assert links(app)[r"Show on the \*Map\*"] == "map?colour=hole&run=two"
-    assert (
-        links(app)["Fewer dimensions"] == "train?from=two"
-    )  # to the form; a run in the address would be shown instead
+    assert links(app)["Fewer dimensions"] == "train?from=two"  # a run in the address would be shown
     assert "Fly" not in links(app)
     assert "Fly" in html(app)  # a page that is not there is no link
     assert [button.proto.label for button in app.get("download_button")] == ["Save report", "JSON"]

@@ -6,7 +6,7 @@ import { nats, whole } from "../shared/format.js";
 import { contextOf, element, renderer } from "../shared/mount.js";
 import { openDecoder } from "../decoder/client.js";
 import { MapCanvas } from "../map/canvas.js";
-import { fetchHoles, holeColouring } from "../map/holes.js";
+import { MOST, fetchHoles, holeColouring } from "../map/holes.js";
 import { Legend } from "../map/legend.js";
 import { toBits } from "../map/layouts.js";
 import { LayoutSource } from "../map/source.js";
@@ -30,7 +30,6 @@ async function paint(canvas, answer) {
 
 class HolesMap {
   /** @type {Codes | null} */ codes = null;
-  /** @type {Layout | null} */ layout = null;
   /** @type {string | null} the weights of what is shown */ sha = null;
   /** @type {Data} */ data;
   /** @type {Float64Array | null} */ shown = null;
@@ -80,6 +79,11 @@ class HolesMap {
     root.append(element("div", { className: "holes" }, left, right));
   }
 
+  /** Whether codes are 0 and 1. */
+  get bits() {
+    return this.data.support === "binary";
+  }
+
   destroy() {
     this.source.close();
     this.decoder?.close();
@@ -96,7 +100,7 @@ class HolesMap {
   _open() {
     this.source.close();
     this.decoder?.close();
-    this.codes = this.layout = this.sha = null;
+    this.codes = this.sha = null;
     this.decoder = openDecoder(this.data.run, { onModel: () => this._onModel() });
   }
 
@@ -125,8 +129,7 @@ class HolesMap {
     const view = { method: this.data.method, i: 0, j: 1, colour: "hole", part: "test" };
     const kind = view.method === "line" ? "line" : "linear";
     const base = new Float64Array(this.data.k);
-    const bits = this.data.support === "binary";
-    this.source.show({ run: this.data.run, sha: this.sha, codes, view, kind, base, bits }, true);
+    this.source.show({ run: this.data.run, sha: this.sha, codes, view, kind, base, bits: this.bits }, true);
     this._rows(codes, holes);
   }
 
@@ -144,7 +147,6 @@ class HolesMap {
   _place(layout) {
     const { canvas, codes } = this;
     if (!codes) return;
-    this.layout = layout;
     canvas.place(layout.places(codes.loc), layout, { all: true });
     canvas.draws.place(layout);
     const { plane } = this.source;
@@ -157,7 +159,7 @@ class HolesMap {
 
   _rows(codes, holes) {
     const { k } = holes;
-    const draws = farthest(holes.priorScore, this.canvas.draws.xy.length / 2 || holes.m, SHOWN);
+    const draws = farthest(holes.priorScore, Math.min(MOST, holes.m), SHOWN);
     this._pictures(this.there, draws, (index) => holes.prior.subarray(index * k, index * k + k), "draw from the prior");
     const images = spread(codes.header.n, SHOWN);
     this._pictures(this.living, images, (index) => codes.loc.subarray(index * k, index * k + k), "code of an image");
@@ -192,7 +194,7 @@ class HolesMap {
   }
 
   _decodable(z) {
-    return this.layout?.bits ? toBits(z) : z;
+    return this.bits ? toBits(z) : z;
   }
 
   /** Decode one draw. */
@@ -200,7 +202,7 @@ class HolesMap {
     const { draws } = this.canvas;
     const z = draws.code(index);
     const score = nats(draws.holes?.priorScore[index] ?? 0);
-    const code = this.layout?.bits ? writeBits(z) : writeCode(z);
+    const code = this.bits ? writeBits(z) : writeCode(z);
     this.where.textContent = `z = ${code}, a draw from the prior: log q(z)/p(z) = ${score} nats. ${HOW}`;
     this.screen.setAttribute("aria-label", `Decoded draw at z = ${code}`);
     paint(this.screen, this.decoder.mean(z));
