@@ -66,9 +66,14 @@ class Case:
         return (torch.from_numpy(codes.images) if codes.encoded is None else codes.encoded).float() / codes.scale
 
     @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """All lines of the run's history: records, events, changes of knobs."""
+        return self.run.history
+
+    @cached_property
     def history(self) -> list[dict[str, Any]]:
         """The records of the training with held-out values, oldest first; [] where the run has no history."""
-        return [line for line in self.run.history if line.get("test") and line.get("train")]
+        return [line for line in self.lines if line.get("test") and line.get("train")]
 
     def generator(self) -> Generator:
         """Returns a generator in its initial state, the same for every call: findings do not depend on one another."""

@@ -24,8 +24,9 @@ Array = NDArray[np.float64]
 class Curve:
     """A loss, nats an image, at m epochs."""
 
-    epochs: Array  # (m,)
+    epochs: Array  # (m,), or steps: see `unit`
     losses: Array  # (m,)
+    unit: str  # "epoch"; "step" of a loop that does not tell its epochs
 
     @property
     def begin(self) -> float:
@@ -35,7 +36,7 @@ class Curve:
     def last(self, share: float, fewest: int) -> Curve:
         """Returns what belongs to the last share of the epochs, `fewest` values at least."""
         late = int((self.epochs >= self.epochs[-1] - share * (self.epochs[-1] - self.begin)).sum())
-        return Curve(self.epochs[-max(fewest, late) :], self.losses[-max(fewest, late) :])
+        return Curve(self.epochs[-max(fewest, late) :], self.losses[-max(fewest, late) :], self.unit)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class HeldOutCurve(Curve):
 def training_curve(case: Case) -> Curve | None:
     """Returns the training loss since C, or the half that trains, was last changed by hand: means over the steps since
     the last record. None where there are fewer than FEWEST."""
-    return _curve(_since_the_last_change(case), "train")
+    return _curve(case, _since_the_last_change(case), "train")
 
 
 def held_out_curve(case: Case) -> HeldOutCurve | None:
@@ -62,7 +63,7 @@ def held_out_curve(case: Case) -> HeldOutCurve | None:
     lines = [line for line in _since_the_last_change(case) if _loss(line.get("test")) is not None]
     counts = Counter(line["test"].get("images") for line in lines).most_common(1)
     lines = [line for line in lines if line["test"].get("images") == counts[0][0]]  # the last takes all images
-    curve = _curve(lines, "test")
+    curve = _curve(case, lines, "test")
     if curve is None:
         return None
     images = int(counts[0][0] or len(case.codes))
@@ -71,24 +72,33 @@ def held_out_curve(case: Case) -> HeldOutCurve | None:
         error = told[-1]["elbo_error"] * math.sqrt(told[-1]["images"] / images)
     else:  # histories of older versions and of other programs
         error = float((case.codes.rate + case.codes.distortion).astype(float).std()) / math.sqrt(images)
-    return HeldOutCurve(curve.epochs, curve.losses, images, error)
+    return HeldOutCurve(curve.epochs, curve.losses, curve.unit, images, error)
 
 
 def _since_the_last_change(case: Case) -> list[dict[str, Any]]:
-    history = case.run.history
+    history = case.lines
     changed = max((line["step"] for line in history if line.get("knob") in ("C", "part")), default=-1)
-    return [line for line in history if line.get("train") and "epoch" in line and line["step"] > changed]
+    return [line for line in history if line.get("train") and line["step"] > changed]
 
 
-def _curve(lines: list[dict[str, Any]], part: str) -> Curve | None:
-    places: dict[float, float] = {}
+def clock(case: Case) -> tuple[float, str]:
+    """Returns what a step counts in the unit of time that is also returned: epochs, of which some loops tell whole ones
+    only; steps where they tell none."""
+    last = next((line for line in reversed(case.lines) if line.get("epoch") and line["step"]), None)
+    return (last["epoch"] / last["step"], "epoch") if last else (1.0, "step")
+
+
+def _curve(case: Case, lines: list[dict[str, Any]], part: str) -> Curve | None:
+    losses: dict[int, float] = {}
     for line in lines:
         loss = _loss(line.get(part))
-        if loss is not None and (not places or line["epoch"] > max(places)):
-            places[line["epoch"]] = loss
-    if len(places) < FEWEST:
+        if loss is not None:
+            losses[line["step"]] = loss
+    if len(losses) < FEWEST:
         return None
-    return Curve(np.array(list(places), float), np.array(list(places.values()), float))
+    step, unit = clock(case)
+    steps = sorted(losses)
+    return Curve(step * np.array(steps, float), np.array([losses[one] for one in steps], float), unit)
 
 
 def _loss(means: dict[str, Any] | None) -> Any:
@@ -111,7 +121,7 @@ def both_curves(
     legend = [("posterior", "held out")] * (held_out is not None) + [("faint", "training")] * (training is not None)
     legend += more
     ends = min(curve.begin for curve in there), max(float(curve.epochs[-1]) for curve in there)
-    chart = Chart(ends, (low, high), height=200, width=width, labels=("epoch", "loss, nats"), legend=legend)
+    chart = Chart(ends, (low, high), height=200, width=width, labels=(there[0].unit, "loss, nats"), legend=legend)
     for curve, idea in ((training, "faint"), (held_out, "posterior")):
         if curve is not None:
             every = -(-len(curve.epochs) // POINTS)

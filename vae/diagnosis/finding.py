@@ -3,6 +3,7 @@ threshold and its source, one sentence from the run's values, a picture, and wha
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -80,3 +81,11 @@ def number_with_error(value: float, error: float | None, digits: int = 1) -> str
     while digits < 4 and round(error, digits) == 0:
         digits += 1
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def measured(value: float, error: float | None = None) -> str:
+    """Returns the number to two digits of its error, or to four of its own, with a minus sign that is one."""
+    if not error or not np.isfinite(error):
+        return f"{value:,.4g}".replace("-", "−")
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:,.{digits}f} ± {error:,.{digits}f}".replace("-", "−")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import textwrap
 from html import escape
 from typing import Any
 
+from vae.diagnosis.finding import measured
 from vae.diagnosis.results import Diagnosis, Result, answer_json
 from vae.model.latent_words import words_of
 from vae.runs import Run
@@ -203,19 +203,13 @@ def _facts_of(result: Result) -> str:
     if answer.found:
         pairs["At stake"] = f"{answer.nats:,.2f} nats an image"
     if answer.value is not None:
-        pairs["Number"] = f"{_number(answer.value, answer.standard_error)} {answer.unit}"
+        pairs["Number"] = f"{measured(answer.value, answer.standard_error)} {answer.unit}"
     if answer.at_most is not None:
-        pairs["At most"] = f"{_number(answer.at_most)} {answer.unit}"
+        pairs["At most"] = f"{measured(answer.at_most)} {answer.unit}"
     if answer.threshold is not None:
-        pairs["Threshold"] = _number(answer.threshold)
+        pairs["Threshold"] = measured(answer.threshold)
     if answer.source:
         pairs["Source"] = answer.source
     if answer.n is not None:
         pairs["n"] = f"{answer.n:,}"
     return "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs.items())
-
-
-def _number(value: float, error: float | None = None) -> str:
-    """The number to two digits of its error, or to four of its own."""
-    digits = 0 if not error else max(0, 1 - math.floor(math.log10(error)))
-    return (f"{value:,.{digits}f} ± {error:,.{digits}f}" if error else f"{value:,.4g}").replace("-", "−")

@@ -150,7 +150,7 @@ def test_overfitting_is_as_large_and_as_old_as_it_is(tmp_path: Path) -> None:
     window = 20  # a tenth of the values: the mean of the last is 4.75 epochs old, and the lowest mean .25 higher
     assert found.value == pytest.approx(3 - 0.05 * (window - 1) / 4, abs=0.15)
     assert found.nats == found.value
-    assert found.numbers["since_epoch"] == pytest.approx(40, abs=5)
+    assert found.numbers["since"] == pytest.approx(40, abs=5)
     assert found.standard_error == pytest.approx(0.02 * math.sqrt(2 / window), rel=0.5)
     assert found.threshold == pytest.approx(0.4)
     assert not found_in(run, "converged").found  # more training is no cure
@@ -169,7 +169,7 @@ def test_a_model_that_learns_sixty_images_by_heart(tmp_path: Path) -> None:
     lowest = min(records, key=lambda line: line["test"]["loss"])
     assert found.found
     assert found.value == pytest.approx(records[-1]["test"]["loss"] - lowest["test"]["loss"], rel=0.3)
-    assert found.numbers["since_epoch"] == pytest.approx(lowest["epoch"], rel=0.5)
+    assert found.numbers["since"] == pytest.approx(lowest["epoch"], rel=0.5)
     gap = found.numbers["gap"]
     assert gap["elbo"] == pytest.approx(gap["distortion"] + gap["rate"], rel=1e-6)
     assert gap["elbo"] > 5 * gap["elbo_error"] > 0
@@ -205,6 +205,26 @@ def test_what_came_before_c_was_turned_does_not_count(tmp_path: Path) -> None:
     lines = run.history
     write_history(run.path, [*lines[:31], {"step": 305, "knob": "C", "value": 2.0}, *lines[31:]])
     assert not found_in(load_run(run.path), "overfitting").found
+
+
+def test_the_last_record_takes_other_images_and_is_not_compared(tmp_path: Path) -> None:
+    run = with_history(copy_of("demo-digits-2d", tmp_path), [100.0] * 30 + [106.0], [100.0] * 31, 31)
+    assert found_in(run, "overfitting").value == pytest.approx(2)  # a third of three values
+    lines = run.history
+    lines[-1]["test"]["images"] = 10_000
+    write_history(run.path, lines)
+    assert found_in(load_run(run.path), "overfitting").value == 0
+
+
+def test_without_an_error_in_the_history_that_of_the_codes_stands_in(tmp_path: Path) -> None:
+    run = with_history(copy_of("demo-digits-2d", tmp_path), [100.0] * 30, [100.0] * 30, 30)
+    lines = run.history
+    for line in lines[1:]:
+        del line["test"]["elbo_error"]
+    write_history(run.path, lines)
+    codes = Case(load_run(run.path)).codes
+    spread = (codes.rate + codes.distortion).astype(float).std()
+    assert found_in(load_run(run.path), "overfitting").threshold == pytest.approx(2 * spread / 20)  # of 400 images
 
 
 # ---- bits

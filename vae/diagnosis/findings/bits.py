@@ -45,8 +45,8 @@ class Bits(Finding):
             title=_title(len(dead), len(pairs)),
             shown=f"{k - len(dead)} of {k}",
             sentence=_sentence(dead, pairs, told, k)
-            + f" {len(p):,} images use {used.codes:,} of {2**k:,} codes, as many as {perplexity} codes would that are "
-            + "used alike.",
+            + f" The likeliest codes of {len(p):,} images are {used.codes:,} of {2**k:,}; drawn from q(z|x) they "
+            f"spread as over {perplexity} that are used alike.",
             value=float(len(dead) + len(pairs)),
             unit="bits",
             threshold=0.0,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae.bound.metrics import ACTIVE_THRESHOLD
-from vae.browser.drawing import Chart, beside
+from vae.browser.drawing import Chart, beside, nice_ticks
 from vae.diagnosis.case import Case
+from vae.diagnosis.curves import clock
 from vae.diagnosis.finding import Advice, Finding, Found, training_advice
 from vae.diagnosis.parts import training_images
 
@@ -58,7 +58,7 @@ class Collapsed(Finding):
             n=len(codes),
             nats=nats if idle else 0.0,
             advice=_advice(case, predicted) if idle else (),
-            picture=_picture(rates, active, case.history),
+            picture=_picture(rates, active, *_rates_over_training(case, k)),
             numbers={
                 "active": k - idle,
                 "predicted": predicted,
@@ -107,40 +107,38 @@ def _advice(case: Case, predicted: int | None) -> tuple[Advice, ...]:
     return (Advice("See them on Explore", "explore"), *training_advice(case, turn))
 
 
-def _picture(rates: NDArray[np.float64], active: NDArray[np.bool_], history: list[dict[str, Any]]) -> str:
+def _picture(
+    rates: NDArray[np.float64], active: NDArray[np.bool_], epochs: list[float], lines: NDArray[np.float64], unit: str
+) -> str:
     """Bars now; beside them, where there is a history, how each came there."""
     k, top = len(rates), max(0.1, float(rates.max()) * 1.05)
-    ticks = {float(d): f"z{d}" for d in range(k)} if k <= 8 else None
-    legend = [("rate", "used"), ("faint", "collapsed")]
     bars = Chart(
-        (-0.6, k - 0.4), (0, top), height=200, width=230, labels=("now", "nats"), legend=legend, ticks=(ticks, None)
-    )
+        (-0.6, k - 0.4), (0, top), height=200, width=460 if len(epochs) < 2 else 230,
+        labels=("now" if k <= 8 else "dimension, now", "nats"), legend=[("rate", "used"), ("faint", "collapsed")],
+        ticks=({float(d): f"z{d}" for d in range(k)} if k <= 8 else None, None),
+    )  # fmt: skip
     for d, rate in enumerate(rates):
         bars.bar(d - 0.35, d + 0.35, 0, max(0.0, float(rate)), "rate" if active[d] else "faint")
     about = f"Rate of each of {k} dimensions, {int(active.sum())} of them used"
-    epochs, lines = _rates_over_training(history, k)
     if len(epochs) < 2:
         return bars.svg(about)
     shown = np.argsort(rates)[:: -(-k // LINES)]
-    over = Chart(
-        (epochs[0], epochs[-1]),
-        (0, max(0.1, lines.max() * 1.05)),
-        height=200,
-        width=230,
-        labels=("epoch", ""),
-        legend=[("elbo", "over training" if len(shown) == k else f"{len(shown)} of {k}, over training")],
-    )
+    words = "over training" if len(shown) == k else f"{len(shown)} of {k}, over training"
+    ends, span = (epochs[0], epochs[-1]), (0, max(0.1, lines.max() * 1.05))
+    over = Chart(ends, span, height=200, width=230, labels=(unit, ""), legend=[("elbo", words)],
+                 ticks=(nice_ticks(*ends, 3), None))  # fmt: skip
     for d in shown:
         over.line(epochs, lines[:, d].tolist(), "rate" if active[d] else "faint")
     return beside(bars, over, about + "; and over training")
 
 
-def _rates_over_training(history: list[dict[str, Any]], k: int) -> tuple[list[float], NDArray[np.float64]]:
-    """Epochs (m,) and held-out rates (m, k), at most POINTS of them."""
-    found = []
-    for line in history:
+def _rates_over_training(case: Case, k: int) -> tuple[list[float], NDArray[np.float64], str]:
+    """Epochs (m,) and held-out rates (m, k), at most POINTS of them; what the epochs are."""
+    step, unit = clock(case)
+    found: dict[float, list[float]] = {}
+    for line in case.history:
         rates = line["test"].get("rate_per_dim") or line["test"].get("marginal_rate_per_dim")
-        if rates and len(rates) == k and None not in rates and "epoch" in line:
-            found.append((line["epoch"], rates))
-    found = found[:: -(-len(found) // POINTS)] if found else []
-    return [epoch for epoch, _ in found], np.array([rates for _, rates in found]).reshape(-1, k)
+        if rates and len(rates) == k and None not in rates:
+            found[step * line["step"]] = rates
+    kept = sorted(found)[:: -(-len(found) // POINTS)] if found else []
+    return kept, np.array([found[epoch] for epoch in kept]).reshape(-1, k), unit

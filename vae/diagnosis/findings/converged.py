@@ -7,7 +7,7 @@ import numpy as np
 from vae.browser.drawing import Chart, beside, nice_ticks
 from vae.diagnosis.case import Case
 from vae.diagnosis.curves import FEWEST, Array, Curve, both_curves, held_out_curve, training_curve
-from vae.diagnosis.finding import Finding, Found, number_with_error, training_advice
+from vae.diagnosis.finding import Finding, Found, measured, training_advice
 
 SHARE = 0.1  # of the training: its last tenth
 # Bounds on log p(x) are published to a tenth of a nat; where they are thousands of nats, of large images, to a
@@ -39,18 +39,19 @@ class Converged(Finding):
         least = max(GAIN, RELATIVE_GAIN * abs(float(end.losses[-1])))
         gain, threshold = -slope * tenth, -least / tenth
         found = slope < threshold and slope < -ERRORS * error
-        trend = number_with_error(slope, error, 3).replace("-", "−")
+        per = "an epoch" if curve.unit == "epoch" else f"a {curve.unit}"
+        trend = measured(slope, error)
         which = f"held-out loss of the same {held_out.images:,} images" if held_out else "training loss"
-        span = f"from epoch {end.epochs[0]:,.4g} to {end.epochs[-1]:,.4g}"
-        sentence = f"The {which} {'still ' if found else ''}changes by {trend} nats an epoch, {span}"
-        more = f": another {tenth:,.3g} epochs at this slope would gain {gain:,.2f} nats."
+        span = f"from {curve.unit} {end.epochs[0]:,.4g} to {end.epochs[-1]:,.4g}"
+        sentence = f"The {which} {'still ' if found else ''}changes by {trend} nats {per}, {span}"
+        more = f": another {tenth:,.3g} {curve.unit}{'s' * (tenth != 1)} at this slope would gain {gain:,.2f} nats."
         return Found(
             found=found,
             title=_title(found, slope - 2 * error > threshold),
-            shown=f"{trend} nats an epoch",
+            shown=f"{trend} nats {per}",
             sentence=sentence + (more if found else "."),
             value=slope,
-            unit="nats an epoch",
+            unit=f"nats {per}",
             standard_error=error,
             threshold=threshold,
             source=f"{least:.2g} nats in another tenth of the training: bounds are published to a tenth of a nat",
@@ -58,7 +59,7 @@ class Converged(Finding):
             n=held_out.images if held_out else None,
             advice=training_advice(case, "Train on") if found else (),
             picture=_picture(held_out, training, end, line),
-            numbers={"gain_of_another_tenth": gain, "tenth_epochs": tenth, "values": len(end.epochs)},
+            numbers={"gain_of_another_tenth": gain, "tenth": tenth, "clock": curve.unit, "values": len(end.epochs)},
         )
 
 

@@ -51,14 +51,15 @@ class Overfitting(Finding):
         found = rise.nats > max(threshold, ERRORS * rise.error)
         shown = number_with_error(rise.nats, rise.error, 2)
         gap, words = _gap(case)
+        again = f"Train again, to {curve.unit} {rise.epoch:,.0f}"
         if rise.nats > ERRORS * rise.error:
-            sentence = f"The held-out loss has risen by {shown} nats since epoch {rise.epoch:,.4g}"
+            sentence = f"The held-out loss has risen by {shown} nats since {curve.unit} {rise.epoch:,.0f}"
             sentence += "" if found else f", less than {curve.images:,} images can tell ({threshold:.2f} nats)"
         else:
             sentence = f"The held-out loss is no higher than it ever was ({shown} nats)"
         return Found(
             found=found,
-            title=f"Overfitting since epoch {rise.epoch:,.4g}" if found else "No overfitting to speak of",
+            title=f"Overfitting since {curve.unit} {rise.epoch:,.0f}" if found else "No overfitting to speak of",
             shown=f"{shown} nats",
             sentence=f"{sentence}. {words}",
             value=rise.nats,
@@ -67,9 +68,9 @@ class Overfitting(Finding):
             source=f"two standard errors of the mean over {curve.images:,} held-out images",
             nats=rise.nats if found else 0.0,
             n=curve.images,
-            advice=training_advice(case, f"Train again, to epoch {rise.epoch:,.4g}", afresh=True) if found else (),
+            advice=training_advice(case, again, afresh=True) if found else (),
             picture=_picture(case, curve, rise),
-            numbers={"since_epoch": rise.epoch, "gap": gap},
+            numbers={"since": rise.epoch, "clock": curve.unit, "gap": gap},
         )
 
 
