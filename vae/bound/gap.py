@@ -31,14 +31,14 @@ from vae.model.latent import DiagonalNormal, FullNormal, IndependentBernoulli, R
 from vae.model.latents import FullNormalLatent
 from vae.model.vae import Model
 
-JUDGED = 64  # draws of an image by which an ELBO is judged; half of them mirror the other half
+JUDGED = 192  # draws of an image by which an ELBO is judged; half of them mirror the other half
 SWEEPS = 20  # over all bits
 
 
 @dataclass(frozen=True)
 class BestPosteriors:
     """ELBOs of each image, (n,) float64, nats: of the encoder's q, of the best q of its family, and of the best normal
-    with a full covariance (the same one where that is the family; None for bits)."""
+    with a full covariance (None where that is the family itself, and for bits)."""
 
     encoder: Tensor
     best: Tensor
@@ -100,8 +100,7 @@ def _best_normals(
         best = _sound(qz_x, qz_x.moved(*moved))
     full = _best_full(model, x, best, generator, on_step)
     if isinstance(qz_x, FullNormal):
-        reached = elbo(full)
-        return BestPosteriors(own, reached, reached, full)
+        return BestPosteriors(own, elbo(full), None, full)
     return BestPosteriors(own, elbo(best), elbo(full), full)
 
 

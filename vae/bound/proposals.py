@@ -169,8 +169,8 @@ def climb(
     falling: bool = False,
 ) -> list[Tensor]:
     """Returns the parameters of q(z|x) of each image, (B, ...) as `start`, moved by Adam to a higher ELBO; `q` makes
-    the distribution of them, `rate` is its KL to the prior. `falling`: the learning rate falls to 0, so that no noise
-    of the draws is left."""
+    the distribution of them, `rate` is its KL to the prior. `falling`: the learning rate falls to 0 and draws come
+    in mirrored pairs, so that little noise of the draws is left."""
     parameters = [one.clone().requires_grad_() for one in start]
     steps = torch.optim.Adam(parameters, lr=RATE)
     for step in range(STEPS):
@@ -179,7 +179,8 @@ def climb(
             steps.param_groups[0]["lr"] = 2 * RATE * (1 - step / STEPS)
         with torch.enable_grad():
             qz_x = q(*parameters)
-            z = qz_x.rsample((DRAWS,), generator)
+            z = qz_x.rsample((DRAWS // 2 if falling else DRAWS,), generator)
+            z = torch.cat([z, 2 * qz_x.mean - z]) if falling else z
             loss = (rate(qz_x) - model.decode(z).log_prob(x).mean(0)).sum()
         for one, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             one.grad = gradient

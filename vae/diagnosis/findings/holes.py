@@ -60,7 +60,7 @@ class Holes(Finding):
         return Found(
             found=found,
             title="Holes in the prior" if found else "Codes and prior differ by little",
-            shown=f"≥ {number_with_error(told.unbiased.value, told.unbiased.error)} nats",
+            shown=f"≥ {number_with_error(told.unbiased.value, told.unbiased.error, 2)} nats",
             sentence=_sentence(told, lost, above, found),
             value=told.unbiased.value,
             standard_error=told.unbiased.error,

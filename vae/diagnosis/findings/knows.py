@@ -185,7 +185,7 @@ def _percent(value: float, error: float) -> str:
 
 def _shown(mig: Disentangled | None, read: Readout | None) -> str:
     if mig is not None:
-        return f"MIG {number_with_error(mig.value, mig.error, 2)}"
+        return f"MIG {number_with_error(mig.value, mig.error, 3)}"
     assert read is not None
     return f"{_percent(read.neighbours.value, read.neighbours.error)} of labels"
 

@@ -142,20 +142,18 @@ def _exactly(case: Case, x: Tensor, sampled: Evidence) -> ExactEvidence | None:
 
 def _sentence(gap: Gap, flagged: int) -> str:
     log_px, elbo = float(gap.log_px.mean()), float(gap.elbo.mean())
+    whole = number_with_error(gap.whole.value, gap.whole.error)
     least = f"; of {flagged} image{'s' * (flagged != 1)} log p(x) may be higher still" if flagged else ""
     if gap.posteriors is None or gap.amortisation is None or gap.family is None:
-        return f"The ELBO is {elbo:.2f} nats, log p(x) {log_px:.2f} or more{least}.".replace(" -", " −")
+        return f"log p(x) is {whole} nats above the ELBO, {log_px:.1f} and {elbo:.1f}{least}.".replace(" -", " −")
     best = float(gap.posteriors.best.mean())
+    encoder = number_with_error(gap.amortisation.value, gap.amortisation.error)
+    family = number_with_error(gap.family.value, gap.family.error)
     words = (
-        f"A posterior fitted to each image would raise the ELBO from {elbo:.1f} to {best:.1f} nats "
-        f"({number_with_error(gap.amortisation.value, gap.amortisation.error)}: the encoder's); what is left to "
-        f"log p(x) = {log_px:.1f}, {number_with_error(gap.family.value, gap.family.error)} nats, is its family's own"
+        f"log p(x) is {whole} nats above the ELBO. A posterior fitted to each image would raise that from {elbo:.1f} "
+        f"to {best:.1f} ({encoder}: the encoder's); the rest up to log p(x) = {log_px:.1f}, {family}, is its family's"
     )
-    if (
-        gap.posteriors.full is not None
-        and gap.posteriors.full is not gap.posteriors.best
-        and gap.covariance is not None
-    ):
+    if gap.covariance is not None:
         words += f", of which a full covariance would save {gap.covariance.value:.1f}"
     return f"{words}{least}.".replace(" -", " −")
 
@@ -183,7 +181,7 @@ def _picture(gap: Gap) -> str:
     chart.bar(low, middle, 0.25, 0.75, "posterior")
     chart.bar(middle, high, 0.25, 0.75, "rate")
     covariance = gap.covariance
-    if covariance is not None and gap.posteriors is not None and gap.posteriors.full is not gap.posteriors.best:
+    if covariance is not None:
         chart.upright(middle - covariance.value, "faint", dashed=True)
         chart.word(middle - covariance.value, 0.85, "full covariance", "faint", "end")
     return chart.svg(f"From −log p(x) = {low:.2f} to −ELBO = {high:.2f} nats, and what of it the encoder loses")

@@ -104,9 +104,9 @@ class Samples(Finding):
 def _sentence(apart: float, of: str, middle: dict[str, float], far: dict[str, float], edge: float) -> str:
     kinds = [f"{100 * far[name]:.0f} %" for name in ("prior", "aggregate", "data")]
     return (
-        f"Of samples from the prior and decoded codes of images, {100 * apart:.0f} % have their nearest neighbour among "
-        f"their own kind (50 %: alike). Half of the samples lie within {middle['prior']:.2f} of a {of[:-1]}, of decoded "
-        f"codes within {middle['aggregate']:.2f}, of held-out images within {middle['data']:.2f}; "
+        f"Of samples from the prior and decoded codes of images, {100 * apart:.0f} % have their nearest neighbour "
+        f"among their own kind (50 %: alike). Half of the samples lie within {middle['prior']:.2f} of a {of[:-1]}, of "
+        f"decoded codes within {middle['aggregate']:.2f}, of held-out images within {middle['data']:.2f}; "
         f"{kinds[0]}, {kinds[1]} and {kinds[2]} lie further than {edge:.2f}."
     )
 
