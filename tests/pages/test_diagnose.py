@@ -19,6 +19,7 @@ from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of
 from vae.diagnosis.results import Result, folder_of, read_diagnosis, read_status
 
+START = work._worker
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
@@ -238,6 +239,15 @@ def test_one_that_does_not_listen_is_killed(demo: Path, monkeypatch: pytest.Monk
     work._kill_later(folder)
     assert worker.exit_code() == -9
     assert work._holder().living() == {}
+
+
+def test_a_real_process_ends_with_the_server(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "_worker", START)
+    assert work.start_diagnosis(demo) == ""
+    (worker,) = work._holder().living().values()
+    assert worker.exit_code() is None
+    work.stop_all()
+    assert worker.exit_code() is not None
 
 
 def test_the_map_of_holes_is_there_where_its_scores_are(app: AppTest, demo: Path) -> None:

@@ -101,6 +101,7 @@ class HolesMap {
     this.source.close();
     this.decoder?.close();
     this.codes = this.sha = null;
+    this.about.textContent = "Fetching the codes…";
     this.decoder = openDecoder(this.data.run, { onModel: () => this._onModel() });
   }
 
