@@ -26,6 +26,7 @@ from tests.vae.contracts import (
     stays_finite_in_float32,
 )
 from tests.vae.contracts_findings import finding_keeps_its_word, finding_says_what_it_is
+from tests.vae.diagnosis.conftest import quick
 from ui.components import map as map_component
 from ui.live import cache
 from ui.live.codes import codes_routes as code_addresses
@@ -44,7 +45,7 @@ from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.space.fit_process import project
 
-__all__ = ["app", "browser_of", "engine", "registered", "runs_folder", "sit"]
+__all__ = ["app", "browser_of", "engine", "quick", "registered", "runs_folder", "sit"]
 pytestmark = pytest.mark.usefixtures("registered")
 SETTINGS = "--dataset stripes --likelihood student-t --latent shared-normal --latent-dim 3 --hidden 16 --epochs 2"
 
@@ -140,7 +141,7 @@ def test_evaluate_measures_the_run_and_lists_the_metric(run: Path, capsys: pytes
 
 
 def test_diagnose_asks_the_newcomers_run_and_the_newcomers_finding(
-    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    run: Path, quick: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """A finding is there in JSON, lines and report; those that are there already know a new likelihood and latent."""
     report = tmp_path / "report.html"

@@ -10,9 +10,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.vae.command import command
+from tests.vae.diagnosis.conftest import registry, the_quick_ones
 from tests.vae.diagnosis.made import DEMOS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+__all__ = ["registry", "the_quick_ones"]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("the_quick_ones")]
 
 FIGURES = """[...document.querySelectorAll('article .picture > svg')].map(figure => ({
   box: figure.getBoundingClientRect().toJSON(),

@@ -19,11 +19,13 @@ from vae.diagnosis.findings.bits import codes_used, information
 from vae.model.linear_gaussian import LinearGaussian, covariance_eigenvalues
 from vae.runs import load_run
 
+ASKED = ("bits", "collapsed", "converged", "noise_level", "overfitting")  # the others have files of tests of their own
+
 
 @pytest.mark.parametrize("demo", ["demo-digits-2d", "demo-digits-8bits", "demo-mnist-10d"])
 def test_nothing_is_found_in_the_runs_that_ship(demo: str) -> None:
     case = Case(load_run(DEMOS / demo))
-    asked = [finding for finding in FINDINGS.values() if not finding.why_not(case)]
+    asked = [FINDINGS[name] for name in ASKED if not FINDINGS[name].why_not(case)]
     assert len(asked) >= 3
     for finding in asked:
         assert not finding.find(case).found, finding.name

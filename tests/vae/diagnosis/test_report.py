@@ -27,6 +27,9 @@ from vae.runs import load_run
 PROMISED = {"name", "found", "nats", "value", "standard_error", "threshold", "source", "sentence", "advice"}
 
 
+pytestmark = pytest.mark.usefixtures("the_quick_ones")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(DEMOS / "demo-digits-2d", tmp_path / "digits")

@@ -42,6 +42,9 @@ TOLD = Found(
 )  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("the_quick_ones")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return shutil.copytree(DEMOS / "demo-digits-2d", tmp_path / "digits")
@@ -206,6 +209,8 @@ import sys, threading, time
 from pathlib import Path
 from tests.vae.diagnosis.test_results import Slow
 from vae.diagnosis.findings import FINDINGS
+from tests.vae.diagnosis.made import keep_the_quick_ones
+keep_the_quick_ones(FINDINGS)
 FINDINGS["slow"] = Slow()
 from vae.diagnosis.process import main
 sys.exit(main(sys.argv[1:]))
