@@ -57,7 +57,7 @@ def state_of(path: Path, shown: Shown, problem: str) -> None:
         style.notice("The run has newer weights than these findings.")
     if shown.working:
         with st.container(horizontal=True, vertical_alignment="center", key="diagnose-progress"):
-            progress.follow(shown.folder, status.state, len(shown.diagnosis.results))
+            progress.follow(shown.folder, status.done)
             st.button("Stop", key="diagnose-stop", on_click=work.end_diagnosis, args=(shown.folder,))
         return
     failed = [one.name for one in shown.diagnosis.results.values() if one.failed]

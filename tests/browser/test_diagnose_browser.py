@@ -12,7 +12,7 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import box_of, page_of, rested
+from tests.browser.conftest import PATIENCE, box_of, page_of, rested
 from tests.browser.map_page import demo, hues, open_map, pixels, search, where
 from tests.vae.made_up import FINE, RESULTS, keep, with_holes
 from vae.diagnosis.findings import FINDINGS
@@ -48,9 +48,9 @@ def test_findings_appear_open_and_go_along(
     page = window.page()
     page.goto(f"{server.url}/diagnose?run=two")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    eventually(lambda: read_diagnosis(folder).status.state == "finished", 3 * PATIENCE)
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     run, found = load_run(path), read_diagnosis(folder)
-    assert found.status.state == "finished"
     assert set(found.results) == set(FINDINGS)
     answers = [result.answer for result in found.sorted() if result.answer]
     expect(page.locator(".er-shown")).to_have_text([answer.shown for answer in answers])

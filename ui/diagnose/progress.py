@@ -13,10 +13,10 @@ LOOK_EVERY = 0.3  # seconds
 
 
 @st.fragment(run_every=LOOK_EVERY)
-def follow(folder: Path, state: str, known: int) -> None:
-    """Draws the progress of the work in `folder`, of which the page shows `known` results; flat, without widgets."""
+def follow(folder: Path, done: int) -> None:
+    """Draws the progress of the work in `folder`, of which the page shows `done` findings; flat, without widgets."""
     status = read_status(folder)
-    if status.state not in WORKING or status.done > known:
+    if status.state not in WORKING or status.done > done:
         st.rerun()
     st.html(progress_html(status))
 

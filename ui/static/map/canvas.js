@@ -234,6 +234,7 @@ export class MapCanvas {
     const most = Math.min(near?.distance ?? Infinity, (REACH * ratio) / view.scale);
     const draw = draws.nearest(view.fromX(at[0]), view.fromY(at[1]), most);
     draws.chosen = draw?.index ?? -1;
+    if (draw || near) this.reporting = false; // what was under the pointer on its way here is overtaken
     this.on.choose(draw ? null : (near?.index ?? null));
     if (draw) this.on.draw(draw.index);
   }
