@@ -13,9 +13,11 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from ui import network, server
+from ui.diagnose import work as diagnoses
 from ui.gate import Gate
 from ui.live.codes import codes_routes
 from ui.live.comparison import comparison_routes
+from ui.live.holes import hole_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.live.moments import moments_routes
@@ -52,6 +54,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     finally:
         drops().close()
         fits.stop_all()
+        diagnoses.stop_all()
         suspects.stop_all()
         server.stop()
 
@@ -59,6 +62,6 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes, *moments_routes, *comparison_routes, *drop_routes],
+    routes=[*routes, *codes_routes, *map_routes, *hole_routes, *moments_routes, *comparison_routes, *drop_routes],
     middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

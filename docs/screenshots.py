@@ -25,6 +25,7 @@ VIEWS = {
     "home": "",
     "explore": "explore?run=demo-mnist-10d",
     "map": "map?run=demo-digits-2d",
+    "diagnose": "diagnose?run=demo-mnist-10d",
     "learn": "learn?step=identity",
     "binary": "binary?run=demo-digits-8bits",
     "suspects": "suspects?run=demo-digits-2d",
@@ -124,6 +125,8 @@ def main() -> None:
             if name == "suspects":
                 page.get_by_text("Label contradicted").wait_for(timeout=60_000)
             page.wait_for_timeout(5_000)
+            page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=300_000)  # of Diagnose
+            page.wait_for_timeout(1_000)
             page.screenshot(path=HERE / f"{name}.png")
         browser.close()
 

@@ -9,6 +9,7 @@ import streamlit as st
 from ui import style
 from ui.address import check_address
 from ui.components.map import FitRequest, latent_map
+from ui.live.holes import keeps_holes
 from ui.map import fits
 from ui.map.view import FIELDS, MapView, read_view
 from ui.runs.chooser import choose_run
@@ -25,23 +26,23 @@ FIGURES = {
 }
 
 
-def the_map(path: Path, k: int, support: str) -> None:
+def the_map(path: Path, k: int, support: str, holes: bool) -> None:
     """Draws the map; what the address asks for and this run does not have is left out, with a notice."""
-    _, refused = read_view(st.query_params, k, support)
+    _, refused = read_view(st.query_params, k, support, holes)
     if refused:
         style.notice(f"The address asked for what this run does not have ({', '.join(refused)}); it was left out.")
         for name in refused:
             del st.query_params[name]
-    _the_map(path, k, support)
+    _the_map(path, k, support, holes)
 
 
 @st.fragment
-def _the_map(path: Path, k: int, support: str) -> None:
+def _the_map(path: Path, k: int, support: str, holes: bool) -> None:
     """A fragment: a change of the view draws nothing else anew."""
-    view, _ = read_view(st.query_params, k, support)
+    view, _ = read_view(st.query_params, k, support, holes)
     last = st.session_state.get("map-problem", ("", ""))
     problem = last[1] if last[0] == path.name else ""
-    changed, request = latent_map(path.name, k, view, problem, support, key="latent-map")
+    changed, request = latent_map(path.name, k, view, problem, support, holes, key="latent-map")
     if changed is not None and changed != view and changed != st.session_state.get("map-view"):
         st.session_state["map-view"] = view = changed
         if changed.part != st.query_params.get("part", "test"):
@@ -119,5 +120,5 @@ if view is not None:
     fits.warm()
     from vae.model.latents import LATENTS  # torch takes its time
 
-    the_map(view.path, view.config.latent_dim, LATENTS[view.config.latent].support)
+    the_map(view.path, view.config.latent_dim, LATENTS[view.config.latent].support, keeps_holes(view.path))
     limits_note(view.run)

@@ -115,8 +115,8 @@ class Server:
         link.replace(self.runs)
 
     def settle(self) -> None:
-        """No map is computed any more. A server that still trains is closed, and its runs end with it."""
-        for pid in self.workers("vae.space.fit_process"):
+        """No map and no finding is computed any more. A server that still trains is closed, its runs end with it."""
+        for pid in [*self.workers("vae.space.fit_process"), *self.workers("vae.diagnosis.process")]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         if any(map(runs.is_locked, runs.list_runs(self.runs))):

@@ -9,6 +9,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.damage.conftest import BITS, SOUND, Damaged
 from ui import gate, server
+from ui.diagnose import work
 from ui.live import cache
 from ui.live.codes import codes_routes
 from ui.live.live import routes
@@ -45,7 +47,7 @@ FILES = (
     "heldout",
     "map",
 )
-PAGES = {"train": "run", "explore": "run", "map": "run", "binary": "run"}
+PAGES = {"train": "run", "explore": "run", "map": "run", "diagnose": "run", "binary": "run"}
 ZEROS = "0" * 64
 
 
@@ -53,6 +55,7 @@ ZEROS = "0" * 64
 def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Make this folder the folder of runs."""
     monkeypatch.setattr(fits, "warm", lambda: None)
+    monkeypatch.setattr(work, "_worker", lambda *_: SimpleNamespace(exit_code=lambda: 0))
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda: Idle())
     monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test

@@ -11,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.page_contract import page_opens
 from ui import navigation
 from ui.binary.job import Job
+from ui.diagnose import work as diagnoses
 from ui.explore.modes import MODES
 from ui.map import fits
-from ui.suspects import work
+from ui.suspects import work as suspects
 from vae.space.projections import PROJECTIONS
 
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
@@ -24,7 +25,8 @@ FILES = sorted(navigation.FOLDER.glob("*.py"))
 def nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither processes nor a laboratory's work in threads: their pages have tests of their own."""
     monkeypatch.setattr(fits, "warm", lambda: None)
-    monkeypatch.setattr(work, "start", lambda *_: "")
+    monkeypatch.setattr(suspects, "start", lambda *_: "")
+    monkeypatch.setattr(diagnoses, "start_diagnosis", lambda *_: "")
     monkeypatch.setattr(Job, "_go_through", lambda *_: None)
 
 

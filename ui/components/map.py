@@ -22,11 +22,19 @@ class FitRequest:
 
 
 def latent_map(
-    run: str, k: int, view: MapView, problem: str = "", support: str = "real", *, key: str = "latent_map"
+    run: str,
+    k: int,
+    view: MapView,
+    problem: str = "",
+    support: str = "real",
+    holes: bool = False,
+    *,
+    key: str = "latent_map",
 ) -> tuple[MapView | None, FitRequest | None]:
     """Draws the run's images where its model puts them. `view` is what to show first; a later one that differs from it
     moves the map there. `problem`: a sentence to show, such as why a map cannot be computed. `support` of the codes:
-    real, or binary for codes of 0 and 1, of which the map shows the probabilities.
+    real, or binary for codes of 0 and 1, of which the map shows the probabilities. `holes`: whether that finding is
+    kept for the newest weights.
 
     Returns the view as the user changed it (None until then) and a request, once.
     """
@@ -37,16 +45,17 @@ def latent_map(
         "methods": describe_methods(k, support),
         "view": view.to_json(),
         "problem": problem,
+        "holes": holes,
     }
     answer = _map(key=key, data=data, on_view_change=_nothing, on_fit_change=_nothing)
-    return read_changed(answer.get("view"), run, k, support), read_request(answer.get("fit"), run, k)
+    return read_changed(answer.get("view"), run, k, support, holes), read_request(answer.get("fit"), run, k)
 
 
-def read_changed(sent: object, run: str, k: int, support: str = "real") -> MapView | None:
+def read_changed(sent: object, run: str, k: int, support: str = "real", holes: bool = False) -> MapView | None:
     """Returns the view that a browser sent, if it is one of this run."""
     if not isinstance(sent, dict) or sent.get("run") != run:
         return None
-    view, refused = read_view(sent, k, support)
+    view, refused = read_view(sent, k, support, holes)
     return None if refused else view
 
 

@@ -47,7 +47,8 @@ def _asked(request: Request) -> tuple[Path, str, str]:
     return run_path(request.path_params["name"]), request.path_params["sha"], part
 
 
-def _method(request: Request, usual: str = "") -> str:
+def method_asked(request: Request, usual: str = "") -> str:
+    """Returns the projection that an address names. Raises ConfigError where there is none of that name."""
     method = request.query_params.get("method", usual)
     if method not in PROJECTIONS:
         raise ConfigError(f"method: expected one of {', '.join(PROJECTIONS)}, got {method[:20]!r}")
@@ -57,7 +58,7 @@ def _method(request: Request, usual: str = "") -> str:
 def plane(request: Request) -> Response:
     """Answers with the PCA of the codes."""
     path, sha, part = _asked(request)
-    projection = PROJECTIONS[_method(request, Pca.name)]()
+    projection = PROJECTIONS[method_asked(request, Pca.name)]()
     if not isinstance(projection, LinearProjection):
         raise ConfigError(f"method: {projection.title} is no plane; its places are those of its layout")
     projection.fit(current_codes(path, sha, part).loc)
@@ -71,7 +72,7 @@ def layout(request: Request) -> Response:
     path, sha, part = _asked(request)
     if len(sha) != 64 or not sha.isalnum():
         raise RunNotFound("these are no weights of this run")
-    folder = folder_of(path, _method(request), sha, part)
+    folder = folder_of(path, method_asked(request), sha, part)
     status, places, tag = read_fit(folder), b"", ""
     try:
         file = folder / "frame.bin"
@@ -160,16 +161,17 @@ def _encode(request: Request, body: bytes) -> Response:
         "note": note,
     }
     if "method" in request.query_params:
-        result["place"] = _place(folder_of(path, _method(request), sha, part), loc.numpy()[None])
+        places = places_on(folder_of(path, method_asked(request), sha, part), loc.numpy()[None])
+        result["place"] = None if places is None else places[0].tolist()
     return JSONResponse(result, headers=FRESH)
 
 
-def _place(folder: Path, z: np.ndarray) -> list[float] | None:
-    """Where z lands on a fitted map; None where there is none."""
+def places_on(folder: Path, z: np.ndarray) -> np.ndarray | None:
+    """Returns where codes z (n, k) land on a fitted map, (n, 2); None where there is none."""
     try:
         stamp = (folder / "final.npz").stat().st_mtime_ns
         with _placing:
-            return _projection(folder, stamp).transform(z)[0].tolist()
+            return _projection(folder, stamp).transform(z)
     except (OSError, RunDamaged, ValueError):  # none yet, or of other codes
         return None
 

@@ -78,7 +78,7 @@ def _encode(path: Path, sha: str) -> Codes:
     run.model = model_kept(path, sha)
     stamp = (path / "config.json").stat().st_mtime_ns
     found = _images.get((path, stamp), lambda: images_of(run, "test"))  # its own, and loaded once for all moments
-    return codes_of(run, "test", MOST_IMAGES, found)
+    return codes_of(run, "test", MOST_IMAGES, found=found)
 
 
 def _stops(_: Request, path: Path) -> Response:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ui.live.cache import current_codes, weights_sha
+from ui.live.holes import read_holes
 from ui.map.view import MapView
 from vae.errors import RunError
 from vae.space.fit_process import folder_of, read_frame
@@ -32,6 +33,10 @@ CLASSES = {  # as in ui/static/map/colours.js
 INKS = {  # ground, text, lines, prior; as in .streamlit/config.toml
     "light": ("#FBFAF6", "#20242C", "#E2DDD2", "#1F7F37"),
     "dark": ("#15171C", "#ECE8DF", "#32363F", "#5BBD72"),
+}
+HOLES = {  # more prior than codes, as much, more codes; as in ui/static/map/holes.js
+    "light": ("#1f7f37", "#cdc7ba", "#aa3377"),
+    "dark": ("#5bbd72", "#4b505b", "#dd7fb4"),
 }
 LEGEND_MOST = 30
 
@@ -80,7 +85,12 @@ def map_figure(path: Path, view: MapView, tone: str = "light") -> go.Figure:
     thin = slice(None, None, step)
     places, every = places[thin], f", one in {step} drawn" if step > 1 else ""
     by = view.colour if view.colour != "label" or codes.labels is not None else "rate"
-    traces = _by_class(places, codes, thin, tone) if by == "label" else [_by_number(places, codes, by, thin)]
+    if by == "label":
+        traces = _by_class(places, codes, thin, tone)
+    elif by == "hole":
+        traces = [_by_score(places, read_holes(path, weights_sha(path))[0], thin, tone)]
+    else:
+        traces = [_by_number(places, codes, by, thin)]
     figure = go.Figure(traces)
     dress(figure, f"{path.name} · {title_of(view)} · coloured by {by}", codes.source + every, tone, 760)
     figure.update_xaxes(title=across, visible=bool(across))
@@ -139,3 +149,13 @@ def _by_number(places: NDArray[Any], codes: Any, by: str, thin: slice) -> go.Sca
     bar = {"title": f"{by}{unit}", "thickness": 12, "outlinewidth": 0}
     marker = {"color": values[thin], "colorscale": "Viridis", "cmin": low, "cmax": high, "colorbar": bar}
     return _scatter(places, marker)
+
+
+def _by_score(places: NDArray[Any], score: NDArray[Any], thin: slice, tone: str) -> go.Scatter:
+    """By log q(z)/p(z), 0 in the middle; images beyond those that were looked at count as 0."""
+    values = np.zeros(len(places) * (thin.step or 1))
+    values[: len(score)] = score[: len(values)]
+    reach = max(0.5, float(np.percentile(np.abs(score), 98)))
+    bar = {"title": "log q(z)/p(z), nats", "thickness": 12, "outlinewidth": 0}
+    marker = {"color": values[thin], "colorscale": list(zip((0, 0.5, 1), HOLES[tone], strict=True)), "colorbar": bar}
+    return _scatter(places, {**marker, "cmin": -reach, "cmax": reach})

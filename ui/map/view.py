@@ -15,7 +15,7 @@ FIELDS = ("method", "i", "j", "colour", "part")
 @dataclass(frozen=True)
 class MapView:
     """method: plane (d = 2), line (d = 1), dims, or a projection. i, j: the dimensions of `dims`. colour: label, rate,
-    distortion or z0, z1, ... part: test or train."""
+    distortion, hole (where the finding of holes is kept) or z0, z1, ... part: test or train."""
 
     method: str
     i: int = 0
@@ -56,8 +56,11 @@ def describe_methods(k: int, support: str = "real") -> list[dict[str, str]]:
     return [{"name": name, **OWN[name]} if name in OWN else PROJECTIONS[name].descriptor() for name in names]
 
 
-def read_view(values: Mapping[str, Any], k: int, support: str = "real") -> tuple[MapView, list[str]]:
-    """Returns the view that these values ask for, and the names of those that cannot be and were left out."""
+def read_view(
+    values: Mapping[str, Any], k: int, support: str = "real", holes: bool = False
+) -> tuple[MapView, list[str]]:
+    """Returns the view that these values ask for, and the names of those that cannot be and were left out. `holes`:
+    whether the finding of holes is kept."""
     methods = methods_for(k, support)
     refused = []
 
@@ -76,6 +79,6 @@ def read_view(values: Mapping[str, Any], k: int, support: str = "real") -> tuple
     if i == j and k > 1:
         refused += [name for name in ("j",) if name in values]
         j = (i + 1) % k
-    colours = ["label", "rate", "distortion", *(f"z{d}" for d in range(k))]
+    colours = ["label", "rate", "distortion", *(["hole"] if holes else []), *(f"z{d}" for d in range(k))]
     view = MapView(method, i, j, choice("colour", colours, "label"), choice("part", list(PARTS), "test"))
     return view, refused

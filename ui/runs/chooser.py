@@ -25,6 +25,7 @@ from vae.errors import RunDamaged, RunError, RunNotFound
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
+WAYS = {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot", "Diagnose": "troubleshoot"}  # with icons
 SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
@@ -110,7 +111,7 @@ def _select(
 
 def ways(name: str, here: str) -> None:
     """Links to the other pages of a run; `here` is the name of the page that shows it now."""
-    for label, icon in {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot"}.items():
+    for label, icon in WAYS.items():
         if label != here:
             page = PAGES / f"{label.lower()}.py"
             st.page_link(page, label=label, icon=f":material/{icon}:", query_params={"run": name})

@@ -1,6 +1,7 @@
 // What is decoded beside the map: the code under the pointer, of the chosen image, of a picture from outside.
 
 import { imageName } from "../shared/codes.js";
+import { nats } from "../shared/format.js";
 import { latentNearest } from "./index.js";
 import { toBits } from "./layouts.js";
 import { NEIGHBOURS, writeBits, writeCode } from "./side.js";
@@ -75,6 +76,18 @@ export class Beside {
     const what = bits ? `${writeBits(z)}, the likeliest code` : `${writeCode(z)}, the posterior mean`;
     this.decode(z, `z = ${what} of ${name}`, false);
     this.side.neighbours(latentNearest(loc, k, z, NEIGHBOURS, index), `Nearest to ${name} in latent space`);
+  }
+
+  /** A draw from the prior. */
+  draw(index) {
+    const { draws } = this.map.canvas;
+    const z = draws.code(index);
+    const score = nats(draws.holes?.priorScore[index] ?? 0);
+    this.side.nearest(undefined);
+    this.decode(
+      z,
+      `z = ${this.map.bits ? writeBits(z) : writeCode(z)}, a draw from the prior: log q(z)/p(z) = ${score} nats`,
+    );
   }
 
   /** The code of a picture from outside. */

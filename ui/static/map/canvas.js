@@ -5,6 +5,7 @@ import * as ink from "./ink.js";
 import { Input } from "./input.js";
 import { drawPoints, radiusFor } from "./points.js";
 import { FAINT, packed } from "./colours.js";
+import { Draws } from "./holes.js";
 import { Shade } from "./shade.js";
 import { Tiles } from "./tiles.js";
 import { View, boundsOf, joined } from "./view.js";
@@ -47,14 +48,17 @@ export class MapCanvas {
   /** @type {Uint32Array} the same bytes */ pixels;
 
   /**
+   * `draw`: a draw from the prior was chosen.
+   *
    * @param {{ hover: (at: Pointed | null) => void, choose: (index: number | null) => void,
-   *   select: (indices: Uint32Array | null) => void }} on
+   *   select: (indices: Uint32Array | null) => void, draw: (index: number) => void }} on
    */
   constructor(on) {
     this.on = on;
     this.view = new View();
     this.tiles = new Tiles(() => this.wake("under"));
     this.shade = new Shade(() => this.wake("under"));
+    this.draws = new Draws(() => this.wake("points"));
     this.layers = ["under", "points", "over"].map((name) =>
       element("canvas", { className: name, "aria-hidden": "true" }),
     );
@@ -224,7 +228,15 @@ export class MapCanvas {
   }
 
   _choose(px, py) {
-    this.on.choose(this._near([px * this.ratio, py * this.ratio])?.index ?? null);
+    const { view, ratio, draws } = this;
+    const at = /** @type {Place} */ ([px * ratio, py * ratio]);
+    const near = this._near(at);
+    const most = Math.min(near?.distance ?? Infinity, (REACH * ratio) / view.scale);
+    const draw = draws.nearest(view.fromX(at[0]), view.fromY(at[1]), most);
+    draws.chosen = draw?.index ?? -1;
+    if (draw || near) this.reporting = false; // what was under the pointer on its way here is overtaken
+    this.on.choose(draw ? null : (near?.index ?? null));
+    if (draw) this.on.draw(draw.index);
   }
 
   _shape(points, done) {
@@ -317,6 +329,21 @@ export class MapCanvas {
         draw(palette, { focus, want: 1 });
       } else draw(palette, {});
     }
+    const { draws } = this;
+    if (draws.count) {
+      const ring = { radius: 3 * ratio, rim: 1.4 * ratio };
+      const some = draws.xy.subarray(0, 2 * draws.count);
+      drawPoints(
+        pixels,
+        view.width,
+        view.height,
+        view,
+        some,
+        draws.kinds.subarray(0, draws.count),
+        draws.palette,
+        ring,
+      );
+    }
     if (this.image) contextOf(this.layers[1]).putImageData(this.image, 0, 0);
     this.stats.redraws += 1;
     if (n) this.stats.first ||= performance.now();
@@ -338,6 +365,11 @@ export class MapCanvas {
       if (this._spread && this.layout.ellipse)
         ink.ellipse(context, view, place, this.layout.ellipse(this._spread), inks.posterior, ratio);
       else ink.mark(context, view, place, inks.posterior, inks.card, 7, ratio);
+    }
+    const { draws } = this;
+    if (draws.chosen >= 0 && draws.chosen < draws.count) {
+      const place = /** @type {Place} */ ([...draws.xy.subarray(2 * draws.chosen, 2 * draws.chosen + 2)]);
+      ink.mark(context, view, place, inks.prior, inks.card, 7, ratio);
     }
     for (const { place, spread } of this.arrivals) {
       if (!place) continue;

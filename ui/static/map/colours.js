@@ -41,13 +41,18 @@ export function classColour(index, tone) {
   return write(parse(base).map((v) => v + (towards - v) * share));
 }
 
+/** The colour `share` of the way from one to another. */
+export const mixed = (from, to, share) => {
+  const [a, b] = [parse(from), parse(to)];
+  return write(a.map((v, i) => v + (b[i] - v) * share));
+};
+
 /** The ramp at 0..1. */
 export function rampColour(at, tone) {
   const [low, high] = ENDS[tone];
   const place = Math.min(1, Math.max(0, low + (high - low) * at)) * (VIRIDIS.length - 1);
   const below = Math.min(VIRIDIS.length - 2, Math.floor(place));
-  const [a, b] = [parse(VIRIDIS[below]), parse(VIRIDIS[below + 1])];
-  return write(a.map((v, i) => v + (b[i] - v) * (place - below)));
+  return mixed(VIRIDIS[below], VIRIDIS[below + 1], place - below);
 }
 
 /** Where the ramp begins and ends: the middle 98 % of the values, so that a few far ones do not flatten the rest. */

@@ -33,7 +33,7 @@ function icon(name) {
 }
 
 export class Controls {
-  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), mode(name), zoom(factor), showAll(). */
+  /** `on`: method(name), colour(by), dims(i, j), others(at), part(name), beneath(kind), shade(bool), draws(bool), mode(name), zoom(factor), showAll(). */
   constructor(on) {
     this.on = on;
     this.methods = element("div", { className: "switch", role: "group", "aria-label": "Kind of map" });
@@ -45,6 +45,8 @@ export class Controls {
     this.beneath = this._select("Beneath", (value) => on.beneath(value));
     this.shade = element("input", { type: "checkbox", checked: "" });
     this.shade.addEventListener("change", () => on.shade(this.shade.checked));
+    this.draws = element("input", { type: "checkbox" });
+    this.draws.addEventListener("change", () => on.draws(this.draws.checked));
     this.dimsBox = element(
       "span",
       { className: "row" },
@@ -55,7 +57,8 @@ export class Controls {
     );
     this.bar = element("div", { className: "bar-row" }, this.methods, this.dimsBox, this.colour.box, this.part.box);
     const shade = element("label", { className: "check" }, this.shade, "shade far from data");
-    this.below = element("div", { className: "bar-row below" }, this.beneath.box, shade);
+    this.drawsBox = element("label", { className: "check", hidden: "" }, this.draws, "draws from the prior");
+    this.below = element("div", { className: "bar-row below" }, this.beneath.box, shade, this.drawsBox);
     this._options(this.others, [
       ["0", "at 0"],
       ["chosen", "at the chosen image’s code"],
@@ -102,6 +105,12 @@ export class Controls {
     this.mode("pan");
   }
 
+  /** The score tells of places that the prior reaches and codes do not: with it come the draws. */
+  _drawsOn() {
+    this.draws.checked = true;
+    this.on.draws(true);
+  }
+
   mode(name) {
     for (const [key, button] of Object.entries(this.modes ?? {}))
       button.setAttribute("aria-pressed", String(key === name));
@@ -115,8 +124,11 @@ export class Controls {
   }
 
   /** Switches as the view is. `methods`: those offered, each { name, title, kind, about } as Python tells; codes: for what there is to colour by. */
-  show({ methods, parts, view, k, codes, bits = false }) {
+  show({ methods, parts, view, k, codes, bits = false, holes = false }) {
     this.k = k;
+    this.drawsBox.hidden = !holes;
+    if (holes && view.colour === "hole" && this.seen !== "hole") this._drawsOn();
+    this.seen = view.colour;
     const beneath = [
       ["off", "nothing"],
       ["window", "pictures that fill the window"],
@@ -145,7 +157,13 @@ export class Controls {
     const labels = !codes || codes.labels ? [["label", "label"]] : [];
     this._options(
       this.colour,
-      [...labels, ["rate", "rate"], ["distortion", "distortion"], ...dimensions.map(([d, name]) => [`z${d}`, name])],
+      [
+        ...labels,
+        ["rate", "rate"],
+        ["distortion", "distortion"],
+        ...(holes ? [["hole", "hole score"]] : []),
+        ...dimensions.map(([d, name]) => [`z${d}`, name]),
+      ],
       view.colour,
     );
     this._options(

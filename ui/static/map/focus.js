@@ -5,7 +5,7 @@ import { Selection, allowedOf } from "./selection.js";
 import { aboutIsolated } from "./words.js";
 
 /** @import { MapCanvas } from "./canvas.js" */
-/** @import { Colouring, Tone } from "./types.js" */
+/** @import { Colouring } from "./types.js" */
 
 /** The images that an address names, as in `?images=17_44`, of n; null where it names none. */
 export function imagesOf(address, n) {
@@ -38,10 +38,10 @@ export class Focus {
     this.selection.start(run, codes, describe);
   }
 
-  /** @param {Colouring} colours  @param {Tone} tone */
-  colour(colours, tone) {
+  /** @param {Colouring} colours */
+  colour(colours) {
     this.kinds = colours.kinds;
-    this.legend.show(colours, tone);
+    this.legend.show(colours);
     this._isolate(new Set());
   }
 

@@ -1,10 +1,9 @@
 // What the colours mean: names of classes that isolate themselves at a click, or a ramp with its range.
 
 import { nats, whole } from "../shared/format.js";
-import { rampColour } from "./colours.js";
 import { element } from "../shared/mount.js";
 
-/** @import { Colouring, Tone } from "./types.js" */
+/** @import { Colouring } from "./types.js" */
 
 export class Legend {
   /** @type {Colouring["classes"]} */ classes;
@@ -20,9 +19,9 @@ export class Legend {
     this.pick = this._act("select these", () => this.on.pick());
   }
 
-  /** @param {Colouring} colouring  @param {Tone} tone */
-  show(colouring, tone) {
-    const { classes, range, palette, title, unit } = colouring;
+  /** @param {Colouring} colouring */
+  show(colouring) {
+    const { classes, range, palette } = colouring;
     this.classes = classes;
     this.palette = palette;
     this.isolated = new Set();
@@ -30,7 +29,7 @@ export class Legend {
     this.box.classList.remove("some");
     this.box.replaceChildren();
     if (classes) this._classes(classes, palette);
-    else if (range) this._ramp(range, title, unit, tone);
+    else if (range) this._ramp(colouring);
   }
 
   /** Names of the classes that are isolated. */
@@ -80,16 +79,18 @@ export class Legend {
     this.on.isolate(this.isolated);
   }
 
-  _ramp({ low, high }, title, unit, tone) {
+  /** @param {Colouring} colouring */
+  _ramp({ range, palette, title, unit, ends = ["", ""] }) {
+    const { low, high } = /** @type {{ low: number, high: number }} */ (range);
     const bar = element("span", { className: "ramp" });
-    const stops = Array.from({ length: 9 }, (_, i) => rampColour(i / 8, tone));
+    const stops = Array.from({ length: 9 }, (_, i) => palette[Math.round((i / 8) * (palette.length - 1))]);
     bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
     this.box.setAttribute("role", "img");
     this.box.setAttribute("aria-label", `Colour: ${title} from ${nats(low)} to ${nats(high)} ${unit}`);
     this.box.append(
-      element("span", { text: `≤ ${nats(low)}` }),
+      element("span", { text: `≤ ${nats(low)}${ends[0] && `, ${ends[0]}`}` }),
       bar,
-      element("span", { text: `≥ ${nats(high)} ${unit}` }),
+      element("span", { text: `≥ ${nats(high)} ${unit}${ends[1] && `, ${ends[1]}`}` }),
     );
   }
 }

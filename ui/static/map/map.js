@@ -8,6 +8,7 @@ import { brightOnDark } from "./arrive.js";
 import { Beside } from "./beside.js";
 import { MapCanvas } from "./canvas.js";
 import { colouring } from "./colours.js";
+import { fetchHoles, holeColouring } from "./holes.js";
 import { Controls, FitLine } from "./controls.js";
 import { Focus } from "./focus.js";
 import { assemble } from "./frame.js";
@@ -58,6 +59,7 @@ class LatentMap {
       others: (others) => this._others(others),
       beneath: (kind) => this._beneath(kind),
       shade: (on) => this._shade(on),
+      draws: (on) => this._draws(on),
       mode: (mode) => this.canvas && (this.canvas.input.mode = this.canvas.stage.dataset.mode = mode),
       zoom: (factor) => this.canvas.zoom(factor),
       showAll: () => this.canvas.showAll(),
@@ -66,6 +68,7 @@ class LatentMap {
       hover: (at) => this.beside.hover(at),
       choose: (index) => this._choose(index),
       select: (indices) => this.focus.select(indices),
+      draw: (index) => this.beside.draw(index),
     });
     this.newest = new NewestCodes({
       loaded: (codes, sha) => this._loaded(codes, sha),
@@ -131,7 +134,8 @@ class LatentMap {
     const { methods, k } = this.data;
     const { bits, codes } = this;
     const parts = codes?.header.parts ?? [this.view.part];
-    this.controls.show({ methods, parts, k, bits, codes, view: { ...this.view, others: this.others } });
+    const holes = this.data.holes && this.view.part === "test";
+    this.controls.show({ methods, parts, k, bits, codes, holes, view: { ...this.view, others: this.others } });
   }
 
   /** A decoder, a newer one, or a problem. */
@@ -201,6 +205,7 @@ class LatentMap {
     this._controls();
     this._colour();
     this._layout(first);
+    this._holes();
     setTimeout(() => this._images(codes), 400);
   }
 
@@ -216,10 +221,34 @@ class LatentMap {
   _colour() {
     if (!this.codes) return; // then with them
     this.tone = /** @type {Tone} */ (this.root.dataset.tone);
+    const { draws } = this.canvas;
     const by = this.view.colour === "label" && !this.codes.labels ? "rate" : this.view.colour;
-    this.colours = colouring(this.codes, by, this.tone, this.bits);
+    this.colours =
+      by === "hole" && draws.holes
+        ? holeColouring(draws.holes, this.codes.header.n, this.tone)
+        : colouring(this.codes, by, this.tone, this.bits);
+    draws.colour(this.tone);
     this.canvas.colour(this.colours, this.tone);
-    this.focus.colour(this.colours, this.tone);
+    this.focus.colour(this.colours);
+  }
+
+  /** What the finding "holes" keeps of these codes, if anything. */
+  async _holes() {
+    const { codes, canvas, codesSha: sha } = this;
+    canvas.draws.take(null);
+    if (!this.data.holes || this.view.part !== "test") return;
+    const holes = await fetchHoles(this.data.run, sha);
+    if (codes !== this.codes) return;
+    canvas.draws.take(holes);
+    this._colour();
+    this._placeDraws();
+  }
+
+  async _placeDraws() {
+    const { layout, layoutOf: method, codesSha: sha } = this;
+    if (!layout) return;
+    await this.canvas.draws.place(layout, { run: this.data.run, sha, method });
+    if (layout === this.layout) this._words();
   }
 
   // ---- layouts
@@ -256,6 +285,7 @@ class LatentMap {
     if (layout.linear) canvas.shade.start(codes.loc, codes.header.k, (x, y) => layout.point(x, y));
     else if (layout.xy) canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
     else canvas.shade.clear(); // one dimension
+    if (!layout.xy) this._placeDraws(); // on a fitted map when it is finished
     this.sheet.box.hidden = this.view.method !== "plane";
     if (this.view.method === "plane") this.sheet.draw(layout, this.decoder);
     this.landing.mark();
@@ -266,6 +296,7 @@ class LatentMap {
   /** How far a fit is; null: this map needs none. */
   _fitted(status, outdated) {
     if (status && this.layout) this.landing.mark();
+    if (["finished", "stopped"].includes(status?.state ?? "") && !outdated) this._placeDraws();
     this.outdated = Boolean(status && outdated);
     if (!status) this.fitLine.hide();
     else if (status.state !== "absent" || this.data.problem) this.fitLine.show(status, this._method().title, outdated);
@@ -322,6 +353,12 @@ class LatentMap {
     this._words();
   }
 
+  _draws(on) {
+    this.canvas.draws.shown = on;
+    this.canvas.wake("all");
+    if (this.layout) this._words();
+  }
+
   // ---- an image from outside
 
   /** The map that is shown, as own.js takes it; null while there is none. */
@@ -337,7 +374,7 @@ class LatentMap {
   _words() {
     const { view, codes, chosen, others, bits } = this;
     const { plane } = this.source;
-    const { shade, tiles } = this.canvas;
+    const { draws, shade, tiles } = this.canvas;
     this.note.textContent = aboutLayout({
       view,
       method: this._method(),
@@ -347,6 +384,7 @@ class LatentMap {
       bits,
       base: others === "chosen" && chosen !== null ? imageName(codes, chosen) : null,
       shaded: shade.on,
+      draws: draws.count,
       beneath: tiles.kind,
     });
     this.canvas.stage.setAttribute(

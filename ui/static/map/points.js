@@ -4,14 +4,16 @@
 export const radiusFor = (seen, ratio = 1) =>
   ratio * Math.min(4.5, Math.max(0.5, 2.1 * (10_000 / Math.max(1, seen)) ** 0.26));
 
-/** The disc of a point: offsets to its pixel and how much of each the disc covers, 0..256. */
-export function stamp(radius, stride) {
+/** The disc of a point, or its rim: offsets to its pixel and how much of each it covers, 0..256. */
+export function stamp(radius, stride, rim = Infinity) {
   const reach = Math.ceil(radius + 0.5) - 1;
   const offsets = [];
   const cover = [];
   for (let dy = -reach; dy <= reach; dy++) {
     for (let dx = -reach; dx <= reach; dx++) {
-      const share = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(dx, dy)));
+      const distance = Math.hypot(dx, dy);
+      const within = (edge) => Math.min(1, Math.max(0, edge + 0.5 - distance));
+      const share = within(radius) - within(radius - rim);
       if (share < 0.04) continue;
       offsets.push(dy * stride + dx);
       cover.push(Math.round(256 * share));
@@ -34,7 +36,8 @@ function over(under, colour, cover) {
 /**
  * Draw points into `pixels` (RGBA as Uint32Array, width x height). xy: x, y, x, y, ... in data coordinates; kinds: a
  * colour's index for each point; palette: 0xBBGGRR for each index; view: { scale, x, y } of the middle. `strength` of
- * 256: how opaque a point is. With `focus` (0 or 1 for each point) only the points of which it is `want` are drawn.
+ * 256: how opaque a point is; `rim`: the width of the ring that is drawn instead. With `focus` (0 or 1 for each point)
+ * only the points of which it is `want` are drawn.
  */
 export function drawPoints(
   pixels,
@@ -44,7 +47,7 @@ export function drawPoints(
   xy,
   kinds,
   palette,
-  { radius, strength = 225, focus = null, want = 1 },
+  { radius, rim = Infinity, strength = 225, focus = null, want = 1 },
 ) {
   const ox = width / 2 - view.x * view.scale;
   const oy = height / 2 + view.y * view.scale;
@@ -60,7 +63,7 @@ export function drawPoints(
     }
     return;
   }
-  const { reach, offsets, cover } = stamp(radius, width);
+  const { reach, offsets, cover } = stamp(radius, width, rim);
   const part = cover.map((share) => (share * strength) >> 8);
   const count = offsets.length;
   for (let i = 0, j = 0; i < n; i++, j += 2) {

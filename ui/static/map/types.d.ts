@@ -44,6 +44,8 @@ export interface MapData {
   methods: Method[];
   view: MapView;
   problem: string;
+  /** Whether the finding "holes" is kept for the newest weights. */
+  holes: boolean;
 }
 
 /** A kind of map: how codes become places, and which code a place stands for. */
@@ -107,6 +109,19 @@ export interface Colouring {
   range: { low: number; high: number } | null;
   title: string;
   unit: string;
+  /** What the ends of the range mean, where that needs words. */
+  ends?: [low: string, high: string];
+}
+
+/** What the finding "holes" keeps (ui/live/holes.py): log q(z)/p(z) by its classifier, in nats. */
+export interface Holes {
+  k: number;
+  m: number;
+  /** Of each held-out image's code, (n,). */
+  score: Float32Array;
+  /** Draws from the prior, (m, k), and their scores. */
+  prior: Float32Array;
+  priorScore: Float32Array;
 }
 
 /** A point and how far away it is. */

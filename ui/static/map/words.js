@@ -45,11 +45,12 @@ function aboutReal({ view, method, source, k, plane, base }) {
 }
 
 /** What kind of map this is, how it decodes, and what its marks mean. `method`: { name, title, kind, about }. */
-export function aboutLayout({ view, method, source, k, plane, base, shaded, beneath, bits = false }) {
+export function aboutLayout({ view, method, source, k, plane, base, shaded, beneath, draws = 0, bits = false }) {
   const linear = method.kind === "linear";
   const parts = [(bits ? aboutBits : aboutReal)({ view, method, source, k, plane, base })];
   if (linear && !bits) parts.push(aboutRings, "ellipse: q(z|x) at 1 and 2σ");
   if (shaded && method.kind !== "line") parts.push(linear ? "shaded: far from any code" : "shaded: far from any point");
+  if (draws) parts.push(`rings: ${whole(draws)} draws from the prior, each decodes itself at a click`);
   if (linear && beneath === "prior") parts.push("beneath: means of p(x|z), each picture at equal prior mass");
   if (linear && beneath === "window") parts.push("beneath: means of p(x|z) at their places");
   return `${parts.join(" · ")}. ${NEIGHBOURS}`;

@@ -1,0 +1,1 @@
+"""The Diagnose page: what is wrong with a run, finding by finding."""
