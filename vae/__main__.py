@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
-import itertools
 import json
 import math
 import os
@@ -37,38 +35,35 @@ STOPPED = 130  # exit status of a training that was stopped before its end, as s
 
 def train_command(options: argparse.Namespace) -> int:
     """Trains a new run."""
-    path = _create(_completed([config_of(options)])[0], options.name, options.runs)
+    path = _create(_completed(config_of(options)), options.name, options.runs)
     return _report(_train_here([path], options.json), options.json)
 
 
 def sweep_command(options: argparse.Namespace) -> int:
-    """Trains one run for each value of C, learning rate and seed, in the order given. Raises ConfigError."""
-    if options.seeds < 1:
-        raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
-    Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
+    """Trains one run for each value of C, learning rate, latent size and seed. Raises ConfigError."""
+    from vae.sweeps.grid import Sweep, create, plan
+    from vae.training.size import in_words
+
+    tried: dict[str, Any] = {name: tuple(getattr(options, name) or ()) for name in ("C", "lr", "latent_dim")}
+    options.C = options.lr = options.latent_dim = None
+    tried["lr"] = tuple(None if value == "auto" else value for value in tried["lr"])
     base = config_of(options)
-    names, tries = [], []
-    for C, lr, seed in itertools.product(Cs, lrs, range(base.seed, base.seed + options.seeds)):
-        given = {name: value for name, value in (("C", C), ("lr", lr)) if value is not None}
-        given = {name: None if value == "auto" else value for name, value in given.items()}
-        tried = [f"C-{C:.12g}" if isinstance(C, float) else f"C-{C}"] * (len(Cs) > 1)
-        tried += [f"lr-{lr}"] * (len(lrs) > 1) + [f"seed-{seed}"] * (options.seeds > 1)
-        names.append("-".join([options.name or Path(base.dataset).stem, *tried]))
-        tries.append(dataclasses.replace(base, **given, seed=seed))
-    configs = _completed(tries)  # all are good before the first is made
-    paths = [_create(config, name, options.runs) for config, name in zip(configs, names, strict=True)]
-    return _report(_train_here(paths, options.json), options.json)
+    planned = plan(Sweep(base, **tried, seeds=options.seeds, warm_start=options.warm_start, name=options.name))
+    takes = f"{len(planned.points):,} runs, about {planned.seconds():,.0f} s and {in_words(planned.disk)} of disk"
+    for note in (*planned.notes, takes):
+        print(note, file=sys.stderr)
+    return _report(_train_here(create(planned, options.runs), options.json), options.json)
 
 
-def _completed(configs: list[Config]) -> list[Config]:
-    """Makes every open choice; prints what was chosen for the user, once."""
+def _completed(config: Config) -> Config:
+    """Makes every open choice; prints what was chosen for the user."""
     from vae.datasets import describe
     from vae.training.defaults import complete
 
-    completed, notes = zip(*(complete(config, describe(config.dataset)) for config in configs), strict=True)
-    for note in notes[0]:
+    completed, notes = complete(config, describe(config.dataset))
+    for note in notes:
         print(note, file=sys.stderr)
-    return list(completed)
+    return completed
 
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:

@@ -27,6 +27,7 @@ from vae import runs
 from vae.engines.endings import StoppedBeforeTraining, record_failure, record_refusal
 from vae.engines.parent import Parent
 from vae.engines.streams import read_line, write_plainly, write_to_log
+from vae.engines.warm_start import in_order, start_warm
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
 from vae.machine import let_idle_threads_sleep
@@ -69,6 +70,7 @@ class Worker:
         from vae.training.trainer import Trainer
 
         self.path, self.start, self.note, self.begun = path, start, start.note, False
+        self.first_lines: list[dict[str, Any]] = []  # of the history
         self.status, self.config = status, start.here
         data = runs.read_config(path)[1]
         dataset = self._load(data) if other is None else other.trainer.dataset
@@ -89,6 +91,8 @@ class Worker:
         if self.kept_bytes is not None:
             runs.truncate_history(self.path, self.kept_bytes)
         self._record_machine()
+        for line in self.first_lines:
+            runs.append_history(self.path, line)
         if (self.start.config, self.data) != runs.read_config(self.path):
             runs.replace_config(self.path, self.start.config, self.data)
         write_request(self.path, None)
@@ -127,6 +131,12 @@ class Worker:
             self.status.message = f"{text} ({fraction:.0%})"
             self._write_status()
 
+    def _wait(self, text: str) -> None:
+        if runs.read_knobs(self.path).stop or self.server_gone.is_set():
+            raise StoppedBeforeTraining
+        self.status.message = text
+        self._beat()
+
     # ---- continuing
 
     def _resume(self) -> tuple[int | None, Replay]:
@@ -138,6 +148,8 @@ class Worker:
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
                 return None, Replay()
+            self.first_lines, note = start_warm(self.path, self.trainer, self._wait)
+            self.note = f"{note} {self.note}".strip()
             return 0, Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
@@ -292,8 +304,11 @@ def train_runs(
 
 
 def _groups(planned: list[Planned]) -> list[list[Planned]]:
-    """Those that train as one."""
-    if len(planned) > 1:
+    """Those that train as one, in order."""
+    by_path = {one[0]: one for one in planned}
+    ordered, warm = in_order([*by_path])
+    planned = [by_path[path] for path in ordered]
+    if len(planned) > 1 and not warm:
         from vae.datasets import DataInfo
         from vae.training.batched_runs import worth_it
 

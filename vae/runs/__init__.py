@@ -4,6 +4,7 @@
     status.json           what the worker is doing; a Status, replaced several times a second
     knobs.json            what the user asked for; Knobs with a revision, replaced as a whole
     request.json          what the next process is to change (epochs, device) once it has checked all: see `start`
+    sweep.json            the sweep that it belongs to, and from whose weights it starts; written once (`sweep_mark`)
     history.jsonl         one JSON object a line: records, knob changes, on what it runs; append-only while training
     weights.safetensors   the model, for whoever explores it
     resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
@@ -17,6 +18,7 @@ directory config_file run_data     runs and their names; a run opened, its confi
 checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
 knobs live_knobs history status    what was asked for and is followed; what happened; how it stands
 start scripting ship application   how training begins, here and in a notebook; a run packed; the app
+sweep_mark                         which runs were made together, and which starts from whose weights
 log run_writer shown_model         a run that somebody's own loop writes, step by step
 wrap foreign_run own_data own_numbers    a model of somebody's own as a run: how it lies there, whether nats are nats
 preview preview_file own_images    fixed images, written; their header read without torch; the command `images`

@@ -40,7 +40,7 @@ FILES = (
 )  # fmt: skip
 KNOBS = ("knobs.json", "knobs.json.lock")
 # The same before there is anything to train (`ui.runs.owners`), and while a run is packed (`vae.runs.ship`).
-BESIDE = ("owner.json", "preview/heldout.npz")
+BESIDE = ("owner.json", "sweep.json", "preview/heldout.npz")
 MAP_FILES = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
 
 
