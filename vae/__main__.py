@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | images | ...`,
+"""The command line: `python -m vae train | sweep | resume | open | list | terms | evaluate | project | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
@@ -173,19 +173,17 @@ def _outcome(path: Path) -> dict[str, Any]:
 
 
 def list_command(options: argparse.Namespace) -> int:
-    """Lists the runs there are, damaged ones with the reason."""
-    rows: list[dict[str, str]] = []
-    for path in runs.list_runs(options.runs):
-        try:
-            config, data = runs.read_config(path)
-            dataset = str(data.get("name", config.dataset))
-            row = {"name": path.name, "state": runs.read_status(path).state, "dataset": dataset}
-            row |= {"likelihood": config.likelihood or "not told", "latent": f"{config.latent} {config.latent_dim}"}
-        except ElboRoomError as error:
-            row = {"name": path.name, "state": "damaged", "message": str(error)}
-        except Exception as error:  # whatever lies in one folder, the others are listed
-            row = {"name": path.name, "state": "damaged", "message": f"{type(error).__name__}: {str(error)[:200]}"}
-        rows.append(row)
+    """Lists the runs there are, damaged ones with the reason; as JSON with their numbers."""
+    from vae.sweeps.points import rows as runs_there
+
+    rows: list[dict[str, Any]] = []
+    for one in runs_there(options.runs):
+        if (point := one.point) is None:
+            rows.append({"name": one.path.name, "state": "damaged", "message": one.problem})
+            continue
+        row = {"name": point.name, "state": point.state, "dataset": point.dataset}
+        row |= {"likelihood": point.likelihood or "not told", "latent": f"{point.latent} {point.latent_dim}"}
+        rows.append({**point.to_json(), **row} if options.json else row)
     if options.json:
         print(json.dumps({"runs": rows}))
     else:
@@ -194,6 +192,13 @@ def list_command(options: argparse.Namespace) -> int:
         if not rows:
             print("No runs yet; `python -m vae train` makes the first.")
     return 0
+
+
+def terms_command(options: argparse.Namespace) -> int:
+    """Prints the runs on a dataset as points of the planes."""
+    from vae.sweeps.command import print_terms
+
+    return print_terms(options)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
@@ -309,6 +314,7 @@ COMMANDS = {
     "sweep": sweep_command,
     "resume": resume_command,
     "list": list_command,
+    "terms": terms_command,
     "evaluate": evaluate_command,
     "project": project_command,
     "open": open_command,

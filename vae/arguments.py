@@ -144,6 +144,11 @@ def parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="the runs there are")
 
+    terms = commands.add_parser("terms", help="the runs on a dataset between rate and distortion, with their slopes")
+    terms.add_argument("dataset", metavar="DATASET", nargs="?", help="its name (default: the newest run's)")
+    terms.add_argument("--sweep", metavar="NAME", help="only the runs of this sweep, by its name or id")
+    terms.add_argument("--csv", action="store_true", help="print a table as CSV instead")
+
     worth = "ELBO, importance bound on log p(x), metrics; held-out images"
     evaluate = commands.add_parser("evaluate", help=worth, description=f"{worth}. The metrics: {{metrics}}.")
     evaluate.add_argument("name", metavar="RUN")
@@ -180,9 +185,9 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, opened, *pictures):
+    for command in (train, sweep, resume, listing, terms, evaluate, project, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack, opened, *pictures):
+    for command in (train, sweep, resume, listing, terms, evaluate, project, pack, opened, *pictures):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 

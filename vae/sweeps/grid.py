@@ -139,7 +139,9 @@ def plan(sweep: Sweep) -> Plan:
     if sweep.warm_start and len([value for value in sweep.C if value != "fit"]) < 2:
         raise ConfigError("warm start: expected two or more values of C to go along; try a range such as 0.3..300:8")
     info = describe(sweep.base.dataset)
-    tried, notes, disk = [], [], 0
+    tried: list[tuple[Config, str, dict[str, Any]]] = []
+    notes: list[str] = []
+    disk = 0
     for given in _product(sweep):
         config, notes = complete(dataclasses.replace(sweep.base, **given), info)
         tried.append((config, _name(sweep, given), given))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae.config import Config
-from vae.model.latent_words import words_of
 from vae.runs.status import ENDED, Status
 from vae.runs.sweep_mark import SweepMark
 
@@ -22,6 +21,7 @@ LAST = 0.1  # of the steps, over which it is looked whether a run still moves
 FEWEST = 4  # records there, to tell
 STILL = 0.1  # nats in the loss that a run may drift there and has converged
 USED = 0.01  # nats of rate from which on a latent dimension is used
+WEIGHED = {None: False, "gaussian": False, "bernoulli": True, "continuous-bernoulli": True}
 TERMS = ("rate", "distortion", "squared_error", "elbo")
 
 
@@ -84,13 +84,12 @@ def point_of(
     last = records[-1] if records else {}
     test: dict[str, Any] = last.get("test") or {}
     asked = [line["value"] for line in history if line.get("knob") == "C"]
-    gaussian = config.likelihood == "gaussian"
     fixed = config.C if isinstance(config.C, (int, float)) else None
     found: dict[str, Any] = {name: test.get(name) for term in TERMS for name in (term, f"{term}_error")}
     end = _end_of(records)
     found |= {f"{term}_scatter": scatter(end, term) for term in TERMS[:3]}
     return Point(
-        name, dataset, config.likelihood or "", not gaussian,
+        name, dataset, config.likelihood or "", weighs(config.likelihood),
         last.get("C", fixed), (asked[-1] if asked else config.C) == "fit",
         config.latent, config.latent_dim, config.network, config.lr, config.seed,
         status.state, status.step, status.total_steps,
@@ -98,6 +97,15 @@ def point_of(
         sweep=mark.id if mark else None, sweep_name=mark.name if mark else None, varies=mark.varies if mark else (),
         **found,
     )  # fmt: skip
+
+
+def weighs(likelihood: str | None) -> bool:
+    """Returns whether C weighs this likelihood's distortion; a Gaussian owns it, one that is not told has none."""
+    if likelihood in WEIGHED:
+        return WEIGHED[likelihood]
+    from vae.model.likelihoods import LIKELIHOODS  # one of somebody's own; torch takes its time
+
+    return likelihood in LIKELIHOODS and not LIKELIHOODS[likelihood].owns_C
 
 
 def unsettled(status: Status, end: Sequence[dict[str, Any]]) -> str:

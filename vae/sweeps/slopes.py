@@ -5,9 +5,9 @@ D. At its minimum no exchange of one for the other pays: dE/dR = −1/C in the r
 rate–distortion plane. For a Gaussian this does not hold in nats, where D = C E + (D/2) log(π/C) has C in it:
 along a sweep dD/dR = −1 + (E − D/2C) dC/dR there.
 
-Measured: the slope of the chord between two runs is that of the curve somewhere between them. A curve of slope −1/C on
-which rate grows with log C (n dimensions used: dR = (n/2) d log C) has it at the logarithmic mean of both C; between the
-chords before and after a run log(−slope) is interpolated in log C.
+Measured: the slope of the chord between two runs is that of the curve somewhere between them. Where the slope is −1/C
+and rate grows with log C (n dimensions in use: dR = (n/2) d log C), 1/C there is the logarithmic mean of both 1/C.
+Between the chords before and after a run log(−slope) is interpolated in log C.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def slope_at(three: Sequence[tuple[float, float, float]]) -> float | None:
     if len(three) != 3:
         return None
     chords = [
-        (log_mean(a[0], b[0]), (b[2] - a[2]) / (b[1] - a[1])) for a, b in itertools.pairwise(three) if b[1] != a[1]
+        (chord_place(a[0], b[0]), (b[2] - a[2]) / (b[1] - a[1])) for a, b in itertools.pairwise(three) if b[1] != a[1]
     ]
     if len(chords) != 2 or any(slope >= 0 for _, slope in chords) or chords[0][0] == chords[1][0]:
         return None
@@ -62,9 +62,10 @@ def slope_at(three: Sequence[tuple[float, float, float]]) -> float | None:
     return -math.exp((1 - share) * math.log(-before) + share * math.log(-after))
 
 
-def log_mean(a: float, b: float) -> float:
-    """Returns the logarithmic mean (b − a) / log(b/a); a where both are the same."""
-    return (b - a) / math.log(b / a) if a != b else a
+def chord_place(a: float, b: float) -> float:
+    """Returns the C at which the curve has the slope of the chord from C = a to b, where dR is proportional to d log C:
+    1/C is the logarithmic mean of 1/a and 1/b."""
+    return a * b * math.log(b / a) / (b - a) if a != b else a
 
 
 def _error(near: Sequence[Point], measured: float) -> float | None:
