@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,9 @@ class Point:
     rate_scatter: float | None = None
     distortion_scatter: float | None = None
     squared_error_scatter: float | None = None
+    train_rate: float | None = None  # means over the training images in the last records, where the slope's law holds
+    train_distortion: float | None = None
+    train_squared_error: float | None = None
     used: int | None = None  # latent dimensions of USED nats or more
     unsettled: str = "it has no held-out record yet"
     sweep: str | None = None  # its id
@@ -83,14 +86,16 @@ def point_of(
     records = [line for line in history if line.get("test")]
     last = records[-1] if records else {}
     test: dict[str, Any] = last.get("test") or {}
-    asked = [line["value"] for line in history if line.get("knob") == "C"]
-    fixed = config.C if isinstance(config.C, (int, float)) else None
+    asked = [config.C, *(line["value"] for line in history if line.get("knob") == "C")][-1]
     found: dict[str, Any] = {name: test.get(name) for term in TERMS for name in (term, f"{term}_error")}
     end = _end_of(records)
     found |= {f"{term}_scatter": scatter(end, term) for term in TERMS[:3]}
+    found |= {
+        f"train_{term}": _mean(line["train"].get(term) for line in end if line.get("train")) for term in TERMS[:3]
+    }
     return Point(
         name, dataset, config.likelihood or "", weighs(config.likelihood),
-        last.get("C", fixed), (asked[-1] if asked else config.C) == "fit",
+        _C(last.get("C"), asked), asked == "fit",
         config.latent, config.latent_dim, config.network, config.lr, config.seed,
         status.state, status.step, status.total_steps,
         images=test.get("images"), used=_used(test), unsettled=unsettled(status, end),
@@ -145,6 +150,18 @@ def _end_of(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     end = [line for line in records if line["step"] >= first]
     same = [line for line in end if line["test"].get("images") == records[-1]["test"].get("images")]
     return same if len(same) >= FEWEST else end[:-1]
+
+
+def _C(measured: float | None, asked: float | str | None) -> float | None:
+    """The last record's; as it was asked for where the model keeps its logarithm in float32."""
+    if not isinstance(asked, (int, float)):
+        return measured
+    return float(asked) if measured is None or math.isclose(measured, asked, rel_tol=1e-5) else measured
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def _drift(steps: Sequence[float], values: Sequence[float]) -> tuple[float, float]:

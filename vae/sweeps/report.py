@@ -17,10 +17,11 @@ from vae.sweeps.planes import Point
 from vae.sweeps.slopes import Slope, curve, slopes
 
 LINEAR_POINTS = 120
+SLOPES = ("slope_theory", "slope_measured", "slope_error", "slope_training")
 COLUMNS = (
-    "sweep", "name", "C", "fitted", "rate", "rate_error", "squared_error", "squared_error_error", "distortion",
-    "distortion_error", "elbo", "elbo_error", "images", "slope_theory", "slope_measured", "slope_error", "used",
-    "predicted", "latent", "latent_dim", "lr", "seed", "likelihood", "network", "state", "step", "unsettled",
+    "curve", "name", "C", "fitted", "rate", "rate_error", "squared_error", "squared_error_error", "distortion",
+    "distortion_error", "elbo", "elbo_error", "images", *SLOPES, "used", "predicted", "latent", "latent_dim", "lr",
+    "seed", "likelihood", "network", "state", "step", "unsettled", "sweep",
 )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def rows(points: Sequence[Point], spectrum: Spectrum | None = None) -> list[dict
         for index, point in enumerate(one.points):
             slope = one.slopes[index] if one.slopes else None
             measures = {} if slope is None else {f"slope_{name}": value for name, value in vars(slope).items()}
-            row = point.to_json() | {"slope_theory": None, "slope_measured": None, "slope_error": None} | measures
+            row = point.to_json() | dict.fromkeys(SLOPES) | measures
             found.append(row | {"curve": one.name, "predicted": predicted(point, spectrum)})
     return found
 

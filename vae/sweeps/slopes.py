@@ -2,8 +2,9 @@
 
 Training minimises C E + R + const, for a Gaussian with E the squared error, and C D + R where C weighs the distortion
 D. At its minimum no exchange of one for the other pays: dE/dR = −1/C in the rate–error plane, or dD/dR = −1/C in the
-rate–distortion plane. For a Gaussian this does not hold in nats, where D = C E + (D/2) log(π/C) has C in it:
-along a sweep dD/dR = −1 + (E − D/2C) dC/dR there.
+rate–distortion plane, on the images that are trained on; on held-out ones as far as the model carries over to them. For
+a Gaussian this does not hold in nats, where D = C E + (D/2) log(π/C) has C in it: along a sweep the slope there is
+−1 + (E − D/2C) dC/dR, with D pixels.
 
 Measured: the slope of the chord between two runs is that of the curve somewhere between them. Where the slope is −1/C
 and rate grows with log C (n dimensions in use: dR = (n/2) d log C), 1/C there is the logarithmic mean of both 1/C.
@@ -27,8 +28,9 @@ class Slope:
     """At one point of a curve; pixel² or nats of distortion, per nat of rate."""
 
     theory: float
-    measured: float | None = None  # None at the ends of a sweep, and where the curve does not fall
+    measured: float | None = None  # on held-out images; None at the ends of a sweep, and where the curve does not fall
     error: float | None = None  # from the scatter of the last records of the three runs; None where that is unknown
+    training: float | None = None  # on training images
 
 
 def curve(points: Sequence[Point]) -> list[Point]:
@@ -43,9 +45,16 @@ def slopes(points: Sequence[Point]) -> list[Slope]:
     for index, point in enumerate(points):
         theory = -1 / (point.C or 1.0)
         near = points[index - 1 : index + 2] if 0 < index < len(points) - 1 else []
-        measured = slope_at([(p.C or 1.0, p.rate or 0.0, getattr(p, p.error_name)) for p in near])
-        found.append(Slope(theory, measured, None if measured is None else _error(near, measured)))
+        measured = slope_at(_places(near))
+        error = None if measured is None else _error(near, measured)
+        found.append(Slope(theory, measured, error, slope_at(_places(near, "train_"))))
     return found
+
+
+def _places(near: Sequence[Point], part: str = "") -> list[tuple[float, float, float]]:
+    """C, rate and error of each; those of the held-out images, or of the training images by their prefix."""
+    told = [(p.C or 1.0, getattr(p, f"{part}rate"), getattr(p, part + p.error_name)) for p in near]
+    return [one for one in told if None not in one]
 
 
 def slope_at(three: Sequence[tuple[float, float, float]]) -> float | None:
@@ -71,7 +80,7 @@ def chord_place(a: float, b: float) -> float:
 def _error(near: Sequence[Point], measured: float) -> float | None:
     """The scatters of rate and error of all three runs, each carried to the slope, added as squares: the runs' last
     records are independent of one another, and share their images and their draws of z."""
-    three = [(p.C or 1.0, p.rate or 0.0, getattr(p, p.error_name)) for p in near]
+    three = _places(near)
     total = 0.0
     for index, point in enumerate(near):
         for place, scatter in ((1, point.rate_scatter), (2, getattr(point, f"{point.error_name}_scatter"))):

@@ -31,7 +31,7 @@ def test_values_of_C_are_numbers_fit_and_ranges_in_equal_ratios() -> None:
     "text", ["", "two", "1..", "1..10", "1:3", "10..1:3", "1..10:1", "1..10:x", "-1..3:3", "0..3:3"]
 )
 def test_what_is_no_value_of_C_is_refused_in_a_sentence(text: str) -> None:
-    with pytest.raises(ConfigError, match="^C: "):
+    with pytest.raises(ConfigError, match=r"^C: "):
         values_of_C(text)
 
 
@@ -90,7 +90,7 @@ def test_a_sweep_that_cannot_be_is_refused_before_anything_is_made(changes: dict
 
 def test_a_sweep_that_the_disk_cannot_hold_makes_no_run(tmp_path: Path) -> None:
     planned = dataclasses.replace(plan(Sweep(BASE, C=(1.0, 2.0))), disk=1 << 60)
-    with pytest.raises(RunError, match="a sweep of 2 runs: .* MB of disk are free"):
+    with pytest.raises(RunError, match=r"a sweep of 2 runs: .* MB of disk are free"):
         create(planned, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 

@@ -70,10 +70,12 @@ def test_a_curve_is_in_order_of_C_and_leaves_out_what_tells_too_little() -> None
 
 
 def trained(config: Config, Cs: list[float]) -> list[Point]:
-    """A chain of warm starts from the largest C down, each run as it ends, in the order of `Cs`."""
+    """A chain of warm starts from the largest C down, each run as it ends, in the order of `Cs`. The first has the way
+    to go from nothing."""
     dataset, found, weights = load_dataset("digits", binarize=config.binarize or "none"), {}, None
     for C in sorted(Cs, reverse=True):
-        trainer = Trainer(complete(dataclasses.replace(config, C=C), dataset.info)[0], dataset)
+        epochs = 300 if weights is None else 100
+        trainer = Trainer(complete(dataclasses.replace(config, C=C, epochs=epochs), dataset.info)[0], dataset)
         if weights is not None:
             start_from(trainer, weights)
         history = [to_line(event) for event in trainer.run() if event is not None]
@@ -83,27 +85,27 @@ def trained(config: Config, Cs: list[float]) -> list[Point]:
     return [found[C] for C in Cs]
 
 
-def test_a_trained_linear_decoder_has_the_slope_that_theory_asks_for() -> None:
-    config = Config(
-        network="linear", latent_dim=3, lr=1e-2, lr_schedule="cosine", batch_size=256, epochs=110, threads=1
-    )
-    told = slopes(trained(config, [4.0, 8.0, 16.0]))[1]
-    assert told.theory == -1 / 8
-    assert told.measured == pytest.approx(-1 / 8, rel=0.05)
-    assert told.error is not None
-    assert 0 < told.error < 0.02
-
-
-def test_a_trained_bernoulli_decoder_has_it_between_rate_and_distortion() -> None:
-    config = Config(
-        likelihood="bernoulli", binarize="threshold", latent_dim=3, hidden=(64,), lr=3e-3, lr_schedule="cosine",
-        batch_size=256, epochs=110, threads=1,
-    )  # fmt: skip
-    along = trained(config, [0.5, 0.7, 1.0])
+@pytest.mark.parametrize(
+    ("settings", "Cs", "allowed"),
+    [
+        ({"likelihood": "gaussian", "lr": 2e-2}, [2.0, 4.0, 8.0], 0.05),
+        ({"likelihood": "bernoulli", "binarize": "threshold", "lr": 1e-2}, [0.5, 0.7, 1.0], 0.15),
+    ],
+)
+def test_trained_linear_decoders_have_the_slope_that_theory_asks_for(
+    settings: dict, Cs: list[float], allowed: float
+) -> None:
+    """A Gaussian in the rate–error plane, C as a weight in the rate–distortion plane."""
+    fixed = {"network": "linear", "latent_dim": 3, "lr_schedule": "cosine", "batch_size": 256, "threads": 1}
+    along = trained(Config(**fixed, **settings), Cs)
+    assert {p.weights_C for p in along} == {settings["likelihood"] == "bernoulli"}
+    assert [p.unsettled for p in along[:2]] == ["", ""]
     told = slopes(along)[1]
-    assert all(p.weights_C for p in along)
-    assert told.theory == pytest.approx(-1 / 0.7)
-    assert told.measured == pytest.approx(told.theory, rel=0.15)
+    assert told.theory == -1 / Cs[1]
+    assert told.measured == pytest.approx(-1 / Cs[1], rel=allowed)
+    assert told.training == pytest.approx(-1 / Cs[1], rel=0.15)  # one z an image, batches of few records
+    assert told.error is not None
+    assert 0 < told.error < allowed / Cs[1]
 
 
 # where to add runs
