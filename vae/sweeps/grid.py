@@ -142,10 +142,17 @@ def plan(sweep: Sweep) -> Plan:
     tried: list[tuple[Config, str, dict[str, Any]]] = []
     notes: list[str] = []
     disk = 0
+    alike: dict[tuple[Any, ...], tuple[Config, int]] = {}  # a choice depends on C only by its kind, on no seed
     for given in _product(sweep):
-        config, notes = complete(dataclasses.replace(sweep.base, **given), info)
-        tried.append((config, _name(sweep, given), given))
-        disk += needs_of(config, info).disk + HISTORY_BYTES
+        config = dataclasses.replace(sweep.base, **given)
+        key = (config.lr, config.latent_dim, config.C if config.C in (None, "fit", 1) else 0)
+        if key not in alike:
+            completed, notes = complete(config, info)
+            alike[key] = completed, needs_of(completed, info).disk + HISTORY_BYTES
+        completed, needed = alike[key]
+        C = completed.C if config.C is None else config.C
+        tried.append((dataclasses.replace(completed, C=C, seed=config.seed), _name(sweep, given), given))
+        disk += needed
     before = _neighbours([given for *_, given in tried]) if sweep.warm_start else [None] * len(tried)
     points = (Point(config, name, near) for (config, name, _), near in zip(tried, before, strict=True))
     return Plan(sweep, tuple(points), info, tuple(notes), disk)
