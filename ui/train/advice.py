@@ -39,7 +39,7 @@ STOPPING = "Stop is asked for: your loop ends when it looks at log.stopped."
 def what_to_do(view: RunView) -> None:
     """Says why a run did not go on, and what one can do now; what happened is in the line of its state above."""
     status = view.status
-    if sentence := server.engine().unwritten_end(view.path):
+    if sentence := server.engine().state(view.path).problem:
         style.problem(sentence)
     if status.refused and not view.active:
         style.problem(f"It was asked to go on and did not: {status.refused}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,25 @@ def stopped_at(path: Path) -> str:
     return f"Stopped at step {status.step:,} of {status.total_steps:,}."
 
 
+def log_tail(path: Path) -> str:
+    """Returns the last LOG_TAIL lines of a run's log.txt; "" where there is none."""
+    return tail(path / "log.txt")
+
+
+def tail(file: Path) -> str:
+    """Returns the last LOG_TAIL lines of a file that anybody may have written to; "" where it is empty or gone."""
+    try:
+        with open(file, "rb") as written:
+            written.seek(max(0, written.seek(0, os.SEEK_END) - 4096))
+            return "\n".join(written.read().decode(errors="replace").splitlines()[-LOG_TAIL:])
+    except OSError:
+        return ""
+
+
 def failure(path: Path, reason: str) -> str:
     """Returns the message of a run whose worker crashed twice, with the end of its log."""
-    try:
-        lines = (path / "log.txt").read_bytes()[-4096:].decode(errors="replace").splitlines()[-LOG_TAIL:]
-    except OSError:
-        lines = []
-    log = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
+    end = log_tail(path)
+    log = f"The end of its log:\n{end}" if end else "Its log is empty."
     step = runs.read_status(path).step
     return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {log}"
 

@@ -51,6 +51,7 @@ PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
 WEIGHTS = runs.WEIGHTS
+JOB = "ELBO_ROOM_JOB"  # set where a cluster's scheduler may give a run to a second machine, unsure of the first
 LEFT = "The server ended while it waited; continue resumes it from step"
 Planned = tuple[Path, Start, runs.Status]
 
@@ -79,6 +80,7 @@ class Worker:
         self.knobs.server_gone = self.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
+        self.contested = JOB in os.environ or not runs.lock_holds(path)  # another process may come to have the run
         self.save_at = time.monotonic() + SAVE_EVERY
 
     def begin(self) -> None:
@@ -244,7 +246,12 @@ class Worker:
         if self.begun:
             self.status.step, self.status.epoch = self.trainer.step, self.trainer.epoch
             self.status.knobs_revision = self.knobs.revision
+        self._insist_on_ours()
         runs.write_status(self.path, self.status)
+
+    def _insist_on_ours(self) -> None:
+        if self.contested:
+            runs.insist_on_ours(self.path)
 
     def _beat(self) -> None:
         """A sign of life from within a long evaluation."""
@@ -260,6 +267,7 @@ class Worker:
     def save(self) -> None:
         from vae.runs.saving import save_state
 
+        self._insist_on_ours()
         save_state(self.path, self.trainer)
 
 
@@ -284,6 +292,7 @@ def train_runs(
             with record_refusal(path):
                 marked.append((path, mark_waiting(path, before, "starting", os.getpid(), request is not None)))
         for path, status in marked:
+            runs.settle(path)
             with record_refusal(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
         for group in _groups(planned):

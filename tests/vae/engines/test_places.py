@@ -65,14 +65,14 @@ def test_a_paused_run_gives_its_place_to_the_next_and_goes_on_where_it_stood(
     assert state(first) == "resting"
     assert engine.active() == [second]
     assert engine.queued() == []
-    assert engine.position(first) == 0
+    assert engine.state(first).position == 0
     assert not alive(pid(first))
     with pytest.raises(RunBusy):
         engine.submit(first)
     rested_at = runs.read_status(first).step
 
     runs.change_knobs(first, paused=False, C=7.0)
-    until(lambda: engine.position(first) == 1)
+    until(lambda: engine.state(first).position == 1)
     assert state(first) == "queued"
     engine.stop(second)
     wait_for_state(first, "running")
