@@ -11,6 +11,7 @@ from typing import Any
 from filelock import Timeout
 
 from vae import runs
+from vae.engines import batches
 from vae.runs import Status
 from vae.runs.start import give_up, write_end
 
@@ -84,11 +85,12 @@ def recover(root: Path | None = None) -> list[Path]:
     """Makes runs "interrupted" that a killed server left "queued" or "resting", and returns them; for a server's start.
 
     A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
-    server, or trains there, is left alone by the same lock.
+    server, or trains there, is left alone by the same lock; one that a cluster has, by its batch.
     """
-    left = []
+    left: list[Path] = []
+    on_clusters = batches.waiting(root or runs.runs_root())
     for path in runs.list_runs(root):
-        if runs.read_status(path).state not in runs.WAITING:
+        if path.name in on_clusters or runs.read_status(path).state not in runs.WAITING:
             continue
         with contextlib.suppress(Timeout, OSError), runs.run_lock(path).acquire(timeout=0.1):
             state = runs.read_status(path).state
