@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from vae.runs.start import Request
 
@@ -25,6 +25,10 @@ class State:
 
 class Engine(Protocol):
     """What pages and the command line may ask of any engine. All methods may be called from any thread."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
 
     def start(self) -> None:
         """Begins to work; `submit` does it too. RunError after `close`."""

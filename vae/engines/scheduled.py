@@ -44,6 +44,7 @@ class Seen:
 
     state: str  # waiting, working, ended
     words: str  # a sentence's end: "is pending (Resources)"
+    never_began: bool = False  # it is over because it found no place: no try of its runs
 
 
 class Scheduler(Protocol):
@@ -286,7 +287,7 @@ class ScheduledEngine:
             over.add(job)
             if job and job not in self._gone:
                 continue  # it may be about to queue again, or its last word about to reach us
-            if self._see_to(batch, index, job):
+            if self._see_to(batch, index, job, seen is not None and seen.never_began):
                 done.add(index)
             else:
                 batch = batches.read(batch.file)
@@ -295,17 +296,17 @@ class ScheduledEngine:
         elif done != set(batch.done):
             batch.change(done=tuple(sorted(done)))
 
-    def _see_to(self, batch: Batch, index: int, job: str) -> bool:
+    def _see_to(self, batch: Batch, index: int, job: str, never_began: bool) -> bool:
         """What is to be done for a group whose job is over; returns whether that is all."""
         lost = [path for path in batch.paths(index) if runs.read_status(path).state not in CLAIMED]
         if not lost:
             return True
         asked_to_stop = [path for path in lost if _wants_to_stop(path)]
         why = self.scheduler.why(job) if job else f"{self.scheduler.name} never took it"
-        if job and not asked_to_stop and batch.tries.count(index) + 1 < self.scheduler.tries:
+        if job and not asked_to_stop and (never_began or batch.tries.count(index) + 1 < self.scheduler.tries):
             again = [*batch.jobs]
             again[index] = self.scheduler.send_again(batch, index)
-            batch.change(jobs=tuple(again), tries=(*batch.tries, index))
+            batch.change(jobs=tuple(again), tries=(*batch.tries, *[index] * (not never_began)))
             return False
         for path in lost:
             state = "stopped" if path in asked_to_stop else "interrupted"

@@ -33,12 +33,11 @@ RAY: dict[str, Check[Any]] = {
     "token_file": text(1000),  # default ~/.ray/auth_token; the variable RAY_AUTH_TOKEN comes first
     "cpus": number(0, 10_000),
     "gpus": number(0, 1000),
-    "resources": text(1000),
     "setup": SLURM["setup"],
     "python": SLURM["python"],
     "runs_per_job": SLURM["runs_per_job"],
-    "tries": whole(1, 100),
-    "without_authentication": text(200),
+    "tries": whole(1, 100),  # how often a job is submitted that is lost with its machine (default 3)
+    "without_authentication": text(200),  # `vae.engines.ray.IN_WORDS`
 }
 KINDS = {"slurm": SLURM, "ray": RAY}
 FILE = fields(engine=text(40), **{name: fields(**checks) for name, checks in KINDS.items()})

@@ -14,6 +14,7 @@ from tests.vae.engines.slurm_cluster import Cluster, cluster, until, why_not
 from tests.vae.train_run import train_run
 from vae import runs
 from vae.engines import batches
+from vae.engines.doctor import examine
 from vae.engines.scheduled import ScheduledEngine
 from vae.engines.slurm import Slurm
 from vae.errors import EngineError, RunBusy
@@ -164,3 +165,22 @@ def test_sbatch_refuses_in_a_sentence_and_nothing_has_changed(slurm: Cluster, tm
             engine.submit(path)
         assert batches.read_all(tmp_path / "runs") == []
     assert runs.read_status(path).state == "interrupted"
+
+
+def test_the_doctor_looks_through_a_job_and_says_what_to_do(slurm: Cluster, tmp_path: Path) -> None:
+    settings = tmp_path / "engines.json"
+    settings.write_text('{"engine": "slurm", "slurm": {"at_once": 2}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELBO_ROOM_ENGINES", str(settings))
+        checks = list(examine("slurm", tmp_path / "runs"))
+        names = ["settings", "reached", "shared folder", "versions", "locks", "clocks", "a run"]
+        assert [check.name for check in checks] == names
+        assert all(check.well and not check.remedy for check in checks), checks
+        assert "slurm" in checks[1].found
+        assert runs.list_runs(tmp_path / "runs") == []
+        assert batches.read_all(tmp_path / "runs") == []
+        settings.write_text('{"slurm": {"setup": "echo the modules are gone; exit 3"}}')
+        last = list(examine("slurm", tmp_path / "runs"))[-1]
+    assert (last.name, last.well) == ("a job", False)
+    assert "the modules are gone" in last.found
+    assert "`setup`" in last.remedy
