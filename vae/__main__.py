@@ -9,7 +9,7 @@ that needs it, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -18,17 +18,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vae import runs
 from vae.arguments import config_of, parse
 from vae.config import Config
+from vae.engines.foreground import train
 from vae.engines.streams import BROKEN_PIPE, drop_output, write_plainly
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunUnwritable, is_out_of_memory
 from vae.machine import let_idle_threads_sleep
-
-if TYPE_CHECKING:
-    from vae.runs.start import Request
 
 STOPPED = 130  # exit status of a training that was stopped before its end, as shells have it for Ctrl-C
 
@@ -36,7 +34,7 @@ STOPPED = 130  # exit status of a training that was stopped before its end, as s
 def train_command(options: argparse.Namespace) -> int:
     """Trains a new run."""
     path = _create(_completed(config_of(options)), options.name, options.runs)
-    return _report(_train_here([path], options.json), options.json)
+    return _report(train([path], options.json, options.engine), options.json)
 
 
 def sweep_command(options: argparse.Namespace) -> int:
@@ -52,7 +50,7 @@ def sweep_command(options: argparse.Namespace) -> int:
     takes = f"{len(planned.points):,} runs, about {planned.seconds():,.0f} s and {in_words(planned.disk)} of disk"
     for note in (*planned.notes, takes):
         print(note, file=sys.stderr)
-    return _report(_train_here(create(planned, options.runs), options.json), options.json)
+    return _report(train(create(planned, options.runs), options.json, options.engine), options.json)
 
 
 def _completed(config: Config) -> Config:
@@ -93,49 +91,8 @@ def resume_command(options: argparse.Namespace) -> int:
     for path in left:
         runs.load_run(path).check_data()
     if left:
-        _train_here(left, options.json, request)
+        train(left, options.json, options.engine, request)
     return _report(paths, options.json)
-
-
-def _train_here(paths: list[Path], as_json: bool, request: Request | None = None) -> list[Path]:
-    """Train in this process; Ctrl-C saves and stops, a second one ends at once."""
-    from vae.engines import places
-    from vae.engines.process import gpus
-    from vae.engines.turns import default_slots
-    from vae.engines.worker import train_runs
-
-    place = None  # one that is free is taken, so that servers on this folder count this training; none is waited for
-
-    def stop(*_: Any) -> None:
-        for path in paths:
-            runs.change_knobs(path, stop=True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, stop)
-    show = threading.Event()
-    if not as_json:
-        threading.Thread(target=_show_progress, args=(paths, show), daemon=True).start()
-    with contextlib.suppress(OSError):
-        place = places.take(paths[0], default_slots(len(gpus())))
-    try:
-        train_runs(paths, request=request)
-    finally:
-        show.set()
-        if place is not None:
-            place.release()
-    return paths
-
-
-def _show_progress(paths: list[Path], done: threading.Event) -> None:
-    """A line that follows status.json, on a terminal; nothing into a file."""
-    while sys.stderr.isatty() and not done.wait(0.5):
-        every = [(runs.read_status(path), path) for path in paths]
-        status, path = next((one for one in every if one[0].state in runs.ACTIVE and one[0].step), every[0])
-        ended = f"{sum(one.state in runs.ENDED for one, _ in every)} of {len(paths)} ended; " if len(paths) > 1 else ""
-        left = f", {status.seconds_left:,.0f} s left" if status.seconds_left else ""
-        pace = f", {status.images_per_second:,.0f} images/s" if status.images_per_second else ""
-        text = f"{ended}{path.name}: {status.state}, step {status.step:,} of {status.total_steps:,}{pace}{left}"
-        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
 
 
 def _report(paths: list[Path], as_json: bool) -> int:
@@ -290,11 +247,25 @@ def doctor_command(options: argparse.Namespace) -> int:
         "data root": str(data_root()) + ("" if data_root().exists() else " (not there yet)"),
         "bind address": os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1 (set in .streamlit/config.toml)"),
     }
-    if options.json:
-        print(json.dumps(facts))
-    else:
+    if not options.json:
         print("\n".join(f"{name:<14}{value}" for name, value in facts.items()))
-    return 0
+    checks = _examine_engine(options) if options.engine else []
+    if options.json:
+        print(json.dumps(facts | ({"engine": checks} if options.engine else {})))
+    return 0 if all(check["well"] for check in checks) else 1
+
+
+def _examine_engine(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Each check as it comes, with what to do where it fails."""
+    from vae.engines.doctor import examine
+
+    checks = []
+    for check in examine(options.engine):
+        checks.append({**dataclasses.asdict(check), "remedy": check.remedy})
+        if not options.json:
+            remedy = f"; {check.remedy}" if check.remedy else ""
+            print(f"{check.name:<14}{'well' if check.well else 'NOT WELL'}: {check.found}{remedy}", flush=True)
+    return checks
 
 
 def app_command(options: argparse.Namespace) -> int:

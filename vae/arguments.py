@@ -30,6 +30,7 @@ REGISTRIES = {
     "proposals": ("vae.bound.proposals", "PROPOSALS"),
     "metrics": ("vae.bound.metrics", "METRICS"),
     "projections": ("vae.space.projections", "PROJECTIONS"),
+    "engines": ("vae.engines.engines", "ENGINES"),
 }
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -184,6 +185,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("app", help=about, description=about)
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
+
+    for trains in (train, sweep, resume):
+        trains.add_argument("--engine", help="where: {engines} (default: ELBO_ROOM_ENGINE, else local)")
+    doctor.add_argument("--engine", help="also try this one: {engines}; reached, same folder, same versions, a step")
 
     for command in (train, sweep, resume, listing, terms, evaluate, project, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")

@@ -17,10 +17,13 @@ EVERY = 2.0  # seconds between two looks
 @st.fragment(run_every=EVERY)
 def queue_note(path: Path) -> None:
     """Draws the note and keeps it up to date; nothing for a run that does not wait."""
-    queue = server.engine().queued()
+    engine = server.engine()
     if runs.read_status(path).state != "queued":
         return
-    if path in queue:
+    queue = engine.queued()
+    if words := engine.state(path).words:
+        style.note(f"{words} It starts by itself.")
+    elif path in queue:
         style.note(sentence(queue[: queue.index(path)], places.at_work(path.parent), current_owner()))
     elif runs.is_locked(path):
         style.note("It waits for its turn in another server on this folder of runs.")

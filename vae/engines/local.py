@@ -30,8 +30,19 @@ from filelock import Timeout
 
 from vae import runs
 from vae.engines import places
+from vae.engines.base import State
 from vae.engines.process import WorkerProcess, describe_exit, end_all
-from vae.engines.states import CLAIMED, NO_TURN, RESTED, end_unheld, failure, stop_elsewhere, stopped_at, write_state
+from vae.engines.states import (
+    CLAIMED,
+    NO_TURN,
+    RESTED,
+    end_unheld,
+    failure,
+    log_tail,
+    stop_elsewhere,
+    stopped_at,
+    write_state,
+)
 from vae.engines.turns import Job, at_least_one, default_slots, fair_order, paused_longest
 from vae.engines.workers import Workers
 from vae.errors import RunBusy, RunError
@@ -99,13 +110,26 @@ class LocalEngine:
                 self._monitor = threading.Thread(target=self._watch, name="elbo-room-engine", daemon=True)
                 self._monitor.start()
 
-    def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
-        """Trains a new run, or continues an ended one, when its turn comes; the queue is fair between owners.
+    def submit(self, paths: Path | Sequence[Path], owner: str = "", request: Request | None = None) -> None:
+        """Trains new runs, or continues ended ones, when their turn comes; the queue is fair between owners.
 
-        request: what its process is to change once it has checked everything. RunBusy if it is at work or waits
-        already, here or elsewhere; RunError if it cannot be written. Then nothing has changed.
+        request: what their process is to change once it has checked everything. RunBusy if one is at work or waits
+        already, here or elsewhere; RunError if one cannot be written. Then nothing of it has changed, and those
+        before it in `paths` are taken back.
         """
         self.start()
+        taken: list[Path] = []
+        try:
+            for path in [paths] if isinstance(paths, Path) else paths:
+                self._take(path, owner, request)
+                taken.append(path)
+        except BaseException:
+            for path in taken:
+                with contextlib.suppress(OSError, RunError):
+                    self.stop(path)
+            raise
+
+    def _take(self, path: Path, owner: str, request: Request | None) -> None:
         key = path.resolve()
         with self._changed:
             if key in self._jobs or key in self._coming:
@@ -146,17 +170,18 @@ class LocalEngine:
                 with contextlib.suppress(OSError, RunError, Timeout):  # a full disk, damaged knobs: it is killed then
                     runs.change_knobs(path, stop=True)
 
-    def position(self, path: Path) -> int:
-        """Returns the place in the queue, from 1; 0 for a run that does not wait here (it is at work, rests, or has
-        ended)."""
+    def state(self, path: Path) -> State:
+        """Returns the run's place in the queue (0 where it is at work, rests, or has ended), and how it ended where its
+        own files could not take that."""
+        key = path.resolve()
         with self._changed:
-            job = self._jobs.get(path.resolve())
-            return 0 if job is None or not job.waits else self._queue().index(job) + 1
+            job = self._jobs.get(key)
+            place = 0 if job is None or not job.waits else self._queue().index(job) + 1
+            return State(place, problem=self._unwritten.get(key, ""))
 
-    def unwritten_end(self, path: Path) -> str:
-        """Returns how the run ended, a sentence, where its own files could not take it; "" as a rule."""
-        with self._changed:
-            return self._unwritten.get(path.resolve(), "")
+    def log_tail(self, path: Path) -> str:
+        """Returns the last lines of the run's log."""
+        return log_tail(path)
 
     def active(self) -> list[Path]:
         """Returns the runs that have a worker."""

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae import runs
+from vae.engines.endings import StoppedBeforeTraining
 from vae.runs.sweep_mark import blocked_by, neighbour_of
 
 if TYPE_CHECKING:
-    from vae.training.trainer import Trainer
+    from vae.engines.worker import Worker
 
 LOOK_EVERY = 0.2  # seconds
 
 
-def start_warm(path: Path, trainer: Trainer, wait: Callable[[str], None]) -> tuple[list[dict[str, Any]], str]:
-    """Gives the trainer of a new run the weights of its neighbour, as that one ended, whichever way; returns the lines
-    of the history that say so, and a sentence where there were none. `wait` is called with a sentence while the
-    neighbour is at work, and may raise. Raises RunDamaged, ConfigError for another network's."""
-    if (neighbour := neighbour_of(path)) is None:
+def start_warm(worker: Worker) -> tuple[list[dict[str, Any]], str]:
+    """Gives the trainer of a new run the weights of its neighbour, as that one ended, whichever way; waits while that
+    one is at work. Returns the lines of the history that say so, and a sentence where there were no weights. Raises
+    StoppedBeforeTraining, RunDamaged, ConfigError for another network's."""
+    if (neighbour := neighbour_of(worker.path)) is None:
         return [], ""
-    while blocked_by(path):
-        wait(f"It waits for “{neighbour.name}”, from whose weights it starts.")
+    while blocked_by(worker.path):
+        if runs.read_knobs(worker.path).stop or worker.server_gone.is_set():
+            raise StoppedBeforeTraining
+        worker.status.message = f"It waits for “{neighbour.name}”, from whose weights it starts."
+        worker.beat()
         time.sleep(LOOK_EVERY)
-    sha = runs.content_hash(neighbour, runs.WEIGHTS)
+    worker.status.message, sha = "", runs.content_hash(neighbour, runs.WEIGHTS)
     if sha is not None:
         from vae.training.start import start_from
 
-        start_from(trainer, runs.load_run(neighbour).model.state_dict())
+        start_from(worker.trainer, runs.load_run(neighbour).model.state_dict())
     note = "" if sha else f"“{neighbour.name}” left no weights: this run started from its seed's."
     return [{"step": 0, "event": "warm start", "run": neighbour.name, "weights": sha}], note
 

@@ -52,6 +52,7 @@ PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
 WEIGHTS = runs.WEIGHTS
+JOB = "ELBO_ROOM_JOB"  # set where a cluster's scheduler may give a run to a second machine, unsure of the first
 LEFT = "The server ended while it waited; continue resumes it from step"
 Planned = tuple[Path, Start, runs.Status]
 
@@ -77,10 +78,11 @@ class Worker:
         self.data = self._held_to(dataset, data)
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
-        self.knobs = LiveKnobs(path, self.trainer, self.replay, self._beat)
+        self.knobs = LiveKnobs(path, self.trainer, self.replay, self.beat)
         self.knobs.server_gone = self.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
+        self.contested = JOB in os.environ or not runs.lock_holds(path)  # another process may come to have the run
         self.save_at = time.monotonic() + SAVE_EVERY
 
     def begin(self) -> None:
@@ -131,12 +133,6 @@ class Worker:
             self.status.message = f"{text} ({fraction:.0%})"
             self._write_status()
 
-    def _wait(self, text: str) -> None:
-        if runs.read_knobs(self.path).stop or self.server_gone.is_set():
-            raise StoppedBeforeTraining
-        self.status.message = text
-        self._beat()
-
     # ---- continuing
 
     def _resume(self) -> tuple[int | None, Replay]:
@@ -148,7 +144,7 @@ class Worker:
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
                 return None, Replay()
-            self.first_lines, note = start_warm(self.path, self.trainer, self._wait)
+            self.first_lines, note = start_warm(self)
             self.note = f"{note} {self.note}".strip()
             return 0, Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
@@ -256,9 +252,14 @@ class Worker:
         if self.begun:
             self.status.step, self.status.epoch = self.trainer.step, self.trainer.epoch
             self.status.knobs_revision = self.knobs.revision
+        self._insist_on_ours()
         runs.write_status(self.path, self.status)
 
-    def _beat(self) -> None:
+    def _insist_on_ours(self) -> None:
+        if self.contested:
+            runs.insist_on_ours(self.path)
+
+    def beat(self) -> None:
         """A sign of life from within a long evaluation."""
         if time.time() - self.status.heartbeat > 1:
             self._write_status()
@@ -272,6 +273,7 @@ class Worker:
     def save(self) -> None:
         from vae.runs.saving import save_state
 
+        self._insist_on_ours()
         save_state(self.path, self.trainer)
 
 
@@ -296,6 +298,7 @@ def train_runs(
             with record_refusal(path):
                 marked.append((path, mark_waiting(path, before, "starting", os.getpid(), request is not None)))
         for path, status in marked:
+            runs.settle(path)
             with record_refusal(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
         for group in _groups(planned):

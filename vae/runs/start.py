@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,6 +174,7 @@ def mark_waiting(
     status = dataclasses.replace(
         before, state=state, message="", refused="", pid=pid, images_per_second=None, seconds_left=None
     )
+    status.host = platform.node() if pid is not None else ""
     if before.state in runs.ENDED:
         status.ended_as, status.ended_message = before.state, before.message
         status.ended_knobs = runs.free_knobs(path) if asked else None

@@ -109,9 +109,9 @@ def test_thirty_submissions_on_two_slots(tmp_path: Path, make_engine: MakeEngine
         engine.submit(path, owner)
 
     assert set(engine.active()) == set(blockers)
-    assert [engine.position(path) for path in blockers] == [0, 0]
+    assert [engine.state(path).position for path in blockers] == [0, 0]
     queue = engine.queued()
-    assert [engine.position(path) for path in queue] == list(range(1, 29))
+    assert [engine.state(path).position for path in queue] == list(range(1, 29))
     turns = [path.name.split("-")[0] for path in queue]
     assert sorted(turns[:3]) == ["ada", "bob", "greedy"]
     assert turns[:3] == turns[3:6] == turns[12:15]
@@ -314,7 +314,7 @@ def test_stop_in_the_queue(tmp_path: Path, make_engine: MakeEngine) -> None:
     engine.stop(paths[0])
     assert state(paths[0]) == "stopped"
     assert engine.queued() == paths[1:]
-    assert engine.position(paths[1]) == 1
+    assert engine.state(paths[1]).position == 1
     engine.stop(paths[0])
     engine.stop(blocker)
     assert engine.wait(PATIENCE)

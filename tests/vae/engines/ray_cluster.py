@@ -1,0 +1,97 @@
+"""A real Ray cluster in a temporary folder: a head that computes nothing, and two machines' worth of workers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.vae.engines.slurm_cluster import free_ports, until
+
+
+def why_not() -> str:
+    """Returns why no cluster can be started here; "" where it can."""
+    return "" if importlib.util.find_spec("ray") else "ray is not installed here: requirements-ray.txt"
+
+
+class Cluster:
+    """`address` is its dashboard's; `token` what it asks for, "" for nothing."""
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self.token, self.nodes = token, []
+        self.folder = folder
+        port, dashboard, client = free_ports(3)
+        self.gcs, self.address = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
+        self.head_words = [
+            "--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--include-dashboard=true", "--num-cpus=0",
+            f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", f"--temp-dir={folder}",
+        ]  # fmt: skip
+
+    def begin(self) -> None:
+        self.start(*self.head_words)
+        for _ in range(2):
+            self.add_machine()
+
+    def add_machine(self) -> None:
+        self.start(f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+
+    def start(self, *words: str) -> None:
+        environment = {**os.environ, "RAY_AUTH_MODE": "token" if self.token else "disabled",
+                       "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_IMPORT_WARNING": "1",
+                       "RAY_JOB_STOP_WAIT_TIME_S": "10"}  # fmt: skip
+        environment.pop("PYTHONWARNINGS", None)
+        out = open(self.folder.with_name(self.folder.name + ".out"), "ab")  # noqa: SIM115  it is the daemon's
+        ray = "from ray.scripts.scripts import main; main()"
+        words = ("start", "--block", "--object-store-memory=80000000", "--disable-usage-stats", *words)
+        self.nodes.append(
+            subprocess.Popen([sys.executable, "-c", ray, *words], env=environment, stdout=out, stderr=out,
+                             start_new_session=True)
+        )  # fmt: skip
+        out.close()
+
+    def lose_machine(self, number: int) -> None:
+        """One of the machines goes, with all that belongs to it, at once."""
+        os.killpg(self.nodes.pop(number + 1).pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        for node in reversed(self.nodes):
+            node.send_signal(signal.SIGTERM)
+        for node in self.nodes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                node.wait(10)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(node.pid, signal.SIGKILL)
+            node.wait()
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, authenticated: bool = True) -> Iterator[Cluster]:
+    made = Cluster(folder, secrets.token_hex(32) if authenticated else "")
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.close()
+
+
+def come_up(answers: Callable[[], object], seconds: float = 90.0) -> None:
+    """Waits until `answers` raises nothing more."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            answers()
+            return
+        except Exception:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.5)
+
+
+__all__ = ["Cluster", "cluster", "come_up", "until", "why_not"]
