@@ -184,18 +184,21 @@ class Worker:
 
     def run(self) -> Iterator[None]:
         """Trains; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
+        from vae.runs.moments import TrainingMoments
         from vae.runs.saving import to_line
 
         trainer, knobs = self.trainer, self.knobs
         if not (self.path / STATE).is_file():
             self.save()
         self._preview()
+        moments = TrainingMoments(self.path, trainer)
         if trainer.step_loss.compiled is not None:
             self.status.message = "The step is being compiled, once: about half a minute."
             self._write_status()
         for event in trainer.run(knobs):
             if event is not None:
                 runs.append_history(self.path, to_line(event))
+                moments.after(event)
             if event is None or getattr(event, "knob", "") == "step":
                 yield  # a step that others share is computed now; a record or a change of knobs comes before the step
             self._write_what_is_due(event is not None)

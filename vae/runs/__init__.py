@@ -8,6 +8,7 @@
     history.jsonl         one JSON object a line: records, knob changes, on what it runs; append-only while training
     weights.safetensors   the model, for whoever explores it
     resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
+    moments/              the weights at some twenty steps, float16, and an index (see `moments`)
     preview/live.bin      fixed held-out images and their reconstructions (see `preview`)
     preview/heldout.npz   held-out images that a packed run takes along (see `ship`)
     manifest.json         the SHA-256 of config, weights, state and held-out images: a flipped byte is noticed
@@ -16,6 +17,7 @@
 
 directory config_file run_data     runs and their names; a run opened, its config and its own data
 checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
+weights moments            the model in a weights file; snapshots of training to look through
 knobs live_knobs history status beats    what was asked for and is followed; what happened; how it stands
 start scripting ship application   how training begins, here and in a notebook; a run packed; the app
 sweep_mark                         which runs were made together, and which starts from whose weights
