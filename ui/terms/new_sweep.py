@@ -64,18 +64,17 @@ def takes(planned: Plan) -> dict[str, str]:
 
     slots = getattr(server.engine(), "slots", 0) or default_slots(0)
     seconds = planned.seconds(slots)
-    long = (
-        f"{seconds:,.0f} s"
-        if seconds < 180
-        else f"{seconds / 60:,.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:,.1f} h"
-    )
     return {
         "Runs": f"{len(planned.points):,}",
-        "Takes": f"about {long}, {slots} at a time, on two ordinary cores",
+        "Takes": f"about {_time(seconds)}, {slots} at a time, on two ordinary cores",
         "Disk": f"about {in_words(planned.disk)}",
     }
+
+
+def _time(seconds: float) -> str:
+    if seconds < 180:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def _start(planned: Plan) -> None:
