@@ -34,12 +34,17 @@ def show(view: TermsView) -> None:
             st.rerun()
     else:
         style.note("None of these runs has a held-out record yet; they appear here as they come.")
-    jobs(view)
     if points:
         with st.container(key="panel-picked"):
             picked(view)
+    jobs(view)
     if view.curve is not None:
         scrub_C(view.curve.points)
+
+
+def turn_form(open_at_first: bool) -> None:
+    """Opens the form of a sweep, or closes it."""
+    st.session_state["sweep-open"] = not st.session_state.get("sweep-open", open_at_first)
 
 
 check_address([*FIELDS, *SCRUB])
@@ -50,9 +55,9 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         style.title("Terms: what a nat buys", "Means over held-out images; a point is a run.")
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
         view = choose_view()
-form = st.expander("New sweep", icon=":material/add:", key="sweep-open", expanded=view is None, on_change="rerun")
-if form.open:
-    with form:
+        st.button("New sweep", type="primary", key="new-sweep", on_click=turn_form, args=(view is None,))
+if st.session_state.get("sweep-open", view is None):
+    with st.container(key="panel-sweep"):
         new_sweep(view)
 if view is None:
     empty()

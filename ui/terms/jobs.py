@@ -24,10 +24,13 @@ MORE = 3  # runs that are added at once
 
 def jobs(view: TermsView) -> None:
     """Draws the panel; where all have ended, only what can be added."""
-    names = tuple(p.name for p in view.points)
+    at_work = any(p.state in runs.ACTIVE for p in view.points)
+    if not at_work and not _values(view):
+        return
     with st.container(key="panel-jobs"):
-        if any(p.state in runs.ACTIVE for p in view.points):
-            _follow(names, sum(p.state in runs.ENDED for p in view.points))
+        style.label("Jobs")
+        if at_work:
+            _follow(tuple(p.name for p in view.points), sum(p.state in runs.ENDED for p in view.points))
         _more(view)
 
 
@@ -37,7 +40,6 @@ def _follow(names: tuple[str, ...], ended: int) -> None:
     there = [p for p in folder.points() if p.name in set(names)]
     if sum(p.state in runs.ENDED for p in there) != ended:
         st.rerun()
-    style.label("Jobs")
     st.progress(fraction(there), text=words(there))
     active = [p for p in there if p.state in runs.ACTIVE]
     mine = [p.name for p in active if may_change(run_path(p.name))]
@@ -74,14 +76,16 @@ def _stop(names: Sequence[str]) -> None:
                 st.session_state["notice"] = str(error)
 
 
+def _values(view: TermsView) -> list[float]:
+    """The values of C to add to the curve."""
+    return values_to_add(view.curve.points, MORE) if view.curve and view.curve.sweep else []
+
+
 def _more(view: TermsView) -> None:
-    curve = view.curve
-    if curve is None or curve.sweep is None:
+    curve, values = view.curve, _values(view)
+    if curve is None or not values:
         return
-    values = values_to_add(curve.points, MORE)
     mine = all(may_change(run_path(p.name)) for p in curve.points)
-    if not values:
-        return
     listed = ", ".join(f"{value:g}" for value in values)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,8 @@ def picked(view: TermsView) -> None:
     row = view.row
     if row is None:
         return
-    head = (
-        f'<p class="er-lead er-picked">C = {row["C"]:.4g}{" (fitted)" if row["fitted"] else ""}'
-        f"<small><bdi>{escape(row['name'])}</bdi></small></p>"
-    )
-    st.html(head)
+    st.html(f'<p class="er-title er-picked">C = {row["C"]:.4g}{" (fitted)" if row["fitted"] else ""}</p>')
+    style.note(row["name"])
     style.facts(facts(row))
     if row["unsettled"]:
         style.notice(f"Not converged: {row['unsettled']}. Its slope is not yet what theory speaks of.")

@@ -6,6 +6,8 @@ import { terse } from "../shared/format.js";
 export const MARGIN = { left: 50, right: 18, top: 26, bottom: 40 };
 export const [RADIUS, PICKED, REACH] = [4.5, 6.5, 16]; // of a point, of the chosen one, within which a pointer takes one
 const LABEL = { height: 13, gap: 3 };
+const SIDES = [[0, 1], [0.75, 1], [0, -1], [0.75, -1], [1, 0], [-0.75, -1], [-1, 0], [-0.75, 1]]; // prettier-ignore
+const GRAIN = 6; // pixels between two places of a line that labels keep off
 const LINES = 9; // of equal ELBO, about
 
 /**
@@ -40,7 +42,7 @@ function range(values, least) {
 }
 
 /**
- * The frame of a plane: both axes hold all points, rate from 0; the linear decoder's curve may run out of it.
+ * The frame of a plane: both axes hold all points with their errors, rate from 0; the linear decoder's curve may run out of it.
  *
  * @param {Point[]} points
  * @param {Kind} kind
@@ -49,9 +51,14 @@ function range(values, least) {
 export function frameOf(points, kind, width, height) {
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, height - MARGIN.bottom];
   const known = points.length ? points : [/** @type {Point} */ ({ rate: 1, squared_error: 1, distortion: 1 })];
-  const x = [0, range([0, ...known.map(({ rate }) => rate)], 0.5)[1]];
+  const ends = (/** @type {Point} */ point, name) => {
+    const error = point[`${name}_error`] ?? 0;
+    return [point[name] - error, point[name] + error];
+  };
+  const most = range([0, ...known.flatMap((point) => ends(point, "rate"))], 0.5)[1];
+  const x = [-0.03 * most, most]; // a point at rate 0 is whole
   const y = range(
-    known.map((point) => /** @type {number} */ (point[kind])),
+    known.flatMap((point) => ends(point, kind)),
     kind === "distortion" ? 1 : 0.01,
   );
   return {
@@ -76,7 +83,7 @@ export const marksOf = (points, kind, frame) =>
   points.map((point) => ({ point, x: frame.px(point.rate), y: frame.py(point[kind]) }));
 
 /**
- * The labels of points, C, where there is room: above, below, right or left of them, over no point and no other label.
+ * The labels of points, C, where there is room around them: over no point, no curve and no other label.
  * The chosen one comes first; of a crowd as many as fit are told.
  *
  * @param {Mark[]} marks
@@ -86,20 +93,16 @@ export const marksOf = (points, kind, frame) =>
 export function placeLabels(marks, frame, measure, chosen = "") {
   const taken = new Crowd();
   for (const { x, y } of marks) taken.add({ left: x - RADIUS, right: x + RADIUS, top: y - RADIUS, bottom: y + RADIUS });
+  for (const row of joined(marks)) taken.addLine(row);
   const placed = [];
   const order = [...marks].sort((a, b) => Number(b.point.name === chosen) - Number(a.point.name === chosen));
   for (const { point, x, y } of order) {
     if (point.C === null) continue;
     const text = terse(point.C);
     const half = measure(text) / 2;
-    const beside = RADIUS + LABEL.gap + half + 1;
-    const tries = [
-      [x, y - RADIUS - LABEL.gap],
-      [x, y + RADIUS + LABEL.height - 1],
-      [x + beside, y + 4],
-      [x - beside, y + 4],
-    ];
-    for (const [middle, base] of tries) {
+    for (const [across, up] of SIDES) {
+      const middle = x + across * (RADIUS + LABEL.gap + half);
+      const base = y + (up > 0 ? -RADIUS - LABEL.gap : up < 0 ? RADIUS + LABEL.height - 1 : 4);
       const box = { left: middle - half, right: middle + half, top: base - LABEL.height + 2, bottom: base + 2 };
       const inside = box.left >= frame.left && box.right <= frame.right + MARGIN.right && box.bottom <= frame.bottom;
       if (!inside || box.top < 0 || taken.hit(box)) continue;
@@ -124,6 +127,17 @@ class Crowd {
 
   add(box) {
     for (const cell of this._cells(box)) this.cells.set(cell, [...(this.cells.get(cell) ?? []), box]);
+  }
+
+  addLine(places) {
+    for (let i = 1; i < places.length; i++) {
+      const [a, b] = [places[i - 1], places[i]];
+      const count = Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / GRAIN);
+      for (let j = 1; j < count; j++) {
+        const [x, y] = [a.x + ((b.x - a.x) * j) / count, a.y + ((b.y - a.y) * j) / count];
+        this.add({ left: x - 1, right: x + 1, top: y - 1, bottom: y + 1 });
+      }
+    }
   }
 
   hit(box) {
