@@ -17,6 +17,7 @@ from ui.gate import Gate
 from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
+from ui.live.moments import moments_routes
 from ui.map import fits
 from ui.own.drops import drop_routes, drops
 from vae.machine import let_idle_threads_sleep
@@ -55,6 +56,6 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes, *drop_routes],
+    routes=[*routes, *codes_routes, *map_routes, *moments_routes, *drop_routes],
     middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

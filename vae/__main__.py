@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | project | pack | images | ...`,
+"""The command line: `python -m vae train | sweep | resume | open | list | terms | evaluate | project | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -34,38 +33,35 @@ STOPPED = 130  # exit status of a training that was stopped before its end, as s
 
 def train_command(options: argparse.Namespace) -> int:
     """Trains a new run."""
-    path = _create(_completed([config_of(options)])[0], options.name, options.runs)
+    path = _create(_completed(config_of(options)), options.name, options.runs)
     return _report(train([path], options.json, options.engine), options.json)
 
 
 def sweep_command(options: argparse.Namespace) -> int:
-    """Trains one run for each value of C, learning rate and seed, in the order given. Raises ConfigError."""
-    if options.seeds < 1:
-        raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
-    Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
+    """Trains one run for each value of C, learning rate, latent size and seed. Raises ConfigError."""
+    from vae.sweeps.grid import Sweep, create, plan
+    from vae.training.size import in_words
+
+    tried: dict[str, Any] = {name: tuple(getattr(options, name) or ()) for name in ("C", "lr", "latent_dim")}
+    options.C = options.lr = options.latent_dim = None
+    tried["lr"] = tuple(None if value == "auto" else value for value in tried["lr"])
     base = config_of(options)
-    names, tries = [], []
-    for C, lr, seed in itertools.product(Cs, lrs, range(base.seed, base.seed + options.seeds)):
-        given = {name: value for name, value in (("C", C), ("lr", lr)) if value is not None}
-        given = {name: None if value == "auto" else value for name, value in given.items()}
-        tried = [f"C-{C:.12g}" if isinstance(C, float) else f"C-{C}"] * (len(Cs) > 1)
-        tried += [f"lr-{lr}"] * (len(lrs) > 1) + [f"seed-{seed}"] * (options.seeds > 1)
-        names.append("-".join([options.name or Path(base.dataset).stem, *tried]))
-        tries.append(dataclasses.replace(base, **given, seed=seed))
-    configs = _completed(tries)  # all are good before the first is made
-    paths = [_create(config, name, options.runs) for config, name in zip(configs, names, strict=True)]
-    return _report(train(paths, options.json, options.engine), options.json)
+    planned = plan(Sweep(base, **tried, seeds=options.seeds, warm_start=options.warm_start, name=options.name))
+    takes = f"{len(planned.points):,} runs, about {planned.seconds():,.0f} s and {in_words(planned.disk)} of disk"
+    for note in (*planned.notes, takes):
+        print(note, file=sys.stderr)
+    return _report(train(create(planned, options.runs), options.json, options.engine), options.json)
 
 
-def _completed(configs: list[Config]) -> list[Config]:
-    """Makes every open choice; prints what was chosen for the user, once."""
+def _completed(config: Config) -> Config:
+    """Makes every open choice; prints what was chosen for the user."""
     from vae.datasets import describe
     from vae.training.defaults import complete
 
-    completed, notes = zip(*(complete(config, describe(config.dataset)) for config in configs), strict=True)
-    for note in notes[0]:
+    completed, notes = complete(config, describe(config.dataset))
+    for note in notes:
         print(note, file=sys.stderr)
-    return list(completed)
+    return completed
 
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:
@@ -134,19 +130,17 @@ def _outcome(path: Path) -> dict[str, Any]:
 
 
 def list_command(options: argparse.Namespace) -> int:
-    """Lists the runs there are, damaged ones with the reason."""
-    rows: list[dict[str, str]] = []
-    for path in runs.list_runs(options.runs):
-        try:
-            config, data = runs.read_config(path)
-            dataset = str(data.get("name", config.dataset))
-            row = {"name": path.name, "state": runs.read_status(path).state, "dataset": dataset}
-            row |= {"likelihood": config.likelihood or "not told", "latent": f"{config.latent} {config.latent_dim}"}
-        except ElboRoomError as error:
-            row = {"name": path.name, "state": "damaged", "message": str(error)}
-        except Exception as error:  # whatever lies in one folder, the others are listed
-            row = {"name": path.name, "state": "damaged", "message": f"{type(error).__name__}: {str(error)[:200]}"}
-        rows.append(row)
+    """Lists the runs there are, damaged ones with the reason; as JSON with their numbers."""
+    from vae.sweeps.points import rows as runs_there
+
+    rows: list[dict[str, Any]] = []
+    for one in runs_there(options.runs):
+        if (point := one.point) is None:
+            rows.append({"name": one.path.name, "state": "damaged", "message": one.problem})
+            continue
+        row = {"name": point.name, "state": point.state, "dataset": point.dataset}
+        row |= {"likelihood": point.likelihood or "not told", "latent": f"{point.latent} {point.latent_dim}"}
+        rows.append({**point.to_json(), **row} if options.json else row)
     if options.json:
         print(json.dumps({"runs": rows}))
     else:
@@ -155,6 +149,13 @@ def list_command(options: argparse.Namespace) -> int:
         if not rows:
             print("No runs yet; `python -m vae train` makes the first.")
     return 0
+
+
+def terms_command(options: argparse.Namespace) -> int:
+    """Prints the runs on a dataset as points of the planes."""
+    from vae.sweeps.command import print_terms
+
+    return print_terms(options)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
@@ -284,6 +285,7 @@ COMMANDS = {
     "sweep": sweep_command,
     "resume": resume_command,
     "list": list_command,
+    "terms": terms_command,
     "evaluate": evaluate_command,
     "project": project_command,
     "open": open_command,

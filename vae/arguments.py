@@ -126,12 +126,15 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--name", help="name of the run (default: from the settings)")
 
     sweep = commands.add_parser(
-        "sweep", help="train several values of C, seeds or learning rates; as one batched step where that pays"
+        "sweep",
+        help="train several values of C, learning rates, latent sizes and seeds; as one batched step where that pays",
     )
     _add_config(sweep, many=True)
     sweep.add_argument(
         "--seeds", type=int, default=1, help="number of seeds per setting, starting at --seed (default 1)"
     )
+    warm = "each run starts from the weights of the next larger C, one after the other; codes stay comparable"
+    sweep.add_argument("--warm-start", action="store_true", help=warm)
     sweep.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
     sweep.add_argument("--name", help="the runs' name, to which each adds what it tries (default: from the settings)")
 
@@ -141,6 +144,11 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--device", help="go on on auto, cpu, cuda, ... from here on (default: as the run says)")
 
     listing = commands.add_parser("list", help="the runs there are")
+
+    terms = commands.add_parser("terms", help="the runs on a dataset between rate and distortion, with their slopes")
+    terms.add_argument("dataset", metavar="DATASET", nargs="?", help="its name (default: the newest run's)")
+    terms.add_argument("--sweep", metavar="NAME", help="only the runs of this sweep, by its name or id")
+    terms.add_argument("--csv", action="store_true", help="print a table as CSV instead")
 
     worth = "ELBO, importance bound on log p(x), metrics; held-out images"
     evaluate = commands.add_parser("evaluate", help=worth, description=f"{worth}. The metrics: {{metrics}}.")
@@ -182,9 +190,9 @@ def parser() -> argparse.ArgumentParser:
         trains.add_argument("--engine", help="where: {engines} (default: ELBO_ROOM_ENGINE, else local)")
     doctor.add_argument("--engine", help="also try this one: {engines}; reached, same folder, same versions, a step")
 
-    for command in (train, sweep, resume, listing, evaluate, project, pack, doctor, opened, *pictures):
+    for command in (train, sweep, resume, listing, terms, evaluate, project, pack, doctor, opened, *pictures):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    for command in (train, sweep, resume, listing, evaluate, project, pack, opened, *pictures):
+    for command in (train, sweep, resume, listing, terms, evaluate, project, pack, opened, *pictures):
         command.add_argument("--runs", type=Path, help="folder of runs (default: ELBO_ROOM_RUNS, else checkpoints)")
     return top
 
@@ -283,14 +291,13 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
         "--binarize", choices=BINARIZE, help="view of grey pixels as black and white (default: as the likelihood needs)"
     )
     add("--likelihood", help="{likelihoods} (default: gaussian for grey data)")
-    add(
-        "--C",
-        type=each(_C),
-        metavar="VALUE|fit" + more,
-        help="Gaussian: 1/(2c), or fit; others: weight of the distortion",
-    )
+    about_C = "Gaussian: 1/(2c), or fit; others: weight of the distortion"
+    if many:
+        add("--C", type=_Cs, metavar="VALUE|fit|LOW..HIGH:POINTS[,...]", help=f"{about_C}; a range in equal ratios")
+    else:
+        add("--C", type=_C, metavar="VALUE|fit", help=about_C)
     add("--latent", help="{latents} (default normal)")
-    add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
+    add("--latent-dim", type=each(int), metavar="K" + more, help="latent dimensions (default 2)")
     add("--network", help="{networks} (default mlp)")
     add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
     add("--activation", help="{activations} (default relu)")
@@ -348,6 +355,15 @@ def _C(text: str) -> float | str:
         return "fit" if text == "fit" else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number or fit, got {text!r}") from None
+
+
+def _Cs(text: str) -> list[float | str]:
+    from vae.sweeps.grid import values_of_C
+
+    try:
+        return [*values_of_C(text)]
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("C: ")) from None
 
 
 def _each(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:

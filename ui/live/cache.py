@@ -17,6 +17,7 @@ from vae.checked_json import Misfit
 from vae.errors import RunError, RunNotFound
 from vae.files import sha256
 from vae.runs.checkpoints import kept_beside
+from vae.runs.moments import list_moments, model_at
 
 if TYPE_CHECKING:
     from vae.model.vae import Model
@@ -67,6 +68,7 @@ class Newest(Generic[T]):
 
 
 _models: Newest[Model] = Newest(3)
+_moments: Newest[Model] = Newest(2)
 _codes: Newest[Codes] = Newest(3)
 
 
@@ -101,6 +103,18 @@ def _read_model(path: Path, sha: str) -> Model:
     raise RunError(f"run {path.name!r} has other weights by now; ask for its decoder again")
 
 
+def model_kept(path: Path, sha: str) -> Model:
+    """Returns the model with exactly these weights, be they the run's newest or those of one of its moments; shared as
+    those of `model_of` are. Raises RunError where they are neither."""
+    step = moment_step(path, sha)
+    return model_of(path, sha) if step is None else _moments.get((path, sha), lambda: model_at(path, step))
+
+
+def moment_step(path: Path, sha: str) -> int | None:
+    """Returns the step of the run's moment with these weights; None where it has none such."""
+    return next((moment.step for moment in list_moments(path) if moment.sha256 == sha), None)
+
+
 def current_codes(path: Path, sha: str, part: str = "test") -> Codes:
     """Returns the codes of a part of the data for exactly these weights, computed once. Raises RunNotFound where the
     run has moved on to others, ConfigError for another part than test and train."""
@@ -131,4 +145,5 @@ def _encode(path: Path, sha: str, part: str) -> Codes:
 def forget() -> None:
     """Empties the caches of models and codes, as a new server has them."""
     _models.clear()
+    _moments.clear()
     _codes.clear()

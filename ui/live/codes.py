@@ -78,15 +78,15 @@ def _finite(values: np.ndarray) -> list[float | None]:
 def codes(request: Request) -> Response:
     """Answers with the packed codes."""
     found = _current(request)
-    return _bytes(request, _packed.get(_key(request), lambda: pack_codes(found)))
+    return send(request, _packed.get(_key(request), lambda: pack_codes(found)))
 
 
 def images(request: Request) -> Response:
     """Answers with the images behind the codes, or with some of them."""
     everything = _current(request).images
-    first, count = (_whole(request, name) for name in ("first", "count"))
+    first, count = (whole_number(request, name) for name in ("first", "count"))
     part = everything[first or 0 :][:count]
-    return _bytes(request, np.ascontiguousarray(part.transpose(0, 2, 3, 1)).tobytes())
+    return send(request, np.ascontiguousarray(part.transpose(0, 2, 3, 1)).tobytes())
 
 
 def _current(request: Request) -> Codes:
@@ -94,7 +94,8 @@ def _current(request: Request) -> Codes:
     return current_codes(*_key(request))
 
 
-def _whole(request: Request, name: str) -> int | None:
+def whole_number(request: Request, name: str) -> int | None:
+    """Returns the whole number that the address has under `name`, None where it has none. Raises ConfigError."""
     text = request.query_params.get(name)
     if text is None:
         return None
@@ -103,7 +104,8 @@ def _whole(request: Request, name: str) -> int | None:
     return int(text)
 
 
-def _bytes(request: Request, data: bytes) -> Response:
+def send(request: Request, data: bytes) -> Response:
+    """Returns bytes that never change, packed where they go to another machine."""
     headers = {**IMMUTABLE, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", "") and not _on_this_machine(request):
         data, headers["Content-Encoding"] = gzip.compress(data, 1), "gzip"

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.cache import Newest, model_of, weights_sha, weights_step
+from ui.live.cache import Newest, model_kept, weights_sha, weights_step
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae import runs
@@ -33,12 +33,14 @@ FRESH = {"Cache-Control": "private, no-cache"}
 
 
 _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
+_older: Newest[bytes | DecoderUnsupported] = Newest(4)  # moments: a browser keeps what it got
 
 
 def packed_decoder(path: Path, sha: str) -> bytes:
     """Returns the decoder with these weights, packed for the page. Raises DecoderUnsupported where the page cannot
     run it."""
-    made = _packed.get((path, sha), lambda: _export(path, sha))
+    cache = _packed if weights_sha(path) == sha else _older
+    made = cache.get((path, sha), lambda: _export(path, sha))
     if isinstance(made, DecoderUnsupported):
         raise DecoderUnsupported(str(made))
     return made
@@ -48,7 +50,7 @@ def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
     from vae.browser.decoder_export import export_decoder
     from vae.space.encodings import display_limits_of
 
-    model, limits = model_of(path, sha), display_limits_of(runs.Run(path))
+    model, limits = model_kept(path, sha), display_limits_of(runs.Run(path))
     try:
         return export_decoder(model, sha, "float16", limits)
     except DecoderInexact:
@@ -69,7 +71,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     from vae.datasets.scale import to_bytes
     from vae.space.encodings import display_limits_of
 
-    model = model_of(path, sha)
+    model = model_kept(path, sha)
     codes = len(numbers) // model.k
     if not numbers or len(numbers) != codes * model.k:
         raise ValueError(f"z: expected a multiple of {model.k} numbers, got {len(numbers)}")
@@ -105,20 +107,20 @@ def read_seed(text: str | None) -> int | None:
 
 async def decoder(request: Request) -> Response:
     """Answers which weights are the newest."""
-    return await anyio.to_thread.run_sync(_answer, request, _newest)
+    return await anyio.to_thread.run_sync(answer_about_run, request, _newest)
 
 
 async def packed(request: Request) -> Response:
     """Answers with the packed decoder with the weights {sha}."""
-    return await in_thread_of("packing decoders", _answer, request, _pack)
+    return await in_thread_of("packing decoders", answer_about_run, request, _pack)
 
 
 async def decode(request: Request) -> Response:
     """Images of codes, computed here."""
-    return await in_thread_of("decoding", _answer, request, _decode)
+    return await in_thread_of("decoding", answer_about_run, request, _decode)
 
 
-def _answer(request: Request, make: Callable[[Request, Path], Response]) -> Response:
+def answer_about_run(request: Request, make: Callable[[Request, Path], Response]) -> Response:
     """What `make` answers, or the sentence that says why not."""
     try:
         return make(request, runs.run_path(request.path_params["name"]))

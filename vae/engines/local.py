@@ -48,6 +48,7 @@ from vae.engines.workers import Workers
 from vae.errors import RunBusy, RunError
 from vae.files import DISK_FULL, what_helps
 from vae.runs.start import Request, ask, give_up
+from vae.runs.sweep_mark import neighbour_of
 
 COMMAND = (sys.executable, "-m", "vae.engines.worker")
 TICK = 0.2  # seconds between two checks of the workers
@@ -135,7 +136,7 @@ class LocalEngine:
                 raise RunBusy(f"run {path.name!r} is training already or waits for its turn; stop it first")
             self._coming.add(key)
         try:
-            before = runs.read_status(path)
+            before, after = runs.read_status(path), neighbour_of(key)
             lock = runs.acquire(path)  # outside our lock: it may wait for a reader that looks at this run
             with self._changed:
                 try:
@@ -150,7 +151,7 @@ class LocalEngine:
                     lock.release()
                     raise
                 self._unwritten.pop(key, None)
-                self._jobs[key] = Job(key, path, owner, lock)
+                self._jobs[key] = Job(key, path, owner, lock, after)
                 self._changed.notify_all()
         finally:
             self._coming.discard(key)
@@ -275,7 +276,7 @@ class LocalEngine:
         """Give the free places to those whose turn it is."""
         full: set[Path] = set()  # folders of runs
         while len(self._working()) < self.slots:
-            job = next((job for job in self._queue() if job.key.parent not in full), None)
+            job = next((job for job in self._ready() if job.key.parent not in full), None)
             if job is None:
                 return
             with contextlib.suppress(OSError):  # without a place: the run itself says what is wrong with its disk
@@ -372,6 +373,11 @@ class LocalEngine:
 
     def _queue(self) -> list[Job]:
         return fair_order((job for job in self._jobs.values() if job.waits), self._served)
+
+    def _ready(self) -> list[Job]:
+        """Those of the queue that wait for no other run's weights; where all do, it is one another's."""
+        queue = self._queue()
+        return [job for job in queue if job.after not in self._jobs] or (queue if not self._working() else [])
 
     def _drop(self, job: Job, state: str, message: str) -> None:
         """End a run that waits or rests."""

@@ -27,6 +27,7 @@ from vae import runs
 from vae.engines.endings import StoppedBeforeTraining, record_failure, record_refusal
 from vae.engines.parent import Parent
 from vae.engines.streams import read_line, write_plainly, write_to_log
+from vae.engines.warm_start import in_order, start_warm
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
 from vae.machine import let_idle_threads_sleep
@@ -70,13 +71,14 @@ class Worker:
         from vae.training.trainer import Trainer
 
         self.path, self.start, self.note, self.begun = path, start, start.note, False
+        self.first_lines: list[dict[str, Any]] = []  # of the history
         self.status, self.config = status, start.here
         data = runs.read_config(path)[1]
         dataset = self._load(data) if other is None else other.trainer.dataset
         self.data = self._held_to(dataset, data)
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
-        self.knobs = LiveKnobs(path, self.trainer, self.replay, self._beat)
+        self.knobs = LiveKnobs(path, self.trainer, self.replay, self.beat)
         self.knobs.server_gone = self.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
@@ -91,6 +93,8 @@ class Worker:
         if self.kept_bytes is not None:
             runs.truncate_history(self.path, self.kept_bytes)
         self._record_machine()
+        for line in self.first_lines:
+            runs.append_history(self.path, line)
         if (self.start.config, self.data) != runs.read_config(self.path):
             runs.replace_config(self.path, self.start.config, self.data)
         write_request(self.path, None)
@@ -140,6 +144,8 @@ class Worker:
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
                 return None, Replay()
+            self.first_lines, note = start_warm(self)
+            self.note = f"{note} {self.note}".strip()
             return 0, Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
@@ -178,18 +184,21 @@ class Worker:
 
     def run(self) -> Iterator[None]:
         """Trains; yields when a step was asked for, or for now none is, and leaves a final state in status.json."""
+        from vae.runs.moments import TrainingMoments
         from vae.runs.saving import to_line
 
         trainer, knobs = self.trainer, self.knobs
         if not (self.path / STATE).is_file():
             self.save()
         self._preview()
+        moments = TrainingMoments(self.path, trainer)
         if trainer.step_loss.compiled is not None:
             self.status.message = "The step is being compiled, once: about half a minute."
             self._write_status()
         for event in trainer.run(knobs):
             if event is not None:
                 runs.append_history(self.path, to_line(event))
+                moments.after(event)
             if event is None or getattr(event, "knob", "") == "step":
                 yield  # a step that others share is computed now; a record or a change of knobs comes before the step
             self._write_what_is_due(event is not None)
@@ -253,7 +262,7 @@ class Worker:
         if self.contested:
             runs.insist_on_ours(self.path)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         """A sign of life from within a long evaluation."""
         if time.time() - self.status.heartbeat > 1:
             self._write_status()
@@ -301,8 +310,11 @@ def train_runs(
 
 
 def _groups(planned: list[Planned]) -> list[list[Planned]]:
-    """Those that train as one."""
-    if len(planned) > 1:
+    """Those that train as one, in order."""
+    by_path = {one[0]: one for one in planned}
+    ordered, warm = in_order([*by_path])
+    planned = [by_path[path] for path in ordered]
+    if len(planned) > 1 and not warm:
         from vae.datasets import DataInfo
         from vae.training.batched_runs import worth_it
 

@@ -4,9 +4,11 @@
     status.json           what the worker is doing; a Status, replaced several times a second
     knobs.json            what the user asked for; Knobs with a revision, replaced as a whole
     request.json          what the next process is to change (epochs, device) once it has checked all: see `start`
+    sweep.json            the sweep that it belongs to, and from whose weights it starts; written once (`sweep_mark`)
     history.jsonl         one JSON object a line: records, knob changes, on what it runs; append-only while training
     weights.safetensors   the model, for whoever explores it
     resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
+    moments/              the weights at some twenty steps, float16, and an index (see `moments`)
     preview/live.bin      fixed held-out images and their reconstructions (see `preview`)
     preview/heldout.npz   held-out images that a packed run takes along (see `ship`)
     manifest.json         the SHA-256 of config, weights, state and held-out images: a flipped byte is noticed
@@ -15,8 +17,10 @@
 
 directory config_file run_data     runs and their names; a run opened, its config and its own data
 checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
+weights moments            the model in a weights file; snapshots of training to look through
 knobs live_knobs history status beats    what was asked for and is followed; what happened; how it stands
 start scripting ship application   how training begins, here and in a notebook; a run packed; the app
+sweep_mark                         which runs were made together, and which starts from whose weights
 log run_writer shown_model         a run that somebody's own loop writes, step by step
 wrap foreign_run own_data own_numbers    a model of somebody's own as a run: how it lies there, whether nats are nats
 preview preview_file own_images    fixed images, written; their header read without torch; the command `images`

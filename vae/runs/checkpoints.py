@@ -19,14 +19,15 @@ MOST_BYTES = 1 << 38  # of a checkpoint
 MOST_HEADER = 1 << 24  # bytes of its header
 
 
-def _sum(value: Any) -> str:
+def sum_of(value: Any) -> str:
+    """Takes a SHA-256 as it is written. Raises Misfit."""
     digits = text()(value)
     if not re.fullmatch("[0-9a-f]{64}", digits):
         raise Misfit(f"expected the 64 digits of a SHA-256, got {digits[:20]!r}")
     return digits
 
 
-MANIFEST = fields(("files",), format=whole(), shipped=flag, files=named(items(_sum)))
+MANIFEST = fields(("files",), format=whole(), shipped=flag, files=named(items(sum_of)))
 
 
 def read_file(path: Path, name: str, check: Check[T], most: int = 1 << 20) -> T:
@@ -58,7 +59,7 @@ def check_free_disk(path: Path, needed: int, who: str = "") -> None:
     free, needed = shutil.disk_usage(there).free, needed + 50_000_000
     if free < needed:
         raise RunError(
-            f"{who or f'run {path.name!r}'}: {free / 1e6:,.0f} MB of disk are free, its checkpoints need "
+            f"{who or f'run {path.name!r}'}: {free / 1e6:,.0f} MB of disk are free, it needs "
             f"{needed / 1e6:,.0f} MB; make room, or choose another folder with --runs"
         )
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae.config import YOURS, Config, Knobs
-from vae.errors import ConfigError, ElboRoomError, RunBusy, RunDamaged, RunError, RunNotFound
+from vae.errors import ConfigError, ElboRoomError, RunBusy, RunError, RunNotFound
 from vae.files import insist, write_json
 from vae.model.latent_words import words_of
 from vae.runs.application import project_folder
 from vae.runs.checkpoints import WEIGHTS, is_shipped, read_checked
-from vae.runs.config_file import CONFIG, check_known, create_config, read_config
+from vae.runs.config_file import CONFIG, create_config, read_config
 from vae.runs.history import read_history
 from vae.runs.status import ACTIVE, Status, read_status, write_status
 
@@ -190,43 +190,9 @@ class Run:
 
         Raises RunDamaged where the weights are altered, not finite, or do not fit the config; names the key.
         """
-        if self.config.is_yours:
-            from vae.runs.foreign_run import read_model
+        from vae.runs.weights import model_with
 
-            return read_model(self.path)
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
-        from vae.model.vae import IDENTITY, lay_out
-
-        try:
-            weights = IDENTITY | load(read_checked(self.path, WEIGHTS))
-        except SafetensorError as error:
-            raise RunDamaged(f"run {self.name!r}: {WEIGHTS} is no safetensors file ({error})") from None
-        check_known(self.path, self.config)
-        try:
-            model = lay_out(self.config, tuple(self.data["shape"]))  # of any size: the file's own bounds the memory
-        except ConfigError as error:
-            raise RunDamaged(f"run {self.name!r}: its model cannot be built by this version ({error})") from None
-        expected = model.state_dict()
-        for key in sorted({*expected, *weights}):
-            if key not in weights or key not in expected:
-                raise RunDamaged(
-                    f"run {self.name!r}: {WEIGHTS} {'lacks' if key in expected else 'has unexpected'} {key!r}"
-                )
-            if weights[key].shape != expected[key].shape:
-                shapes = f"{tuple(expected[key].shape)}, got {tuple(weights[key].shape)}"
-                raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} should have shape {shapes}")
-            if weights[key].dtype != expected[key].dtype:
-                kinds = f"{expected[key].dtype}, got {weights[key].dtype}".replace("torch.", "")
-                raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} should be {kinds}")
-            if not weights[key].isfinite().all():
-                raise RunDamaged(f"run {self.name!r}: {WEIGHTS} {key!r} holds values that are not finite numbers")
-        log_C = weights.get("likelihood.log_C")
-        if log_C is not None and not (log_C.exp() > 0 and log_C.exp().isfinite()):
-            raise RunDamaged(f"run {self.name!r}: {WEIGHTS} 'likelihood.log_C' is {log_C:.3g}: its C is no number")
-        model.to_empty(device="cpu").load_state_dict(weights)
-        return model.eval().requires_grad_(False)
+        return model_with(self.path, read_checked(self.path, WEIGHTS), WEIGHTS)
 
     def dataset(self) -> Dataset:
         """Returns the run's own view of its data, binarised as in training. DataChanged where they are others by

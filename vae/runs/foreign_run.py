@@ -132,17 +132,16 @@ def write_model(path: Path, front: bytes, back: bytes, meaning: Meaning, step: i
     runs.save_checked(path, {runs.WEIGHTS: save(bytes_of, metadata=told)})
 
 
-def read_model(path: Path) -> ForeignModel:
-    """Returns the model of a run of somebody else's, in evaluation mode, on the CPU. Raises RunDamaged where it cannot
-    be read any more."""
+def model_of_files(path: Path, content: bytes, file: str) -> ForeignModel:
+    """Returns the model of a run of somebody else's, from the bytes of its `file`, in evaluation mode, on the CPU.
+    Raises RunDamaged where it cannot be read any more."""
     config, data = runs.read_config(path)
-    content = runs.read_checked(path, runs.WEIGHTS)
     runs.check_known(path, config)
     try:
         halves, meaning = _unpacked(content)
         return build(halves[0], halves[1], tuple(data["shape"]), config, meaning, config.latent_dim)
     except (Misfit, ModelUnreadable, ConfigError) as error:
-        raise RunDamaged(f"run {path.name!r}: {runs.WEIGHTS} cannot be read ({error})") from None
+        raise RunDamaged(f"run {path.name!r}: {file} cannot be read ({error})") from None
 
 
 def _unpacked(content: bytes) -> tuple[list[bytes], Meaning]:

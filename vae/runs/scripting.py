@@ -16,6 +16,7 @@ from vae.datasets import DATASETS, Dataset, describe, load_dataset, own_datasets
 from vae.errors import ConfigError
 from vae.model.vae import Model, build_model
 from vae.runs import Run
+from vae.runs.moments import TrainingMoments
 from vae.runs.saving import ended, save_preview, save_state, started, to_line
 from vae.training.defaults import complete
 from vae.training.records import KnobChange, Record
@@ -67,6 +68,7 @@ class Training(Iterator[Record]):
         self.config, self.knobs = trainer.config, knobs
         self.history: list[Record | KnobChange] = []
         self._trainer, self._events = trainer, trainer.run(knobs)
+        self._moments = TrainingMoments(None, trainer)
         self._progress = Progress(trainer) if progress or (progress is None and _watched()) else None
 
     def __next__(self) -> Record:
@@ -82,6 +84,7 @@ class Training(Iterator[Record]):
                     self._progress.show(event)
                 if event is not None:
                     self.history.append(event)
+                    self._moments.after(event)
                 if isinstance(event, Record):
                     return event
         except BaseException:
@@ -144,6 +147,7 @@ class Training(Iterator[Record]):
                 runs.append_history(path, to_line(event))
             save_state(path, trainer)
             save_preview(path, trainer)
+            self._moments.kept.write(path)
             state, message = ended(trainer)
             status = runs.Status(state, trainer.step, trainer.epoch, trainer.total_steps, message=message)
             runs.write_status(path, status)

@@ -17,6 +17,7 @@ from vae.checked_json import Misfit
 from vae.errors import RunBusy, RunError
 from vae.files import insist
 from vae.runs.checked_arrays import read_arrays
+from vae.runs.moments import FOLDER
 from vae.runs.start import check_places
 
 HELD_OUT = "preview/heldout.npz"
@@ -60,6 +61,7 @@ def pack_run(path: Path, images: int = 2000) -> int:
     try:
         runs.save_checked(path, {HELD_OUT: packed.getvalue()})
         shutil.rmtree(path / "resume", ignore_errors=True)
+        shutil.rmtree(path / FOLDER, ignore_errors=True)  # several times the size of all the rest
     finally:
         lock.release()
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vae import runs
 from vae.errors import ConfigError
 from vae.exchange.own_images import OwnImages
+from vae.runs.moments import ForeignMoments
 from vae.runs.run_writer import RunWriter
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class ShownModel:
         """`images`: as the model sees them."""
         self.writer, self.images = writer, images
         self._dataset: Dataset | None = None
+        self._moments: ForeignMoments | None = None
         self._warned = False
         self._next = 0.0
         self._newest: tuple[Any, ...] | None = None  # what was last given, where that is not written yet
@@ -72,3 +74,6 @@ class ShownModel:
         model = save_model(writer.path, encoder, decoder, gives, mapped, C, step)
         self._dataset = self._dataset or runs.load_run(writer.path).dataset()
         writer.write_preview(render(model, self._dataset, step))
+        with writer.quietly():
+            self._moments = self._moments or ForeignMoments(writer.path)
+            self._moments.after(step, writer.status.epoch, C)

@@ -41,7 +41,7 @@ FILES = (
 )  # fmt: skip
 KNOBS = ("knobs.json", "knobs.json.lock")
 # The same before there is anything to train (`ui.runs.owners`), and while a run is packed (`vae.runs.ship`).
-BESIDE = ("owner.json", "preview/heldout.npz")
+BESIDE = ("owner.json", "sweep.json", "preview/heldout.npz")
 MAP_FILES = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
 
 
@@ -88,8 +88,9 @@ def plan(path: Path, request: Request | None = None) -> Start:
     if not is_here(config.dataset):
         describe(config.dataset)  # a file that is gone; what can be downloaded is no obstacle
     check_memory_of(here, info, here.device)
-    to_come = NEXT if (path / runs.STATE).is_file() else KEPT + NEXT
-    runs.check_free_disk(path, needs_of(here, info).disk * to_come // (KEPT + NEXT))
+    needed, to_come = needs_of(here, info), NEXT if (path / runs.STATE).is_file() else KEPT + NEXT
+    there = sum(file.stat().st_size for file in (path / "moments").glob("*.safetensors"))
+    runs.check_free_disk(path, needed.checkpoints * to_come // (KEPT + NEXT) + max(0, needed.moments - there))
     return Start(config, here, note)
 
 

@@ -60,8 +60,9 @@ class Codes:
         return encoded[index : index + 1].float() / self.scale
 
 
-def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
-    """Returns the codes of the first `limit` images (all: None) of one part of the run's data.
+def codes_of(run: Run, part: Part = "test", limit: int | None = None, found: Images | None = None) -> Codes:
+    """Returns the codes of the first `limit` images (all: None) of one part of the run's data. `found`: what
+    `images_of` answered for it, where that is there already.
 
     Raises ConfigError for another part or a limit below 1, RunDamaged for labels that have no name, DataError where the
     dataset is absent and the run carries no images of that part; never downloads.
@@ -69,7 +70,7 @@ def codes_of(run: Run, part: Part = "test", limit: int | None = None) -> Codes:
     check_part(part)
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected 1 or more, got {limit}")
-    found = images_of(run, part)
+    found = images_of(run, part) if found is None else found
     images, n = found.stored[:limit], len(found.stored)
     classes = run.data.get("classes")
     labels = _whole(found.labels, limit)

@@ -19,6 +19,7 @@ from vae.errors import ConfigError
 from vae.machine import memory
 from vae.model.networks import Residual, Shape
 from vae.model.vae import lay_out
+from vae.training.moment_steps import quotas
 
 NUMBER = 4  # bytes of a float32
 TRAINED = 4  # arrays as large as the parameters while training: weights, gradients, Adam's two moments
@@ -46,7 +47,13 @@ class Needs:
     saving: int  # in the machine's memory, whatever the device
     batch: int
     images: int
-    disk: int
+    checkpoints: int
+    moments: int
+
+    @property
+    def disk(self) -> int:
+        """Bytes of the disk that a run comes to take."""
+        return self.checkpoints + self.moments
 
     @property
     def device(self) -> int:
@@ -129,6 +136,7 @@ def needs(config: Config, info: DataInfo, decoded: int) -> Needs:
         NUMBER * B * numbers,
         (info.train + info.test) * info.pixels * stored,
         (KEPT + NEXT) * weights,
+        sum(quotas(weights // 2).values()) * weights // 2,
     )
 
 

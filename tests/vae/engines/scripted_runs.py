@@ -23,6 +23,7 @@ from vae import Config, Knobs, files, runs
 from vae.datasets import describe
 from vae.engines import worker
 from vae.runs import live_knobs
+from vae.runs.moments import list_moments
 from vae.training.defaults import complete
 from vae.training.trainer import Trainer
 
@@ -62,8 +63,9 @@ def saved_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_same_run(a: Path, b: Path) -> None:
-    """Records, weights and everything that continuing needs, to the last bit."""
+    """Records, weights, moments and everything that continuing needs, to the last bit."""
     assert records(a) == records(b)
+    assert list_moments(a) == list_moments(b)
     assert weights(a) == weights(b)
     one, two = saved_state(a), saved_state(b)
     assert one.keys() == two.keys()

@@ -21,6 +21,7 @@ from tests.vae.train_run import train_run
 from vae import Config, Knobs, elbo_terms, iw_bound, kl_normal, load_dataset, load_run, runs, train
 from vae.errors import ConfigError, ElboRoomError
 from vae.runs import scripting
+from vae.runs.moments import list_moments
 from vae.runs.preview import unpack
 from vae.runs.scripting import Progress
 from vae.runs.start import Request
@@ -56,6 +57,7 @@ def test_a_saved_training_is_the_run_that_the_command_line_trains(folder: Path) 
         assert getattr(status, name) == getattr(expected, name), name
     assert unpack((run.path / "preview/live.bin").read_bytes())[0] == training.step == 68
     assert {f.name for f in run.path.iterdir()} >= {f.name for f in same.iterdir()} - {"log.txt"}
+    assert list_moments(run.path) == list_moments(same) != []
     assert training.save("mine").name == "mine-2"
 
 

@@ -92,7 +92,10 @@ def test_the_disk_told_is_what_the_checkpoints_take(tmp_path: Path) -> None:
         t.numel() * t.element_size() for name, t in tensors.items() if name.startswith(("model.", "optimiser."))
     )
     weights = sum(p.numel() * 4 for p in trainer.model.parameters())
-    assert needs_of(config, describe("digits")).disk == pytest.approx(weights + 2 * state, rel=0.01)
+    needed = needs_of(config, describe("digits"))
+    assert needed.checkpoints == pytest.approx(weights + 2 * state, rel=0.01)
+    assert needed.moments == pytest.approx(32 * weights / 2, rel=0.01)  # twenty by log steps, twelve turns of C
+    assert needed.disk == needed.checkpoints + needed.moments
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ def test_no_room_on_the_disk_is_said_before_a_folder_is_made(tmp_path: Path, mon
     check_room(config, describe("digits"), tmp_path / "not" / "there" / "yet")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1_000_000))
-    with pytest.raises(RunError, match="a new run: 1 MB of disk are free, its checkpoints need 52 MB"):
+    with pytest.raises(RunError, match="a new run: 1 MB of disk are free, it needs 55 MB"):
         check_room(config, describe("digits"), tmp_path)
 
 

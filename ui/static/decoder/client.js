@@ -24,7 +24,8 @@ class Refusal extends Error {}
 /** @type {Promise<ArrayBuffer> | null} */
 let kernel = null;
 
-async function readKernel() {
+/** The bytes of kernel.wasm, fetched once. */
+export async function readKernel() {
   kernel ??= fetch(new URL("./kernel.wasm", import.meta.url)).then((answer) => {
     if (!answer.ok) throw new TypeError("kernel.wasm could not be fetched");
     return answer.arrayBuffer();
@@ -36,7 +37,7 @@ async function readKernel() {
 }
 
 /** Bytes of n images (h, w, c) as ImageData, one each. */
-function imagesOf(bytes, { height, width, channels }) {
+export function imagesOf(bytes, { height, width, channels }) {
   const size = height * width * channels;
   const [green, blue] = channels === 3 ? [1, 2] : [0, 0];
   return Array.from({ length: bytes.length / size }, (_, i) => {
@@ -346,7 +347,7 @@ export class Handle {
 }
 
 /** Codes as the server reads them. */
-const numbers = (zs) => Array.from(zs, (value) => Number(value.toPrecision(7))).join(",");
+export const numbers = (zs) => Array.from(zs, (value) => Number(value.toPrecision(7))).join(",");
 
 const shared = new Map(); // run -> SharedDecoder
 

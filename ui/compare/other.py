@@ -1,0 +1,92 @@
+"""The run that the first is compared with: chosen among those on the same images, kept in the address as `&other=`."""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from ui import style
+from ui.components.address import complete_address
+from ui.runs.chooser import HOME, TRAIN, damage, describe_run
+from ui.runs.run_view import RunView
+from vae import runs
+from vae.comparison.same_images import why_not_comparable
+from vae.errors import ElboRoomError, RunNotFound
+
+KEY = "other-run"
+
+
+def choose_other(view: RunView) -> RunView | None:
+    """Draws the list of the runs that `view` can be compared with; returns the one to show, or None where there is
+    none, after a sentence and a way on."""
+    names = [path.name for path in runs.list_runs() if path != view.path and _comparable(view, RunView(path))]
+    name = st.query_params.get("other")
+    if name is None:
+        if not names:
+            _none_yet(view)
+            return None
+        complete_address(key="complete_other", other=names[0])
+        name = names[0]
+    other, fault = _named(view, name)
+    _select(names, name if other is not None else None, "" if other is None else describe_run(other))
+    if fault:
+        style.problem(fault)
+        return None
+    return other
+
+
+def _comparable(view: RunView, other: RunView) -> bool:
+    """Whether it can be opened, and sees the same images. What is wrong with another run is no concern of this one."""
+    try:
+        return other.has_weights and not why_not_comparable(view.run, other.run)
+    except ElboRoomError:
+        return False
+    except Exception:
+        logging.getLogger(__name__).exception("run %r could not be read", other.name)
+        return False
+
+
+def _named(view: RunView, name: str) -> tuple[RunView | None, str]:
+    """The run of this name, None where there is none, and a sentence on why it cannot be compared."""
+    try:
+        other = RunView(runs.run_path(name))
+        runs.check_known(other.path, other.config)
+        if not other.has_weights:
+            return other, f"“{other.name}” has no weights yet: choose another run, or wait for its first step."
+        return other, damage(other.path) or why_not_comparable(view.run, other.run)
+    except RunNotFound:
+        return None, f"There is no run named “{name[:60]}”. It may have been renamed or deleted: choose another one."
+    except ElboRoomError as error:
+        return None, str(error)
+
+
+def _select(names: list[str], current: str | None, about: str) -> None:
+    if current is not None and current not in names:
+        names = [current, *names]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="other-chooser"):
+        if names:
+            st.session_state[KEY] = current  # the address decides, also after the browser's Back
+            st.selectbox(
+                "Compared with", names, index=None, key=KEY, width=230, placeholder="Choose a run",
+                required=current is not None, label_visibility="collapsed", on_change=_chosen,
+            )  # fmt: skip
+        if about:
+            style.note(about)
+
+
+def _chosen() -> None:
+    if name := st.session_state.get(KEY):
+        kept = {known: st.query_params[known] for known in ("run", "mode", "image") if known in st.query_params}
+        st.query_params.from_dict(kept | {"other": name})
+
+
+def _none_yet(view: RunView) -> None:
+    style.lead("Nothing to compare it with yet")
+    style.note(
+        f"No other run sees the same images as “{view.name}”. Train a second one on {view.dataset}, with another C, "
+        "another latent or another seed: both then stand here side by side."
+    )
+    with st.container(horizontal=True):
+        st.page_link(TRAIN, label="Train another one", icon=":material/play_arrow:")
+        st.page_link(HOME, label="All runs", icon=":material/grid_view:")
