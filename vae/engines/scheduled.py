@@ -25,9 +25,11 @@ from vae.engines import batches
 from vae.engines.base import State
 from vae.engines.batches import Batch
 from vae.engines.states import CLAIMED, end_unheld, log_tail, stop_elsewhere, tail
+from vae.engines.warm_start import in_order
 from vae.errors import EngineError, RunBusy, RunError
 from vae.files import what_helps
 from vae.runs.start import Request, ask
+from vae.runs.sweep_mark import neighbour_of
 
 LOOK_EVERY = 2.0  # seconds between two questions to the scheduler, while there is anything to ask
 STOP_LIMIT = 30.0  # seconds that a run has to stop by itself before its job is cancelled
@@ -125,8 +127,7 @@ class ScheduledEngine:
         for path in paths:
             if path.name in held and runs.read_status(path).state in runs.WAITING:
                 raise RunBusy(f"run {path.name!r} waits for its turn on {self.scheduler.name}; stop it first")
-        groups = [paths[first : first + size] for first in range(0, len(paths), size)]
-        batch = batches.create(root, self.scheduler.name, groups)
+        batch = batches.create(root, self.scheduler.name, grouped(paths, size))
         asked: list[Path] = []
         try:
             for path in paths:
@@ -315,6 +316,21 @@ class ScheduledEngine:
             with contextlib.suppress(OSError, RunError):  # its worker lives after all: the next look
                 end_unheld(path, state, f"{why}; continue resumes the last saved state.")
         return all(runs.read_status(path).state in runs.ENDED for path in lost)
+
+
+def grouped(paths: Sequence[Path], size: int) -> list[list[Path]]:
+    """Returns what a job each trains: at most `size` runs; but runs that start one from the other's weights are one
+    job, however many, because a job that waited for another one would keep its place from it."""
+    first: dict[str, str] = {}  # name -> where its chain begins
+    for path in in_order(paths)[0]:
+        before = neighbour_of(path)
+        first[path.name] = first.get(before.name, path.name) if before is not None else path.name
+    chains: dict[str, list[Path]] = {}
+    for path in paths:
+        chains.setdefault(first[path.name], []).append(path)
+    groups = [chain for chain in chains.values() if len(chain) > 1]
+    alone = [chain[0] for chain in chains.values() if len(chain) == 1]
+    return groups + [alone[start : start + size] for start in range(0, len(alone), size)]
 
 
 def _ask(path: Path, request: Request | None) -> None:

@@ -65,8 +65,7 @@ class Cluster:
     def start(self, *words: str) -> None:
         environment = {**os.environ, "RAY_AUTH_MODE": "token" if self.token else "disabled",
                        "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_IMPORT_WARNING": "1",
-                       "RAY_JOB_STOP_WAIT_TIME_S": "10",
-                       "RAY_raylet_start_wait_time_s": "120"}  # fmt: skip
+                       "RAY_JOB_STOP_WAIT_TIME_S": "10"}  # fmt: skip
         environment.pop("PYTHONWARNINGS", None)
         out = open(self.out, "ab")  # noqa: SIM115  it is the daemon's
         ray = "from ray.scripts.scripts import main; main()"
