@@ -165,12 +165,14 @@ class ScheduledEngine:
         found = self._find(path)
         if found is None:
             return ""
-        batch, index = found
-        if written := tail(batch.output(index)):
-            return written
+        return self._printed(*found)
+
+    def _printed(self, batch: Batch, index: int) -> str:
+        """The end of what a group's job printed, in the folder of the batch or where the scheduler keeps it."""
+        written = tail(batch.output(index))
         with contextlib.suppress(EngineError):
-            return self.scheduler.log_tail(batch.jobs[index]) if batch.jobs else ""
-        return ""
+            written = written or (self.scheduler.log_tail(batch.jobs[index]) if batch.jobs else "")
+        return written
 
     def stop(self, path: Path) -> None:
         """Ends the run with its state saved; one that waits becomes "stopped" and its job is cancelled. One that does
@@ -309,13 +311,23 @@ class ScheduledEngine:
             again[index] = self.scheduler.send_again(batch, index)
             batch.change(jobs=tuple(again), tries=(*batch.tries, *[index] * (not never_began)))
             return False
+        printed = self._printed(batch, index)
         for path in lost:
+            _keep(path, printed)
             state = "stopped" if path in asked_to_stop else "interrupted"
             if NOT_AGAIN in runs.read_status(path).message:
                 continue  # its job said more than the scheduler knows
             with contextlib.suppress(OSError, RunError):  # its worker lives after all: the next look
                 end_unheld(path, state, f"{why}; continue resumes the last saved state.")
         return all(runs.read_status(path).state in runs.ENDED for path in lost)
+
+
+def _keep(path: Path, printed: str) -> None:
+    """Leaves what a job printed that did not come so far as to start a worker in the run's log, where it is looked for
+    when the batch is forgotten."""
+    if printed and not log_tail(path):
+        with contextlib.suppress(OSError), open(path / "log.txt", "a", encoding="utf-8") as log:
+            log.write(f"{printed}\n")
 
 
 def grouped(paths: Sequence[Path], size: int) -> list[list[Path]]:

@@ -152,6 +152,7 @@ def test_a_job_whose_machine_is_lost_is_tried_again_and_then_told_of(tmp_path: P
     assert (fake.sent, runs.read_status(path).state) == (2, "interrupted")
     assert runs.read_status(path).message == "job 2 lost its machine; continue resumes the last saved state."
     assert batches.read_all(tmp_path) == []
+    assert engine.log_tail(path) == "printed by 2"  # though nobody has the job any more
     engine.look_after()
     assert fake.looks == 4  # nothing is asked where nothing is waited for
 

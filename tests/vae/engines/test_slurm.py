@@ -151,8 +151,8 @@ def test_what_a_job_prints_before_its_run_begins_is_its_log(slurm: Cluster, tmp_
     path = new_run(root)
     with ScheduledEngine(Slurm({"setup": "echo no module of that name; exit 7"}), root, look_every=0.2) as engine:
         engine.submit(path)
-        until(lambda: "no module of that name" in engine.log_tail(path), 30)
         assert engine.wait(30)
+        assert "no module of that name" in engine.log_tail(path)
     status = runs.read_status(path)
     assert status.state == "interrupted"
     assert "FAILED, exit status 7" in status.message
