@@ -60,7 +60,9 @@ class Cluster:
         return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
     def add_machine(self) -> None:
-        self.start(f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+        (port,) = free_ports(1)
+        words = (f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+        self.start(*words, f"--dashboard-agent-listen-port={port}")
 
     def start(self, *words: str) -> None:
         environment = {**os.environ, "RAY_AUTH_MODE": "token" if self.token else "disabled",
