@@ -1,9 +1,9 @@
 """What a sweep costs beside its training: `python benchmarks/engines.py`.
 
 Sweeps of runs of one step are handed to the local engine and to a real Slurm of one node (that of the tests; left out,
-with the reason, where it is not installed): nearly all of their time is the engine's. From these and from what a run asks
-of its folder while it trains follows, by arithmetic, what 100,000 runs on 1,000 machines would ask of the shared folder
-and of the scheduler, and which of these demands is the furthest beyond what was measured here.
+with the reason, where it is not installed): nearly all of their time is the engine's. From these, and from what a run
+asks of its folder while it trains, follows by arithmetic what 100,000 runs on 1,000 machines would ask of the shared
+folder and of the scheduler, and which of these demands is the furthest beyond what was measured here.
 Prints two tables, writes benchmarks/results/engines.json and draws benchmarks/results/engines.svg from it (`--draw`
 does only that).
 """

@@ -45,7 +45,7 @@ class Cluster:
             self.wait_for(count)
 
     def wait_for(self, count: int) -> None:
-        until(lambda: self.machines() >= count or self.nodes[-1].poll() is not None, 90)
+        until(lambda: self.machines() >= count or self.nodes[-1].poll() is not None, 180)
         assert self.nodes[-1].poll() is None, self.out.read_text()[-2000:]
 
     def machines(self) -> int:
