@@ -14,6 +14,7 @@ PAGES = {  # file: title, and the heading that it stands under
     "images.py": ("Your images", ""),
     "explore.py": ("Explore", ""),
     "map.py": ("Map", ""),
+    "terms.py": ("Terms", ""),
     "compare.py": ("Compare", ""),
     "learn.py": ("The derivation", "Learn"),
     "binary.py": ("Binary laboratory", "Learn"),
