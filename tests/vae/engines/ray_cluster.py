@@ -38,15 +38,21 @@ class Cluster:
         ]  # fmt: skip
 
     def begin(self) -> None:
-        self.start(*self.head_words)
-        self.wait_for(1)
+        self.insist(1, *self.head_words)
         for count in (2, 3):
-            self.add_machine()
-            self.wait_for(count)
+            (port,) = free_ports(1)
+            words = (f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+            self.insist(count, *words, f"--dashboard-agent-listen-port={port}")
 
-    def wait_for(self, count: int) -> None:
-        until(lambda: self.machines() >= count or self.nodes[-1].poll() is not None, 180)
-        assert self.nodes[-1].poll() is None, self.out.read_text()[-2000:]
+    def insist(self, count: int, *words: str) -> None:
+        """Starts a machine; one that Ray gives up after half a minute, as it does on a crowded computer, once more."""
+        for _ in range(3):
+            self.start(*words)
+            until(lambda: self.machines() >= count or self.nodes[-1].poll() is not None, 180)
+            if self.nodes[-1].poll() is None:
+                return
+            self.nodes.pop()
+        raise AssertionError(self.out.read_text()[-2000:])
 
     def machines(self) -> int:
         """How many are up, the head with them."""
