@@ -21,7 +21,7 @@ def queue_note(path: Path) -> None:
     if runs.read_status(path).state != "queued":
         return
     if words := engine.state(path).words:
-        style.note(f"{words} It starts by itself.")
+        style.note(words)
         return
     queue = engine.queued()
     if path in queue:
