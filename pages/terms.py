@@ -13,6 +13,7 @@ from ui.terms.new_sweep import new_sweep
 from ui.terms.picked import picked
 from ui.terms.scrub import scrub_C
 from ui.terms.view import FIELDS, TermsView, choose_view, plane_points
+from vae import runs
 
 
 def empty() -> None:
@@ -28,7 +29,7 @@ def show(view: TermsView) -> None:
     """Draws both planes, the chosen run, the runs at work and the scrubber."""
     points = plane_points(view)
     if points:
-        chosen = planes(view.title, points, view.linear(), view.chosen, view.csv(), view.json(), key="planes")
+        chosen = planes(view.title, points, view.linear(), view.chosen, key="planes")
         if chosen and chosen != view.chosen:
             st.query_params["run"] = chosen
             st.rerun()
@@ -37,9 +38,21 @@ def show(view: TermsView) -> None:
     if points:
         with st.container(key="panel-picked"):
             picked(view)
+            save(view)
     jobs(view)
     if view.curve is not None:
         scrub_C(view.curve.points)
+
+
+def save(view: TermsView) -> None:
+    """Draws the buttons that save every number of the runs that are shown."""
+    name = runs.clean_name(view.title)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        style.note("All runs shown, every number:")
+        for kind, mime, data in (("csv", "text/csv", view.csv), ("json", "application/json", view.json)):
+            st.download_button(
+                kind.upper(), data, f"{name}.{kind}", mime, key=f"save-{kind}", type="tertiary", on_click="ignore"
+            )
 
 
 def turn_form(open_at_first: bool) -> None:

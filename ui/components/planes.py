@@ -17,14 +17,14 @@ def planes(
     points: Sequence[Mapping[str, Any]],
     linear: Sequence[Mapping[str, float]],
     chosen: str,
-    csv: str,
-    json: str,
     *,
     key: str = "planes",
 ) -> str | None:
-    """Draws the points (`ui.terms.view.plane_points`), the linear decoder's curve and the chosen run's tangent. `csv`,
-    `json`: what is saved as such. Returns the name of a run that was chosen just now, once, else None."""
-    data = {"title": title, "points": points, "linear": linear, "chosen": chosen, "csv": csv, "json": json}
+    """Draws the points (`ui.terms.view.plane_points`), the linear decoder's curve and the chosen run's tangent.
+
+    Returns the name of a run that was chosen just now, once, else None.
+    """
+    data = {"title": title, "points": points, "linear": linear, "chosen": chosen}
     answer = _planes(key=key, data=data, on_view_change=_nothing)
     return _received(answer.get("view"), key, {point["name"] for point in points})
 

@@ -18,6 +18,7 @@ from vae.errors import ConfigError, ElboRoomError
 from vae.sweeps.grid import Plan, Sweep, create, plan, values_of_C
 
 GAUSSIAN_C, WEIGHT_C = "0.3..300:8", "0.1..10:8"
+FIRST = Config(latent_dim=4, hidden=(64,), epochs=150)  # eight of them on the digits take about a minute
 
 
 def new_sweep(view: TermsView | None) -> None:
@@ -93,13 +94,13 @@ def _start(planned: Plan) -> None:
 def _base(view: TermsView | None) -> Config:
     """The settings of the chosen run, else those that ship with the digits; what a sweep varies is open."""
     try:
-        config = runs.read_config(runs.run_path(view.chosen))[0] if view and view.chosen else Config(latent_dim=4)
+        config = runs.read_config(runs.run_path(view.chosen))[0] if view and view.chosen else FIRST
         if not config.is_yours:
             described(config.dataset)
             return dataclasses.replace(config, C=None, lr=None, seed=0)
     except (ElboRoomError, OSError):
         logging.getLogger(__name__).info("a sweep cannot be like the chosen run", exc_info=True)
-    return Config(latent_dim=4)
+    return FIRST
 
 
 def _like(base: Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,12 +40,12 @@ class TermsView:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The points with their slopes."""
-        return rows(self.points, self.spectrum)
+        return _rows(self.points, self.spectrum)
 
     @cached_property
     def curves(self) -> list[Curve]:
         """The curves through them."""
-        return curves(self.points)
+        return _curves(self.points)
 
     @property
     def row(self) -> dict[str, Any] | None:
@@ -74,6 +75,16 @@ class TermsView:
     def json(self) -> str:
         """The rows and the linear decoder's curve as JSON."""
         return json.dumps({"dataset": self.kind, "runs": self.rows, "linear": self.linear()}, indent=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _rows(points: tuple[Point, ...], spectrum: Spectrum | None) -> list[dict[str, Any]]:
+    return rows(points, spectrum)  # of a thousand points: the same ones at most reruns
+
+
+@functools.lru_cache(maxsize=4)
+def _curves(points: tuple[Point, ...]) -> list[Curve]:
+    return curves(points)
 
 
 def choose_view() -> TermsView | None:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.2  # seconds
 
 
-def start_warm(worker: Worker) -> tuple[list[dict[str, Any]], str]:
+def start_warm(worker: Worker) -> list[dict[str, Any]]:
     """Gives the trainer of a new run the weights of its neighbour, as that one ended, whichever way; waits while that
-    one is at work. Returns the lines of the history that say so, and a sentence where there were no weights. Raises
+    one is at work. Returns the lines of the history that say so; where there were no weights its note does. Raises
     StoppedBeforeTraining, RunDamaged, ConfigError for another network's."""
     if (neighbour := neighbour_of(worker.path)) is None:
-        return [], ""
+        return []
     while blocked_by(worker.path):
         if runs.read_knobs(worker.path).stop or worker.server_gone.is_set():
             raise StoppedBeforeTraining
@@ -34,8 +34,9 @@ def start_warm(worker: Worker) -> tuple[list[dict[str, Any]], str]:
         from vae.training.start import start_from
 
         start_from(worker.trainer, runs.load_run(neighbour).model.state_dict())
-    note = "" if sha else f"“{neighbour.name}” left no weights: this run started from its seed's."
-    return [{"step": 0, "event": "warm start", "run": neighbour.name, "weights": sha}], note
+    else:
+        worker.note = f"“{neighbour.name}” left no weights: this run started from its seed's. {worker.note}".strip()
+    return [{"step": 0, "event": "warm start", "run": neighbour.name, "weights": sha}]
 
 
 def in_order(paths: Sequence[Path]) -> tuple[list[Path], bool]:

@@ -72,17 +72,17 @@ class Worker:
 
         self.path, self.start, self.note, self.begun = path, start, start.note, False
         self.first_lines: list[dict[str, Any]] = []  # of the history
-        self.status, self.config = status, start.here
+        self.status, self.config, self.server_gone = status, start.here, server_gone
+        self.contested = JOB in os.environ or not runs.lock_holds(path)  # another process may come to have the run
         data = runs.read_config(path)[1]
         dataset = self._load(data) if other is None else other.trainer.dataset
         self.data = self._held_to(dataset, data)
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
         self.knobs = LiveKnobs(path, self.trainer, self.replay, self.beat)
-        self.knobs.server_gone = self.server_gone = server_gone
+        self.knobs.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
-        self.contested = JOB in os.environ or not runs.lock_holds(path)  # another process may come to have the run
         self.save_at = time.monotonic() + SAVE_EVERY
 
     def begin(self) -> None:
@@ -144,8 +144,7 @@ class Worker:
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
                 return None, Replay()
-            self.first_lines, note = start_warm(self)
-            self.note = f"{note} {self.note}".strip()
+            self.first_lines = start_warm(self)
             return 0, Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
@@ -309,9 +308,8 @@ def train_runs(
 
 def _groups(planned: list[Planned]) -> list[list[Planned]]:
     """Those that train as one, in order."""
-    by_path = {one[0]: one for one in planned}
-    ordered, warm = in_order([*by_path])
-    planned = [by_path[path] for path in ordered]
+    ordered, warm = in_order([path for path, _, _ in planned])
+    planned = sorted(planned, key=lambda one: ordered.index(one[0]))
     if len(planned) > 1 and not warm:
         from vae.datasets import DataInfo
         from vae.training.batched_runs import worth_it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,21 @@ def test_two_places_train_a_chain_one_by_one_and_a_circle_does_not_block(tmp_pat
         assert engine.wait(120)
     assert [runs.read_status(path).state for path in (low, high, alone)] == ["finished"] * 3
     assert_same(weights(low), by_hand(low, weights(high)))
+
+
+def test_a_run_waits_in_words_while_its_neighbour_is_at_work_and_can_be_stopped(tmp_path: Path) -> None:
+    low, high = create(plan(Sweep(BASE, C=(3.0, 30.0), warm_start=True)), tmp_path)
+    lock = runs.acquire(high)
+    runs.write_status(high, runs.Status("running"))
+    told: list[runs.Status] = []
+    thread = threading.Thread(target=lambda: told.append(train_run(low)))
+    thread.start()
+    limit = time.monotonic() + 60
+    while "It waits for “digits-C-30”" not in runs.read_status(low).message:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    runs.change_knobs(low, stop=True)
+    thread.join(60)
+    lock.release()
+    assert [status.state for status in told] == ["stopped"]
+    assert not (low / runs.WEIGHTS).exists()

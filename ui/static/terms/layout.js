@@ -28,7 +28,7 @@ const LINES = 9; // of equal ELBO, about
  *
  * @typedef {"squared_error" | "distortion"} Kind
  * @typedef {{ left: number, right: number, top: number, bottom: number, x: number[], y: number[], px: (value: number) => number, py: (value: number) => number }} Frame
- * @typedef {{ point: Point, x: number, y: number }} Mark
+ * @typedef {{ point: Point, x: number, y: number, tall: number, wide: number }} Mark
  */
 
 /** The points that have a place in a plane. */
@@ -78,12 +78,16 @@ export function elboLines({ x, y }) {
   return ticks(y[0] + x[0], y[1] + x[1], LINES).values;
 }
 
-/** Every point's place in pixels. */
+/** Every point's place in pixels, and how far its errors reach. */
 export const marksOf = (points, kind, frame) =>
-  points.map((point) => ({ point, x: frame.px(point.rate), y: frame.py(point[kind]) }));
+  points.map((point) => {
+    const [x, y] = [frame.px(point.rate), frame.py(point[kind])];
+    const tall = Math.abs(frame.py(point[kind] + (point[`${kind}_error`] ?? 0)) - y);
+    return { point, x, y, tall, wide: Math.abs(frame.px(point.rate + (point.rate_error ?? 0)) - x) };
+  });
 
 /**
- * The labels of points, C, where there is room around them: over no point, no curve and no other label.
+ * The labels of points, C, where there is room around them: over no point or its errors, no curve and no other label.
  * The chosen one comes first; of a crowd as many as fit are told.
  *
  * @param {Mark[]} marks
@@ -92,7 +96,11 @@ export const marksOf = (points, kind, frame) =>
  */
 export function placeLabels(marks, frame, measure, chosen = "") {
   const taken = new Crowd();
-  for (const { x, y } of marks) taken.add({ left: x - RADIUS, right: x + RADIUS, top: y - RADIUS, bottom: y + RADIUS });
+  for (const { x, y, tall, wide } of marks) {
+    taken.add({ left: x - RADIUS, right: x + RADIUS, top: y - RADIUS, bottom: y + RADIUS });
+    if (tall > RADIUS) taken.add({ left: x - 1, right: x + 1, top: y - tall, bottom: y + tall });
+    if (wide > RADIUS) taken.add({ left: x - wide, right: x + wide, top: y - 1, bottom: y + 1 });
+  }
   for (const row of joined(marks)) taken.addLine(row);
   const placed = [];
   const order = [...marks].sort((a, b) => Number(b.point.name === chosen) - Number(a.point.name === chosen));

@@ -32,7 +32,7 @@ export function drawPlane(context, plan, { palette, linear, chosen, hover }) {
   for (const row of plan.rows) line(context, row, palette.text, 1.6);
   const picked = plan.marks.find(({ point }) => point.name === chosen);
   if (picked) tangent(context, plan, picked, palette);
-  for (const mark of plan.marks) errors(context, frame, kind, mark, palette);
+  for (const mark of plan.marks) errors(context, mark, palette);
   for (const mark of plan.marks) if (mark !== picked) dot(context, mark, palette, palette.text, RADIUS);
   if (picked) dot(context, picked, palette, palette.sample, PICKED);
   const over = plan.marks.find(({ point }) => point.name === hover);
@@ -86,9 +86,7 @@ function tangent(context, { kind, frame }, { point }, palette) {
   line(context, ends, palette.sample, 2);
 }
 
-function errors(context, frame, kind, { point, x, y }, palette) {
-  const tall = Math.abs(frame.py(point[kind] + (point[`${kind}_error`] ?? 0)) - y);
-  const wide = Math.abs(frame.px(point.rate + (point.rate_error ?? 0)) - x);
+function errors(context, { x, y, tall, wide }, palette) {
   if (tall > RADIUS) line(context, [{ x, y: y - tall }, { x, y: y + tall }], palette.faint, 1); // prettier-ignore
   if (wide > RADIUS) line(context, [{ x: x - wide, y }, { x: x + wide, y }], palette.faint, 1); // prettier-ignore
 }

@@ -16,8 +16,6 @@ const [SAVED, GAP] = [{ width: 620, height: 430 }, 20]; // of a plane in a file,
  * @property {import("./layout.js").Point[]} points
  * @property {{ C: number, rate: number, squared_error: number, distortion: number }[]} linear
  * @property {string} chosen  a run's name, ""
- * @property {string} csv  the rows as they are saved
- * @property {string} json
  */
 
 class Terms {
@@ -61,12 +59,12 @@ class Terms {
   }
 
   _tools() {
-    const save = ["PNG", "SVG", "CSV", "JSON"].map((kind) => {
+    const save = ["PNG", "SVG"].map((kind) => {
       const made = element("button", { type: "button", text: kind, "aria-label": `Save the planes as ${kind}` });
       made.addEventListener("click", () => this._save(kind));
       return made;
     });
-    return element("div", { className: "tools" }, this.legend, element("span", { text: "Save:" }), ...save);
+    return element("div", { className: "tools" }, this.legend, element("span", { text: "Save the planes:" }), ...save);
   }
 
   update(/** @type {TermsData} */ data) {
@@ -170,11 +168,8 @@ class Terms {
   }
 
   _save(kind) {
-    const { csv, json, title } = this.data;
-    const name = title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
-    if (kind === "CSV") download(new Blob([csv], { type: "text/csv" }), `${name}.csv`);
-    else if (kind === "JSON") download(new Blob([json], { type: "application/json" }), `${name}.json`);
-    else if (kind === "SVG") download(new Blob([this.svg()], { type: "image/svg+xml" }), `${name}.svg`);
+    const name = this.data.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
+    if (kind === "SVG") download(new Blob([this.svg()], { type: "image/svg+xml" }), `${name}.svg`);
     else this._savePng(name);
   }
 
