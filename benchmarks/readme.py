@@ -368,6 +368,21 @@ def scale() -> list[str]:
     ]
 
 
+def engines() -> list[str]:
+    from benchmarks.engines import reckoning, table
+
+    found = results("engines")
+    return [
+        f"**A sweep beside its training** ({made_on(found)}; `benchmarks/engines.py`): runs of one step, "
+        f"{found['jobs']} at a time, so that nearly all of their time is the engine's:",
+        "",
+        *table(found).splitlines(),
+        *reckoning(found).splitlines(),
+        "",
+        "![Seconds until a sweep has ended against its runs](benchmarks/results/engines.svg)",
+    ]
+
+
 def replaced(text: str, name: str, parts: list[list[str]]) -> str:
     """The README with the section between the two comments of that name written anew."""
     begin, end = f"<!-- {name}: written by benchmarks/readme.py -->", f"<!-- end of {name} -->"
@@ -390,6 +405,7 @@ def main() -> None:
         evidence(),
         proposals(),
         scale(),
+        engines(),
         startup(),
         watching(),
         own_loop(),

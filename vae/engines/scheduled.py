@@ -175,8 +175,8 @@ class ScheduledEngine:
         return written
 
     def stop(self, path: Path) -> None:
-        """Ends the run with its state saved; one that waits becomes "stopped" and its job is cancelled. One that does
-        not react within STOP_LIMIT loses its job."""
+        """Ends the run with its state saved; one that waits becomes "stopped", and its job is cancelled with the next
+        look. One that does not react within STOP_LIMIT loses its job."""
         found = self._find(path)
         if found is None:
             stop_elsewhere(path)
@@ -185,19 +185,17 @@ class ScheduledEngine:
         state = runs.read_status(path).state
         if state in CLAIMED:
             return
-        job = batch.jobs[index] if batch.jobs else ""
+        job, patience = batch.jobs[index] if batch.jobs else "", 0.0
         try:
             if state not in (*runs.WAITING, "interrupted"):
                 raise RunBusy(path.name)
             end_unheld(path, "stopped", "Stopped before its turn came.")
         except RunBusy:  # it is at work
             runs.change_knobs(path, stop=True)
-            with self._changed:
-                self._stop_by.setdefault(job, time.monotonic() + STOP_LIMIT)
-            return
-        if job and all(runs.read_status(other).state in CLAIMED for other in batch.paths(index)):
-            with contextlib.suppress(EngineError):  # the job that comes finds nothing to do
-                self.scheduler.cancel([job])
+            patience = STOP_LIMIT
+        if patience or all(runs.read_status(other).state in CLAIMED for other in batch.paths(index)):
+            with self._changed:  # many at once are cancelled in one call; a job that comes first finds nothing to do
+                self._stop_by.setdefault(job, time.monotonic() + patience)
 
     def active(self) -> list[Path]:
         """Returns the runs whose jobs are at work."""
@@ -271,11 +269,13 @@ class ScheduledEngine:
         for batch in every:
             self._look_at(batch, jobs, over)
         self._gone = over
-        late = [job for job, end in self._stop_by.items() if end < time.monotonic()]
-        for job in late:
-            del self._stop_by[job]
-            if jobs.get(job, Seen("ended", "")).state != "ended":
-                self.scheduler.cancel([job])
+        with self._changed:
+            late = [job for job, end in self._stop_by.items() if end < time.monotonic()]
+        if still := [job for job in late if jobs.get(job, Seen("ended", "")).state != "ended"]:
+            self.scheduler.cancel(still)
+        with self._changed:
+            for job in late:
+                del self._stop_by[job]
 
     def _look_at(self, batch: Batch, jobs: Mapping[str, Seen], over: set[str]) -> None:
         if not batch.jobs:

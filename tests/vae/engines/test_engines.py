@@ -201,7 +201,9 @@ def test_a_stop_reaches_waiting_runs_and_those_at_work(tmp_path: Path) -> None:
     waiting, working = new_run(tmp_path, "waiting"), new_run(tmp_path, "working")
     engine.submit([waiting, working])
     engine.stop(waiting)
-    assert (runs.read_status(waiting).state, fake.cancelled) == ("stopped", ["1"])
+    assert (runs.read_status(waiting).state, fake.cancelled) == ("stopped", [])
+    engine.look_after()
+    assert fake.cancelled == ["1"]
     held = runs.acquire(working)
     runs.write_status(working, runs.Status(state="running"))
     fake.seen["2"] = Seen("working", "is at work")
