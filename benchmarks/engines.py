@@ -110,13 +110,12 @@ def sweep(engine: Engine, name: str, points: int, root: Path, jobs: int) -> dict
 
 
 def folder_costs(root: Path) -> dict[str, float]:
-    """What this folder takes: replaces of a small file a second, seconds to list a run and to read its status."""
+    """What this folder takes: replaces of a small file a second, seconds to list a run."""
     paths = [new_run(root) for _ in range(100)]
     data = (paths[0] / "status.json").read_bytes()
     return {
         "replaces_per_second": 1 / seconds_of(lambda: write_atomically(root / "x", data, durable=False), 500),
         "list_per_run": seconds_of(lambda: runs.list_runs(root), 5) / len(paths),
-        "status_per_run": seconds_of(lambda: [runs.read_status(path) for path in paths], 3) / len(paths),
         "batch_bytes_per_run": batches.create(root, "slurm", [[path] for path in paths]).file.stat().st_size / 100,
     }
 
@@ -180,10 +179,11 @@ def demands(found: dict[str, Any]) -> list[dict[str, Any]]:
     """What the reckoned sweep asks, what was measured or is set here, and the ratio, the worst first."""
     folder, cluster = found["folder"], found["slurm"]
     one = [row for row in found["sweeps"] if row["engine"] == "slurm"] or found["sweeps"]
+    handed = one[-1]["make"] + one[-1]["submit"]
     rows = [
         ("replaces of a status a second", MACHINES / STATUS_EVERY, folder["replaces_per_second"], "this folder takes"),
         ("seconds to list the folder of runs", RUNS * folder["list_per_run"], 0.3, "a page may take"),
-        ("seconds to read the status of each run", RUNS * folder["status_per_run"], LOOK_EVERY, "between two looks"),
+        ("seconds to make the runs and hand them over", RUNS * handed, RUN_SECONDS, "a run lasts"),
         ("bytes of one batch's list", RUNS * folder["batch_bytes_per_run"], batches.MOST, "are read"),
     ]
     if cluster:

@@ -369,14 +369,18 @@ def scale() -> list[str]:
 
 
 def engines() -> list[str]:
-    from benchmarks.engines import reckoning, table
+    from benchmarks.engines import reckoning
 
     found = results("engines")
+    names = dict.fromkeys(row["engine"] for row in found["sweeps"])
+    seconds = {name: [row["per_run"] for row in found["sweeps"] if row["engine"] == name] for name in names}
+    taken = ", ".join(f"{min(each):.1f}–{max(each):.1f} s by {name}" for name, each in seconds.items())
+    handed = [1e3 * (row["make"] + row["submit"]) for row in found["sweeps"]]
+    most = max(row["points"] for row in found["sweeps"])
     return [
-        f"**A sweep beside its training** ({made_on(found)}; `benchmarks/engines.py`): runs of one step, "
-        f"{found['jobs']} at a time, so that nearly all of their time is the engine's:",
-        "",
-        *table(found).splitlines(),
+        f"**A sweep beside its training** ({made_on(found)}; `benchmarks/engines.py`): of up to {most} runs of one step, "
+        f"{found['jobs']} at a time, each is made and handed over in {min(handed):.0f}–{max(handed):.0f} ms and keeps "
+        f"its place for {taken}, nearly all of it the start of its process. By arithmetic from that:",
         *reckoning(found).splitlines(),
         "",
         "![Seconds until a sweep has ended against its runs](benchmarks/results/engines.svg)",

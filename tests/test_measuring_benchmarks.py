@@ -70,13 +70,14 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_what_breaks_first_is_reckoned_from_what_was_measured(engines: ModuleType) -> None:
-    folder = {"replaces_per_second": 1e5, "list_per_run": 1e-6, "status_per_run": 1e-6, "batch_bytes_per_run": 20.0}
+    folder = {"replaces_per_second": 1e5, "list_per_run": 1e-6, "batch_bytes_per_run": 20.0}
     cluster = {"most_jobs": 2e5, "look": 0.1, "look_per_job": 1e-6, "starts_per_second": 10.0}
-    row = {"engine": "slurm", "make": 0.01, "submit": 0.02, "per_run": 6.0, "files": 10.0, "bytes": 2e4}
+    row = {"engine": "slurm", "make": 0.001, "submit": 0.001, "per_run": 6.0, "files": 10.0, "bytes": 2e4}
     rows = [{**row, "points": points, "seconds": 9.0 + points} for points in (1, 10)]
     found = {"folder": folder, "slurm": cluster, "sweeps": rows, "jobs": 2}
     told = {row["what"]: row["ratio"] for row in engines.demands(found)}
     assert told["replaces of a status a second"] == pytest.approx(1000 / 0.25 / 1e5)
+    assert told["seconds to make the runs and hand them over"] == pytest.approx(1e5 * 0.002 / 600)
     assert told["jobs known to the scheduler"] == 0.5
     assert told["seconds of one question for all jobs"] == pytest.approx((0.1 + 1e5 * 1e-6) / 2)
     assert list(told.values()) == sorted(told.values(), reverse=True)
