@@ -269,9 +269,11 @@ def _examine_engine(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def app_command(options: argparse.Namespace) -> int:
-    """Starts the application."""
+    """Starts the application. ConfigError where the settings of its engine cannot be."""
+    from vae.engines.engines import make_engine
     from vae.runs.application import start
 
+    make_engine()
     return start(options.rest)
 
 

@@ -20,10 +20,11 @@ def queue_note(path: Path) -> None:
     engine = server.engine()
     if runs.read_status(path).state != "queued":
         return
-    queue = engine.queued()
     if words := engine.state(path).words:
-        style.note(f"{words} It starts by itself.")
-    elif path in queue:
+        style.note(words)
+        return
+    queue = engine.queued()
+    if path in queue:
         style.note(sentence(queue[: queue.index(path)], places.at_work(path.parent), current_owner()))
     elif runs.is_locked(path):
         style.note("It waits for its turn in another server on this folder of runs.")

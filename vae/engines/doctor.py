@@ -33,8 +33,8 @@ ONE_STEP = {"dataset": "digits", "epochs": 1, "batch_size": 1437, "hidden": (8,)
 
 REMEDIES = {
     "reached": "mend what the sentence names, in the settings or on the cluster",
-    "a job": "`setup` and `python` in the settings decide which python a job gets; the folders of the project and of the "
-    "runs must lie under the same paths there",
+    "a job": "`setup` and `python` in the settings decide which python a job gets; the project and the runs must lie "
+    "under the same paths there",
     "shared folder": "the folder of runs must be one network folder, mounted under the same path",
     "versions": "install the same requirements on both, or point `python` and `setup` at one environment: else runs do "
     "not repeat bit for bit",

@@ -25,9 +25,11 @@ from vae.engines import batches
 from vae.engines.base import State
 from vae.engines.batches import Batch
 from vae.engines.states import CLAIMED, end_unheld, log_tail, stop_elsewhere, tail
+from vae.engines.warm_start import in_order
 from vae.errors import EngineError, RunBusy, RunError
 from vae.files import what_helps
 from vae.runs.start import Request, ask
+from vae.runs.sweep_mark import neighbour_of
 
 LOOK_EVERY = 2.0  # seconds between two questions to the scheduler, while there is anything to ask
 STOP_LIMIT = 30.0  # seconds that a run has to stop by itself before its job is cancelled
@@ -125,8 +127,7 @@ class ScheduledEngine:
         for path in paths:
             if path.name in held and runs.read_status(path).state in runs.WAITING:
                 raise RunBusy(f"run {path.name!r} waits for its turn on {self.scheduler.name}; stop it first")
-        groups = [paths[first : first + size] for first in range(0, len(paths), size)]
-        batch = batches.create(root, self.scheduler.name, groups)
+        batch = batches.create(root, self.scheduler.name, grouped(paths, size))
         asked: list[Path] = []
         try:
             for path in paths:
@@ -164,16 +165,18 @@ class ScheduledEngine:
         found = self._find(path)
         if found is None:
             return ""
-        batch, index = found
-        if written := tail(batch.output(index)):
-            return written
+        return self._printed(*found)
+
+    def _printed(self, batch: Batch, index: int) -> str:
+        """The end of what a group's job printed, in the folder of the batch or where the scheduler keeps it."""
+        written = tail(batch.output(index))
         with contextlib.suppress(EngineError):
-            return self.scheduler.log_tail(batch.jobs[index]) if batch.jobs else ""
-        return ""
+            written = written or (self.scheduler.log_tail(batch.jobs[index]) if batch.jobs else "")
+        return written
 
     def stop(self, path: Path) -> None:
-        """Ends the run with its state saved; one that waits becomes "stopped" and its job is cancelled. One that does
-        not react within STOP_LIMIT loses its job."""
+        """Ends the run with its state saved; one that waits becomes "stopped", and its job is cancelled with the next
+        look. One that does not react within STOP_LIMIT loses its job."""
         found = self._find(path)
         if found is None:
             stop_elsewhere(path)
@@ -182,19 +185,17 @@ class ScheduledEngine:
         state = runs.read_status(path).state
         if state in CLAIMED:
             return
-        job = batch.jobs[index] if batch.jobs else ""
+        job, patience = batch.jobs[index] if batch.jobs else "", 0.0
         try:
             if state not in (*runs.WAITING, "interrupted"):
                 raise RunBusy(path.name)
             end_unheld(path, "stopped", "Stopped before its turn came.")
         except RunBusy:  # it is at work
             runs.change_knobs(path, stop=True)
-            with self._changed:
-                self._stop_by.setdefault(job, time.monotonic() + STOP_LIMIT)
-            return
-        if job and all(runs.read_status(other).state in CLAIMED for other in batch.paths(index)):
-            with contextlib.suppress(EngineError):  # the job that comes finds nothing to do
-                self.scheduler.cancel([job])
+            patience = STOP_LIMIT
+        if patience or all(runs.read_status(other).state in CLAIMED for other in batch.paths(index)):
+            with self._changed:  # many at once are cancelled in one call; a job that comes first finds nothing to do
+                self._stop_by.setdefault(job, time.monotonic() + patience)
 
     def active(self) -> list[Path]:
         """Returns the runs whose jobs are at work."""
@@ -268,11 +269,13 @@ class ScheduledEngine:
         for batch in every:
             self._look_at(batch, jobs, over)
         self._gone = over
-        late = [job for job, end in self._stop_by.items() if end < time.monotonic()]
-        for job in late:
-            del self._stop_by[job]
-            if jobs.get(job, Seen("ended", "")).state != "ended":
-                self.scheduler.cancel([job])
+        with self._changed:
+            late = [job for job, end in self._stop_by.items() if end < time.monotonic()]
+        if still := [job for job in late if jobs.get(job, Seen("ended", "")).state != "ended"]:
+            self.scheduler.cancel(still)
+        with self._changed:
+            for job in late:
+                del self._stop_by[job]
 
     def _look_at(self, batch: Batch, jobs: Mapping[str, Seen], over: set[str]) -> None:
         if not batch.jobs:
@@ -308,13 +311,38 @@ class ScheduledEngine:
             again[index] = self.scheduler.send_again(batch, index)
             batch.change(jobs=tuple(again), tries=(*batch.tries, *[index] * (not never_began)))
             return False
+        printed = self._printed(batch, index)
         for path in lost:
+            _keep(path, printed)
             state = "stopped" if path in asked_to_stop else "interrupted"
             if NOT_AGAIN in runs.read_status(path).message:
                 continue  # its job said more than the scheduler knows
             with contextlib.suppress(OSError, RunError):  # its worker lives after all: the next look
                 end_unheld(path, state, f"{why}; continue resumes the last saved state.")
         return all(runs.read_status(path).state in runs.ENDED for path in lost)
+
+
+def _keep(path: Path, printed: str) -> None:
+    """Leaves what a job printed that did not come so far as to start a worker in the run's log, where it is looked for
+    when the batch is forgotten."""
+    if printed and not log_tail(path):
+        with contextlib.suppress(OSError), open(path / "log.txt", "a", encoding="utf-8") as log:
+            log.write(f"{printed}\n")
+
+
+def grouped(paths: Sequence[Path], size: int) -> list[list[Path]]:
+    """Returns what a job each trains: at most `size` runs; but runs that start one from the other's weights are one
+    job, however many, because a job that waited for another one would keep its place from it."""
+    first: dict[str, str] = {}  # name -> where its chain begins
+    for path in in_order(paths)[0]:
+        before = neighbour_of(path)
+        first[path.name] = first.get(before.name, path.name) if before is not None else path.name
+    chains: dict[str, list[Path]] = {}
+    for path in paths:
+        chains.setdefault(first[path.name], []).append(path)
+    groups = [chain for chain in chains.values() if len(chain) > 1]
+    alone = [chain[0] for chain in chains.values() if len(chain) == 1]
+    return groups + [alone[start : start + size] for start in range(0, len(alone), size)]
 
 
 def _ask(path: Path, request: Request | None) -> None:

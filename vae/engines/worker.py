@@ -254,12 +254,9 @@ class Worker:
         if self.begun:
             self.status.step, self.status.epoch = self.trainer.step, self.trainer.epoch
             self.status.knobs_revision = self.knobs.revision
-        self._insist_on_ours()
-        runs.write_status(self.path, self.status)
-
-    def _insist_on_ours(self) -> None:
         if self.contested:
             runs.insist_on_ours(self.path)
+        runs.write_status(self.path, self.status)
 
     def beat(self) -> None:
         """A sign of life from within a long evaluation."""
@@ -275,7 +272,8 @@ class Worker:
     def save(self) -> None:
         from vae.runs.saving import save_state
 
-        self._insist_on_ours()
+        if self.contested:
+            runs.insist_on_ours(self.path)
         save_state(self.path, self.trainer)
 
 

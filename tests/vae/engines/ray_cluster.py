@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 from tests.vae.engines.slurm_cluster import free_ports, until
@@ -25,8 +27,9 @@ class Cluster:
     """`address` is its dashboard's; `token` what it asks for, "" for nothing."""
 
     def __init__(self, folder: Path, token: str) -> None:
-        self.token, self.nodes = token, []
-        self.folder = folder
+        self.token = token
+        self.nodes: list[subprocess.Popen[bytes]] = []
+        self.out = folder.with_name(folder.name + ".out")
         port, dashboard, client = free_ports(3)
         self.gcs, self.address = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
         self.head_words = [
@@ -35,19 +38,44 @@ class Cluster:
         ]  # fmt: skip
 
     def begin(self) -> None:
-        self.start(*self.head_words)
-        for _ in range(2):
-            self.add_machine()
+        self.insist(1, *self.head_words)
+        for count in (2, 3):
+            (port,) = free_ports(1)
+            words = (f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+            self.insist(count, *words, f"--dashboard-agent-listen-port={port}")
+
+    def insist(self, count: int, *words: str) -> None:
+        """Starts a machine; one that Ray gives up after half a minute, as it does on a crowded computer, once more."""
+        for _ in range(3):
+            self.start(*words)
+            until(lambda: self.machines() >= count or self.nodes[-1].poll() is not None, 180)
+            if self.nodes[-1].poll() is None:
+                return
+            self.nodes.pop()
+        raise AssertionError(self.out.read_text()[-2000:])
+
+    def machines(self) -> int:
+        """How many are up, the head with them."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        request = urllib.request.Request(f"{self.address}/nodes?view=summary", headers=headers)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+                nodes = json.load(answer)["data"]["summary"]
+        except (OSError, HTTPException):
+            return 0
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
     def add_machine(self) -> None:
-        self.start(f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+        (port,) = free_ports(1)
+        words = (f"--address={self.gcs}", "--num-cpus=2", "--node-ip-address=127.0.0.1")
+        self.start(*words, f"--dashboard-agent-listen-port={port}")
 
     def start(self, *words: str) -> None:
         environment = {**os.environ, "RAY_AUTH_MODE": "token" if self.token else "disabled",
                        "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_IMPORT_WARNING": "1",
                        "RAY_JOB_STOP_WAIT_TIME_S": "10"}  # fmt: skip
         environment.pop("PYTHONWARNINGS", None)
-        out = open(self.folder.with_name(self.folder.name + ".out"), "ab")  # noqa: SIM115  it is the daemon's
+        out = open(self.out, "ab")  # noqa: SIM115  it is the daemon's
         ray = "from ray.scripts.scripts import main; main()"
         words = ("start", "--block", "--object-store-memory=80000000", "--disable-usage-stats", *words)
         self.nodes.append(
@@ -57,8 +85,12 @@ class Cluster:
         out.close()
 
     def lose_machine(self, number: int) -> None:
-        """One of the machines goes, with all that belongs to it, at once."""
-        os.killpg(self.nodes.pop(number + 1).pid, signal.SIGKILL)
+        """One of the machines goes at once: its daemon is killed, and what it started ends with it."""
+        node = self.nodes.pop(number + 1)
+        children = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split()
+        for pid in (*children, str(node.pid)):
+            os.kill(int(pid), signal.SIGKILL)
+        node.wait()
 
     def close(self) -> None:
         for node in reversed(self.nodes):
@@ -79,19 +111,3 @@ def cluster(folder: Path, authenticated: bool = True) -> Iterator[Cluster]:
         yield made
     finally:
         made.close()
-
-
-def come_up(answers: Callable[[], object], seconds: float = 90.0) -> None:
-    """Waits until `answers` raises nothing more."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            answers()
-            return
-        except Exception:
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.5)
-
-
-__all__ = ["Cluster", "cluster", "come_up", "until", "why_not"]

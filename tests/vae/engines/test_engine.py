@@ -168,6 +168,21 @@ def test_submitting_twice_is_refused(tmp_path: Path, make_engine: MakeEngine) ->
     assert state(path) == "running"
 
 
+def test_several_are_taken_together_or_none(tmp_path: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(slots=1)
+    blocker, first, second = (new_run(tmp_path, steps=steps, name="x") for steps in (LONG, 1, 1))
+    engine.submit(blocker)
+    with pytest.raises(RunBusy):
+        engine.submit([first, blocker, second])
+    assert engine.queued() == []
+    assert [state(path) for path in (first, second)] == ["stopped", "queued"]  # the second as it was made
+    engine.submit([first, second])
+    assert engine.queued() == [first, second]
+    engine.stop(blocker)
+    assert engine.wait(PATIENCE)
+    assert [state(path) for path in (first, second)] == ["finished"] * 2
+
+
 def test_a_refused_submission_changes_nothing(tmp_path: Path, make_engine: MakeEngine) -> None:
     engine, path = make_engine(), new_run(tmp_path)
     runs.write_status(path, runs.Status(state="finished", step=7, message="as it was"))

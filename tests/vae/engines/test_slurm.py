@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tests.vae.engines.scripted_runs import assert_same_run, new_run, records
 from tests.vae.engines.slurm_cluster import Cluster, cluster, until, why_not
 from tests.vae.train_run import train_run
 from vae import runs
+from vae.__main__ import main
 from vae.engines import batches
 from vae.engines.doctor import examine
 from vae.engines.scheduled import ScheduledEngine
@@ -79,7 +81,7 @@ def test_a_sweep_gives_the_weights_of_this_process(
     assert len({job.split("_")[0] for job in batch.jobs}) == 1  # one array
     with pytest.raises(RunBusy, match="waits for its turn on slurm"):
         engine.submit(paths[1])
-    assert engine.wait(90)
+    assert engine.wait(240)
     assert [runs.read_status(path).state for path in paths] == ["finished"] * 3
     assert batches.read_all(tmp_path / "runs") == []
     for path, one in zip(paths, tries, strict=True):
@@ -93,7 +95,7 @@ def test_whatever_happens_the_weights_are_the_same(
     names = ("killed", "preempted", "cancelled", "left-alone")
     killed, preempted, cancelled, alone = paths = [slow_run(root, name, seed=i) for i, name in enumerate(names)]
     engine.submit(paths)
-    until(lambda: all(is_running(path) for path in paths), 60)
+    until(lambda: all(is_running(path) for path in paths))
     pids = {path: runs.read_status(path).pid for path in paths}
     os.kill(pids[killed] or 0, signal.SIGKILL)
     slurm.call("scancel", "--signal=USR1", "--batch", job_of(preempted))
@@ -101,20 +103,20 @@ def test_whatever_happens_the_weights_are_the_same(
     engine.close()  # the server goes
     slurm.stop_controller()
     with ScheduledEngine(Slurm({}), root, look_every=0.2) as again:
-        until(lambda: "cannot be reached" in again.state(alone).words, 30)
+        until(lambda: "cannot be reached" in again.state(alone).words)
         assert runs.read_status(alone).state in ("running", "saving", "finished")  # it goes on without the controller
         with pytest.raises(EngineError, match="reached"):
             again.submit(new_run(root, "unheard"))
         assert "not handed over" in runs.read_status(root / "unheard").message
         slurm.start_controller()
-        until(lambda: runs.read_status(preempted).state == "queued", 30)
+        until(lambda: runs.read_status(preempted).state == "queued")
         assert "goes on when its turn comes" in runs.read_status(preempted).message
         until(lambda: "has it" not in again.state(preempted).words)
-        until(lambda: "CANCELLED" in runs.read_status(cancelled).message, 30)
+        until(lambda: "CANCELLED" in runs.read_status(cancelled).message)
         assert runs.read_status(cancelled).state == "interrupted"
         again.submit(cancelled)
         slurm.hurry()
-        until(lambda: (slurm.hurry(), again.wait(0))[1], 60)
+        until(lambda: (slurm.hurry(), again.wait(0))[1])
     for path in paths:
         assert runs.read_status(path).state == "finished", runs.read_status(path).message
         same_here(path, tmp_path, seed=names.index(path.name))
@@ -130,18 +132,18 @@ def test_one_that_is_stopped_ends_with_its_state_saved_or_never_starts(
     with ScheduledEngine(Slurm({"at_once": 1}), root, look_every=0.2) as narrow:
         working, waiting = paths = [slow_run(root, name) for name in ("working", "waiting")]
         narrow.submit(paths)
-        until(lambda: is_running(working), 60)
+        until(lambda: is_running(working))
         until(lambda: "waits" in narrow.state(waiting).words)
         assert narrow.queued() == [waiting]
         assert narrow.active() == [working]
         narrow.stop(waiting)
         narrow.stop(working)
-        assert narrow.wait(30)
+        assert narrow.wait(240)
         assert [runs.read_status(path).state for path in paths] == ["stopped"] * 2
         assert (working / runs.STATE).is_file()
         assert not (waiting / runs.STATE).exists()
         narrow.submit(working)  # and on, exactly
-        assert narrow.wait(60)
+        assert narrow.wait(240)
         same_here(working, tmp_path)
     assert slurm.jobs() == {}
 
@@ -151,8 +153,8 @@ def test_what_a_job_prints_before_its_run_begins_is_its_log(slurm: Cluster, tmp_
     path = new_run(root)
     with ScheduledEngine(Slurm({"setup": "echo no module of that name; exit 7"}), root, look_every=0.2) as engine:
         engine.submit(path)
-        until(lambda: "no module of that name" in engine.log_tail(path), 30)
-        assert engine.wait(30)
+        assert engine.wait(240)
+        assert "no module of that name" in engine.log_tail(path)
     status = runs.read_status(path)
     assert status.state == "interrupted"
     assert "FAILED, exit status 7" in status.message
@@ -184,3 +186,16 @@ def test_the_doctor_looks_through_a_job_and_says_what_to_do(slurm: Cluster, tmp_
     assert (last.name, last.well) == ("a job", False)
     assert "the modules are gone" in last.found
     assert "`setup`" in last.remedy
+
+
+def test_a_sweep_from_the_command_line_is_followed_to_its_end(
+    slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    words = ["--dataset", "digits", "--C", "4,16", "--hidden", "8", "--epochs", "1", "--threads", "1"]
+    words += ["--runs", str(tmp_path / "runs"), "--name", "there", "--json", "--engine", "slurm"]
+    assert main(["sweep", *words]) == 0
+    printed, said = capfd.readouterr()
+    assert [Path(run["run"]).name for run in json.loads(printed)["runs"]] == ["there-C-4", "there-C-16"]
+    assert all(run["state"] == "finished" and run["elbo"] < 0 for run in json.loads(printed)["runs"])
+    assert "slurm has 2 runs; Ctrl-C leaves them there." in said
