@@ -368,6 +368,25 @@ def scale() -> list[str]:
     ]
 
 
+def engines() -> list[str]:
+    from benchmarks.engines import reckoning
+
+    found = results("engines")
+    names = dict.fromkeys(row["engine"] for row in found["sweeps"])
+    seconds = {name: [row["per_run"] for row in found["sweeps"] if row["engine"] == name] for name in names}
+    taken = ", ".join(f"{min(each):.1f}–{max(each):.1f} s by {name}" for name, each in seconds.items())
+    handed = [1e3 * (row["make"] + row["submit"]) for row in found["sweeps"]]
+    most = max(row["points"] for row in found["sweeps"])
+    return [
+        f"**A sweep beside its training** ({made_on(found)}; `benchmarks/engines.py`): of up to {most} runs of one step, "
+        f"{found['jobs']} at a time, each is made and handed over in {min(handed):.0f}–{max(handed):.0f} ms and keeps "
+        f"its place for {taken}, nearly all of it the start of its process. By arithmetic from that:",
+        *reckoning(found).splitlines(),
+        "",
+        "![Seconds until a sweep has ended against its runs](benchmarks/results/engines.svg)",
+    ]
+
+
 def replaced(text: str, name: str, parts: list[list[str]]) -> str:
     """The README with the section between the two comments of that name written anew."""
     begin, end = f"<!-- {name}: written by benchmarks/readme.py -->", f"<!-- end of {name} -->"
@@ -390,6 +409,7 @@ def main() -> None:
         evidence(),
         proposals(),
         scale(),
+        engines(),
         startup(),
         watching(),
         own_loop(),

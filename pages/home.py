@@ -9,7 +9,7 @@ import streamlit as st
 from ui import style
 from ui.own.model import panel
 from ui.runs.actions import choose, rename, undo_bar
-from ui.runs.gallery import ORDERS, Card, card_html, read_card, select
+from ui.runs.gallery import ORDERS, Card, card_html, cards_of, read_card, select
 from ui.runs.owners import may_change
 from vae import runs
 
@@ -102,7 +102,7 @@ def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str]]) ->
         place.html(card_html(card))
 
 
-cards = [read_card(path) for path in runs.list_runs()]
+cards = cards_of()
 hero(first_visit=not any(not runs.is_shipped(card.path) for card in cards))
 st.space("small")
 if notice := st.session_state.pop("notice", None):

@@ -61,3 +61,31 @@ def test_the_script_still_runs(script: str, told: str) -> None:
     assert done.returncode == 0, done.stderr
     assert told in done.stdout
     assert results.read_bytes() == before
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("benchmarks.engines")
+
+
+def test_what_breaks_first_is_reckoned_from_what_was_measured(engines: ModuleType) -> None:
+    folder = {"replaces_per_second": 1e5, "list_per_run": 1e-6, "batch_bytes_per_run": 20.0}
+    cluster = {"most_jobs": 2e5, "look": 0.1, "look_per_job": 1e-6, "starts_per_second": 10.0}
+    row = {"engine": "slurm", "make": 0.001, "submit": 0.001, "per_run": 6.0, "files": 10.0, "bytes": 2e4}
+    rows = [{**row, "points": points, "seconds": 9.0 + points} for points in (1, 10)]
+    found = {"folder": folder, "slurm": cluster, "sweeps": rows, "jobs": 2}
+    told = {row["what"]: row["ratio"] for row in engines.demands(found)}
+    assert told["replaces of a status a second"] == pytest.approx(1000 / 0.25 / 1e5)
+    assert told["seconds to make the runs and hand them over"] == pytest.approx(1e5 * 0.002 / 600)
+    assert told["jobs known to the scheduler"] == 0.5
+    assert told["seconds of one question for all jobs"] == pytest.approx((0.1 + 1e5 * 1e-6) / 2)
+    assert list(told.values()) == sorted(told.values(), reverse=True)
+    assert found["needs"]["days"] == pytest.approx(1e5 * 606 / 1000 / 86400)
+    assert "Nothing breaks by these figures; the nearest is: jobs known" in engines.reckoning(found)
+    cluster["most_jobs"] = 1e4
+    assert "First breaks: jobs known to the scheduler: 1e+05 asked, 1e+04" in engines.reckoning(found)
+    assert "1,000,000 files with 2.0 GB" in engines.reckoning(found)
+    drawn = engines.draw(found)
+    assert drawn.count("<circle") == 2
+    assert ">slurm</text>" in drawn

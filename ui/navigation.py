@@ -16,6 +16,7 @@ PAGES = {  # file: title, and the heading that it stands under
     "map.py": ("Map", ""),
     "diagnose.py": ("Diagnose", ""),
     "suspects.py": ("Suspects", ""),
+    "terms.py": ("Terms", ""),
     "compare.py": ("Compare", ""),
     "learn.py": ("The derivation", "Learn"),
     "binary.py": ("Binary laboratory", "Learn"),

@@ -11,7 +11,7 @@ import streamlit as st
 
 from vae import runs
 from vae.engines.base import Engine
-from vae.engines.local import LocalEngine
+from vae.engines.engines import make_engine
 from vae.engines.states import recover
 from vae.engines.streams import write_plainly
 
@@ -40,7 +40,7 @@ def engine() -> Engine:
     holder = _holder()
     with holder.lock:
         if holder.engine is None:
-            holder.engine = LocalEngine()
+            holder.engine = make_engine()
         return holder.engine
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m vae train | sweep | resume | open | list | evaluate | diagnose | project | pack | ...`,
+"""The command line: `python -m vae train | sweep | resume | open | list | terms | evaluate | diagnose | ...`,
 which `pip install .` installs as `elbo-room`.
 
 `--json` prints one JSON object on standard output. Errors are one sentence on standard error. Exit status: 0 done, 1
@@ -9,9 +9,7 @@ that needs it, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -20,57 +18,50 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vae import runs
 from vae.arguments import config_of, parse
 from vae.config import Config
+from vae.engines.foreground import train
 from vae.engines.streams import BROKEN_PIPE, drop_output, write_plainly
 from vae.errors import ConfigError, ElboRoomError, RunBusy, RunUnwritable, is_out_of_memory
 from vae.machine import let_idle_threads_sleep
-
-if TYPE_CHECKING:
-    from vae.runs.start import Request
 
 STOPPED = 130  # exit status of a training that was stopped before its end, as shells have it for Ctrl-C
 
 
 def train_command(options: argparse.Namespace) -> int:
     """Trains a new run."""
-    path = _create(_completed([config_of(options)])[0], options.name, options.runs)
-    return _report(_train_here([path], options.json), options.json)
+    path = _create(_completed(config_of(options)), options.name, options.runs)
+    return _report(train([path], options.json, options.engine), options.json)
 
 
 def sweep_command(options: argparse.Namespace) -> int:
-    """Trains one run for each value of C, learning rate and seed, in the order given. Raises ConfigError."""
-    if options.seeds < 1:
-        raise ConfigError(f"seeds: expected 1 or more, got {options.seeds}")
-    Cs, lrs, options.C, options.lr = options.C or [None], options.lr or [None], None, None
+    """Trains one run for each value of C, learning rate, latent size and seed. Raises ConfigError."""
+    from vae.sweeps.grid import Sweep, create, plan
+    from vae.training.size import in_words
+
+    tried: dict[str, Any] = {name: tuple(getattr(options, name) or ()) for name in ("C", "lr", "latent_dim")}
+    options.C = options.lr = options.latent_dim = None
+    tried["lr"] = tuple(None if value == "auto" else value for value in tried["lr"])
     base = config_of(options)
-    names, tries = [], []
-    for C, lr, seed in itertools.product(Cs, lrs, range(base.seed, base.seed + options.seeds)):
-        given = {name: value for name, value in (("C", C), ("lr", lr)) if value is not None}
-        given = {name: None if value == "auto" else value for name, value in given.items()}
-        tried = [f"C-{C:.12g}" if isinstance(C, float) else f"C-{C}"] * (len(Cs) > 1)
-        tried += [f"lr-{lr}"] * (len(lrs) > 1) + [f"seed-{seed}"] * (options.seeds > 1)
-        names.append("-".join([options.name or Path(base.dataset).stem, *tried]))
-        tries.append(dataclasses.replace(base, **given, seed=seed))
-    configs = _completed(tries)  # all are good before the first is made
-    paths = [_create(config, name, options.runs) for config, name in zip(configs, names, strict=True)]
-    return _report(_train_here(paths, options.json), options.json)
+    planned = plan(Sweep(base, **tried, seeds=options.seeds, warm_start=options.warm_start, name=options.name))
+    takes = f"{len(planned.points):,} runs, about {planned.seconds():,.0f} s and {in_words(planned.disk)} of disk"
+    for note in (*planned.notes, takes):
+        print(note, file=sys.stderr)
+    return _report(train(create(planned, options.runs), options.json, options.engine), options.json)
 
 
-def _completed(configs: list[Config]) -> list[Config]:
-    """Makes every open choice; prints what was chosen for the user, once."""
+def _completed(config: Config) -> Config:
+    """Makes every open choice; prints what was chosen for the user."""
     from vae.datasets import describe
     from vae.training.defaults import complete
 
-    completed, notes = zip(
-        *(complete(config, describe(config.dataset, without=config.without)) for config in configs), strict=True
-    )
-    for note in notes[0]:
+    completed, notes = complete(config, describe(config.dataset, without=config.without))
+    for note in notes:
         print(note, file=sys.stderr)
-    return list(completed)
+    return completed
 
 
 def _create(config: Config, name: str | None, root: Path | None) -> Path:
@@ -102,49 +93,8 @@ def resume_command(options: argparse.Namespace) -> int:
     for path in left:
         runs.load_run(path).check_data()
     if left:
-        _train_here(left, options.json, request)
+        train(left, options.json, options.engine, request)
     return _report(paths, options.json)
-
-
-def _train_here(paths: list[Path], as_json: bool, request: Request | None = None) -> list[Path]:
-    """Train in this process; Ctrl-C saves and stops, a second one ends at once."""
-    from vae.engines import places
-    from vae.engines.process import gpus
-    from vae.engines.turns import default_slots
-    from vae.engines.worker import train_runs
-
-    place = None  # one that is free is taken, so that servers on this folder count this training; none is waited for
-
-    def stop(*_: Any) -> None:
-        for path in paths:
-            runs.change_knobs(path, stop=True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, stop)
-    show = threading.Event()
-    if not as_json:
-        threading.Thread(target=_show_progress, args=(paths, show), daemon=True).start()
-    with contextlib.suppress(OSError):
-        place = places.take(paths[0], default_slots(len(gpus())))
-    try:
-        train_runs(paths, request=request)
-    finally:
-        show.set()
-        if place is not None:
-            place.release()
-    return paths
-
-
-def _show_progress(paths: list[Path], done: threading.Event) -> None:
-    """A line that follows status.json, on a terminal; nothing into a file."""
-    while sys.stderr.isatty() and not done.wait(0.5):
-        every = [(runs.read_status(path), path) for path in paths]
-        status, path = next((one for one in every if one[0].state in runs.ACTIVE and one[0].step), every[0])
-        ended = f"{sum(one.state in runs.ENDED for one, _ in every)} of {len(paths)} ended; " if len(paths) > 1 else ""
-        left = f", {status.seconds_left:,.0f} s left" if status.seconds_left else ""
-        pace = f", {status.images_per_second:,.0f} images/s" if status.images_per_second else ""
-        text = f"{ended}{path.name}: {status.state}, step {status.step:,} of {status.total_steps:,}{pace}{left}"
-        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
 
 
 def _report(paths: list[Path], as_json: bool) -> int:
@@ -182,19 +132,17 @@ def _outcome(path: Path) -> dict[str, Any]:
 
 
 def list_command(options: argparse.Namespace) -> int:
-    """Lists the runs there are, damaged ones with the reason."""
-    rows: list[dict[str, str]] = []
-    for path in runs.list_runs(options.runs):
-        try:
-            config, data = runs.read_config(path)
-            dataset = str(data.get("name", config.dataset))
-            row = {"name": path.name, "state": runs.read_status(path).state, "dataset": dataset}
-            row |= {"likelihood": config.likelihood or "not told", "latent": f"{config.latent} {config.latent_dim}"}
-        except ElboRoomError as error:
-            row = {"name": path.name, "state": "damaged", "message": str(error)}
-        except Exception as error:  # whatever lies in one folder, the others are listed
-            row = {"name": path.name, "state": "damaged", "message": f"{type(error).__name__}: {str(error)[:200]}"}
-        rows.append(row)
+    """Lists the runs there are, damaged ones with the reason; as JSON with their numbers."""
+    from vae.sweeps.points import rows as runs_there
+
+    rows: list[dict[str, Any]] = []
+    for one in runs_there(options.runs):
+        if (point := one.point) is None:
+            rows.append({"name": one.path.name, "state": "damaged", "message": one.problem})
+            continue
+        row = {"name": point.name, "state": point.state, "dataset": point.dataset}
+        row |= {"likelihood": point.likelihood or "not told", "latent": f"{point.latent} {point.latent_dim}"}
+        rows.append({**point.to_json(), **row} if options.json else row)
     if options.json:
         print(json.dumps({"runs": rows}))
     else:
@@ -203,6 +151,13 @@ def list_command(options: argparse.Namespace) -> int:
         if not rows:
             print("No runs yet; `python -m vae train` makes the first.")
     return 0
+
+
+def terms_command(options: argparse.Namespace) -> int:
+    """Prints the runs on a dataset as points of the planes."""
+    from vae.sweeps.command import print_terms
+
+    return print_terms(options)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
@@ -310,17 +265,33 @@ def doctor_command(options: argparse.Namespace) -> int:
         "data root": str(data_root()) + ("" if data_root().exists() else " (not there yet)"),
         "bind address": os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1 (set in .streamlit/config.toml)"),
     }
-    if options.json:
-        print(json.dumps(facts))
-    else:
+    if not options.json:
         print("\n".join(f"{name:<14}{value}" for name, value in facts.items()))
-    return 0
+    checks = _examine_engine(options) if options.engine else []
+    if options.json:
+        print(json.dumps(facts | ({"engine": checks} if options.engine else {})))
+    return 0 if all(check["well"] for check in checks) else 1
+
+
+def _examine_engine(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Each check as it comes, with what to do where it fails."""
+    from vae.engines.doctor import examine
+
+    checks = []
+    for check in examine(options.engine):
+        checks.append({**dataclasses.asdict(check), "remedy": check.remedy})
+        if not options.json:
+            remedy = f"; {check.remedy}" if check.remedy else ""
+            print(f"{check.name:<14}{'well' if check.well else 'NOT WELL'}: {check.found}{remedy}", flush=True)
+    return checks
 
 
 def app_command(options: argparse.Namespace) -> int:
-    """Starts the application."""
+    """Starts the application. ConfigError where the settings of its engine cannot be."""
+    from vae.engines.engines import make_engine
     from vae.runs.application import start
 
+    make_engine()
     return start(options.rest)
 
 
@@ -334,6 +305,7 @@ COMMANDS = {
     "sweep": sweep_command,
     "resume": resume_command,
     "list": list_command,
+    "terms": terms_command,
     "evaluate": evaluate_command,
     "diagnose": diagnose_command,
     "project": project_command,

@@ -32,6 +32,7 @@ REGISTRIES = {
     "metrics": ("vae.bound.metrics", "METRICS"),
     "projections": ("vae.space.projections", "PROJECTIONS"),
     "findings": ("vae.diagnosis.findings", "FINDINGS"),
+    "engines": ("vae.engines.engines", "ENGINES"),
 }
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -130,12 +131,15 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--name", help="name of the run (default: from the settings)")
 
     sweep = commands.add_parser(
-        "sweep", help="train several values of C, seeds or learning rates; as one batched step where that pays"
+        "sweep",
+        help="train several values of C, learning rates, latent sizes and seeds; as one batched step where that pays",
     )
     _add_config(sweep, many=True)
     sweep.add_argument(
         "--seeds", type=int, default=1, help="number of seeds per setting, starting at --seed (default 1)"
     )
+    warm = "each run starts from the weights of the next larger C, one after the other; codes stay comparable"
+    sweep.add_argument("--warm-start", action="store_true", help=warm)
     sweep.add_argument("--config", type=Path, metavar="FILE", help="settings from a JSON file; options given win")
     sweep.add_argument("--name", help="the runs' name, to which each adds what it tries (default: from the settings)")
 
@@ -145,6 +149,11 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("--device", help="go on on auto, cpu, cuda, ... from here on (default: as the run says)")
 
     listing = commands.add_parser("list", help="the runs there are")
+
+    terms = commands.add_parser("terms", help="the runs on a dataset between rate and distortion, with their slopes")
+    terms.add_argument("dataset", metavar="DATASET", nargs="?", help="its name (default: the newest run's)")
+    terms.add_argument("--sweep", metavar="NAME", help="only the runs of this sweep, by its name or id")
+    terms.add_argument("--csv", action="store_true", help="print a table as CSV instead")
 
     worth = "ELBO, importance bound on log p(x), metrics; held-out images"
     evaluate = commands.add_parser("evaluate", help=worth, description=f"{worth}. The metrics: {{metrics}}.")
@@ -192,7 +201,11 @@ def parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="versions, device, free disk, data root, bind address")
 
-    on_runs = (train, sweep, resume, listing, evaluate, diagnose, project, suspects, pack, opened, *pictures)
+    for trains in (train, sweep, resume):
+        trains.add_argument("--engine", help="where: {engines} (default: ELBO_ROOM_ENGINE, else local)")
+    doctor.add_argument("--engine", help="also try this one: {engines}; reached, same folder, same versions, a step")
+
+    on_runs = (train, sweep, resume, listing, terms, evaluate, diagnose, project, suspects, pack, opened, *pictures)
     for command in (doctor, *on_runs):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     for command in on_runs:
@@ -299,14 +312,13 @@ def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:
         help="leave rows of the data out: what Suspects saved, or such as 'train 3,5-9; test 17'",
     )
     add("--likelihood", help="{likelihoods} (default: gaussian for grey data)")
-    add(
-        "--C",
-        type=each(_C),
-        metavar="VALUE|fit" + more,
-        help="Gaussian: 1/(2c), or fit; others: weight of the distortion",
-    )
+    about_C = "Gaussian: 1/(2c), or fit; others: weight of the distortion"
+    if many:
+        add("--C", type=_Cs, metavar="VALUE|fit|LOW..HIGH:POINTS[,...]", help=f"{about_C}; a range in equal ratios")
+    else:
+        add("--C", type=_C, metavar="VALUE|fit", help=about_C)
     add("--latent", help="{latents} (default normal)")
-    add("--latent-dim", type=int, metavar="K", help="latent dimensions (default 2)")
+    add("--latent-dim", type=each(int), metavar="K" + more, help="latent dimensions (default 2)")
     add("--network", help="{networks} (default mlp)")
     add("--hidden", type=_widths, metavar="400[,200...]", help="hidden widths of the encoder; the decoder mirrors them")
     add("--activation", help="{activations} (default relu)")
@@ -368,6 +380,15 @@ def _C(text: str) -> float | str:
         return "fit" if text == "fit" else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a number or fit, got {text!r}") from None
+
+
+def _Cs(text: str) -> list[float | str]:
+    from vae.sweeps.grid import values_of_C
+
+    try:
+        return [*values_of_C(text)]
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("C: ")) from None
 
 
 def _each(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:

@@ -10,6 +10,7 @@
     ├── ProjectionError      codes that a method cannot lay out in two dimensions
     ├── DecoderUnsupported   a decoder that the page cannot run; the server decodes instead
     │   └── DecoderInexact   it can, but its pixels would differ from the model's
+    ├── EngineError          where runs are to be trained cannot be reached or will not take them
     └── RunError             a run directory that cannot be opened, written or continued
         ├── RunNotFound
         ├── RunDamaged       a file is cut off, altered or does not fit its config
@@ -63,6 +64,10 @@ class DecoderUnsupported(ElboRoomError):
 
 class DecoderInexact(DecoderUnsupported):
     """The packed decoder's pixels differ from the model's by more than the precision's limit."""
+
+
+class EngineError(ElboRoomError):
+    """Where runs are to be trained cannot be reached, or will not take them."""
 
 
 class RunError(ElboRoomError):

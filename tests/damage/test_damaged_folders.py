@@ -39,6 +39,7 @@ FILES = (
     "knobs",
     "manifest",
     "owner",
+    "sweep",
     "history",
     "live",
     "weights",
@@ -47,7 +48,7 @@ FILES = (
     "heldout",
     "map",
 )
-PAGES = {"train": "run", "explore": "run", "map": "run", "diagnose": "run", "binary": "run"}
+PAGES = {"train": "run", "explore": "run", "map": "run", "diagnose": "run", "binary": "run", "terms": "run"}
 ZEROS = "0" * 64
 
 

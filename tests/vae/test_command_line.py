@@ -336,7 +336,7 @@ def test_a_resume_that_is_refused_changes_nothing(tmp_path: Path) -> None:
     ("given", "sentence"),
     [
         (("--C", "1,-2"), "C: expected a positive finite number"),
-        (("--C", "1,two"), "argument --C: expected a number or fit, got 'two'"),
+        (("--C", "1,two"), "argument --C: expected a number, fit, or a range such as 0.3..300:8, got 'two'"),
         (("--seeds", "0"), "seeds: expected 1 or more, got 0"),
         (("--lr", "0"), "lr: expected a positive number"),
     ],

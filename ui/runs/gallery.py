@@ -17,6 +17,7 @@ from vae.checked_json import Misfit, read_bytes
 from vae.config import Config, count_rows
 from vae.errors import RunDamaged, RunError
 from vae.model.latent_words import words_of
+from vae.runs.index import Index
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
 
 OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
@@ -69,6 +70,11 @@ def read_card(path: Path) -> Card:
     except Exception:
         logging.getLogger(__name__).exception("run %r could not be read", path.name)
         return Card(path, 0.0, "damaged", problem=f"run {path.name!r} cannot be read; the server's log says why")
+
+
+def cards_of(root: Path | None = None) -> list[Card]:
+    """Returns the cards of a folder's runs, newest first; only those that changed are read again."""
+    return _INDEX.rows(root)
 
 
 def _read_card(path: Path) -> Card:
@@ -193,3 +199,6 @@ def _modified(file: Path) -> float:
         return file.stat().st_mtime
     except OSError:
         return 0.0
+
+
+_INDEX: Index[Card] = Index(read_card, lambda card: card.active and card.state not in runs.WAITING)

@@ -17,9 +17,13 @@ EVERY = 2.0  # seconds between two looks
 @st.fragment(run_every=EVERY)
 def queue_note(path: Path) -> None:
     """Draws the note and keeps it up to date; nothing for a run that does not wait."""
-    queue = server.engine().queued()
+    engine = server.engine()
     if runs.read_status(path).state != "queued":
         return
+    if words := engine.state(path).words:
+        style.note(words)
+        return
+    queue = engine.queued()
     if path in queue:
         style.note(sentence(queue[: queue.index(path)], places.at_work(path.parent), current_owner()))
     elif runs.is_locked(path):

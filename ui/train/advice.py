@@ -8,6 +8,7 @@ from typing import Any
 from ui import server, style
 from ui.runs.owners import why_not
 from ui.runs.run_view import RunView
+from ui.train.log import log
 from vae import runs
 from vae.config import FIRST_STEPS
 
@@ -37,9 +38,10 @@ STOPPING = "Stop is asked for: your loop ends when it looks at log.stopped."
 
 
 def what_to_do(view: RunView) -> None:
-    """Says why a run did not go on, and what one can do now; what happened is in the line of its state above."""
+    """Says why a run did not go on, and what one can do now, with the end of its log; what happened is in the line of
+    its state above."""
     status = view.status
-    if sentence := server.engine().unwritten_end(view.path):
+    if sentence := server.engine().state(view.path).problem:
         style.problem(sentence)
     if status.refused and not view.active:
         style.problem(f"It was asked to go on and did not: {status.refused}")
@@ -56,6 +58,7 @@ def what_to_do(view: RunView) -> None:
         style.note(ADVICE["diverged early"])
     elif status.state in ADVICE:
         style.note(ADVICE[status.state])
+    log(view)
 
 
 def _of_your_own(view: RunView) -> str:

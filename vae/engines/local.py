@@ -30,13 +30,25 @@ from filelock import Timeout
 
 from vae import runs
 from vae.engines import places
+from vae.engines.base import State
 from vae.engines.process import WorkerProcess, describe_exit, end_all
-from vae.engines.states import CLAIMED, NO_TURN, RESTED, end_unheld, failure, stop_elsewhere, stopped_at, write_state
+from vae.engines.states import (
+    CLAIMED,
+    NO_TURN,
+    RESTED,
+    end_unheld,
+    failure,
+    log_tail,
+    stop_elsewhere,
+    stopped_at,
+    write_state,
+)
 from vae.engines.turns import Job, at_least_one, default_slots, fair_order, paused_longest
 from vae.engines.workers import Workers
 from vae.errors import RunBusy, RunError
 from vae.files import DISK_FULL, what_helps
 from vae.runs.start import Request, ask, give_up
+from vae.runs.sweep_mark import neighbour_of
 
 COMMAND = (sys.executable, "-m", "vae.engines.worker")
 TICK = 0.2  # seconds between two checks of the workers
@@ -98,20 +110,33 @@ class LocalEngine:
                 self._monitor = threading.Thread(target=self._watch, name="elbo-room-engine", daemon=True)
                 self._monitor.start()
 
-    def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
-        """Trains a new run, or continues an ended one, when its turn comes; the queue is fair between owners.
+    def submit(self, paths: Path | Sequence[Path], owner: str = "", request: Request | None = None) -> None:
+        """Trains new runs, or continues ended ones, when their turn comes; the queue is fair between owners.
 
-        request: what its process is to change once it has checked everything. RunBusy if it is at work or waits
-        already, here or elsewhere; RunError if it cannot be written. Then nothing has changed.
+        request: what their process is to change once it has checked everything. RunBusy if one is at work or waits
+        already, here or elsewhere; RunError if one cannot be written. Then nothing of it has changed, and those
+        before it in `paths` are taken back.
         """
         self.start()
+        taken: list[Path] = []
+        try:
+            for path in [paths] if isinstance(paths, Path) else paths:
+                self._take(path, owner, request)
+                taken.append(path)
+        except BaseException:
+            for path in taken:
+                with contextlib.suppress(OSError, RunError):
+                    self.stop(path)
+            raise
+
+    def _take(self, path: Path, owner: str, request: Request | None) -> None:
         key = path.resolve()
         with self._changed:
             if key in self._jobs or key in self._coming:
                 raise RunBusy(f"run {path.name!r} is training already or waits for its turn; stop it first")
             self._coming.add(key)
         try:
-            before = runs.read_status(path)
+            before, after = runs.read_status(path), neighbour_of(key)
             lock = runs.acquire(path)  # outside our lock: it may wait for a reader that looks at this run
             with self._changed:
                 try:
@@ -126,7 +151,7 @@ class LocalEngine:
                     lock.release()
                     raise
                 self._unwritten.pop(key, None)
-                self._jobs[key] = Job(key, path, owner, lock)
+                self._jobs[key] = Job(key, path, owner, lock, after)
                 self._changed.notify_all()
         finally:
             self._coming.discard(key)
@@ -145,17 +170,18 @@ class LocalEngine:
                 with contextlib.suppress(OSError, RunError, Timeout):  # a full disk, damaged knobs: it is killed then
                     runs.change_knobs(path, stop=True)
 
-    def position(self, path: Path) -> int:
-        """Returns the place in the queue, from 1; 0 for a run that does not wait here (it is at work, rests, or has
-        ended)."""
+    def state(self, path: Path) -> State:
+        """Returns the run's place in the queue (0 where it is at work, rests, or has ended), and how it ended where its
+        own files could not take that."""
+        key = path.resolve()
         with self._changed:
-            job = self._jobs.get(path.resolve())
-            return 0 if job is None or not job.waits else self._queue().index(job) + 1
+            job = self._jobs.get(key)
+            place = 0 if job is None or not job.waits else self._queue().index(job) + 1
+            return State(place, problem=self._unwritten.get(key, ""))
 
-    def unwritten_end(self, path: Path) -> str:
-        """Returns how the run ended, a sentence, where its own files could not take it; "" as a rule."""
-        with self._changed:
-            return self._unwritten.get(path.resolve(), "")
+    def log_tail(self, path: Path) -> str:
+        """Returns the last lines of the run's log."""
+        return log_tail(path)
 
     def active(self) -> list[Path]:
         """Returns the runs that have a worker."""
@@ -250,7 +276,7 @@ class LocalEngine:
         """Give the free places to those whose turn it is."""
         full: set[Path] = set()  # folders of runs
         while len(self._working()) < self.slots:
-            job = next((job for job in self._queue() if job.key.parent not in full), None)
+            job = next((job for job in self._ready() if job.key.parent not in full), None)
             if job is None:
                 return
             with contextlib.suppress(OSError):  # without a place: the run itself says what is wrong with its disk
@@ -347,6 +373,11 @@ class LocalEngine:
 
     def _queue(self) -> list[Job]:
         return fair_order((job for job in self._jobs.values() if job.waits), self._served)
+
+    def _ready(self) -> list[Job]:
+        """Those of the queue that wait for no other run's weights; where all do, it is one another's."""
+        queue = self._queue()
+        return [job for job in queue if job.after not in self._jobs] or (queue if not self._working() else [])
 
     def _drop(self, job: Job, state: str, message: str) -> None:
         """End a run that waits or rests."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
 from vae import runs
+from vae.engines import batches
 from vae.runs import Status
 from vae.runs.start import give_up, write_end
 
@@ -56,13 +58,25 @@ def stopped_at(path: Path) -> str:
     return f"Stopped at step {status.step:,} of {status.total_steps:,}."
 
 
+def log_tail(path: Path) -> str:
+    """Returns the last LOG_TAIL lines of a run's log.txt; "" where there is none."""
+    return tail(path / "log.txt")
+
+
+def tail(file: Path) -> str:
+    """Returns the last LOG_TAIL lines of a file that anybody may have written to; "" where it is empty or gone."""
+    try:
+        with open(file, "rb") as written:
+            written.seek(max(0, written.seek(0, os.SEEK_END) - 4096))
+            return "\n".join(written.read().decode(errors="replace").splitlines()[-LOG_TAIL:])
+    except OSError:
+        return ""
+
+
 def failure(path: Path, reason: str) -> str:
     """Returns the message of a run whose worker crashed twice, with the end of its log."""
-    try:
-        lines = (path / "log.txt").read_bytes()[-4096:].decode(errors="replace").splitlines()[-LOG_TAIL:]
-    except OSError:
-        lines = []
-    log = "The end of its log:\n" + "\n".join(lines) if lines else "Its log is empty."
+    end = log_tail(path)
+    log = f"The end of its log:\n{end}" if end else "Its log is empty."
     step = runs.read_status(path).step
     return f"The training process ended unexpectedly twice, the last time at step {step:,} ({reason}). {log}"
 
@@ -71,11 +85,12 @@ def recover(root: Path | None = None) -> list[Path]:
     """Makes runs "interrupted" that a killed server left "queued" or "resting", and returns them; for a server's start.
 
     A run whose worker died needs nothing: `vae.runs.read_status` tells by the lock. A run that waits in another
-    server, or trains there, is left alone by the same lock.
+    server, or trains there, is left alone by the same lock; one that a cluster has, by its batch.
     """
-    left = []
+    left: list[Path] = []
+    on_clusters = batches.waiting(root or runs.runs_root())
     for path in runs.list_runs(root):
-        if runs.read_status(path).state not in runs.WAITING:
+        if path.name in on_clusters or runs.read_status(path).state not in runs.WAITING:
             continue
         with contextlib.suppress(Timeout, OSError), runs.run_lock(path).acquire(timeout=0.1):
             state = runs.read_status(path).state

@@ -25,6 +25,7 @@ class Job:
     path: Path  # as it was submitted
     owner: str
     lock: FileLock | None
+    after: Path | None = None  # the run that must have ended first: it starts from its weights
     worker: WorkerProcess | None = None
     place: Place | None = None
     resting: bool = False  # paused, without a place; while there is still a worker: on its way to that

@@ -27,6 +27,7 @@ from vae import runs
 from vae.engines.endings import StoppedBeforeTraining, record_failure, record_refusal
 from vae.engines.parent import Parent
 from vae.engines.streams import read_line, write_plainly, write_to_log
+from vae.engines.warm_start import in_order, start_warm
 from vae.errors import ElboRoomError, RunDamaged, RunUnwritable, is_out_of_memory
 from vae.files import DISK_FULL, is_full, write_json
 from vae.machine import let_idle_threads_sleep
@@ -51,6 +52,7 @@ PREVIEW_EVERY = 0.2
 SAVE_EVERY = 5.0
 STATE = runs.STATE
 WEIGHTS = runs.WEIGHTS
+JOB = "ELBO_ROOM_JOB"  # set where a cluster's scheduler may give a run to a second machine, unsure of the first
 LEFT = "The server ended while it waited; continue resumes it from step"
 Planned = tuple[Path, Start, runs.Status]
 
@@ -69,14 +71,16 @@ class Worker:
         from vae.training.trainer import Trainer
 
         self.path, self.start, self.note, self.begun = path, start, start.note, False
-        self.status, self.config = status, start.here
+        self.first_lines: list[dict[str, Any]] = []  # of the history
+        self.status, self.config, self.server_gone = status, start.here, server_gone
+        self.contested = JOB in os.environ or not runs.lock_holds(path)  # another process may come to have the run
         data = runs.read_config(path)[1]
         dataset = self._load(data) if other is None else other.trainer.dataset
         self.data = self._held_to(dataset, data)
         self.trainer: Trainer = Trainer(self.config, dataset, None if other is None else other.trainer.images)
         self.kept_bytes, self.replay = self._resume()
-        self.knobs = LiveKnobs(path, self.trainer, self.replay, self._beat)
-        self.knobs.server_gone = self.server_gone = server_gone
+        self.knobs = LiveKnobs(path, self.trainer, self.replay, self.beat)
+        self.knobs.server_gone = server_gone
         self.pace: deque[tuple[float, int]] = deque(maxlen=20)
         self.status_at = self.preview_at = 0.0
         self.save_at = time.monotonic() + SAVE_EVERY
@@ -89,6 +93,8 @@ class Worker:
         if self.kept_bytes is not None:
             runs.truncate_history(self.path, self.kept_bytes)
         self._record_machine()
+        for line in self.first_lines:
+            runs.append_history(self.path, line)
         if (self.start.config, self.data) != runs.read_config(self.path):
             runs.replace_config(self.path, self.start.config, self.data)
         write_request(self.path, None)
@@ -138,6 +144,7 @@ class Worker:
             if (self.path / WEIGHTS).is_file():
                 self._start_from_weights()
                 return None, Replay()
+            self.first_lines = start_warm(self)
             return 0, Replay()
         tensors, values = unpack_state(runs.read_checked(self.path, STATE), self.path.name)
         try:
@@ -247,9 +254,11 @@ class Worker:
         if self.begun:
             self.status.step, self.status.epoch = self.trainer.step, self.trainer.epoch
             self.status.knobs_revision = self.knobs.revision
+        if self.contested:
+            runs.insist_on_ours(self.path)
         runs.write_status(self.path, self.status)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         """A sign of life from within a long evaluation."""
         if time.time() - self.status.heartbeat > 1:
             self._write_status()
@@ -263,6 +272,8 @@ class Worker:
     def save(self) -> None:
         from vae.runs.saving import save_state
 
+        if self.contested:
+            runs.insist_on_ours(self.path)
         save_state(self.path, self.trainer)
 
 
@@ -287,6 +298,7 @@ def train_runs(
             with record_refusal(path):
                 marked.append((path, mark_waiting(path, before, "starting", os.getpid(), request is not None)))
         for path, status in marked:
+            runs.settle(path)
             with record_refusal(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
         for group in _groups(planned):
@@ -295,8 +307,10 @@ def train_runs(
 
 
 def _groups(planned: list[Planned]) -> list[list[Planned]]:
-    """Those that train as one."""
-    if len(planned) > 1:
+    """Those that train as one, in order."""
+    ordered, warm = in_order([path for path, _, _ in planned])
+    planned = sorted(planned, key=lambda one: ordered.index(one[0]))
+    if len(planned) > 1 and not warm:
         from vae.datasets import DataInfo
         from vae.training.batched_runs import worth_it
 

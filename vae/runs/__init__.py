@@ -4,6 +4,7 @@
     status.json           what the worker is doing; a Status, replaced several times a second
     knobs.json            what the user asked for; Knobs with a revision, replaced as a whole
     request.json          what the next process is to change (epochs, device) once it has checked all: see `start`
+    sweep.json            the sweep that it belongs to, and from whose weights it starts; written once (`sweep_mark`)
     history.jsonl         one JSON object a line: records, knob changes, on what it runs; append-only while training
     weights.safetensors   the model, for whoever explores it
     resume/state.safetensors   model, optimiser, data order, random states: all that continuing exactly needs
@@ -17,8 +18,9 @@
 directory config_file run_data     runs and their names; a run opened, its config and its own data
 checkpoints checked_arrays saving  files with checksums, arrays from anybody; what a training leaves
 weights moments            the model in a weights file; snapshots of training to look through
-knobs live_knobs history status    what was asked for and is followed; what happened; how it stands
+knobs live_knobs history status beats    what was asked for and is followed; what happened; how it stands
 start scripting ship application   how training begins, here and in a notebook; a run packed; the app
+sweep_mark                         which runs were made together, and which starts from whose weights
 log run_writer shown_model         a run that somebody's own loop writes, step by step
 wrap foreign_run own_data own_numbers    a model of somebody's own as a run: how it lies there, whether nats are nats
 preview preview_file own_images    fixed images, written; their header read without torch; the command `images`
@@ -71,21 +73,26 @@ from vae.runs.status import (
     ACTIVE,
     ENDED,
     HEARTBEAT_LIMIT,
+    START_LIMIT,
     WAITING,
     Status,
     acquire,
+    insist_on_ours,
+    is_alive,
     is_locked,
+    lock_holds,
     read_status,
     run_lock,
+    settle,
     write_status,
 )
 
 __all__ = [
-    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "STATE", "WAITING", "WEIGHTS", "Run", "Status", "acquire",
-    "append_history", "change_knobs", "check_free_disk", "check_known", "checked_history", "clean_name",
+    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "START_LIMIT", "STATE", "WAITING", "WEIGHTS", "Run", "Status",
+    "acquire", "append_history", "change_knobs", "check_free_disk", "check_known", "checked_history", "clean_name",
     "clear_knobs_leftovers", "content_hash", "create_run", "damaged", "delete_run", "empty_trash", "free_knobs",
-    "history_fault", "history_size", "is_locked", "is_shipped", "list_runs", "load_run", "mark_as_shipped",
-    "put_back_knobs", "read_checked", "read_config", "read_file", "read_history", "read_knobs", "read_line",
-    "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path", "runs_on", "runs_root",
-    "save_checked", "split_history", "truncate_history", "write_status",
+    "history_fault", "history_size", "insist_on_ours", "is_alive", "is_locked", "is_shipped", "list_runs", "load_run",
+    "lock_holds", "mark_as_shipped", "put_back_knobs", "read_checked", "read_config", "read_file", "read_history",
+    "read_knobs", "read_line", "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path",
+    "runs_on", "runs_root", "save_checked", "settle", "split_history", "truncate_history", "write_status",
 ]  # fmt: skip

@@ -20,6 +20,9 @@ MEANS = fields(
     rate=_nats,
     elbo=_nats,
     elbo_error=_nats,
+    distortion_error=_nats,
+    rate_error=_nats,
+    squared_error_error=_nats,
     squared_error=_nats,
     normaliser=_nats,
     loss=_nats,
@@ -30,6 +33,7 @@ MEANS = fields(
 RECORD = fields(
     ("step",), step=whole(), epoch=number(0), C=_nats, lr=_nats, train=optional(MEANS), test=optional(MEANS),
     seconds=_nats, event=text(80), device=text(80), precision=text(80), threads=optional(whole(1)),
+    run=text(80), weights=optional(text(64)),
 )  # fmt: skip
 VALUES = {
     "C": either(one_of("fit"), number(*C_LIMITS)),

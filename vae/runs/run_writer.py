@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import platform
 import time
 import warnings
 from collections import deque
@@ -34,7 +35,7 @@ class RunWriter:
         self.config, self.data, self.path = config, data, None
         self.C, self.lr_factor = float(config.C or 1.0), 1.0
         self.knobs = Knobs()
-        self.status = runs.Status(state="starting", pid=os.getpid(), total_steps=steps or 0)
+        self.status = runs.Status(state="starting", pid=os.getpid(), host=platform.node(), total_steps=steps or 0)
         self.steps, self.single_steps = steps, 0
         self._warned, self._began = False, time.monotonic()
         self.look_at = self._status_at = 0.0  # look_at: when the knobs are to be read again

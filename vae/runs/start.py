@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ FILES = (
 )  # fmt: skip
 KNOBS = ("knobs.json", "knobs.json.lock")
 # The same before there is anything to train (`ui.runs.owners`), and while a run is packed (`vae.runs.ship`).
-BESIDE = ("owner.json", "preview/heldout.npz")
+BESIDE = ("owner.json", "sweep.json", "preview/heldout.npz")
 MAP_FILES = ("request.json", "codes.npy", "status.json", "frame.bin", "final.npz")  # see `vae.space.fit_process`
 
 
@@ -183,6 +184,7 @@ def mark_waiting(
     status = dataclasses.replace(
         before, state=state, message="", refused="", pid=pid, images_per_second=None, seconds_left=None
     )
+    status.host = platform.node() if pid is not None else ""
     if before.state in runs.ENDED:
         status.ended_as, status.ended_message = before.state, before.message
         status.ended_knobs = runs.free_knobs(path) if asked else None

@@ -20,6 +20,7 @@ from vae.training.records import MeanTerms, mean_terms, sums
 MOST_IMAGES = 2000  # evaluated during training, at most; the last record takes all
 SECONDS = 0.1  # about what one evaluation may take, so that a knob is not kept waiting
 ROWS = 250  # images a chunk at most, on a CPU; the knobs are read between chunks
+WITH_ERROR = ("elbo", "distortion", "rate", "squared_error")  # of ElboTerms, (B,) each
 SHARE = 0.03  # of the training time, about, that evaluations may cost
 
 
@@ -37,19 +38,20 @@ class HeldOut:
         if `knobs.stop` came meanwhile. `weight`: C, (), of a likelihood that C weights, else 1."""
         images = self.dataset.test if whole else self._first
         generator = Generator(self.device).manual_seed(self.config.seed + 1)
-        summed, elbos = torch.zeros(5 + self.config.latent_dim, device=self.device), []
+        summed, each = torch.zeros(5 + self.config.latent_dim, device=self.device), []
         for rows in images.split(self.rows):
             x = self.dataset.to_float(rows.to(self.device), generator)
             loss, terms = self.objective.loss(self.model, x, self.config.samples, weight, generator)
             summed += sums(loss.unsqueeze(0), terms, self.model.log_C, self.dataset.info.pixels)[0]
-            elbos.append(terms.elbo)
+            each.append(torch.stack([getattr(terms, name) for name in WITH_ERROR]))
             if knobs is not None:
                 knobs.refresh()
                 if knobs.stop:
                     return None
-        error = float(torch.cat(elbos).double().std(correction=0)) / math.sqrt(len(images))
+        spread = torch.cat(each, 1).double().std(1, correction=0) / math.sqrt(len(images))
+        errors = {f"{name}_error": error for name, error in zip(WITH_ERROR, spread.tolist(), strict=True)}
         means = mean_terms((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
-        return dataclasses.replace(means, elbo_error=error)
+        return dataclasses.replace(means, **errors)
 
     @property
     def every(self) -> int:

@@ -24,7 +24,10 @@ class MeanTerms:
     rate_per_dim: list[float] | None
     images: int
     marginal_rate_per_dim: list[float] | None = None  # KL(q(z_i|x) ‖ p(z_i)), where q does not factorise
-    elbo_error: float | None = None  # standard error of the held-out mean: the images' spread, that of z in it
+    elbo_error: float | None = None  # standard errors of held-out means: the images' spread, that of z in it
+    distortion_error: float | None = None
+    rate_error: float | None = None
+    squared_error_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from vae.bound.chunks import keep_freed_memory, rows_at_once
+from vae.bound.chunks import keep_freed_memory
 from vae.bound.estimators import ESTIMATORS, choices
-from vae.bound.objective import elbo_terms
 from vae.bound.objectives import OBJECTIVES
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
-from vae.datasets.scale import location_and_spread
 from vae.errors import ConfigError
 from vae.machine import usable_device
 from vae.model.vae import IDENTITY, Model, build_model
@@ -34,6 +32,7 @@ from vae.training.defaults import images_per_second, total_steps
 from vae.training.divergence import diverged
 from vae.training.held_out import HeldOut
 from vae.training.records import KnobChange, MeanTerms, Record, mean_terms
+from vae.training.start import best_C, start
 from vae.training.step import StepLoss
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 FAR_C = 2.0  # a factor from its best value at which a fitted C is set there
 ENOUGH_FOR_C = 32  # images from which the best value is known well enough for that
-STARTING_DRAWS = 1000  # of z, from which the untrained decoder's error is measured, at most
 STEPS_A_REPLAY = 8  # where one step is short
 SHORT_STEP = 0.1  # seconds on two cores; a GPU takes a twentieth and less
 STATE_VALUES = ("step", "steps_summed", "lr_factor", "record_due", "single", "_C_knob", "squared_error")
@@ -93,7 +91,7 @@ class Trainer:
             self.weight.fill_(check_C(config.C))
         self._C_knob: float | Literal["fit"] = config.C if config.C is not None else 1.0
         self.squared_error: float | None = None  # of the last record: where a new fit of C starts
-        self._start()
+        start(self)
         self._set_part("both")
 
     # ---- steps
@@ -167,22 +165,6 @@ class Trainer:
     def _short(self) -> bool:
         replayed = self.replays is not None or (self.together is not None and self.together.replays is not None)
         return replayed and self.B / images_per_second(self.config, self.dataset.info) < SHORT_STEP
-
-    def _start(self) -> None:
-        """The model starts on the data's scale at the mean image, and a fitted C at the best one for its decoder."""
-        enough = max(1, min(10_000, 2**25 // self.dataset.info.pixels))  # images; 128 MB as floats at most
-        some = self.images[:: max(1, self.N // enough)]
-        noise = Generator(self.device).manual_seed(self.config.seed)
-        x = self.dataset.to_float(some, noise)
-        if self.model.likelihood.support != "binary":
-            self.model.standardise(*location_and_spread(x, self.dataset.name))
-        self.model.start_at(x.mean(0))
-        if self.config.C == "fit":
-            rows = min(STARTING_DRAWS, rows_at_once(self.model))
-            few = x[:: -(-len(x) // rows)]
-            error = elbo_terms(self.model, few, max(1, rows // len(few)), noise).squared_error.mean().item()
-            self.model.likelihood.set_C(best_C(self.dataset.info.pixels, error))
-            self.model.likelihood.set_C("fit")
 
     @property
     def epoch(self) -> float:
@@ -383,8 +365,3 @@ class Trainer:
 def _speed(name: str) -> float:
     """A likelihood's own parameter, log C, moves ten times as fast: its optimum moves as the decoder learns."""
     return 10.0 if name.startswith("likelihood.") else 1.0
-
-
-def best_C(pixels: int, squared_error: float) -> float:
-    """Returns the C that minimises C·e + (D/2) log(π/C): D / (2e), with e the mean squared error per image, pixel²."""
-    return pixels / (2 * squared_error)

@@ -109,9 +109,9 @@ def test_thirty_submissions_on_two_slots(tmp_path: Path, make_engine: MakeEngine
         engine.submit(path, owner)
 
     assert set(engine.active()) == set(blockers)
-    assert [engine.position(path) for path in blockers] == [0, 0]
+    assert [engine.state(path).position for path in blockers] == [0, 0]
     queue = engine.queued()
-    assert [engine.position(path) for path in queue] == list(range(1, 29))
+    assert [engine.state(path).position for path in queue] == list(range(1, 29))
     turns = [path.name.split("-")[0] for path in queue]
     assert sorted(turns[:3]) == ["ada", "bob", "greedy"]
     assert turns[:3] == turns[3:6] == turns[12:15]
@@ -166,6 +166,21 @@ def test_submitting_twice_is_refused(tmp_path: Path, make_engine: MakeEngine) ->
         make_engine().submit(path)
     assert len(attempts(path)) == 1
     assert state(path) == "running"
+
+
+def test_several_are_taken_together_or_none(tmp_path: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(slots=1)
+    blocker, first, second = (new_run(tmp_path, steps=steps, name="x") for steps in (LONG, 1, 1))
+    engine.submit(blocker)
+    with pytest.raises(RunBusy):
+        engine.submit([first, blocker, second])
+    assert engine.queued() == []
+    assert [state(path) for path in (first, second)] == ["stopped", "queued"]  # the second as it was made
+    engine.submit([first, second])
+    assert engine.queued() == [first, second]
+    engine.stop(blocker)
+    assert engine.wait(PATIENCE)
+    assert [state(path) for path in (first, second)] == ["finished"] * 2
 
 
 def test_a_refused_submission_changes_nothing(tmp_path: Path, make_engine: MakeEngine) -> None:
@@ -314,7 +329,7 @@ def test_stop_in_the_queue(tmp_path: Path, make_engine: MakeEngine) -> None:
     engine.stop(paths[0])
     assert state(paths[0]) == "stopped"
     assert engine.queued() == paths[1:]
-    assert engine.position(paths[1]) == 1
+    assert engine.state(paths[1]).position == 1
     engine.stop(paths[0])
     engine.stop(blocker)
     assert engine.wait(PATIENCE)

@@ -31,7 +31,7 @@ from tests.vae.engines.test_engine import (
 )
 from tests.vae.engines.test_engine import make_engine as make_engine  # the fixture
 from vae import runs
-from vae.engines import places
+from vae.engines import foreground, places
 from vae.engines.local import LocalEngine
 from vae.engines.states import recover
 from vae.errors import RunBusy
@@ -65,14 +65,14 @@ def test_a_paused_run_gives_its_place_to_the_next_and_goes_on_where_it_stood(
     assert state(first) == "resting"
     assert engine.active() == [second]
     assert engine.queued() == []
-    assert engine.position(first) == 0
+    assert engine.state(first).position == 0
     assert not alive(pid(first))
     with pytest.raises(RunBusy):
         engine.submit(first)
     rested_at = runs.read_status(first).step
 
     runs.change_knobs(first, paused=False, C=7.0)
-    until(lambda: engine.position(first) == 1)
+    until(lambda: engine.state(first).position == 1)
     assert state(first) == "queued"
     engine.stop(second)
     wait_for_state(first, "running")
@@ -251,7 +251,6 @@ def test_a_killed_servers_place_is_free_when_its_worker_has_saved(tmp_path: Path
 def test_a_training_from_the_command_line_takes_a_place_and_waits_for_none(
     tmp_path: Path, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vae import __main__ as command_line
 
     monkeypatch.setenv("ELBO_ROOM_SLOTS", "1")
     path, waiting = new_run(tmp_path), new_run(tmp_path)
@@ -269,13 +268,13 @@ def test_a_training_from_the_command_line_takes_a_place_and_waits_for_none(
 
     monkeypatch.setattr("vae.engines.worker.train_runs", train_runs)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    command_line._train_here([path], as_json=True)
+    foreground.train([path], as_json=True)
     assert seen == [[path], ["queued"]]
     assert engine.wait(PATIENCE)
     assert state(waiting) == "finished"
     held = places.take(path, 1)
     assert held is not None
     monkeypatch.setattr("vae.engines.worker.train_runs", lambda *_, **__: seen.append("went"))
-    command_line._train_here([path], as_json=True)
+    foreground.train([path], as_json=True)
     assert seen[-1] == "went", "no place was free, and it went all the same"
     held.release()

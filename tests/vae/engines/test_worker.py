@@ -74,6 +74,9 @@ def test_a_finished_run_holds_what_its_readers_expect(undisturbed: Path) -> None
         "marginal_rate_per_dim",
         "images",
         "elbo_error",
+        "distortion_error",
+        "rate_error",
+        "squared_error_error",
     }
     step, originals, reconstructions = unpack((undisturbed / "preview/live.bin").read_bytes())
     assert step == STEPS

@@ -439,11 +439,11 @@ def test_the_engine_knows_of_a_full_disk_what_the_run_cannot_say(
         with monkeypatch.context() as patch:
             patch.setattr("vae.engines.local.end_unheld", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
             assert local.wait(60)
-        assert local.unwritten_end(path) == NO_ROOM_LEFT
-        assert local.unwritten_end(tmp_path) == ""
+        assert local.state(path).problem == NO_ROOM_LEFT
+        assert local.state(tmp_path).problem == ""
         local._workers.command = (sys.executable, "-c", "import time; time.sleep(60)")
         local.submit(path)
-        assert local.unwritten_end(path) == ""  # it is tried again
+        assert local.state(path).problem == ""  # it is tried again
         local.stop(path)
     assert runs.read_status(path).state in ("stopped", "interrupted")
 

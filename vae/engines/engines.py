@@ -1,0 +1,54 @@
+"""Which engine? The registry, and the one that the settings or a person's word choose.
+
+`ELBO_ROOM_ENGINE`, else the file of `vae.engines.settings`, else local: needs nothing, and stays the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vae import runs
+from vae.engines import settings
+from vae.engines.base import Engine
+from vae.errors import ConfigError
+
+
+def _local(root: Path, values: dict[str, Any]) -> Engine:
+    from vae.engines.local import LocalEngine
+
+    return LocalEngine()
+
+
+def _slurm(root: Path, values: dict[str, Any]) -> Engine:
+    from vae.engines.scheduled import ScheduledEngine
+    from vae.engines.slurm import Slurm
+
+    return ScheduledEngine(Slurm(values), root)
+
+
+def _ray(root: Path, values: dict[str, Any]) -> Engine:
+    from vae.engines.ray import Ray
+    from vae.engines.scheduled import ScheduledEngine
+
+    return ScheduledEngine(Ray(values), root)
+
+
+ENGINES: dict[str, Callable[[Path, dict[str, Any]], Engine]] = {"local": _local, "slurm": _slurm, "ray": _ray}
+
+
+def chosen(name: str | None = None) -> str:
+    """Returns the name of the engine to use; `name` is a person's word. Raises ConfigError."""
+    found = name or os.environ.get("ELBO_ROOM_ENGINE") or settings.read().get("engine") or "local"
+    if found not in ENGINES:
+        raise ConfigError(f"engine: expected {', '.join(ENGINES)}, got {found[:40]!r}")
+    return str(found)
+
+
+def make_engine(name: str | None = None, root: Path | None = None) -> Engine:
+    """Returns the engine for a folder of runs. Raises ConfigError, EngineError where it cannot work here."""
+    name = chosen(name)
+    values = settings.read().get(name, {}) if name in settings.KINDS else {}
+    return ENGINES[name](root or runs.runs_root(), values)
