@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from ui import network, server
 from ui.gate import Gate
 from ui.live.codes import codes_routes
+from ui.live.comparison import comparison_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.live.moments import moments_routes
@@ -56,6 +57,6 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes, *moments_routes, *drop_routes],
+    routes=[*routes, *codes_routes, *map_routes, *moments_routes, *comparison_routes, *drop_routes],
     middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

@@ -62,6 +62,18 @@ def turn_C_of_a_loop(page: Page, address: str, runs: Path) -> None:
         loop.wait()
 
 
+def compare_with_another(page: Page, address: str, runs: Path) -> None:
+    """A second run on digits, of five dimensions, beside the demo of two."""
+    command = [sys.executable, "-m", "vae", "train", "--dataset", "digits", "--latent-dim", "5", "--epochs", "200"]
+    subprocess.run(
+        [*command, "--name", "five-dimensions", "--runs", str(runs)], cwd=HERE.parent, check=True, capture_output=True
+    )
+    page.goto(f"{address}/compare?run=demo-digits-2d&other=five-dimensions&image=11")
+    page.locator("table").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(3_000)
+    page.screenshot(path=HERE / "compare.png")
+
+
 def draw_shapes(folder: Path) -> Path:
     """Discs and squares of many sizes and colours, some grey, one broken, one twice."""
     random = np.random.default_rng(0)
@@ -105,6 +117,7 @@ def main() -> None:
         turn_C_of_a_loop(page, address, Path(folder))
         drop_shapes(page, address, draw_shapes(Path(folder) / "shapes"))
         page.screenshot(path=HERE / "images.png")
+        compare_with_another(page, address, Path(folder))
         for name, view in VIEWS.items():
             page.goto(f"{address}/{view}")
             page.wait_for_timeout(5_000)

@@ -29,8 +29,8 @@ def chosen_mode() -> str:
 
 
 def go_to() -> None:
-    """Goes to the chosen mode of the same runs."""
-    kept = {name: st.query_params[name] for name in ("run", "other") if name in st.query_params}
+    """Goes to the chosen mode of the same run."""
+    kept = {name: st.query_params[name] for name in ("run",) if name in st.query_params}
     st.query_params.from_dict({**kept, "mode": st.session_state["compare-mode"]})
 
 

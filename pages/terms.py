@@ -12,7 +12,7 @@ from ui.terms.jobs import jobs
 from ui.terms.new_sweep import new_sweep
 from ui.terms.picked import picked
 from ui.terms.scrub import scrub_C
-from ui.terms.view import FIELDS, TermsView, choose_view, plane_points
+from ui.terms.view import FIELDS, TermsView, choose_view, plane_points, why_not_shown
 from vae import runs
 
 
@@ -72,6 +72,8 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 if st.session_state.get("sweep-open", view is None):
     with st.container(key="panel-sweep"):
         new_sweep(view)
+if sentence := why_not_shown(view):
+    style.problem(sentence)
 if view is None:
     empty()
 else:

@@ -16,6 +16,7 @@ from vae.config import Config
 from vae.datasets import describe
 from vae.files import write_json
 from vae.runs.ship import HELD_OUT, pack_run
+from vae.runs.sweep_mark import SweepMark, write_mark
 from vae.space.fit_process import project
 from vae.training.defaults import complete
 
@@ -38,7 +39,7 @@ class Damaged:
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run with a state, held-out images, a map, an owner and a replay."""
+    """A finished run with a state, held-out images, a map, an owner, a sweep and a replay."""
     root = tmp_path_factory.mktemp("sound")
     rng = np.random.default_rng(0)
     images = rng.integers(0, 17, (50, 8, 8)).astype(np.float32) / 16
@@ -52,6 +53,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packed = shutil.copytree(path, root / "packed")
     pack_run(packed)
     runs.save_checked(path, {HELD_OUT: (packed / HELD_OUT).read_bytes()})
+    write_mark(path, SweepMark("0123456789abcdef", "sweep", ("C",)))
     write_json(path / "owner.json", {"owner": "0123456789abcdef"})
     write_json(path / "resume/replay.json", {"lines": [], "until": 0, "after": 0})
     return path

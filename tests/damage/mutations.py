@@ -29,7 +29,7 @@ RUBBISH: dict[str, bytes] = {
     "null": b"null", "number": b"5", "text": b'"x"', "object": b"{}", "no-utf8": b"\xff\xfe", "huge": HUGE.encode(),
     "zeros": bytes(300), "newlines": b"\r\n\r\n",
 }  # fmt: skip
-JSON_FILES = ("config.json", "status.json", "knobs.json", "manifest.json", "owner.json", "history.jsonl")
+JSON_FILES = ("config.json", "status.json", "knobs.json", "manifest.json", "owner.json", "sweep.json", "history.jsonl")
 FIELDS: dict[str, dict[str, tuple[str, ...]]] = {  # file -> field -> JSON of values that are none of its
     "config.json": {
         "format": ('"x"', "0", "2", HUGE, "null"),
@@ -90,6 +90,12 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {  # file -> field -> JSON of va
         "files": ("[]", "null", "5", DEEP),
         "files.weights\\safetensors": ("5", "[]", "[[]]", "{}", '["abc"]', HUGE),
         "files.config\\json": ("5", "[]", '["0"]'),
+    },
+    "sweep.json": {
+        "id": ("5", "[]", "null", HUGE),
+        "name": ("5", "null", '"<img src=x>![y](http://127.0.0.1:9/k)"', '"\\ud800"'),
+        "varies": ("5", '["flux"]', '[["C"]]', DEEP),
+        "warm_from": ("5", "[]", '"../../etc"', '"nobody"'),
     },
     "owner.json": {"owner": ("5", "[]", "null", HUGE, '"\\ud800"')},
     "history.jsonl": {

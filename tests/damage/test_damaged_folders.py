@@ -37,6 +37,7 @@ FILES = (
     "knobs",
     "manifest",
     "owner",
+    "sweep",
     "history",
     "live",
     "weights",
@@ -45,7 +46,7 @@ FILES = (
     "heldout",
     "map",
 )
-PAGES = {"train": "run", "explore": "run", "map": "run", "binary": "run"}
+PAGES = {"train": "run", "explore": "run", "map": "run", "binary": "run", "terms": "run"}
 ZEROS = "0" * 64
 
 

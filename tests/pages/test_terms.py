@@ -79,6 +79,7 @@ def test_a_run_that_has_not_converged_says_so_and_the_ends_have_no_slope(app: Ap
 def test_an_address_that_names_nothing_here_opens_all_the_same(app: AppTest, sweep: list[Path]) -> None:
     page = opened(app, data="nothing", sweep="nobody's", run="../../x", colour="red")
     assert "settings that this page does not know (colour)" in html(page)
+    assert "There is no run named “../../x”" in html(page)
     assert "C = 2</p>" in html(page)  # the highest ELBO
     page = opened(app, sweep="all runs", run="try-C-4")
     assert page.selectbox(key="terms-sweep").value == "all runs"
@@ -95,6 +96,9 @@ def test_a_damaged_run_does_not_hide_the_others(app: AppTest, sweep: list[Path])
     (sweep[0] / "config.json").write_text("{")
     (sweep[1] / "sweep.json").write_text("[]")
     assert "C = 8</p>" in html(opened(app))
+    assert "run &#x27;try-C-4&#x27;: sweep.json cannot be read" in html(opened(app, run="try-C-4"))
+    (sweep[2] / "history.jsonl").write_text("")
+    assert "“try-C-8” has no held-out record yet" in html(opened(app, run="try-C-8"))
 
 
 def test_a_sweep_starts_with_one_click_in_an_order_that_can_be_trained(

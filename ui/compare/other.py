@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ui import style
+from ui.compare.moments import middle_moment
 from ui.components.address import complete_address
 from ui.runs.chooser import HOME, TRAIN, damage, describe_run
 from ui.runs.run_view import RunView
@@ -17,19 +19,25 @@ from vae.errors import ElboRoomError, RunNotFound
 KEY = "other-run"
 
 
-def choose_other(view: RunView) -> RunView | None:
-    """Draws the list of the runs that `view` can be compared with; returns the one to show, or None where there is
-    none, after a sentence and a way on."""
+def choose_other(view: RunView, row: DeltaGenerator) -> RunView | None:
+    """Draws, in `row`, the list of the runs that `view` can be compared with, itself among them where it keeps moments;
+    returns the one to show, or None where there is none, after a sentence and a way on. Raises RunDamaged."""
     names = [path.name for path in runs.list_runs() if path != view.path and _comparable(view, RunView(path))]
+    middle = middle_moment(view.path)
     name = st.query_params.get("other")
+    if name is None and names:
+        complete_address(key="complete_other", other=(name := names[0]))
+    elif name is None and middle is not None:  # the only run: half-way through its training beside now
+        complete_address(key="complete_other", other=(name := view.name), at=middle)
     if name is None:
-        if not names:
-            _none_yet(view)
-            return None
-        complete_address(key="complete_other", other=names[0])
-        name = names[0]
+        _none_yet(view)
+        return None
+    if middle is not None:
+        names.append(view.name)
     other, fault = _named(view, name)
-    _select(names, name if other is not None else None, "" if other is None else describe_run(other))
+    about = "" if other is None else "the same run" if other.path == view.path else describe_run(other)
+    with row:
+        _select(names, name if other is not None else None, about)
     if fault:
         style.problem(fault)
         return None
@@ -64,20 +72,19 @@ def _named(view: RunView, name: str) -> tuple[RunView | None, str]:
 def _select(names: list[str], current: str | None, about: str) -> None:
     if current is not None and current not in names:
         names = [current, *names]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="other-chooser"):
-        if names:
-            st.session_state[KEY] = current  # the address decides, also after the browser's Back
-            st.selectbox(
-                "Compared with", names, index=None, key=KEY, width=230, placeholder="Choose a run",
-                required=current is not None, label_visibility="collapsed", on_change=_chosen,
-            )  # fmt: skip
-        if about:
-            style.note(about)
+    if names:
+        st.session_state[KEY] = current  # the address decides, also after the browser's Back
+        st.selectbox(
+            "Compared with", names, index=None, key=KEY, width=230, placeholder="Choose a run",
+            required=current is not None, label_visibility="collapsed", on_change=_chosen,
+        )  # fmt: skip
+    if about:
+        style.note(about)
 
 
 def _chosen() -> None:
     if name := st.session_state.get(KEY):
-        kept = {known: st.query_params[known] for known in ("run", "mode", "image") if known in st.query_params}
+        kept = {known: st.query_params[known] for known in ("run", "mode", "at", "image") if known in st.query_params}
         st.query_params.from_dict(kept | {"other": name})
 
 

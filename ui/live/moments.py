@@ -151,3 +151,9 @@ def make_routes(base: str = "") -> list[BaseRoute]:
 
 
 moments_routes: list[BaseRoute] = make_routes(base_path())
+
+
+def forget() -> None:
+    """Empties the caches of codes and images, as a new server has them."""
+    for kept in (_codes, _packed, _images):
+        kept.clear()

@@ -93,10 +93,12 @@ def choose_view() -> TermsView | None:
     if not there:
         return None
     kinds = list(dict.fromkeys(kind_of(p) for p in there))
-    kind = _select("data", kinds, "Images and likelihood")
+    named = next((p for p in there if p.name == st.query_params.get("run")), there[0])
+    kind = _select("data", kinds, "Images and likelihood", kind_of(named))
     of_kind = [p for p in there if kind_of(p) == kind]
     sweeps = list(dict.fromkeys(p.sweep_name for p in of_kind if p.sweep_name))
-    sweep = _select("sweep", [*sweeps, ALL], "Sweep")
+    usual = named.sweep_name or ALL if kind_of(named) == kind else next(iter(sweeps), ALL)
+    sweep = _select("sweep", [*sweeps, ALL], "Sweep", usual)
     shown = [p for p in of_kind if sweep in (ALL, p.sweep_name)]
     return TermsView(kind, sweep, tuple(shown), chosen_of(shown))
 
@@ -117,12 +119,14 @@ def chosen_of(points: Sequence[Point]) -> str:
 
 def plane_points(view: TermsView) -> list[dict[str, Any]]:
     """Returns the rows as the planes draw them."""
+    pictured = {row.path.name for row in folder.rows() if row.pictured}
     places = {p.name: index for index, c in enumerate(view.curves) if len(c.points) > 1 for p in c.points}
     kept = ("name", "C", "rate", "rate_error", "squared_error", "squared_error_error", "distortion", "distortion_error")
     return [
         {name: row[name] for name in kept}
         | {"curve": places.get(row["name"]), "slope": row["slope_theory"], "weighed": row["weights_C"]}
         | {"unsettled": row["unsettled"], "words": words_of(row)}
+        | {"step": row["step"] if row["name"] in pictured else None}
         for row in view.rows
     ]
 
@@ -135,10 +139,27 @@ def words_of(row: dict[str, Any]) -> str:
     return f"C = {row['C']:.4g} · " + " · ".join(told)
 
 
-def _select(name: str, options: list[str], about: str) -> str:
+def why_not_shown(view: TermsView | None) -> str:
+    """Returns why the run of the address has no place here, a sentence; "" where it has one, or none is named."""
+    name = st.query_params.get("run")
+    row = next((row for row in folder.rows() if row.path.name == name), None)
+    if name is None or (view is not None and view.row is not None and view.row["name"] == name):
+        return ""
+    if row is None:
+        return f"There is no run named “{name[:60]}”. It may have been renamed or deleted."
+    if row.point is None:
+        return row.problem
+    if not row.point.likelihood:
+        return f"“{name}” does not tell its likelihood: its nats cannot stand beside those of others."
+    if view is not None and row.point in view.points:
+        return f"“{name}” has no held-out record yet: it has no place in the planes."
+    return f"“{name}” is not among the runs shown: choose its images and its sweep."
+
+
+def _select(name: str, options: list[str], about: str, usual: str) -> str:
     value = st.query_params.get(name)
     if value not in options:
-        value = options[0]
+        value = usual
         complete_address(key=f"complete_{name}", **{name: value})
     key = f"terms-{name}"
     st.session_state[key] = value  # the address decides, also after the browser's Back

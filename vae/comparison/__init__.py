@@ -5,4 +5,5 @@ paired_terms    what both cost on the same images with the same noise: differenc
 alignment       rotation, reflection and permutation taken out of two sets of codes
 neighbours      which codes are near a code, and how many of them stayed
 comparison      all of it, for two runs, with progress
+words           what it says, in sentences
 """

@@ -46,6 +46,7 @@ class Comparison:
     """B against A over n held-out images."""
 
     names: tuple[str, str]
+    supports: tuple[str, str]  # of z: "real" or "binary"
     source: str  # a phrase: "360 held-out images of digits"
     terms: list[Term]
     noise: str  # a sentence: which noise both share
@@ -87,6 +88,7 @@ def compare(a: Run, b: Run, progress: Progress = lambda fraction, words: None, l
     found = alignment.align(codes_a, codes_b, turns)
     return Comparison(
         names=(a.name, b.name),
+        supports=(supports[0], supports[1]),
         source=f"{n:,} {images.source}",
         terms=paired_terms(one, other),
         noise=_about_noise(models, images, a),

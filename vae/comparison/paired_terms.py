@@ -27,7 +27,7 @@ MEANT = {
     "elbo": ("ELBO", "nats"),
     "distortion": ("Distortion", "nats"),
     "rate": ("Rate", "nats"),
-    "squared_error": ("Squared error ‖x − E[x|z]‖²", "pixel²"),
+    "squared_error": ("Squared error", "pixel²"),  # ‖x − E[x|z]‖²
 }
 
 

@@ -23,6 +23,7 @@ class Row:
     path: Path
     point: Point | None
     problem: str = ""
+    pictured: bool = False  # whether there is a picture of what it makes of held-out images
 
 
 def rows(root: Path | None = None) -> list[Row]:
@@ -43,7 +44,7 @@ def read_row(path: Path) -> Row:
         if status.knobs_revision and (C := runs.read_knobs(path).C) is not None:
             history = [{"step": 0, "knob": "C", "value": C}, *history]
         point = point_of(path.name, config, str(data.get("name", config.dataset)), status, history, read_mark(path))
-        return Row(path, point)
+        return Row(path, point, pictured=(path / "preview/live.bin").is_file())
     except ElboRoomError as error:
         return Row(path, None, str(error))
     except Exception as error:  # whatever lies in one folder

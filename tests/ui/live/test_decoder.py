@@ -216,7 +216,7 @@ def test_while_a_save_goes_on_nobody_gets_old_weights_under_the_new_name(
     assert client.get(f"/runs/one/decoder/{sha}").status_code == 200
     assert client.get(f"/runs/one/decoder/{'f' * 64}").status_code == 404
     with pytest.raises(RunError, match="other weights"):
-        module.model_of(tmp_path / "one", "f" * 64)
+        cache.model_kept(tmp_path / "one", "f" * 64)
 
 
 def test_numbers_and_seeds() -> None:

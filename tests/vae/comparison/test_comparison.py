@@ -13,11 +13,13 @@ import torch
 from safetensors.torch import load, save
 from torch import Generator
 
+import vae
 from vae import runs
 from vae.bound.objective import elbo_terms
 from vae.comparison.comparison import Comparison, Stopped, compare
 from vae.comparison.paired_terms import Side, common_noise, measure, paired
 from vae.comparison.same_images import why_not_comparable
+from vae.comparison.words import about_movement, about_neighbours, about_terms, with_error
 from vae.config import Config
 from vae.datasets import describe
 from vae.errors import DataError
@@ -235,3 +237,40 @@ def test_whoever_is_told_of_the_progress_can_end_it(digits: Run) -> None:
 
     with pytest.raises(Stopped):
         compare(digits, load_run(digits.path), refuse)
+
+
+@pytest.fixture
+def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Two models of somebody's own with 40 images that they brought along, and one that brought others."""
+    monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
+    images = torch.rand(40, 1, 4, 4, generator=Generator().manual_seed(1))
+    made = []
+    for seed, seen in enumerate((images, images, images.flip(0))):
+        torch.manual_seed(seed)
+        encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 6))
+        decoder = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.Sigmoid(), torch.nn.Unflatten(1, (1, 4, 4)))
+        vae.wrap(encoder.eval(), decoder.eval(), images=seen, name=f"own-{seed}")
+        made.append(load_run(f"own-{seed}"))
+    return made
+
+
+def test_models_of_ones_own_are_compared_on_the_images_that_they_brought(own_runs: list[Run]) -> None:
+    found = compare(own_runs[0], own_runs[1])
+    assert found.n == 40
+    assert list(found.kept) == [5, 10, 20]
+    assert found.incomparable.startswith("“own-0”: Which likelihood p(x|z) this model has is not told")
+    assert "nats" in about_terms(found).split("The rate is as it says.")[1]
+    with pytest.raises(DataError, match="not the same \\(their pixels differ\\)"):
+        compare(own_runs[0], own_runs[2])
+
+
+def test_what_is_said_is_made_from_the_numbers(digits: Run, small: Run, turned: Run) -> None:
+    found = compare(digits, small)
+    elbo = found.terms[0]
+    lower = f"{with_error(-elbo.difference, elbo.error)} nats lower (worse)"
+    assert about_terms(found).startswith(f"B’s ELBO is {lower} than A’s on the same 360 images; its ")
+    assert about_movement(found).endswith("The further dimension of B counts as movement.")
+    assert about_neighbours(found, 10).endswith("by chance 2.8 % would.")
+    assert "cannot be told apart on the same 360 images" in about_terms(compare(digits, turned))
+    assert about_terms(compare(digits, load_run(digits.path))).startswith("Both give the same 360 times")
+    assert (with_error(-2.3149, 0.0123), with_error(3, math.nan)) == ("−2.315 ± 0.012", "3.00")

@@ -17,6 +17,7 @@ from vae import runs
 from vae.engines import worker
 from vae.errors import RunBusy
 from vae.runs import live_knobs
+from vae.runs.moments import list_moments
 from vae.training import batched_runs
 from vae.training.batched_runs import BatchedRuns
 
@@ -65,6 +66,8 @@ def assert_like(path: Path, other: Path) -> None:
             if mine[part] or theirs[part]:
                 assert mine[part]["elbo"] == pytest.approx(theirs[part]["elbo"], rel=1e-4, abs=1e-3)
                 assert mine[part]["rate_per_dim"] == pytest.approx(theirs[part]["rate_per_dim"], rel=1e-3, abs=1e-4)
+    kept = [[(moment.step, moment.why) for moment in list_moments(run)] for run in (path, other)]
+    assert kept[0] == kept[1] != []
     one, two = load(weights(path)), load(weights(other))
     assert all(one[name].sub(two[name]).abs().max() < 1e-3 for name in one)
 

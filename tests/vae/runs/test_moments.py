@@ -296,3 +296,12 @@ def test_a_loop_of_ones_own_leaves_copies_of_the_models_that_it_showed(
     z = torch.zeros(1, 2)
     means = [float(model_at(log.path, moment.step).decode(z).mean.mean()) for moment in kept]
     assert [b - a for a, b in itertools.pairwise(means)] == pytest.approx([0.1, 0.1, 0.1, 0.2, 0.2], rel=1e-4)
+
+
+def test_a_new_name_and_the_trash_take_the_moments_along(run: Path) -> None:
+    kept = list_moments(run)
+    renamed = runs.rename_run(run, "other")
+    assert list_moments(renamed) == kept
+    trashed = runs.delete_run(renamed)
+    assert list_moments(runs.restore_run(trashed)) == kept
+    model_at(renamed, 24)

@@ -7,10 +7,10 @@ import { rgba } from "../train/preview_data.js";
 import { follow } from "../shared/store.js";
 import { imageName } from "../shared/codes.js";
 import { packZ, priorDraw, readZ } from "../latent/space.js";
-import { button, segmented } from "../modes/controls.js";
 import { put } from "../modes/model.js";
 import { codeField, oneOf, sender, text, View, wholeIn } from "../modes/view.js";
 import { codeOf, meanOf, measured, Stops } from "./stops.js";
+import { Panel } from "./panel.js";
 import { axesOf, Plane, placesOf } from "./plane.js";
 import { Strip } from "./strip.js";
 import { ZSliders } from "./z_sliders.js";
@@ -53,64 +53,24 @@ class Scrubber {
       (z) => this.hold(z),
       (z) => this.change({ z: packZ(z) }),
     );
-    this._build();
+    this.panel = new Panel(
+      root,
+      { plane: this.plane.root, strip: this.strip.root, sliders: this.sliders.root },
+      {
+        go: (i) => {
+          this.pause();
+          this.go(i);
+        },
+        rest: () => this.rest(),
+        play: () => this.toggle(),
+        show: (show) => this.change({ show }),
+        fromImage: () => this.change({ z: "" }),
+        random: () => this.change({ z: packZ(this._drawn()) }),
+        other: () => this.change({ image: this._otherImage() }),
+      },
+    );
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.plane.root);
-  }
-
-  _build() {
-    const canvas = (label) => element("canvas", { className: "large", role: "img", "aria-label": label });
-    this.canvases = { z: canvas("Decoded z"), original: canvas("Image"), image: canvas("Reconstruction") };
-    const figure = (name, words) =>
-      element("figure", {}, this.canvases[name], element("figcaption", { className: "er-note", text: words }));
-    this.title = element("h3", { className: "er-title" });
-    this.now = element("p", { className: "now" });
-    this.cost = element("p", { className: "cost" });
-    this.called = element("p", { className: "er-note called" });
-    this.play = button("Play", () => this.toggle(), {
-      title: "Go through all stops, from the first where the last is shown",
-    });
-    this.refusal = element("p", { className: "er-note refusal", role: "status" });
-    this.words = element("p", { className: "er-note words", role: "status" });
-    this.shown = segmented("Thumbnails show", { z: "z held", image: "the image" }, (show) => this.change({ show }));
-    this.range = element("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Stop" });
-    this.range.addEventListener("input", () => this.go(Number(this.range.value)));
-    this.range.addEventListener("change", () => this.rest());
-    this.fromImage = button("z of the image", () => this.change({ z: "" }), {
-      title: "Hold the image's code at the last stop",
-    });
-    this.random = button("Random z", () => this.change({ z: packZ(this._drawn()) }), {
-      title: "Hold a draw from the prior",
-    });
-    this.other = button("Other image", () => this.change({ image: this._otherImage() }));
-    const pictures = element(
-      "div",
-      { className: "trio" },
-      figure("z", "z held, decoded"),
-      figure("original", "image held"),
-      figure("image", "its reconstruction"),
-    );
-    const left = element(
-      "div",
-      { className: "left" },
-      pictures,
-      this.called,
-      element("div", { className: "bar" }, this.fromImage, this.random, this.other),
-      this.sliders.root,
-    );
-    this.root.append(
-      element(
-        "section",
-        { className: "er-card mode scrubber" },
-        element("div", { className: "bar" }, this.title, element("span", { className: "push" }), this.shown.root),
-        this.refusal,
-        element("div", { className: "bar told" }, this.now, this.cost),
-        element("div", { className: "drive" }, this.play, this.range),
-        this.strip.root,
-        element("div", { className: "panes" }, left, this.plane.root),
-        this.words,
-      ),
-    );
   }
 
   /** @param {ScrubData} data */
@@ -118,16 +78,17 @@ class Scrubber {
     const other = this.data?.run !== data.run || this.data?.follow !== data.follow;
     this.data = data;
     this.component = component;
-    this.title.textContent = data.title;
+    this.panel.title.textContent = data.title;
     this.fields.image.fallback = data.held.image;
     this.fields.z.fallback = data.held.z;
-    this.view.adopt(data.start);
+    const moved = this.view.adopt(data.start) || other;
     if (other) {
       this.source?.close();
       this.source = data.follow ? follow(data.follow, () => this._news()) : null;
-      this.listed = null;
+      this.listed = this.free = this.planeAsked = this.planeReady = this.imageShown = this.seen = null;
+      this.planeProblem = "";
     }
-    this._list(this.listed ?? data.stops);
+    this._list(this.listed ?? data.stops, moved);
   }
 
   destroy() {
@@ -141,25 +102,36 @@ class Scrubber {
 
   // ---- the stops
 
-  _list(list) {
-    this.stops.set(list, this.data.shape);
+  _list(list, moved = false) {
+    const before = this.stops.list[this.at];
+    const wasLast = this.at === this.stops.list.length - 1;
     const last = list.length - 1;
-    this.range.max = String(Math.max(0, last));
+    this.stops.set(list, this.data.shape);
+    this.panel.range.max = String(Math.max(0, last));
     this.reference = Math.max(
       0,
       list.findLastIndex((stop) => stop.why !== "newest"),
     );
     this.strip.layout(list, this.data.shape);
+    if (moved || !before) this.at = this._addressed(list);
+    else if (wasLast && !this.timer) this.at = last;
+    else this.at = list.findIndex((stop) => stop.key === before.key);
+    if (this.at < 0) this.at = last;
+    if (!list.length) return;
+    this.stops.go(this.at);
+    this.draw();
+  }
+
+  /** The place of the stop that the address names, the last one where it names none; −1 where there is none such. */
+  _addressed(list) {
     const { at } = this.view.values;
+    if (!at) return list.length - 1;
     const found = list.findIndex((stop) => stop.key === at);
-    if (at && found < 0 && list.length) {
+    if (found < 0) {
       this.view.values = { ...this.view.values, at: "" };
       this.view.refuse("at", at, "the key of a stop, such as the step of a moment", "the last stop");
     }
-    this.at = found < 0 ? last : found;
-    if (this.at < 0) return;
-    this.stops.go(this.at);
-    this.draw();
+    return found;
   }
 
   /** New weights of a run that trains: are there more moments? */
@@ -202,7 +174,7 @@ class Scrubber {
   toggle() {
     if (this.timer) return void this.pause();
     if (this.at === this.stops.list.length - 1) this.go(0);
-    this.play.textContent = "Pause";
+    this.panel.play.textContent = "Pause";
     this.timer = setInterval(() => {
       if (this.at < this.stops.list.length - 1) return void this.go(this.at + 1);
       this.pause();
@@ -213,7 +185,7 @@ class Scrubber {
   pause() {
     clearInterval(this.timer);
     this.timer = null;
-    this.play.textContent = "Play";
+    this.panel.play.textContent = "Play";
   }
 
   // ---- what is held
@@ -297,16 +269,16 @@ class Scrubber {
     const { list } = this.stops;
     if (!list.length || !this.data) return;
     const stop = list[this.at];
-    this.range.value = String(this.at);
-    this.range.setAttribute("aria-valuetext", stop.label);
-    this.now.textContent = stop.label;
+    this.panel.range.value = String(this.at);
+    this.panel.range.setAttribute("aria-valuetext", stop.label);
+    this.panel.now.textContent = stop.label;
     const entry = this.stops.entry(this.at);
     const z = this.z;
     this._picture("z", z);
     this._image(entry);
     this._terms(stop, entry);
     this._map(stop, entry, z);
-    this.shown.set(this.view.values.show);
+    this.panel.shown.set(this.view.values.show);
     this.sliders.show(z, this.data, this.codes);
     this.strip.draw(this.at, `${this.view.values.show} ${this._subject}`, (i) => this._thumbnail(i));
     this._say(entry);
@@ -327,7 +299,7 @@ class Scrubber {
   }
 
   async _picture(name, z) {
-    const canvas = this.canvases[name];
+    const canvas = this.panel.canvases[name];
     const answer = this.stops.mean(this.at, z, name);
     if (answer instanceof Promise) {
       const image = await answer;
@@ -347,23 +319,23 @@ class Scrubber {
       .then((bytes) => {
         const { header } = codes;
         if (this.imageShown === id)
-          put(this.canvases.original, new ImageData(rgba(bytes, 0, header), header.width, header.height));
+          put(this.panel.canvases.original, new ImageData(rgba(bytes, 0, header), header.width, header.height));
       })
       .catch(() => (this.imageShown = null));
     const label = codes.labels ? `, label ${codes.header.classes?.[codes.labels[row]] ?? codes.labels[row]}` : "";
-    this.called.textContent = `Held image: ${imageName(codes, row)}${label}.`;
+    this.panel.called.textContent = `Held image: ${imageName(codes, row)}${label}.`;
   }
 
   _terms({ run, sha }, { codes, codesProblem }) {
     if (!codes) {
-      this.cost.textContent = codesProblem || "Encoding the held-out images …";
+      this.panel.cost.textContent = codesProblem || "Encoding the held-out images …";
       return;
     }
     const id = `${run}/${sha}`;
     if (!this.terms.has(id)) this.terms.set(id, [meanOf(codes.distortion), meanOf(codes.rate)]);
     const [distortion, rate] = this.terms.get(id);
     const part = (name, value) => element("span", { className: name, text: `${name} ${measured(value)}` });
-    this.cost.replaceChildren(
+    this.panel.cost.replaceChildren(
       part("distortion", distortion),
       " · ",
       part("rate", rate),
@@ -393,11 +365,11 @@ class Scrubber {
   }
 
   _say({ problem, place }) {
-    this.refusal.textContent = this.view.refusal;
+    this.panel.refusal.textContent = this.view.refusal;
     const where =
       { page: "Decoded in this page.", server: "Decoded by the server." }[place] ?? "Fetching the decoder …";
     const trains = this.source && this.source.store.status && !this.source.store.ended;
-    this.words.textContent = [
+    this.panel.words.textContent = [
       problem || where,
       this.planeProblem,
       trains ? "It trains: new moments appear as they are kept." : "",

@@ -24,6 +24,7 @@ const LINES = 9; // of equal ELBO, about
  * @property {number | null} slope  that theory asks for
  * @property {boolean} weighed  whether C weighs the distortion
  * @property {string} unsettled  why it counts as not converged, "" where it has
+ * @property {number | null} step  of its picture, null where there is none
  * @property {string} words  state and numbers, for its card
  *
  * @typedef {"squared_error" | "distortion"} Kind

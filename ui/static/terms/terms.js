@@ -136,11 +136,11 @@ class Terms {
 
   /** The card of a point: its picture, its name, its numbers. */
   _show(point, canvas, { x, y }) {
-    const picture = element("img", { alt: "", src: `runs/${encodeURIComponent(point.name)}/thumbnail.png` });
-    picture.addEventListener("error", () => picture.remove());
+    const source = `runs/${encodeURIComponent(point.name)}/thumbnail.png?v=${point.step}`;
+    const pictures = point.step === null ? [] : [element("img", { alt: "", src: source })];
     const words = [point.words, point.unsettled && `Not converged: ${point.unsettled}.`].filter(Boolean);
     this.card.replaceChildren(
-      picture,
+      ...pictures,
       element("b", { text: point.name }),
       ...words.map((text) => element("span", { text })),
     );
