@@ -18,6 +18,7 @@ from vae.checked_json import Misfit, fields, read_json
 from vae.config import BINARIZE, PRECISIONS, Config
 from vae.diagnosis.suspects.options import suspects_options
 from vae.errors import ConfigError
+from vae.exchange.open_options import open_options
 from vae.space.parts import PARTS
 
 REGISTRIES = {
@@ -193,7 +194,7 @@ def parser() -> argparse.ArgumentParser:
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
 
     opened = commands.add_parser("open", help="make a run of a model of yours, from two ONNX files and some images")
-    _add_open(opened)
+    open_options(opened)
     pictures = _add_images(commands)
 
     about = "start the application; what follows is for Streamlit, such as --server.port 8502"
@@ -224,31 +225,6 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     if rest and options.command != "app":
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     return options
-
-
-def _add_open(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--encoder", type=Path, metavar="E.onnx", help="gives mean and log-variance, or the logits of bits")
-    add("--decoder", type=Path, metavar="D.onnx", help="gives the image of a code")
-    add("--python", metavar="FILE.py:FACTORY", help="instead of both: this code is run, and returns (encoder, decoder)")
-    add("--images", required=True, metavar="FILE", help="the name or the .npz of a dataset; what it holds out is shown")
-    add(
-        "--likelihood",
-        help="gaussian, bernoulli or continuous-bernoulli (left out: no number is called a likelihood's)",
-    )
-    add("--pixels", type=_range, default=(0.0, 1.0), metavar="LOW,HIGH", help="of a pixel for your model (default 0,1)")
-    add("--C", type=float, help="gaussian: 1/(2c), c the variance of a pixel as your model sees it")
-    add("--gives", choices=("mean", "probabilities", "logits"), help="what the decoder gives (default: by looking)")
-    add("--latent", default="normal", help="normal, full-normal or bernoulli (default normal)")
-    add("--name", help="name of the run (default: your-model)")
-
-
-def _range(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(end) for end in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected two numbers such as -1,1, got {text!r}") from None
-    return low, high
 
 
 def _add_images(commands: Any) -> list[argparse.ArgumentParser]:
