@@ -378,9 +378,9 @@ def engines() -> list[str]:
     handed = [1e3 * (row["make"] + row["submit"]) for row in found["sweeps"]]
     most = max(row["points"] for row in found["sweeps"])
     return [
-        f"**A sweep beside its training** ({made_on(found)}; `benchmarks/engines.py`): of up to {most} runs of one step, "
-        f"{found['jobs']} at a time, each is made and handed over in {min(handed):.0f}–{max(handed):.0f} ms and keeps "
-        f"its place for {taken}, nearly all of it the start of its process. By arithmetic from that:",
+        f"**A sweep beside its training** ({made_on(found)}; `benchmarks/engines.py`): of up to {most} runs of one "
+        f"step, {found['jobs']} at a time, each is made and handed over in {min(handed):.0f}–{max(handed):.0f} ms and "
+        f"keeps its place for {taken}, nearly all of it the start of its process. By arithmetic from that:",
         *reckoning(found).splitlines(),
         "",
         "![Seconds until a sweep has ended against its runs](benchmarks/results/engines.svg)",

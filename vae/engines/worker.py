@@ -88,6 +88,8 @@ class Worker:
     def begin(self) -> None:
         """Begins, now that nothing can refuse any more: drops from the history what will be measured again, changes the
         config if that was asked for, and says so."""
+        if self.contested:  # of two that started in one moment, who wrote its status last goes on
+            runs.insist_on_ours(self.path)
         if (self.path / STATE).is_file():
             write_json(self.path / REPLAY, dataclasses.asdict(self.replay))  # before the lines it is made from go
         if self.kept_bytes is not None:
@@ -298,7 +300,6 @@ def train_runs(
             with record_refusal(path):
                 marked.append((path, mark_waiting(path, before, "starting", os.getpid(), request is not None)))
         for path, status in marked:
-            runs.settle(path)
             with record_refusal(path):
                 planned.append((path, plan(path, request or request_of(path)), status))
         for group in _groups(planned):

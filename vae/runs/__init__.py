@@ -83,7 +83,6 @@ from vae.runs.status import (
     lock_holds,
     read_status,
     run_lock,
-    settle,
     write_status,
 )
 
@@ -94,5 +93,5 @@ __all__ = [
     "history_fault", "history_size", "insist_on_ours", "is_alive", "is_locked", "is_shipped", "list_runs", "load_run",
     "lock_holds", "mark_as_shipped", "put_back_knobs", "read_checked", "read_config", "read_file", "read_history",
     "read_knobs", "read_line", "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path",
-    "runs_on", "runs_root", "save_checked", "settle", "split_history", "truncate_history", "write_status",
+    "runs_on", "runs_root", "save_checked", "split_history", "truncate_history", "write_status",
 ]  # fmt: skip

@@ -23,7 +23,6 @@ ACTIVE = (*WAITING, "starting", "running", "paused", "saving")  # states in whic
 ENDED = ("finished", "stopped", "interrupted", "diverged", "failed")
 HEARTBEAT_LIMIT = 20.0  # seconds without a new status after which a worker counts as hung
 START_LIMIT = 60.0  # the same until its first step
-SETTLE = 0.6  # seconds in which two processes that start one run see each other, where locks do nothing
 STATUS = fields(
     state=one_of(*ACTIVE, *ENDED),
     step=whole(),
@@ -203,13 +202,3 @@ def insist_on_ours(path: Path) -> None:
     if status is not None and status.pid is not None and (status.host, status.pid) != (platform.node(), os.getpid()):
         print(f"process {status.pid} on {status.host or 'another machine'} has taken this run over: this one ends")
         raise SystemExit(1)
-
-
-def settle(path: Path) -> None:
-    """Waits, where locks do nothing, until of two processes that started the run in one moment only one is left: the
-    one whose status was written last. The other gets RunBusy. We hold the lock and have written "starting"."""
-    if not lock_holds(path):
-        time.sleep(SETTLE)
-        status = _written(path)
-        if status is not None and (status.host, status.pid) != (platform.node(), os.getpid()):
-            raise RunBusy(f"run {path.name!r} was started by another process at the same moment; it trains there")
