@@ -13,6 +13,7 @@ from ui import gate, server
 from ui.runs import owners
 from vae import runs
 from vae.config import Config
+from vae.engines.base import State
 from vae.runs.start import Request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +34,11 @@ class RememberingEngine:
         self.submitted.append((path, owner))
         self.requests.append(request or Request())
 
-    def unwritten_end(self, path: Path) -> str:
-        return self.sentences.get(path, "")
+    def state(self, path: Path) -> State:
+        return State(problem=self.sentences.get(path, ""))
+
+    def log_tail(self, path: Path) -> str:
+        return ""
 
     def stop(self, path: Path) -> None:
         self.stopped.append(path)
