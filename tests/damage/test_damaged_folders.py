@@ -31,10 +31,7 @@ from ui.runs.gallery import read_card
 from vae import runs
 from vae.__main__ import main
 from vae.engines.base import State
-<<<<<<< HEAD
-=======
 from vae.engines.states import log_tail
->>>>>>> engines
 from vae.errors import RunError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,11 +82,7 @@ class Idle:
         return State()
 
     def log_tail(self, path: Path) -> str:
-<<<<<<< HEAD
-        return ""
-=======
         return log_tail(path)
->>>>>>> engines
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,7 @@ from ui.runs import owners
 from vae import runs
 from vae.config import Config
 from vae.engines.base import State
-<<<<<<< HEAD
-=======
 from vae.engines.states import log_tail
->>>>>>> engines
 from vae.runs.start import Request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,17 +37,10 @@ class RememberingEngine:
         self.requests.append(request or Request())
 
     def state(self, path: Path) -> State:
-<<<<<<< HEAD
-        return State(problem=self.sentences.get(path, ""))
-
-    def log_tail(self, path: Path) -> str:
-        return ""
-=======
         return State(words=self.words.get(path, ""), problem=self.sentences.get(path, ""))
 
     def log_tail(self, path: Path) -> str:
         return log_tail(path)
->>>>>>> engines
 
     def stop(self, path: Path) -> None:
         self.stopped.append(path)
