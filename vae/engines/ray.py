@@ -88,8 +88,9 @@ class Ray:
         ours = {name: value for name, value in os.environ.items()
                 if name.startswith("ELBO_ROOM_") and not name.startswith("ELBO_ROOM_ENGINE")}  # fmt: skip
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(ours.items()))
-        output = f"exec >>{shlex.quote(str(batch.output(index)))} 2>&1\n"  # Ray's own copy goes with a lost machine
-        return exports + output + job_script(self.values, f"{shlex.quote(str(batch.file))} {index}").partition("\n")[2]
+        output = shlex.quote(str(batch.output(index)))  # Ray's own copy goes with a lost machine
+        script = job_script(self.values, f"{shlex.quote(str(batch.file))} {index}", output)
+        return exports + script.partition("\n")[2]
 
     def find(self, batch: Batch) -> list[str]:
         """Returns the ids of a batch, which its token tells, where all of them arrived."""

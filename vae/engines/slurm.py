@@ -75,16 +75,18 @@ class Slurm:
         passed = [
             f"--{name}={self.values[name]}" for name in ("partition", "account", "time", "gres") if name in self.values
         ]
-        out = f"{batch.file.parent.name}/{batch.token}-%a.out"  # below --chdir, whose own name may have a % in it
         return [
-            "--parsable", f"--job-name={batch.job_name}", f"--output={out}", "--open-mode=append", "--requeue",
+            "--parsable", f"--job-name={batch.job_name}", "--output=/dev/null", "--requeue",
             f"--signal=B:USR1@{self.values.get('signal', 120)}", f"--chdir={batch.file.parents[1]}", *passed,
             *self.values.get("options", []),
         ]  # fmt: skip
 
     def _script(self, batch: Batch, first: int) -> str:
-        """What the job runs; `exec`, so that the signal reaches Python."""
-        return job_script(self.values, f"{shlex.quote(str(batch.file))} $((SLURM_ARRAY_TASK_ID + {first}))")
+        """What the job runs. It opens its output itself: in `--output` a % or a backslash of the folder's name would be
+        Slurm's, and each array begins at 0."""
+        index = f"$((SLURM_ARRAY_TASK_ID + {first}))"
+        output = shlex.quote(str(batch.file.with_suffix("")))
+        return job_script(self.values, f"{shlex.quote(str(batch.file))} {index}", f"{output}-{index}.out")
 
     def send_again(self, batch: Batch, index: int) -> str:
         """Submits one group once more; returns the new job's id."""
@@ -144,12 +146,13 @@ class Slurm:
         return ""
 
 
-def job_script(values: dict[str, Any], arguments: str) -> str:
-    """Returns a shell script that sets the environment up as the settings say and becomes `vae.engines.job`."""
+def job_script(values: dict[str, Any], arguments: str, output: str) -> str:
+    """Returns a shell script that prints to the end of a file, sets the environment up as the settings say, and becomes
+    `vae.engines.job`: `exec`, so that the signal reaches Python. `arguments` and `output` as the shell has them."""
     root = Path(__file__).resolve().parents[2]
     python = values.get("python") or sys.executable
     return (
-        f"#!/bin/sh\n{values.get('setup', '')}\n"
+        f"#!/bin/sh\nexec >>{output} 2>&1\n{values.get('setup', '')}\n"
         f"PYTHONPATH={shlex.quote(str(root))}${{PYTHONPATH:+:$PYTHONPATH}}; export PYTHONPATH\n"
         f"exec {shlex.quote(python)} -m vae.engines.job {arguments}\n"
     )

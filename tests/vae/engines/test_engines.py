@@ -247,9 +247,8 @@ def test_a_chain_of_warm_starts_is_one_job(tmp_path: Path) -> None:
 
 
 def test_the_script_says_environment_python_and_project(tmp_path: Path) -> None:
-    script = job_script({"setup": "module load x", "python": "/opt/a b/python"}, "FILE 3").splitlines()
-    assert script[0] == "#!/bin/sh"
-    assert script[1] == "module load x"
+    script = job_script({"setup": "module load x", "python": "/opt/a b/python"}, "FILE 3", "OUT").splitlines()
+    assert script[:3] == ["#!/bin/sh", "exec >>OUT 2>&1", "module load x"]
     assert script[-1] == "exec '/opt/a b/python' -m vae.engines.job FILE 3"
 
 
