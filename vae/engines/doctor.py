@@ -69,12 +69,12 @@ def examine(name: str | None, root: Path | None = None, patience: float = PATIEN
         else:
             yield Check("reached", True, "this machine")
     except ElboRoomError as error:
-        yield Check("reached", False, str(error))
+        yield Check("reached", False, str(error).rstrip("."))
         return
     try:
         told, digest, asked_at = _ask(engine, root, patience)
     except (ElboRoomError, OSError) as error:
-        yield Check("a job", False, str(error))
+        yield Check("a job", False, str(error).rstrip("."))
         return
     yield from _compare(told, digest, asked_at)
     yield _one_step(engine, root, patience)
@@ -169,7 +169,7 @@ def _one_step(engine: Engine, root: Path, patience: float) -> Check:
             engine.stop(path)
             return Check("a run", False, f"after {seconds:.0f} s: {words}\n{engine.log_tail(path)}".strip())
     except ElboRoomError as error:
-        return Check("a run", False, str(error))
+        return Check("a run", False, str(error).rstrip("."))
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
