@@ -67,14 +67,14 @@ def test_the_chosen_run_is_told_in_numbers_with_units_and_errors(app: AppTest, s
     assert "<dd>4.250 ± 0.040 px²</dd>" in told
     assert "theory −1/C = −0.2500 px² a nat; measured −0.2500 ± 0.0000, on training images −0.2500" in told
     assert "1 of 2 carry 0.01 nats or more; 2 predicted (linear decoder)" in told
-    assert "Not converged" not in told
+    assert "converged" not in told
     assert page.selectbox(key="terms-sweep").options == ["try", "all runs"]
 
 
 def test_a_run_that_has_not_converged_says_so_and_the_ends_have_no_slope(app: AppTest, sweep: list[Path]) -> None:
     runs.write_status(sweep[2], runs.Status("stopped", 112, total_steps=200))
     told = html(opened(app, run="try-C-8"))
-    assert "Not converged: it ended early (stopped)." in told
+    assert "Not taken as converged: it ended early (stopped)." in told
     assert "measured only between two runs of a sweep" in told
 
 
