@@ -25,7 +25,9 @@ from vae.errors import RunDamaged, RunError, RunNotFound
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
-WAYS = {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot", "Diagnose": "troubleshoot"}  # with icons
+WAYS = {  # with icons
+    "Train": "monitoring", "Explore": "tune", "Map": "scatter_plot", "Diagnose": "troubleshoot", "Terms": "show_chart",
+}  # fmt: skip
 SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 

@@ -11,6 +11,7 @@ from ui import style
 from ui.style import number
 from ui.terms.view import TermsView
 
+SLOPE = "Its slope is not yet what theory speaks of."
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 
@@ -23,7 +24,7 @@ def picked(view: TermsView) -> None:
     style.note(row["name"])
     style.facts(facts(row))
     if row["unsettled"]:
-        style.notice(f"Not taken as converged: {row['unsettled']}. Its slope is not yet what theory speaks of.")
+        style.notice(f"Not taken as converged: {row['unsettled']}. {SLOPE if row['slope_theory'] else ''}".strip())
     elif row["caveat"]:
         style.note(f"Taken as converged; over its last tenth {row['caveat']}.")
     with st.container(horizontal=True):
