@@ -79,7 +79,7 @@ def compare_with_another(page: Page, address: str, runs: Path) -> None:
 def sweep_C(page: Page, address: str, runs: Path) -> None:
     """Eight values of C on digits, by the button, until the curve is there; a run in its middle is chosen."""
     page.goto(f"{address}/terms")
-    page.get_by_role("button", name="New sweep").click()
+    page.get_by_role("button", name="New sweep").click(timeout=120_000)
     epochs = page.get_by_role("spinbutton", name="Epochs")
     epochs.fill("150")
     epochs.press("Enter")

@@ -126,8 +126,7 @@ def unsettled(status: Status, end: Sequence[dict[str, Any]]) -> str:
     if not status.step and not end:
         return "it came as it is, and no training tells"
     if len(end) < FEWEST:
-        count = f"only {len(end)}" if end else "no other"
-        return f"the last tenth of its steps has {count} held-out record{'s' * (len(end) > 1)}"
+        return f"the last tenth of its steps has only {len(end)} held-out record{'s' * (len(end) != 1)}"
     if len({line.get("C") for line in end}) > 1 and _ratio(end) > 1.02:
         return "its C changed over the last tenth of its steps"
     losses = [line["test"].get("loss") for line in end]

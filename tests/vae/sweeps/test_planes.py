@@ -59,7 +59,7 @@ DONE = Status("finished", 100, total_steps=100)
         (DONE, records([5.0 - 1.5 * STILL * i / 4 for i in range(5)]), "its held-out loss fell by 0.14 nats"),
         (DONE, records([5.0 + 3 * i / 4 for i in range(5)]), "its held-out loss rose by 2.9 nats"),
         (DONE, records([5.0, 4.0, 5.2, 4.1, 5.1, 4.2]), ""),  # a drift within its own error
-        (DONE, [], "the last tenth of its steps has no other held-out record"),
+        (DONE, [], "the last tenth of its steps has only 0 held-out records"),
         (Status("finished"), [], "it came as it is, and no training tells"),
         (DONE, records([5.0] * 3) + records([5.0] * 3, C=2.0), "its C changed"),
         (Status("running", 100), records([5.0] * 5), "it is still training"),
