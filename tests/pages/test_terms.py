@@ -161,6 +161,8 @@ def test_points_are_added_where_the_curve_bends_to_the_same_sweep(
     for C, mark in zip(Cs, marks, strict=True):
         assert mark is not None
         assert mark.warm_from == min((name for name in named if named[name] > C), key=lambda name: named[name])
+    page.run()
+    assert not [button for button in page.button if button.key == "add-points"]  # they are on their way
 
 
 def test_runs_at_work_are_counted_and_stopped_one_or_all(

@@ -113,8 +113,13 @@ def _stop(names: Sequence[str]) -> None:
 
 
 def _values(view: TermsView) -> list[float]:
-    """The values of C to add to the curve."""
-    return values_to_add(view.curve.points, MORE) if view.curve and view.curve.sweep else []
+    """The values of C to add to the curve, but for those whose runs are on their way."""
+    if view.curve is None or not view.curve.sweep:
+        return []
+    like = view.curve.points[0]
+    same = (like.sweep, like.lr, like.latent_dim, like.seed)
+    coming = {p.C for p in view.points if (p.sweep, p.lr, p.latent_dim, p.seed) == same}
+    return [value for value in values_to_add(view.curve.points, MORE) if value not in coming]
 
 
 def _more(view: TermsView) -> None:
