@@ -14,6 +14,7 @@ from ui.suspects.view import SECOND, SuspectsView
 from vae.diagnosis.results import WORKING, read_status
 from vae.diagnosis.suspects.marks import Marks
 from vae.diagnosis.suspects.neighbours import KS
+from vae.diagnosis.suspects.results import SCORES
 from vae.diagnosis.suspects.scores import FAR
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, TAIL, of_kind
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vae.diagnosis.suspects.table import Listed
 
 LOOK_EVERY = 0.5  # seconds
+DRAW_EVERY = 5.0  # seconds between two drawings of the page with more of log p(x)
 KIND_WORDS = {
     "all": "All",
     "label": "Label contradicted",
@@ -47,7 +49,7 @@ KIND_NOTES = {
 def progress(folder: Path) -> None:
     """Draws how far the work is and a way to stop it; draws the page anew when something new is there."""
     status = read_status(folder)
-    stamps = str([(file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("scores.npz"))])
+    stamps = str([_stamp(file) for file in sorted(folder.glob("*.npz"))])
     before = st.session_state.get("suspects-stamps")
     st.session_state["suspects-stamps"] = stamps
     if status.state not in WORKING or (before is not None and before != stamps):
@@ -56,6 +58,12 @@ def progress(folder: Path) -> None:
         words = status.words[:1].upper() + status.words[1:] if status.words else "Starting"
         st.progress(min(1.0, status.fraction), text=f"{words} · {status.seconds:.0f} s")
         st.button("Stop", icon=":material/stop:", key="suspects-stop", on_click=work.end, args=(folder,))
+
+
+def _stamp(file: Path) -> tuple[str, float]:
+    """Of what has come: scores at once, log p(x), which grows all the time, every few seconds."""
+    written = file.stat().st_mtime
+    return file.name, written if file.name == SCORES else written // DRAW_EVERY
 
 
 def kinds(view: SuspectsView, listed: Listed, marks: Marks) -> None:
