@@ -49,7 +49,7 @@ KIND_NOTES = {
 def progress(folder: Path) -> None:
     """Draws how far the work is and a way to stop it; draws the page anew when something new is there."""
     status = read_status(folder)
-    stamps = str([_stamp(file) for file in sorted(folder.glob("*.npz"))])
+    stamps = str([stamp_of(file) for file in sorted(folder.glob("*.npz"))])
     before = st.session_state.get("suspects-stamps")
     st.session_state["suspects-stamps"] = stamps
     if status.state not in WORKING or (before is not None and before != stamps):
@@ -60,8 +60,9 @@ def progress(folder: Path) -> None:
         st.button("Stop", icon=":material/stop:", key="suspects-stop", on_click=work.end, args=(folder,))
 
 
-def _stamp(file: Path) -> tuple[str, float]:
-    """Of what has come: scores at once, log p(x), which grows all the time, every few seconds."""
+def stamp_of(file: Path) -> tuple[str, float]:
+    """Returns what changes where the page is to be drawn anew: scores at once, log p(x), which grows all the time,
+    every few seconds."""
     written = file.stat().st_mtime
     return file.name, written if file.name == SCORES else written // DRAW_EVERY
 
