@@ -11,7 +11,7 @@ EVENT = (-3, -2, -1)  # channels, height, width
 
 
 class _LogProb(torch.autograd.Function):
-    """Forward x·l − max(l, 0) + log σ(|l|), ‖x − σ(l)‖² and the residual x − σ(l), which is the gradient.
+    """Forward x·l − max(l, 0) + log σ(|l|), and the residual x − σ(l), which is the gradient.
 
     torch's own takes log1p, which costs ten times its log on some CPUs, and a second sigmoid for the gradient.
     σ(|l|) = max(σ, 1 − σ) is ½ at least: its log is exact to the last digit of 1, also where σ is 0 or 1.
@@ -20,22 +20,19 @@ class _LogProb(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(logits: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(logits: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         p = logits.sigmoid()
         residual = x - p
-        log_prob = torch.addcmul(p.maximum(1 - p).log_().sub_(logits.relu()), x, logits)
-        return log_prob.sum(EVENT), residual.square().sum(EVENT), residual
+        return torch.addcmul(p.maximum(1 - p).log_().sub_(logits.relu()), x, logits).sum(EVENT), residual
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        (logits, x), (_, squared_error, residual) = inputs, output
-        ctx.mark_non_differentiable(squared_error)
-        ctx.set_materialize_grads(False)  # no zeros where only log_prob is asked for
-        ctx.save_for_backward(logits, x, residual)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)  # no zeros for the residual
+        ctx.save_for_backward(*inputs, output[1])
 
     @staticmethod
     def backward(
-        ctx: Any, of_log_prob: Tensor | None, _: None, of_residual: Tensor | None
+        ctx: Any, of_log_prob: Tensor | None, of_residual: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
         logits, x, residual = ctx.saved_tensors
         to_logits = to_x = None
@@ -50,7 +47,7 @@ class _LogProb(torch.autograd.Function):
 
 
 def bernoulli_log_prob(logits: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns Σ x log p + (1−x) log(1−p), nats, and ‖x − p‖², pixel², without a gradient; both (...), of logits and x
-    (..., channels, height, width), which broadcast; x in [0, 1]."""
-    log_prob, squared_error, _ = _LogProb.apply(*torch.broadcast_tensors(logits, x))
-    return log_prob, squared_error
+    """Returns Σ x log p + (1−x) log(1−p), nats, (...), and x − p without a gradient; logits and x (..., channels,
+    height, width) broadcast; x in [0, 1]."""
+    log_prob, residual = _LogProb.apply(*torch.broadcast_tensors(logits, x))
+    return log_prob, residual.detach()

@@ -27,7 +27,8 @@ class BernoulliPixels(PixelDistribution):
         return bernoulli_log_prob(self.logits, x)[0]
 
     def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return bernoulli_log_prob(self.logits, x)
+        log_prob, residual = bernoulli_log_prob(self.logits, x)
+        return log_prob, residual.square().sum(EVENT)
 
     def log_prob_table(self, x: Tensor) -> Tensor:
         logits = self.logits.flatten(1).to(x.dtype)
