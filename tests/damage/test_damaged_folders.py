@@ -31,6 +31,7 @@ from ui.runs.gallery import read_card
 from vae import runs
 from vae.__main__ import main
 from vae.engines.base import State
+from vae.engines.states import log_tail
 from vae.errors import RunError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,7 @@ class Idle:
         return State()
 
     def log_tail(self, path: Path) -> str:
-        return ""
+        return log_tail(path)
 
 
 @pytest.fixture(autouse=True)
