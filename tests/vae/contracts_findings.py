@@ -53,6 +53,7 @@ def finding_keeps_its_word(finding: Finding, run: Run, folder: Path) -> bool:
     assert told.threshold is None or (told.value is not None and told.source)
     assert safe_svg(told.picture).startswith("<svg ")
     assert 'role="img"' in told.picture
+    assert safe_svg(told.detail) == told.detail
     for one in told.advice:
         assert one.page in PAGES
         assert one.words[0].isupper()

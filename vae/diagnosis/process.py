@@ -31,7 +31,7 @@ from vae.diagnosis.work import Notify, in_turn, results_of
 from vae.engines.streams import watch_input, write_plainly
 from vae.errors import ElboRoomError, RunBusy, RunError
 from vae.files import what_helps, write_json
-from vae.machine import let_idle_threads_sleep
+from vae.machine import compute_on_one_thread, let_idle_threads_sleep
 
 STATUS_EVERY = 0.25  # seconds between two statuses at least
 LOOK_EVERY = 0.05  # seconds between two looks for the file `stop`
@@ -169,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", help="SHA-256 of the weights whose folder is prepared")
     parser.add_argument("--again", action="store_true", help="compute anew what is there already")
     let_idle_threads_sleep()
+    compute_on_one_thread()
     write_plainly()
     options = parser.parse_args(arguments)
     gone = threading.Event()
