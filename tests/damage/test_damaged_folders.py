@@ -30,6 +30,8 @@ from ui.runs import owners
 from ui.runs.gallery import read_card
 from vae import runs
 from vae.__main__ import main
+from vae.engines.base import State
+from vae.engines.states import log_tail
 from vae.errors import RunError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,8 +78,11 @@ class Idle:
     def queued(self, *_: Any) -> list[Any]:
         return []
 
-    def unwritten_end(self, path: Path) -> str:
-        return ""
+    def state(self, path: Path) -> State:
+        return State()
+
+    def log_tail(self, path: Path) -> str:
+        return log_tail(path)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,8 @@ from ui import gate, server
 from ui.runs import owners
 from vae import runs
 from vae.config import Config
+from vae.engines.base import State
+from vae.engines.states import log_tail
 from vae.runs.start import Request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,13 +30,17 @@ class RememberingEngine:
         self.queue: list[Path] = []
         self.requests: list[Request] = []
         self.sentences: dict[Path, str] = {}
+        self.words: dict[Path, str] = {}
 
     def submit(self, path: Path, owner: str = "", request: Request | None = None) -> None:
         self.submitted.append((path, owner))
         self.requests.append(request or Request())
 
-    def unwritten_end(self, path: Path) -> str:
-        return self.sentences.get(path, "")
+    def state(self, path: Path) -> State:
+        return State(words=self.words.get(path, ""), problem=self.sentences.get(path, ""))
+
+    def log_tail(self, path: Path) -> str:
+        return log_tail(path)
 
     def stop(self, path: Path) -> None:
         self.stopped.append(path)

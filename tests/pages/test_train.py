@@ -485,6 +485,16 @@ def test_the_queue_is_told(app: AppTest, make_run: Callable[..., Path], engine: 
     assert "Waiting" not in html(cold(app, run="second"))
     with runs.run_lock(second):
         assert "in another server" in html(cold(app, run="second"))
+    engine.words[second] = "Slurm job 17_1 waits (Priority)."
+    assert "Slurm job 17_1 waits (Priority)." in html(cold(app, run="second"))
+
+
+def test_the_end_of_a_log_is_shown_literally_where_there_is_one(app: AppTest, make_run: Callable[..., Path]) -> None:
+    path = make_run("run", state="interrupted")
+    assert not cold(app, run="run").code
+    (path / "log.txt").write_text("**no** module named <b>torch</b>\n")
+    (shown,) = cold(app, run="run").code
+    assert shown.value == "**no** module named <b>torch</b>"
 
 
 def test_continue_waits_for_a_process_that_is_just_ending(

@@ -11,9 +11,8 @@ import streamlit as st
 from ui import style
 from ui.suspects import work
 from ui.suspects.view import SECOND, SuspectsView
-from vae.diagnosis.results import WORKING, read_status
 from vae.diagnosis.suspects.marks import Marks
-from vae.diagnosis.suspects.neighbours import KS
+from vae.diagnosis.suspects.options import KS
 from vae.diagnosis.suspects.scores import FAR
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, TAIL, of_kind
 
@@ -46,6 +45,8 @@ KIND_NOTES = {
 @st.fragment(run_every=LOOK_EVERY)
 def progress(folder: Path) -> None:
     """Draws how far the work is and a way to stop it; draws the page anew when something new is there."""
+    from vae.diagnosis.results import WORKING, read_status  # torch, which the application starts without
+
     status = read_status(folder)
     stamps = str([(file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("scores.npz"))])
     before = st.session_state.get("suspects-stamps")

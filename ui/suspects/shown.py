@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 from ui.live.cache import Newest, check_current
 from ui.suspects.view import SECOND, SuspectsView
 from vae import runs
-from vae.diagnosis.suspects.results import folder_of
 from vae.space.parts import Part
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def listed_shown(path: Path, sha: str, view: SuspectsView) -> Listed | None:
     """Returns what is known of those images by now; None for a second dataset that is not scored yet. Raises
     ElboRoomError."""
     from vae.diagnosis.suspects.opened import open_part, open_second
+    from vae.diagnosis.suspects.results import folder_of
 
     check_current(path, sha)
     folder, images = folder_of(path, sha), images_shown(path, sha, view)

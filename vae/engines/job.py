@@ -29,7 +29,8 @@ from vae.engines.worker import JOB
 from vae.errors import ElboRoomError, RunBusy, RunError
 from vae.files import DISK_FULL
 
-SIGNALS = (signal.SIGUSR1, signal.SIGTERM)
+PREEMPTED = getattr(signal, "SIGUSR1", None)  # Windows, where no scheduler is, has none
+SIGNALS = [one for one in (PREEMPTED, signal.SIGTERM) if one is not None]
 TICK = 0.1
 SAVE_LIMIT = 100.0  # seconds for the last save; the scheduler is less patient, and then kills
 BUSY_LIMIT = runs.START_LIMIT + 5.0  # seconds until a worker that a dead machine left behind counts as dead
@@ -149,7 +150,7 @@ def main(arguments: list[str]) -> int:
             return 0
         job = Job(batch.paths(index) if index < len(batch.groups) else [])
         job.train()
-        if job.leave == signal.SIGUSR1:
+        if job.leave is not None and job.leave == PREEMPTED:
             queue_again(job, batch.engine)
     except ElboRoomError as error:
         print(error, file=sys.stderr)

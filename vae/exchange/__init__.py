@@ -10,7 +10,8 @@ torch_export    modules of torch's as the bytes of ONNX files
 foreign_model   two such files as a Model; encoder_outputs: its encoder's in one form
 other_formats   what other files of models are known by, and why they are refused
 step_terms      what a loop says of one step, as sums; own_images: images handed over from Python
-open_options    the options of `python -m vae open`; python_file: networks from a Python file, which is code: for the command line alone
+open_options    the options of `python -m vae open`
+python_file     networks from a Python file, which is code: for the command line alone
 
 What makes a run of these is in `vae.runs`: `log`, `wrap`, `foreign_run`.
 """

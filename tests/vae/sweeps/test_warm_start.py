@@ -116,7 +116,7 @@ def test_runs_are_put_in_order_a_circle_too(tmp_path: Path) -> None:
     assert in_order(alone) == (alone, False)
 
 
-def test_two_places_train_a_chain_one_by_one_and_a_circle_does_not_block(tmp_path: Path) -> None:
+def test_two_places_train_a_chain_one_by_one(tmp_path: Path) -> None:
     low, high = create(plan(Sweep(BASE, C=(3.0, 30.0), warm_start=True)), tmp_path)
     (alone,) = create(plan(Sweep(BASE, C=(3.0,))), tmp_path)
     with LocalEngine(2, spare=False) as engine:

@@ -75,6 +75,7 @@ class Maps {
           hover: () => {},
           choose: (index) => index !== null && this.opened?.pair.choose(index),
           select: (indices) => this._select(indices, side),
+          draw: () => {}, // no draws from the prior lie here
         }),
     );
     this.both = new Both(this.canvases);
@@ -194,7 +195,7 @@ class Maps {
     for (const canvas of this.canvases) canvas.colour(colours, this.tone);
     const { header } = this.compared;
     this.about.textContent = `${aboutPlaces(header)} ${header.about_neighbours[count]}`;
-    this.focus.colour(colours, this.tone);
+    this.focus.colour(colours);
   }
 
   _byLabel(codes) {
