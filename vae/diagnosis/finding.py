@@ -75,7 +75,7 @@ def steering_advice(case: Case, words: str) -> tuple[Advice, ...]:
     if case.config.is_yours:
         return ()
     if is_shipped(case.run.path):
-        return (Advice(f"Train one like it; then {words[0].lower()}{words[1:]}", "train", {"from": case.run.name}),)
+        return (Advice(f"Copy it; then {words[0].lower()}{words[1:]}", "train", {"from": case.run.name}),)
     return (Advice(words, "train"),)
 
 
