@@ -33,6 +33,8 @@ def diagnose(view: RunView) -> None:
     findings(view.name, shown)
     if not shown.stale:
         where_they_differ(view)
+    if not shown.working:
+        work.warm()  # for the next run, or the next weights
 
 
 def head(view: RunView, shown: Shown) -> None:

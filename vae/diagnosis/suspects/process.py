@@ -38,7 +38,7 @@ from vae.diagnosis.suspects.second import file_of, load_second, score_second
 from vae.engines.streams import watch_input, write_plainly
 from vae.errors import ElboRoomError, RunBusy, RunDamaged
 from vae.files import insist, write_json
-from vae.machine import let_idle_threads_sleep
+from vae.machine import compute_on_one_thread, let_idle_threads_sleep
 from vae.space.encodings import Codes, images_of
 from vae.space.parts import PARTS, Part
 
@@ -220,6 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES, help=f"of each image (default {SAMPLES})")
     parser.add_argument("--second", default="", help="also another dataset's held-out images")
     let_idle_threads_sleep()
+    compute_on_one_thread()
     write_plainly()
     options = parser.parse_args(arguments)
     gone = threading.Event()
