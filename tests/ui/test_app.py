@@ -29,7 +29,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
         with TestClient(app.app, base_url="http://localhost:8501") as made:
             yield made
-        assert server._holder().engine is None  # closed with the server
+        assert server._holder().engines == {}  # closed with the server
     gate.signing_key.cache_clear()
 
 

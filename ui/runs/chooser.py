@@ -31,6 +31,7 @@ WAYS = {  # with icons
     "Map": "scatter_plot",
     "Diagnose": "troubleshoot",
     "Suspects": "image_search",
+    "Terms": "show_chart",
     "Compare": "compare",
 }
 SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"

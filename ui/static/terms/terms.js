@@ -74,7 +74,7 @@ class Terms {
     const gaussian = shownIn(data.points, "squared_error").length > 0;
     this.planes[0].figure.hidden = !gaussian;
     this.figures.classList.toggle("one", !gaussian);
-    const hollow = data.points.some(({ unsettled }) => unsettled) ? "Hollow: not converged. " : "";
+    const hollow = data.points.some(({ unsettled }) => unsettled) ? "Hollow: not taken as converged. " : "";
     const grey = data.linear.length ? "Grey dashes: the best linear decoder, closed form. " : "";
     this.legend.textContent = `${hollow}${grey}Dotted: equal ELBO, slope −1. Numbers at points: C. Gold: slope −1/C.`;
     for (const plane of this.planes) plane.plan = null;
@@ -138,7 +138,7 @@ class Terms {
   _show(point, canvas, { x, y }) {
     const source = `runs/${encodeURIComponent(point.name)}/thumbnail.png?v=${point.step}`;
     const pictures = point.step === null ? [] : [element("img", { alt: "", src: source })];
-    const words = [point.words, point.unsettled && `Not converged: ${point.unsettled}.`].filter(Boolean);
+    const words = [point.words, point.unsettled && `Not taken as converged: ${point.unsettled}.`].filter(Boolean);
     this.card.replaceChildren(
       ...pictures,
       element("b", { text: point.name }),
