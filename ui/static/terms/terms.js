@@ -74,7 +74,7 @@ class Terms {
     const gaussian = shownIn(data.points, "squared_error").length > 0;
     this.planes[0].figure.hidden = !gaussian;
     this.figures.classList.toggle("one", !gaussian);
-    const hollow = data.points.some(({ unsettled }) => unsettled) ? "Hollow: not taken as converged. " : "";
+    const hollow = data.points.some(({ unsettled }) => unsettled) ? "Hollow: not converged. " : "";
     const grey = data.linear.length ? "Grey dashes: the best linear decoder, closed form. " : "";
     this.legend.textContent = `${hollow}${grey}Dotted: equal ELBO, slope −1. Numbers at points: C. Gold: slope −1/C.`;
     for (const plane of this.planes) plane.plan = null;
