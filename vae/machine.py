@@ -26,6 +26,17 @@ def let_idle_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def compute_on_one_thread() -> None:
+    """Has torch compute on one thread, in a process that looks at runs while others may train.
+
+    Two threads meet after every product of a small batch: where one of them waits for a core, both do. Beside a
+    training on two cores that is several times as slow as one thread, and hardly faster where all cores are free.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def let_many_files_open() -> None:
     """Raises this process's limit of open files to what the system allows: a run that waits holds one, its lock, and
     many systems give a program no more than 256 or 1,024 of its own accord."""

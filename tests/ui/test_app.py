@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ui import gate, server
+from ui.diagnose import work
 from vae.engines.local import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELBO_ROOM_RUNS", str(tmp_path_factory.mktemp("runs")))
         patch.setattr(server, "make_engine", lambda: LocalEngine(spare=False))
+        patch.setattr(work, "warm", lambda: None)
         gate.signing_key.cache_clear()
         import app
 

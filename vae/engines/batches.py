@@ -4,7 +4,8 @@
     RUNS/.jobs/TOKEN-i.out    what that job printed, before and beside its runs' own logs
 
 A batch is written before the scheduler hears of it, and the job carries the token in its name: whatever is killed in
-between, job and runs are found again. Each file is replaced as a whole and held against its fields when it is read.
+between, job and runs are found again. Each file is replaced as a whole and held against its fields when it is read:
+whoever writes into the folder of runs could put one there, and what it names as a job becomes a word of a command.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vae import runs
-from vae.checked_json import Misfit, fields, items, number, read_json, text, whole
+from vae.checked_json import Check, Misfit, fields, items, number, read_json, text, whole
 from vae.errors import EngineError, RunNotFound
 from vae.files import write_json
 
@@ -28,15 +31,29 @@ PREFIX = "elbo-room-"  # of a job's name; the token follows
 MOST = 8 << 20  # bytes of a file
 SETTLED = 2_000_000_000  # nanoseconds after which a folder's time of change tells every change
 NAME = text(255)
+FILE = re.compile(r"([a-z0-9]+)\.json")
+
+
+def _like(pattern: str, words: str) -> Check[str]:
+    """Takes text of which all is as the pattern says."""
+
+    def check(value: Any) -> str:
+        if not re.fullmatch(pattern, text(255)(value)):
+            raise Misfit(f"expected {words}, got {value[:40]!r}")
+        return str(value)
+
+    return check
+
+
 BATCH = fields(
     ("engine", "groups", "jobs"),
     engine=text(40),
     groups=items(items(NAME)),
-    jobs=items(NAME),
+    jobs=items(_like(r"(?:[A-Za-z0-9][A-Za-z0-9_-]*)?", "a job's id")),  # no option, no path, no pattern
     done=items(whole()),
     tries=items(whole()),
     sent=number(),
-    probe=text(255),
+    probe=_like(r"(?:probe-[0-9a-f]{8})?", "the name of a probe's folder"),
 )
 
 
@@ -51,7 +68,7 @@ class Batch:
     done: tuple[int, ...] = ()  # groups that nothing more is to be seen to
     tries: tuple[int, ...] = ()  # groups that were given to it once more, once for each time
     sent: float = 0.0
-    probe: str = ""  # a folder: not runs, but the questions of `doctor` are to be answered there
+    probe: str = ""  # a folder beside the file: not runs, but the questions of `doctor` are to be answered there
 
     @property
     def token(self) -> str:
@@ -108,6 +125,11 @@ def read(file: Path) -> Batch:
     """Returns the batch in a file. Raises EngineError where it cannot be read."""
     try:
         values = read_json(file, BATCH, MOST)
+        count = len(values["groups"])
+        if len(values["jobs"]) not in (0, count):
+            raise Misfit(f"expected no job or one for each of {count:,} groups, got {len(values['jobs']):,}", "jobs")
+        if max([-1, *values.get("done", ()), *values.get("tries", ())]) >= count:
+            raise Misfit(f"expected numbers of {count:,} groups, got a higher one", "done, tries")
     except (FileNotFoundError, Misfit) as error:
         raise EngineError(f"{file}: expected the list of a batch's runs ({error})") from None
     known = {field.name for field in dataclasses.fields(Batch)}
@@ -138,7 +160,7 @@ def _read_folder(folder: Path) -> list[Batch]:
     found = []
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
-            if name.endswith(".json") and not name.startswith("."):
+            if FILE.fullmatch(name):
                 with contextlib.suppress(EngineError):  # gone in this moment, or no batch
                     found.append(read(folder / name))
     return sorted(found, key=lambda batch: (batch.sent, batch.token))

@@ -89,7 +89,7 @@ def _ask(engine: Engine, root: Path, patience: float) -> tuple[dict[str, Any], s
     folder.mkdir()
     (folder / probe.QUESTION).write_bytes(question)
     kind = engine.scheduler.name if isinstance(engine, ScheduledEngine) else "local"
-    batch = batches.create(root, kind, [[]], str(folder))
+    batch = batches.create(root, kind, [[]], folder.name)
     try:
         with FileLock(str(folder / probe.LOCK)).acquire(timeout=5):
             told = _answer(engine, batch, folder / probe.ANSWER, patience)
@@ -101,7 +101,9 @@ def _ask(engine: Engine, root: Path, patience: float) -> tuple[dict[str, Any], s
 
 def _answer(engine: Engine, batch: batches.Batch, file: Path, patience: float) -> dict[str, Any]:
     if not isinstance(engine, ScheduledEngine):
-        subprocess.run([sys.executable, "-m", "vae.engines.job", str(batch.file), "0"], timeout=patience, check=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # then there is no answer
+            command = [sys.executable, "-m", "vae.engines.job", str(batch.file), "0"]
+            subprocess.run(command, timeout=patience, check=False)
         return _read(file, "")
     batch = batch.change(jobs=tuple(engine.scheduler.send(batch)))
     end = time.monotonic() + patience

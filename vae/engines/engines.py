@@ -38,7 +38,7 @@ def _ray(root: Path, values: dict[str, Any]) -> Engine:
 
 
 LOCAL = "local"
-ENGINES: dict[str, Callable[[Path, dict[str, Any]], Engine]] = {LOCAL: _local, "slurm": _slurm, "ray": _ray}
+ENGINES: dict[str, Callable[[Path, dict[str, Any]], Engine]] = {"local": _local, "slurm": _slurm, "ray": _ray}
 
 
 def chosen(name: str | None = None) -> str:

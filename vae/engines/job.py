@@ -146,7 +146,7 @@ def main(arguments: list[str]) -> int:
         if batch.probe:
             from vae.engines.probe import answer
 
-            answer(Path(batch.probe))
+            answer(batch.file.parent / batch.probe)
             return 0
         job = Job(batch.paths(index) if index < len(batch.groups) else [])
         job.train()

@@ -9,6 +9,7 @@ for nothing is refused here, unless the settings say in words that this is known
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -31,6 +32,7 @@ PATIENCE = 30.0  # seconds that the dashboard may take
 MOST = 256 << 20  # bytes of an answer: it lists every job that the cluster remembers
 IN_WORDS = "anybody who reaches this address can run programs there, and I know it"
 STATES = {"PENDING": "waiting", "RUNNING": "working", "STOPPED": "ended", "SUCCEEDED": "ended", "FAILED": "ended"}
+UNREACHED = (OSError, HTTPException, ValueError)  # the last: an address that can be none
 NO_PLACE = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"  # Ray gives a job up that finds no place for a quarter of an hour
 LISTED = items(
     fields(submission_id=optional(text(1000)), status=text(100), message=optional(text(1 << 20))), 10_000_000
@@ -44,12 +46,7 @@ class Ray:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
-        self.address = str(values.get("address", "")).rstrip("/")
-        if not self.address.startswith(("http://", "https://")):
-            raise ConfigError(
-                "ray: address: expected the cluster's dashboard, such as http://head:8265, got "
-                f"{self.address[:80] or 'nothing'!r}; it stands in the file that ELBO_ROOM_ENGINES names"
-            )
+        self.address = _address(str(values.get("address", "")))
         self.runs_per_job: int = values.get("runs_per_job", 1)
         self.tries: int = values.get("tries", 3)
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect).open
@@ -65,14 +62,16 @@ class Ray:
                 jobs.append(self.send_again(batch, index))
         except EngineError:
             for job in jobs:
-                self.cancel([job])
+                with contextlib.suppress(EngineError):
+                    self.cancel([job])
             raise
         return jobs
 
     def send_again(self, batch: Batch, index: int) -> str:
         """Submits one group; returns its job's id. One that another server has just submitted is left to it."""
         old = batch.jobs[index] if batch.jobs else ""
-        number = int(old.rpartition("-")[2]) + 1 if old else 0
+        last = old.rpartition("-")[2]
+        number = int(last) + 1 if last.isdecimal() else 0
         job = f"{batch.job_name}-{index}-{number}"
         asked = {"entrypoint": self._script(batch, index), "submission_id": job,
                  "entrypoint_num_cpus": self.values.get("cpus", 1)}  # fmt: skip
@@ -158,18 +157,15 @@ class Ray:
                 if error.code not in (401, 403):
                     raise self._said(error) from None
                 self._token = self._read_token()
-            except (OSError, HTTPException) as error:
+            except UNREACHED as error:
                 raise self._unreached(error) from None
         return self._token
 
     def _read_token(self) -> str:
         named = self.values.get("token_file") or os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
-        try:
-            token = os.environ.get("RAY_AUTH_TOKEN") or Path(named).expanduser().read_text(encoding="utf-8")
-        except (OSError, RuntimeError, UnicodeDecodeError):
-            token = ""
+        token = os.environ.get("RAY_AUTH_TOKEN") or _secret(named)
         if token.strip():
-            return token.strip()
+            return _one_word(token.strip(), named)
         raise EngineError(
             f"Ray at {self.address} asks for a token: put it into {named}, or into the variable RAY_AUTH_TOKEN."
         )
@@ -181,7 +177,7 @@ class Ray:
             raise self._said(error) from None
         except Misfit as error:
             raise EngineError(f"Ray at {self.address} answers in a way that is not known here: {error}.") from None
-        except (OSError, HTTPException) as error:
+        except UNREACHED as error:
             raise self._unreached(error) from None
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None, token: str) -> bytes:
@@ -193,14 +189,46 @@ class Ray:
 
     def _said(self, error: urllib.error.HTTPError) -> EngineError:
         """What the dashboard refuses with: the last line of it, where it is Python's traceback."""
-        with error:
-            lines = error.read(100_000).decode(errors="replace").strip().splitlines()
+        lines: list[str] = []
+        with error, contextlib.suppress(OSError, HTTPException):
+            told = error.read(100_000).decode(errors="replace")
+            lines = (told.replace(self._token, "…") if self._token else told).strip().splitlines()
         if error.code in (401, 403):
             self._token = None  # another one may be there the next time
         return EngineError(f"Ray at {self.address} refuses: {(lines or [error.reason])[-1][:300]} ({error.code}).")
 
     def _unreached(self, error: Exception) -> EngineError:
-        return EngineError(f"Ray cannot be reached at {self.address} ({getattr(error, 'reason', error)}).")
+        return EngineError(
+            f"Ray cannot be reached at {self.address} ({str(getattr(error, 'reason', error))[:200].strip()})."
+        )
+
+
+def _address(given: str) -> str:
+    """The dashboard's address without a slash at its end. Raises ConfigError, which does not repeat a password."""
+    got = "one with a name or a password, which Ray does not take" if "@" in given else repr(given[:80] or "nothing")
+    if given.startswith(("http://", "https://")) and "@" not in given:
+        return given.rstrip("/")
+    raise ConfigError(
+        f"ray: address: expected the cluster's dashboard, such as http://head:8265, got {got}; it stands in the file "
+        "that ELBO_ROOM_ENGINES names"
+    )
+
+
+def _secret(named: str) -> str:
+    """What a token's file holds; "" where there is none. EngineError where every user of this machine may read it."""
+    try:
+        with open(Path(named).expanduser(), encoding="utf-8") as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o004:
+                raise EngineError(f"Ray's token in {named} can be read by everybody here: chmod 600 {named}")
+            return file.read(10_000)
+    except (OSError, RuntimeError, UnicodeDecodeError):
+        return ""
+
+
+def _one_word(token: str, named: str) -> str:
+    if token.isascii() and token.isprintable() and " " not in token:
+        return token
+    raise EngineError(f"Ray's token, from {named} or RAY_AUTH_TOKEN, is not one word of plain letters and digits.")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

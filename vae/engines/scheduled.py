@@ -272,7 +272,11 @@ class ScheduledEngine:
         with self._changed:
             late = [job for job, end in self._stop_by.items() if end < time.monotonic()]
         if still := [job for job in late if jobs.get(job, Seen("ended", "")).state != "ended"]:
-            self.scheduler.cancel(still)
+            try:
+                self.scheduler.cancel(still)
+            except EngineError as error:  # the next look tries again
+                self._tell(error)
+                return
         with self._changed:
             for job in late:
                 del self._stop_by[job]
@@ -290,7 +294,12 @@ class ScheduledEngine:
             over.add(job)
             if job and job not in self._gone:
                 continue  # it may be about to queue again, or its last word about to reach us
-            if self._see_to(batch, index, job, seen is not None and seen.never_began):
+            try:
+                ended = self._see_to(batch, index, job, seen is not None and seen.never_began)
+            except EngineError as error:  # the others are seen to all the same, and this one with the next look
+                self._tell(error)
+                continue
+            if ended:
                 done.add(index)
             else:
                 batch = batches.read(batch.file)
@@ -298,6 +307,10 @@ class ScheduledEngine:
             batch.forget()
         elif done != set(batch.done):
             batch.change(done=tuple(sorted(done)))
+
+    def _tell(self, error: EngineError) -> None:
+        with self._changed:
+            self._trouble = str(error)
 
     def _see_to(self, batch: Batch, index: int, job: str, never_began: bool) -> bool:
         """What is to be done for a group whose job is over; returns whether that is all."""

@@ -50,8 +50,11 @@ def file() -> Path:
 
 
 def read() -> dict[str, Any]:
-    """Returns the settings, {} where there is no file. Raises ConfigError, naming the field, also for unknown ones."""
+    """Returns the settings, {} where there is no file. Raises ConfigError, naming the field, also for unknown ones, and
+    where everybody on this machine could write commands there for us."""
     try:
+        if os.name == "posix" and file().stat().st_mode & 0o002:
+            raise ConfigError(f"{file()} can be written by everybody here, and `setup` is shell: chmod o-w it")
         values = read_json(file(), FILE)
     except FileNotFoundError:
         if os.environ.get("ELBO_ROOM_ENGINES"):

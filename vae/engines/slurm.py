@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vae.engines.batches import Batch
+from vae.engines.batches import PREFIX, Batch
 from vae.engines.scheduled import Seen
 from vae.errors import EngineError
 
@@ -75,7 +75,7 @@ class Slurm:
         passed = [
             f"--{name}={self.values[name]}" for name in ("partition", "account", "time", "gres") if name in self.values
         ]
-        out = batch.file.with_name(f"{batch.token}-%a.out")
+        out = f"{batch.file.parent.name}/{batch.token}-%a.out"  # below --chdir, whose own name may have a % in it
         return [
             "--parsable", f"--job-name={batch.job_name}", f"--output={out}", "--open-mode=append", "--requeue",
             f"--signal=B:USR1@{self.values.get('signal', 120)}", f"--chdir={batch.file.parents[1]}", *passed,
@@ -99,11 +99,14 @@ class Slurm:
         return found if len(found) == len(batch.groups) else []
 
     def look(self) -> Mapping[str, Seen]:
-        """Returns all jobs of this user, by id: what runs, waits, and what ended in the last minutes."""
-        lines = _call("squeue", "--me", "--states=all", "--array", "--noheader", "--format=%i|%T|%r|%N").splitlines()
+        """Returns our jobs of this user, by id, and none of theirs: what runs, waits, and what ended in the last
+        minutes. EngineError where the answer is no list of jobs: then nothing counts as gone."""
+        lines = _call("squeue", "--me", "--states=all", "--array", "--noheader", "--format=%j|%i|%T|%r|%N").splitlines()
+        told = [line.split("|") for line in lines if line.startswith(PREFIX)]
+        if any(len(words) != 5 for words in told) or (lines and not any(line.count("|") >= 4 for line in lines)):
+            raise EngineError(f"squeue answers in a way that is not known here: {' '.join(lines)[:200]!r}.")
         seen = {}
-        for line in lines:
-            job, state, reason, node = [*line.split("|"), "", "", ""][:4]
+        for _, job, state, reason, node in told:
             if state in OVER:
                 seen[job] = Seen("ended", f"has ended ({state})")
             elif state in WAITS:

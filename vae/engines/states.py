@@ -66,6 +66,8 @@ def log_tail(path: Path) -> str:
 def tail(file: Path) -> str:
     """Returns the last LOG_TAIL lines of a file that anybody may have written to; "" where it is empty or gone."""
     try:
+        if not file.is_file():  # a pipe would never answer
+            return ""
         with open(file, "rb") as written:
             written.seek(max(0, written.seek(0, os.SEEK_END) - 4096))
             return "\n".join(written.read().decode(errors="replace").splitlines()[-LOG_TAIL:])

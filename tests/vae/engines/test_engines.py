@@ -313,6 +313,7 @@ def test_a_token_is_sent_only_where_it_is_asked_for(
     with pytest.raises(EngineError, match="asks for a token"):
         Ray(values).check()
     (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").chmod(0o600)
     assert Ray(values).check() == f"Ray 2.60.0 at {dashboard}, by token"
     assert [given for *_, given in Dashboard.met[1:]] == ["", "Bearer secret"]
     (tmp_path / "token").write_text("wrong")

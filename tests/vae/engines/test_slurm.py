@@ -149,12 +149,13 @@ def test_one_that_is_stopped_ends_with_its_state_saved_or_never_starts(
 
 
 def test_what_a_job_prints_before_its_run_begins_is_its_log(slurm: Cluster, tmp_path: Path) -> None:
-    root = tmp_path / "runs"
+    root = tmp_path / "a b'c\"d $(touch hit) %j\\n"  # a folder may be called so
     path = new_run(root)
     with ScheduledEngine(Slurm({"setup": "echo no module of that name; exit 7"}), root, look_every=0.2) as engine:
         engine.submit(path)
         assert engine.wait(240)
         assert "no module of that name" in engine.log_tail(path)
+    assert list(tmp_path.iterdir()) == [root]
     status = runs.read_status(path)
     assert status.state == "interrupted"
     assert "FAILED, exit status 7" in status.message
