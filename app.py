@@ -41,6 +41,7 @@ def _warm() -> None:
 
     gc.collect()
     gc.freeze()
+    diagnoses.warm()
 
 
 @asynccontextmanager

@@ -76,6 +76,24 @@ def compare_with_another(page: Page, address: str, runs: Path) -> None:
     page.screenshot(path=HERE / "compare.png")
 
 
+def sweep_C(page: Page, address: str, runs: Path) -> None:
+    """Eight values of C by the button, otherwise as the demo on digits, until the curve is there; one is chosen."""
+    page.goto(f"{address}/terms?run=demo-digits-2d")
+    page.get_by_role("button", name="New sweep").click(timeout=120_000)
+    epochs = page.get_by_role("spinbutton", name="Epochs")
+    epochs.fill("150")
+    epochs.press("Enter")
+    page.wait_for_timeout(1_000)
+    page.get_by_role("button", name="Start the sweep").click()
+    page.get_by_role("button", name="Stop all").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop all").wait_for(state="detached", timeout=600_000)
+    names = sorted((path.name for path in runs.glob("*-C-*")), key=lambda name: float(name.split("-C-")[1]))
+    page.goto(f"{address}/terms?run={names[len(names) // 2]}")
+    page.get_by_role("img", name="Rate – error plane").wait_for(timeout=60_000)
+    page.wait_for_timeout(5_000)
+    page.screenshot(path=HERE / "terms.png")
+
+
 def draw_shapes(folder: Path) -> Path:
     """Discs and squares of many sizes and colours, some grey, one broken, one twice."""
     random = np.random.default_rng(0)
@@ -119,6 +137,7 @@ def main() -> None:
         turn_C_of_a_loop(page, address, Path(folder))
         drop_shapes(page, address, draw_shapes(Path(folder) / "shapes"))
         page.screenshot(path=HERE / "images.png")
+        sweep_C(page, address, Path(folder))
         compare_with_another(page, address, Path(folder))
         for name, view in VIEWS.items():
             page.goto(f"{address}/{view}")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui import style
 from ui.address import check_address
+from ui.compare.other import has_something_beside_it
 from ui.compare.time_machine import time_machine
 from ui.compare.two_runs import FIELDS, two_runs
 from ui.runs.chooser import choose_run
@@ -34,7 +35,7 @@ def go_to() -> None:
     st.query_params.from_dict({**kept, "mode": st.session_state["compare-mode"]})
 
 
-view = choose_run("Compare", keep=("mode",))
+view = choose_run("Compare", keep=("mode",), first=has_something_beside_it)
 if view is not None:
     st.set_page_config(page_title=f"{view.name} · Compare · ELBO Room")
     if chosen_mode() == "time":

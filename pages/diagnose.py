@@ -33,6 +33,8 @@ def diagnose(view: RunView) -> None:
     findings(view.name, shown)
     if not shown.stale:
         where_they_differ(view)
+    if not shown.working:
+        work.warm()  # for the next run, or the next weights
 
 
 def head(view: RunView, shown: Shown) -> None:
@@ -41,9 +43,6 @@ def head(view: RunView, shown: Shown) -> None:
         with st.container(key="diagnose-verdict"):
             style.title(verdict(view.run, shown.diagnosis), facts_line(shown))
         with st.container(key="diagnose-ways", horizontal=True, width="content"):
-            for name, label in {"suspects": "Suspects", "compare": "Compare"}.items():
-                if page := rows.page_file(name):
-                    st.page_link(page, label=label, query_params={"run": view.name})
             if shown.diagnosis.results:
                 downloads(view.run, shown.diagnosis)
 

@@ -23,30 +23,33 @@ from ui.suspects.shown import images_shown, listed_shown
 from ui.suspects.table import table_data
 from ui.suspects.view import FIELDS, SECOND, SuspectsView, read_view
 from vae.diagnosis.results import WORKING, read_status
-from vae.diagnosis.suspects.results import folder_of, read_scores
+from vae.diagnosis.suspects.results import folder_of, folder_to_show, read_scores
 from vae.errors import ElboRoomError
 
 
 def page(run: RunView) -> None:
     """Draws the page of one run: the work, where some is to do, and what is known by now."""
     sha = weights_sha(run.path)
-    folder = folder_of(run.path, sha)
-    status = read_status(folder)
-    wanted = status.state not in WORKING and not work.is_whole(folder) and not run.active
-    if wanted and not asked_already(run, sha):
+    folder = folder_to_show(run.path, sha)
+    wanted = read_status(folder).state not in WORKING and not work.is_whole(folder_of(run.path, sha))
+    if wanted and not run.active and not asked_already(run, sha):
         if problem := work.start(run.path):
             st.session_state[PROBLEM] = problem
-        status = read_status(folder)
+        folder = folder_to_show(run.path, sha)
+    status, older = read_status(folder), folder != folder_of(run.path, sha)
     if problem := st.session_state.pop(PROBLEM, "") or status.message:
         style.problem(problem)
     working = status.state in WORKING
+    scores = read_scores(folder)
+    if older and scores:
+        style.notice("The run has newer weights than these numbers; the reconstructions are of the newest.")
     if working:
         progress(folder)
-    elif not work.is_whole(folder):
+    elif older or not work.is_whole(folder):
         if run.active:
             style.note("The run trains on: what is found is of the weights of that moment, and newer ones ask anew.")
-        st.button("Look for suspects", icon=":material/play_arrow:", key="again", on_click=ask, args=(run.path, "", ""))
-    scores = read_scores(folder)
+        label = "Look again with the newest weights" if older else "Look for suspects"
+        st.button(label, icon=":material/play_arrow:", key="again", on_click=ask, args=(run.path, "", ""))
     if not scores:
         style.note("Each image is scored by this model and compared with its neighbours; the first come in seconds.")
         return
@@ -55,7 +58,7 @@ def page(run: RunView) -> None:
     view, refused = read_view(st.query_params, parts, "disagreement" if labelled else "elbo")
     if refused:
         style.notice(f"The address asked for what this run does not have ({', '.join(refused)}); it was left out.")
-    table(run, sha, view, parts, working)
+    table(run, sha, folder, view, parts, working or older)
 
 
 def asked_already(run: RunView, sha: str) -> bool:
@@ -66,19 +69,19 @@ def asked_already(run: RunView, sha: str) -> bool:
     return bool(before == (run.name, sha))
 
 
-def table(run: RunView, sha: str, view: SuspectsView, parts: tuple[str, ...], working: bool) -> None:
-    """Draws what is listed and what can be done with it."""
+def table(run: RunView, sha: str, kept: Path, view: SuspectsView, parts: tuple[str, ...], wait: bool) -> None:
+    """Draws what is listed and what can be done with it; `wait`: with more to come, or to be asked for, first."""
     from vae.diagnosis.suspects.table import order
 
     try:
-        listed = listed_shown(run.path, sha, view)
+        listed = listed_shown(run.path, sha, view, kept)
     except ElboRoomError as error:
         choices(view, parts, None, like_these(run))
         style.problem(str(error))
         return
     choices(view, parts, listed, like_these(run))
     if listed is None:
-        second_control(run, view, working)
+        second_control(run, view, wait)
         return
     marks = marks_of(run)
     kinds(view, listed, marks)
@@ -93,7 +96,7 @@ def table(run: RunView, sha: str, view: SuspectsView, parts: tuple[str, ...], wo
     data = table_data(run.path, sha, view, listed, images, indices, marks)
     rows_panel(run, view, listed, indices.tolist(), marks)
     suspects_table(data, partial(act, run, view, listed))
-    evidence_control(run, view, listed, working)
+    evidence_control(run, view, listed, wait)
     classes_table(listed)
 
 

@@ -14,6 +14,7 @@ from ui.terms.picked import picked
 from ui.terms.scrub import scrub_C
 from ui.terms.view import FIELDS, TermsView, choose_view, plane_points, why_not_shown
 from vae import runs
+from vae.sweeps import points
 
 
 def empty() -> None:
@@ -27,15 +28,15 @@ def empty() -> None:
 
 def show(view: TermsView) -> None:
     """Draws both planes, the chosen run, the runs at work and the scrubber."""
-    points = plane_points(view)
-    if points:
-        chosen = planes(view.title, points, view.linear(), view.chosen, key="planes")
+    drawn = plane_points(view)
+    if drawn:
+        chosen = planes(view.title, drawn, view.linear(), view.chosen, key="planes")
         if chosen and chosen != view.chosen:
             st.query_params["run"] = chosen
             st.rerun()
     else:
         style.note("None of these runs has a held-out record yet; they appear here as they come.")
-    if points:
+    if drawn:
         with st.container(key="panel-picked"):
             picked(view)
             save(view)
@@ -67,12 +68,13 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     with st.container(width="content"):
         style.title("Terms: what a nat buys", "Means over held-out images; a point is a run.")
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
-        view = choose_view()
+        found = points.rows()
+        view = choose_view(found)
         st.button("New sweep", type="primary", key="new-sweep", on_click=turn_form, args=(view is None,))
 if st.session_state.get("sweep-open", view is None):
     with st.container(key="panel-sweep"):
         new_sweep(view)
-if sentence := why_not_shown(view):
+if sentence := why_not_shown(view, found):
     style.problem(sentence)
 if view is None:
     empty()

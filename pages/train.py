@@ -16,7 +16,7 @@ from ui.runs.queue_note import queue_note
 from ui.runs.run_view import RunView
 from ui.train.advice import verdicts, what_to_do
 from ui.train.controls import buttons, change, knob_panel
-from ui.train.copying import copy_settings
+from ui.train.copying import SETTINGS, copy_settings
 from ui.train.evidence_panel import evidence_panel
 from ui.train.form import form
 from vae import runs
@@ -118,12 +118,12 @@ def pixels(view: RunView) -> int:
     return channels * height * width
 
 
-if sentence := take_unknown(("run", "from", "without")):
+if sentence := take_unknown(("run", "from", "without", *(SETTINGS if "from" in st.query_params else ()))):
     st.session_state["notice"] = sentence
 name = st.query_params.get("run")
 path = find(name) if name is not None else None
 if path is None and (source := st.query_params.get("from")):
-    copy_settings(source, st.query_params.get("without", ""))
+    copy_settings(source, st.query_params)
 if notice := st.session_state.pop("notice", None):
     style.notice(notice)
 if path is None:

@@ -5,6 +5,7 @@ torch is imported where it is asked: the memory is found without it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from vae.config import Config
 from vae.errors import ConfigError
 
+MOST_FILES = 20_000  # twice the runs of the largest sweep
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -22,6 +24,31 @@ def let_idle_threads_sleep() -> None:
     step of digits beside one took 5 to 70 times as long, t-SNE twice as long.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def compute_on_one_thread() -> None:
+    """Has torch compute on one thread, in a process that looks at runs while others may train.
+
+    Two threads meet after every product of a small batch: where one of them waits for a core, both do. Beside a
+    training on two cores that is several times as slow as one thread, and hardly faster where all cores are free.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def let_many_files_open() -> None:
+    """Raises this process's limit of open files to what the system allows: a run that waits holds one, its lock, and
+    many systems give a program no more than 256 or 1,024 of its own accord."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def devices() -> list[str]:

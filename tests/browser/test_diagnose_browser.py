@@ -85,7 +85,8 @@ def test_findings_appear_open_and_go_along(
     offline.on("request", lambda request: asked.append(request.url))
     offline.goto(report.as_uri())
     expect(offline.get_by_role("heading", level=1)).to_contain_text("two: ")
-    assert offline.locator(".picture > svg").count() == sum(bool(answer.picture) for answer in answers)
+    drawn = [svg for answer in answers for svg in (answer.picture, answer.detail) if svg]
+    assert offline.locator(".picture > svg").count() == len(drawn)
     assert asked == [report.as_uri()]
     offline.close()
     window.watching = False  # the page beside it has noticed

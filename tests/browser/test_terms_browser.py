@@ -80,7 +80,7 @@ def test_a_sweep_goes_from_one_click_to_a_finished_curve(
     there = {p.name: p for p in points.points(server.runs.resolve())}
     assert {name: p.C for name, p in there.items()} == {"digits-C-2": 2.0, "digits-C-8": 8.0, "digits-C-32": 32.0}
     eventually(lambda: {p.state for p in points.points(server.runs.resolve())} == {"finished"})
-    expect(page.get_by_text("Not converged: the last tenth of its steps has only")).to_be_visible()
+    expect(page.get_by_text("Not taken as converged: the last tenth of its steps has only")).to_be_visible()
     expect(page.get_by_text("Scrub C, z held")).to_be_visible()
 
 

@@ -59,7 +59,7 @@ def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> RememberingEngine:
     fake = RememberingEngine()
-    monkeypatch.setattr(server, "engine", lambda: fake)
+    monkeypatch.setattr(server, "engine", lambda name=None: fake)
     return fake
 
 

@@ -18,6 +18,7 @@ from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.runs.moments import Keeper, moment_at
 
+DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
 Make = Callable[..., Path]
 
 
@@ -69,6 +70,16 @@ def test_the_two_newest_are_compared_and_the_others_offered(app: AppTest, made: 
     for part in ("compare_terms", "compare_step", "compare_maps"):
         assert (sides(app, part)["a"]["run"], sides(app, part)["b"]["run"]) == ("new", "middle")
     assert "A is “new”, B is “middle”." in html(app)
+
+
+def test_a_first_visit_shows_a_run_that_has_something_beside_it(app: AppTest, made: Make) -> None:
+    shutil.copytree(DEMO, runs.runs_root() / "shipped")
+    made("newest", binarize="threshold", likelihood="bernoulli", C=1.0)
+    compare(app)
+    found = sides(app)
+    assert (found["a"]["run"], found["b"]["run"]) == ("shipped", "shipped")
+    assert found["a"]["sha"] != found["b"]["sha"]
+    assert app.selectbox(key="chosen-run").options == ["newest", "shipped"]
 
 
 def test_another_run_beside_it_keeps_the_image_but_not_the_z(app: AppTest, made: Make) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of
 from vae.diagnosis.results import Result, folder_of, read_diagnosis, read_status
 
-START = work._worker
+START, WARM = work._worker, work.warm
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
@@ -43,6 +44,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Worker]:
     started: list[Worker] = []
     holder = work._Holder()
     monkeypatch.setattr(work, "_holder", lambda: holder)
+    monkeypatch.setattr(work, "warm", lambda: None)
     monkeypatch.setattr(work, "_worker", lambda *asked: started.append(Worker(*asked)) or started[-1])
     return started
 
@@ -248,6 +250,31 @@ def test_a_real_process_ends_with_the_server(demo: Path, monkeypatch: pytest.Mon
     assert worker.exit_code() is None
     work.stop_all()
     assert worker.exit_code() is not None
+
+
+def test_the_spare_process_takes_the_next_run(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "_worker", START)
+    WARM()
+    spare = work._holder().spare
+    assert spare is not None
+    WARM()
+    assert work._holder().spare is spare  # one is enough
+    assert work.start_diagnosis(demo) == ""
+    ((folder, worker),) = work._holder().living().items()
+    assert worker is spare
+    assert work._holder().spare is None
+    end = time.monotonic() + 60
+    while read_status(folder).state == "starting":
+        assert worker.exit_code() is None, (folder / "log.txt").read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert read_status(folder).weights == weights_of(demo)
+    WARM()
+    waiting = work._holder().spare
+    work.stop_all()
+    assert worker.exit_code() is not None
+    assert waiting is not None
+    assert waiting.exit_code() is not None
 
 
 def test_the_map_of_holes_is_there_where_its_scores_are(app: AppTest, demo: Path) -> None:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from ui import navigation
 from ui.runs.run_view import RunView
 from ui.suspects import actions, work
-from vae import Config, runs, train
+from vae import Config, load_run, runs, train
+from vae.diagnosis.results import read_status
 from vae.diagnosis.suspects.marks import FILE, change_marks, read_marks
 from vae.diagnosis.suspects.process import Asked, look_for_suspects
-from vae.diagnosis.suspects.results import folder_of
+from vae.diagnosis.suspects.results import folder_of, folder_to_show, request_suspects
 
 PAGE = str(navigation.FOLDER / "suspects.py")
 DEMO = navigation.FOLDER.parent / "checkpoints" / "demo-digits-2d"
@@ -103,6 +105,40 @@ def test_a_run_that_trains_on_is_looked_through_when_somebody_asks(
     assert "The run trains on" in words(app)
     app.button(key="again").click().run()
     assert asked == [("one", "", "")]
+
+
+def test_scores_of_older_weights_stay_and_say_so(app: AppTest, run: Path, asked: list[tuple[str, ...]]) -> None:
+    newer(run)
+    runs.write_status(run, runs.Status(state="queued"))
+    opened(app, run="one")
+    assert table(app)["all"] == 1437
+    assert app.button(key="suspects-evidence").disabled
+    assert "The run has newer weights than these numbers" in words(app)
+    assert app.button(key="again").label == "Look again with the newest weights"
+    app.button(key="again").click().run()
+    assert asked == [("one", "", "")]
+
+
+def newer(run: Path) -> str:
+    """Gives the run other weights; returns their SHA-256."""
+    weights = {name: value + 0.01 for name, value in load_run(run).model.state_dict().items()}
+    runs.save_checked(run, {runs.WEIGHTS: save(weights)})
+    sha = runs.content_hash(run, runs.WEIGHTS)
+    assert sha is not None
+    return sha
+
+
+def test_weights_that_change_before_the_work_begins_are_looked_through(run: Path) -> None:
+    old = runs.content_hash(run, runs.WEIGHTS)
+    assert old is not None
+    shutil.rmtree(run / "suspects")
+    request_suspects(run, old)
+    sha = newer(run)
+    assert folder_to_show(run, sha) == folder_of(run, old)  # it starts there
+    assert look_for_suspects(run, Asked(), threading.Event(), old) == folder_of(run, sha)
+    assert work.is_whole(folder_of(run, sha))
+    assert read_status(folder_of(run, old)).state == "stopped"
+    assert folder_to_show(run, newer(run)) == folder_of(run, sha)
 
 
 def test_the_table_shows_a_page_of_rows_with_three_pictures_each(app: AppTest, run: Path) -> None:

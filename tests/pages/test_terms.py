@@ -14,9 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import ROOT, RememberingEngine
 from tests.pages.page_contract import page_opens
+from ui import server
 from ui.runs.owners import recorded_owner
 from ui.terms import picked
 from vae import runs
+from vae.engines import batches
 from vae.runs.sweep_mark import SweepMark, read_mark, write_mark
 from vae.sweeps import points
 
@@ -65,14 +67,14 @@ def test_the_chosen_run_is_told_in_numbers_with_units_and_errors(app: AppTest, s
     assert "<dd>4.250 ± 0.040 px²</dd>" in told
     assert "theory −1/C = −0.2500 px² a nat; measured −0.2500 ± 0.0000, on training images −0.2500" in told
     assert "1 of 2 carry 0.01 nats or more; 2 predicted (linear decoder)" in told
-    assert "Not converged" not in told
+    assert "converged" not in told
     assert page.selectbox(key="terms-sweep").options == ["try", "all runs"]
 
 
 def test_a_run_that_has_not_converged_says_so_and_the_ends_have_no_slope(app: AppTest, sweep: list[Path]) -> None:
     runs.write_status(sweep[2], runs.Status("stopped", 112, total_steps=200))
     told = html(opened(app, run="try-C-8"))
-    assert "Not converged: it ended early (stopped)." in told
+    assert "Not taken as converged: it ended early (stopped)." in told
     assert "measured only between two runs of a sweep" in told
 
 
@@ -159,18 +161,22 @@ def test_points_are_added_where_the_curve_bends_to_the_same_sweep(
     for C, mark in zip(Cs, marks, strict=True):
         assert mark is not None
         assert mark.warm_from == min((name for name in named if named[name] > C), key=lambda name: named[name])
+    page.run()
+    assert not [button for button in page.button if button.key == "add-points"]  # they are on their way
 
 
 def test_runs_at_work_are_counted_and_stopped_one_or_all(
     app: AppTest, sweep: list[Path], engine: RememberingEngine
 ) -> None:
     locks = [runs.acquire(path) for path in sweep[:2]]
-    for path, state in zip(sweep, ("running", "queued"), strict=False):
-        runs.write_status(path, runs.Status(state, 56, total_steps=112))
+    runs.write_status(sweep[0], runs.Status("running", 56, total_steps=112, seconds_left=20.0))
+    runs.write_status(sweep[1], runs.Status("queued", 0, total_steps=112))
     page = opened(app)
-    assert page.get("progress")[0].proto.text == "1 finished, 1 running, 1 waiting"
+    assert "</b> local · 1 finished, 1 running, 1 waiting</p>" in html(page)
+    assert page.get("progress")[0].proto.value == 50
+    assert "about 60 s left" in html(page)  # 20 s of one that is half through, then a whole one
     page.button(key="stop-all").click().run()
-    assert sorted(path.name for path in engine.stopped) == ["try-C-2", "try-C-4"]
+    assert [path.name for path in engine.stopped] == ["try-C-4", "try-C-2"]  # before the place becomes free
     for lock in locks:
         lock.release()
 
@@ -211,3 +217,44 @@ def test_words_of_slopes_name_the_plane_in_which_the_law_holds() -> None:
     words = picked.slope_words(row)
     assert words == "theory −1/C = −2.0000 nats of distortion a nat; measured −1.9000 ± 0.0100"
     assert picked.slope_words(row | {"slope_theory": None}) == ""
+
+
+def test_the_engine_is_chosen_where_there_are_several_and_told_why_one_is_not_here(
+    app: AppTest, engine: RememberingEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ELBO_ROOM_ENGINES", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    page = opened(app)
+    assert not [box for box in page.selectbox if box.key == "sweep-engine"]
+    (tmp_path / "engines.json").write_text('{"ray": {"address": "http://head:8265"}}')
+    monkeypatch.setenv("ELBO_ROOM_ENGINES", str(tmp_path / "engines.json"))
+    asked: list[str | None] = []
+    monkeypatch.setattr(server, "engine", lambda name=None: asked.append(name) or engine)
+    page.run()
+    choice = page.selectbox(key="sweep-engine")
+    assert (choice.options, choice.value) == (["this machine", "Ray"], "local")
+    assert "slurm: its command sbatch is not on this machine" in html(page)
+    choice.select("ray").run()
+    assert "ray says how many go at a time" in html(page)
+    asked.clear()
+    page.button(key="start-sweep").click().run()
+    assert asked[0] == "ray"
+    assert len(engine.submitted) == 1
+
+
+def test_a_run_that_a_cluster_has_is_stopped_there(
+    app: AppTest, sweep: list[Path], engine: RememberingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches.create(sweep[0].parent, "slurm", [[sweep[0]]])
+    lock = runs.acquire(sweep[0])
+    runs.write_status(sweep[0], runs.Status("queued", 0, total_steps=112))
+    asked: list[str | None] = []
+    monkeypatch.setattr(server, "engine", lambda name=None: asked.append(name) or engine)
+    page = opened(app)
+    assert "</b> slurm · 2 finished, 0 running, 1 waiting</p>" in html(page)
+    page.button(key="stop-all").click().run()
+    assert asked[0] == "slurm"
+    assert [path.name for path in engine.stopped] == ["try-C-2"]
+    assert server.names_of(["try-C-2", "try-C-4"]) == {"try-C-2": "slurm", "try-C-4": "local"}
+    lock.release()

@@ -414,6 +414,48 @@ def test_copying_the_settings_fills_the_form(app: AppTest, make_run: Callable[..
     assert (config.lr, config.precision) == (3e-4, "bfloat16")
 
 
+@pytest.mark.parametrize(
+    ("setting", "text", "key", "value"),
+    [
+        ("latent", "full-normal", "train-latent", "full-normal"),
+        ("latent_dim", "4", "train-latent_dim", 4),
+        ("hidden", "128, 64", "train-hidden", "128, 64"),
+        ("epochs", "12", "train-epochs", 12),
+    ],
+)
+def test_the_address_changes_a_copied_setting(
+    app: AppTest, make_run: Callable[..., Path], setting: str, text: str, key: str, value: Any
+) -> None:
+    make_run("old", latent_dim=7, hidden=(64, 32), epochs=30)
+    cold(app, **{"from": "old", setting: text})
+    assert "address" not in html(app)
+    assert app.session_state[key] == value
+    kept = {"train-latent": "normal", "train-latent_dim": 7, "train-hidden": "64, 32", "train-epochs": 30}
+    for other in kept.keys() - {key}:
+        assert app.session_state[other] == kept[other]
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "why"),
+    [
+        ("latent_dim", "x", "latent_dim = “x”, which cannot be"),
+        ("latent_dim", "-3", "cannot be"),
+        ("epochs", "1e9", "cannot be"),
+        ("epochs", "9" * 5000, "cannot be"),
+        ("hidden", "0", "cannot be"),
+        ("latent", "quantum", "does not offer (latent)"),
+    ],
+)
+def test_a_setting_of_the_address_that_cannot_be_is_told(
+    app: AppTest, make_run: Callable[..., Path], setting: str, text: str, why: str
+) -> None:
+    make_run("old", latent_dim=7, hidden=(64, 32), epochs=30)
+    cold(app, **{"from": "old", setting: text})
+    assert why in html(app)
+    assert (app.session_state["train-latent_dim"], app.session_state["train-hidden"]) == (7, "64, 32")
+    assert (app.session_state["train-latent"], app.session_state["train-epochs"]) == ("normal", 30)
+
+
 def test_copied_settings_of_a_file_tell_a_stranger_that_the_images_are_others(
     app: AppTest, make_run: Callable[..., Path], sit: Callable[[bool], None]
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ui import gate, server
+from ui.diagnose import work
 from vae.engines.local import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,12 +23,13 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELBO_ROOM_RUNS", str(tmp_path_factory.mktemp("runs")))
         patch.setattr(server, "make_engine", lambda: LocalEngine(spare=False))
+        patch.setattr(work, "warm", lambda: None)
         gate.signing_key.cache_clear()
         import app
 
         with TestClient(app.app, base_url="http://localhost:8501") as made:
             yield made
-        assert server._holder().engine is None  # closed with the server
+        assert server._holder().engines == {}  # closed with the server
     gate.signing_key.cache_clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ui.explore.modes import MODES
+from ui.train.copying import SETTINGS
 from vae.diagnosis.case import Case, Stopped
 from vae.diagnosis.finding import Finding
 from vae.diagnosis.picture import safe_svg
@@ -18,6 +21,7 @@ from vae.diagnosis.results import Result, answer_json, read_result, read_result_
 from vae.runs import Run
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+TAKEN = {"train": {"from", *SETTINGS}, "explore": {"mode"}, "map": {"colour"}}  # of an address, by page
 PAGES = {file.stem for file in (Path(__file__).resolve().parents[2] / "pages").glob("*.py")}
 
 
@@ -53,10 +57,16 @@ def finding_keeps_its_word(finding: Finding, run: Run, folder: Path) -> bool:
     assert told.threshold is None or (told.value is not None and told.source)
     assert safe_svg(told.picture).startswith("<svg ")
     assert 'role="img"' in told.picture
+    assert safe_svg(told.detail) == told.detail
     for one in told.advice:
         assert one.page in PAGES
         assert one.words[0].isupper()
         assert one.address(run.name).get("run", one.query.get("from")) == run.name
+        assert one.query.keys() <= TAKEN[one.page]
+        assert one.query.get("colour") in (None, "hole", "label")
+        assert one.query.get("mode") in (None, *MODES)
+        for name in one.query.keys() & SETTINGS.keys():
+            dataclasses.replace(run.config, **{name: SETTINGS[name](one.query[name])})
     write_result(folder, Result(finding.name, finding.question, told))
     kept = read_result(folder, finding.name)
     assert kept.answer is not None, kept.failed

@@ -46,3 +46,13 @@ def test_OpenMP_is_not_loaded_before_it_is_asked(entry: str) -> None:
     script = f"import {module}; print('omp' in open('/proc/self/maps').read())"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["False"], done.stderr
+
+
+@pytest.mark.parametrize("module", ["vae.diagnosis.process", "vae.diagnosis.suspects.process"])
+def test_what_looks_at_runs_beside_a_training_computes_on_one_thread(module: str, tmp_path: Path) -> None:
+    script = f"import sys, torch; from {module} import main; main([sys.argv[1]]); print(torch.get_num_threads())"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "nothing")],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["1"], done.stderr

@@ -15,6 +15,7 @@ from ui.runs.run_view import RunView
 from vae import runs
 from vae.comparison.same_images import why_not_comparable
 from vae.errors import ElboRoomError, RunNotFound
+from vae.runs.moments import list_moments
 
 KEY = "other-run"
 
@@ -42,6 +43,12 @@ def choose_other(view: RunView, row: DeltaGenerator) -> RunView | None:
         style.problem(fault)
         return None
     return other
+
+
+def has_something_beside_it(view: RunView) -> bool:
+    """Returns whether a run keeps moments, or another one sees the same images. Raises RunError."""
+    others = (RunView(path) for path in runs.list_runs() if path != view.path)
+    return bool(list_moments(view.path)) or any(_comparable(view, other) for other in others)
 
 
 def _comparable(view: RunView, other: RunView) -> bool:

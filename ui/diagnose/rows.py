@@ -69,10 +69,14 @@ def control(run: str, advice: Advice) -> None:
 
 
 def _details(result: Result) -> None:
-    picture = result.answer.picture if result.answer else ""
-    with st.container(key=f"er-fmore-{'pair' if picture else 'alone'}-{result.name}"):
-        if picture:
-            figure.show(picture, f"finding-{result.name}-large")
+    answer = result.answer
+    pictures = {"large": answer.picture, "detail": answer.detail} if answer else {}
+    there = {kind: svg for kind, svg in pictures.items() if svg}
+    with st.container(key=f"er-fmore-{'pair' if there else 'alone'}-{result.name}"):
+        if there:
+            with st.container(key=f"er-fpictures-{result.name}"):
+                for kind, svg in there.items():
+                    figure.show(svg, f"finding-{result.name}-{kind}")
         style.facts(detail_rows(result) or {"Question": result.question})
 
 

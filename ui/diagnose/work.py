@@ -23,6 +23,7 @@ class _Holder:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.workers: dict[Path, WorkerProcess] = {}
+        self.spare: WorkerProcess | None = None
 
     def living(self) -> dict[Path, WorkerProcess]:
         """Returns the workers that have not ended; the others are forgotten."""
@@ -54,8 +55,24 @@ def start_diagnosis(path: Path, again: bool = False) -> str:
 
 
 def _worker(path: Path, sha: str, folder: Path) -> WorkerProcess:
+    """The spare process if it lives, else a new one."""
+    holder = _holder()
+    spare, holder.spare = holder.spare, None
+    if spare is not None and spare.hand(folder):
+        return spare
     with open(folder / "log.txt", "wb") as log:
         return WorkerProcess([sys.executable, "-m", "vae.diagnosis.process", str(path), "--weights", sha], log)
+
+
+def warm() -> None:
+    """Keeps a process at hand that has imported torch: the first findings come seconds sooner."""
+    holder = _holder()
+    with holder.lock:
+        if holder.spare is None or holder.spare.exit_code() is not None:
+            try:
+                holder.spare = WorkerProcess([sys.executable, "-m", "vae.diagnosis.process", "--spare"])
+            except OSError:
+                holder.spare = None  # the diagnosis tells, if it comes to one
 
 
 def end_diagnosis(folder: Path) -> None:
@@ -77,4 +94,6 @@ def _kill_later(folder: Path) -> None:
 
 def stop_all() -> None:
     """Ends all diagnoses, as the server ends: each keeps what it has found."""
-    end_all(list(_holder().living().values()), time.monotonic() + 2)
+    holder = _holder()
+    end_all([*holder.living().values(), *([holder.spare] if holder.spare else [])], time.monotonic() + 2)
+    holder.spare = None

@@ -25,7 +25,7 @@ from ui.live.map import FRESH, method_asked, places_on
 from ui.network import base_path
 from vae import runs
 from vae.browser.framing import frame
-from vae.diagnosis.results import FOLDER, folder_of, read_result_arrays, read_status
+from vae.diagnosis.results import FOLDER, VERSION, folder_of, read_result_arrays, read_status
 from vae.errors import RunDamaged, RunError, RunNotFound
 from vae.space import fit_process
 
@@ -42,7 +42,8 @@ def keeps_holes(path: Path) -> bool:
         folder = folder_of(path, weights_sha(path))
     except RunError:
         return False
-    return all((folder / f"{NAME}.{kind}").is_file() for kind in ("json", "npz"))
+    there = all((folder / f"{NAME}.{kind}").is_file() for kind in ("json", "npz"))
+    return there and read_status(folder).version == VERSION
 
 
 def read_holes(path: Path, sha: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -51,7 +52,8 @@ def read_holes(path: Path, sha: str) -> tuple[NDArray[np.float32], NDArray[np.fl
     check_current(path, sha)
     folder = folder_of(path, sha)
     arrays = read_result_arrays(folder, NAME)
-    if not arrays or read_status(folder).weights not in ("", sha):  # eight digits in common
+    status = read_status(folder)
+    if not arrays or status.weights not in ("", sha) or status.version != VERSION:  # eight digits in common
         raise RunNotFound(f"run {path.name!r}: nobody has looked for holes yet; its Diagnose page does")
     k = runs.read_config(path)[0].latent_dim
     try:

@@ -4,4 +4,5 @@ run_view states                      every file of a run read once a rerun; what
 gallery chooser                      cards; the run that a page shows
 owners actions                       whose it is; rename, delete, restore
 command display_limits queue_note    the command that trains it; its pictures' limits; its place in the queue
+engine_choice                        where new ones train
 """

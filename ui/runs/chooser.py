@@ -25,18 +25,31 @@ from vae.errors import RunDamaged, RunError, RunNotFound
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
-WAYS = {"Train": "monitoring", "Explore": "tune", "Map": "scatter_plot", "Diagnose": "troubleshoot"}  # with icons
+WAYS = {  # with icons
+    "Train": "monitoring",
+    "Explore": "tune",
+    "Map": "scatter_plot",
+    "Diagnose": "troubleshoot",
+    "Suspects": "image_search",
+    "Terms": "show_chart",
+    "Compare": "compare",
+}
 SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
 
 
 def choose_run(
-    here: str, keep: Iterable[str] = (), key: str = "chosen-run", offer: Callable[[RunView], bool] = lambda _: True
+    here: str,
+    keep: Iterable[str] = (),
+    key: str = "chosen-run",
+    offer: Callable[[RunView], bool] = lambda _: True,
+    first: Callable[[RunView], bool] = lambda _: True,
 ) -> RunView | None:
     """Draws the list; returns the run to show, or None where there is none, after a sentence and a way on.
 
     `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
-    `offer` says which runs are listed besides the address's own.
+    `offer` says which runs are listed besides the address's own, `first` which of them the page opens with where the
+    address names none; without such a run it is the newest.
     """
     views = {path: one for path in runs.list_runs() if (one := RunView(path)).has_weights}
     offered = {path: _offered(view, offer) for path, view in views.items()}
@@ -46,7 +59,8 @@ def choose_run(
         _nothing_yet()
         return None
     if name is None:
-        name = next((path for path in found if offered[path] == SOUND), found[0]).name
+        sound = [path for path in found if offered[path] == SOUND]
+        name = next((path for path in sound if first(views[path])), (sound or found)[0]).name
         complete_address(run=name)
     view = _named(name, views)
     names = [path.name for path in found]

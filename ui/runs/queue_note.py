@@ -17,7 +17,7 @@ EVERY = 2.0  # seconds between two looks
 @st.fragment(run_every=EVERY)
 def queue_note(path: Path) -> None:
     """Draws the note and keeps it up to date; nothing for a run that does not wait."""
-    engine = server.engine()
+    engine = server.engine_of(path)
     if runs.read_status(path).state != "queued":
         return
     if words := engine.state(path).words:

@@ -11,9 +11,9 @@ import streamlit as st
 from ui import style
 from ui.suspects import work
 from ui.suspects.view import SECOND, SuspectsView
-from vae.diagnosis.results import WORKING, read_status
 from vae.diagnosis.suspects.marks import Marks
-from vae.diagnosis.suspects.neighbours import KS
+from vae.diagnosis.suspects.options import KS
+from vae.diagnosis.suspects.results import SCORES
 from vae.diagnosis.suspects.scores import FAR
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, TAIL, of_kind
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vae.diagnosis.suspects.table import Listed
 
 LOOK_EVERY = 0.5  # seconds
+DRAW_EVERY = 5.0  # seconds between two drawings of the page with more of log p(x)
 KIND_WORDS = {
     "all": "All",
     "label": "Label contradicted",
@@ -46,8 +47,10 @@ KIND_NOTES = {
 @st.fragment(run_every=LOOK_EVERY)
 def progress(folder: Path) -> None:
     """Draws how far the work is and a way to stop it; draws the page anew when something new is there."""
+    from vae.diagnosis.results import WORKING, read_status  # torch, which the application starts without
+
     status = read_status(folder)
-    stamps = str([(file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("scores.npz"))])
+    stamps = str([stamp_of(file) for file in sorted(folder.glob("*.npz"))])
     before = st.session_state.get("suspects-stamps")
     st.session_state["suspects-stamps"] = stamps
     if status.state not in WORKING or (before is not None and before != stamps):
@@ -56,6 +59,13 @@ def progress(folder: Path) -> None:
         words = status.words[:1].upper() + status.words[1:] if status.words else "Starting"
         st.progress(min(1.0, status.fraction), text=f"{words} · {status.seconds:.0f} s")
         st.button("Stop", icon=":material/stop:", key="suspects-stop", on_click=work.end, args=(folder,))
+
+
+def stamp_of(file: Path) -> tuple[str, float]:
+    """Returns what changes where the page is to be drawn anew: scores at once, log p(x), which grows all the time,
+    every few seconds."""
+    written = file.stat().st_mtime
+    return file.name, written if file.name == SCORES else written // DRAW_EVERY
 
 
 def kinds(view: SuspectsView, listed: Listed, marks: Marks) -> None:

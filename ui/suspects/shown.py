@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 from ui.live.cache import Newest, check_current
 from ui.suspects.view import SECOND, SuspectsView
 from vae import runs
-from vae.diagnosis.suspects.results import folder_of
 from vae.space.parts import Part
 
 if TYPE_CHECKING:
@@ -30,13 +29,14 @@ def images_shown(path: Path, sha: str, view: SuspectsView) -> Images:
     return _images.get((path, sha, view.part), lambda: images_of(run, cast(Part, view.part)))
 
 
-def listed_shown(path: Path, sha: str, view: SuspectsView) -> Listed | None:
-    """Returns what is known of those images by now; None for a second dataset that is not scored yet. Raises
-    ElboRoomError."""
+def listed_shown(path: Path, sha: str, view: SuspectsView, kept: Path | None = None) -> Listed | None:
+    """Returns what is known of those images by now; None for a second dataset that is not scored yet. `kept`: the
+    folder that it lies in, where that is not the one of these weights. Raises ElboRoomError."""
     from vae.diagnosis.suspects.opened import open_part, open_second
+    from vae.diagnosis.suspects.results import folder_of
 
     check_current(path, sha)
-    folder, images = folder_of(path, sha), images_shown(path, sha, view)
+    folder, images = kept or folder_of(path, sha), images_shown(path, sha, view)
     run = runs.load_run(path)
     if view.part == SECOND:
         return open_second(run, folder, view.second, images)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vae.diagnosis.suspects.neighbours import KS
+from vae.diagnosis.suspects.options import KS
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, SORTS
 
 FIELDS = ("part", "sort", "order", "k", "kind", "label", "page", "second")

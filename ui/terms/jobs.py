@@ -19,6 +19,7 @@ from vae.sweeps.more import add_runs
 from vae.sweeps.planes import Point
 
 EVERY = 1.0  # seconds between two looks at runs at work
+FEW = 30  # runs at work that are asked one by one, and offered to be stopped so
 MORE = 3  # runs that are added at once
 
 
@@ -28,7 +29,6 @@ def jobs(view: TermsView) -> None:
     if not at_work and not _values(view):
         return
     with st.container(key="panel-jobs"):
-        style.label("Jobs")
         if at_work:
             _follow(tuple(p.name for p in view.points), sum(p.state in runs.ENDED for p in view.points))
         _more(view)
@@ -36,19 +36,29 @@ def jobs(view: TermsView) -> None:
 
 @st.fragment(run_every=EVERY)
 def _follow(names: tuple[str, ...], ended: int) -> None:
-    """Counts, and draws the whole page anew where one more has ended."""
-    there = [p for p in folder.points() if p.name in set(names)]
+    """The line of the runs at work; draws the whole page anew where one more has ended."""
+    there = folder.points_of([runs.runs_root() / name for name in names])
     if sum(p.state in runs.ENDED for p in there) != ended:
         st.rerun()
-    st.progress(fraction(there), text=words(there))
     active = [p for p in there if p.state in runs.ACTIVE]
-    mine = [p.name for p in active if may_change(run_path(p.name))]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    waiting = [p for p in active if p.state in runs.WAITING]
+    running = [p for p in active if p.state not in runs.WAITING]
+    where = " and ".join(dict.fromkeys(server.names_of([p.name for p in active]).values()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.html(f'<p class="er-note"><b class="er-label">Jobs</b> {where} · {words(there)}</p>', width="content")
+        st.progress(fraction(there), width="stretch")
+        if left := time_left(running, len(waiting)):
+            st.html(f'<p class="er-note">about {left} left</p>', width="content")
+    mine = [p.name for p in [*running, *waiting][:FEW] if may_change(run_path(p.name))]
+    with st.container(horizontal=True, vertical_alignment="center"):
         one = st.selectbox(
             "Stop one", mine, index=None, placeholder="Stop one …", label_visibility="collapsed", width=260
         )
         st.button("Stop it", key="stop-one", disabled=one is None, on_click=_stop, args=([one],))
-        st.button("Stop all", key="stop-all", disabled=not mine, on_click=_stop, args=(mine,))
+        every = [p.name for p in [*waiting, *running]]  # those that wait first: no place becomes free for one of them
+        st.button("Stop all", key="stop-all", disabled=not mine, on_click=_stop, args=(every,))
+        if sentence := _told(running or waiting):
+            style.note(sentence)
 
 
 def words(there: Sequence[Point]) -> str:
@@ -66,19 +76,50 @@ def fraction(there: Sequence[Point]) -> float:
     return min(1.0, sum(done) / max(1, len(done)))
 
 
+def time_left(running: Sequence[Point], waiting: int) -> str:
+    """Returns the time until all have ended, in words: the longest of those that train, and those that wait at the
+    same pace, as many at a time; "" where none tells its own yet."""
+    known = [(p, left) for p in running[:FEW] if (left := runs.read_status(run_path(p.name)).seconds_left) is not None]
+    whole = [left * p.total_steps / (p.total_steps - p.step) for p, left in known if p.step < p.total_steps]
+    if not whole:
+        return ""
+    return in_time(max(left for _, left in known) + waiting * sum(whole) / len(whole) / len(running))
+
+
+def in_time(seconds: float) -> str:
+    """Returns a length of time as a person would say it."""
+    if seconds < 180:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def _told(at_work: Sequence[Point]) -> str:
+    """What the engine says of the first of these; nothing of this machine's."""
+    try:
+        path = run_path(at_work[0].name)
+        return server.engine_of(path).state(path).words
+    except ElboRoomError as error:
+        return str(error)
+
+
 def _stop(names: Sequence[str]) -> None:
     for name in names:
-        path = run_path(name)
-        if may_change(path):
-            try:
-                server.engine().stop(path)
-            except (ElboRoomError, OSError) as error:
-                st.session_state["notice"] = str(error)
+        try:
+            path = run_path(name)
+            if may_change(path):
+                server.engine_of(path).stop(path)
+        except (ElboRoomError, OSError) as error:
+            st.session_state["notice"] = str(error)
 
 
 def _values(view: TermsView) -> list[float]:
-    """The values of C to add to the curve."""
-    return values_to_add(view.curve.points, MORE) if view.curve and view.curve.sweep else []
+    """The values of C to add to the curve, but for those whose runs are on their way."""
+    if view.curve is None or not view.curve.sweep:
+        return []
+    like = view.curve.points[0]
+    same = (like.sweep, like.lr, like.latent_dim, like.seed)
+    coming = {p.C for p in view.points if (p.sweep, p.lr, p.latent_dim, p.seed) == same}
+    return [value for value in values_to_add(view.curve.points, MORE) if value not in coming]
 
 
 def _more(view: TermsView) -> None:
@@ -102,9 +143,10 @@ def _add(along: Sequence[Point], values: Sequence[float]) -> None:
         st.session_state["notice"] = str(error)
 
 
-def begin(paths: list[Path]) -> None:
-    """Hands new runs to the engine, in the order in which they can be trained, in this browser's name."""
+def begin(paths: list[Path], engine: str | None = None) -> None:
+    """Hands new runs to an engine, the server's own where none is named, in the order in which they can be trained, in
+    this browser's name."""
     owner = current_owner()
     for path in paths:
         record_owner(path, owner)
-    server.engine().submit(paths, owner)
+    server.engine(engine).submit(paths, owner)

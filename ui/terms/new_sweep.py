@@ -8,11 +8,13 @@ import logging
 import streamlit as st
 
 from ui import server, style
-from ui.terms.jobs import begin
+from ui.runs.engine_choice import choose_engine
+from ui.terms.jobs import begin, in_time
 from ui.terms.view import TermsView
 from ui.train.answers import described
 from vae import runs
 from vae.config import Config
+from vae.engines.engines import LOCAL
 from vae.engines.turns import default_slots
 from vae.errors import ConfigError, ElboRoomError
 from vae.sweeps.grid import Plan, Sweep, create, plan, values_of_C
@@ -48,40 +50,38 @@ def new_sweep(view: TermsView | None) -> None:
         style.problem(str(error))
         st.button("Start the sweep", type="primary", disabled=True, key="start-sweep")
         return
-    style.facts(takes(planned))
+    engine = choose_engine("sweep-engine")
+    style.facts(takes(planned, engine))
     st.button(
         "Start the sweep",
         type="primary",
         icon=":material/play_arrow:",
         key="start-sweep",
         on_click=_start,
-        args=(planned,),
+        args=(planned, engine),
     )
 
 
-def takes(planned: Plan) -> dict[str, str]:
+def takes(planned: Plan, engine: str) -> dict[str, str]:
     """Returns the number of runs, about how long they take here, and the disk."""
     from vae.training.size import in_words
 
-    slots = getattr(server.engine(), "slots", 0) or default_slots(0)
-    seconds = planned.seconds(slots)
+    if engine == LOCAL:
+        slots = getattr(server.engine(engine), "slots", 0) or default_slots(0)
+        told = f"about {in_time(planned.seconds(slots))}, {slots} at a time, on two ordinary cores"
+    else:
+        told = f"about {in_time(planned.seconds())} of two ordinary cores in all; {engine} says how many go at a time"
     return {
         "Runs": f"{len(planned.points):,}",
-        "Takes": f"about {_time(seconds)}, {slots} at a time, on two ordinary cores",
+        "Takes": told,
         "Disk": f"about {in_words(planned.disk)}",
     }
 
 
-def _time(seconds: float) -> str:
-    if seconds < 180:
-        return f"{seconds:,.0f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
-
-
-def _start(planned: Plan) -> None:
+def _start(planned: Plan, engine: str) -> None:
     try:
         paths = create(planned)
-        begin([paths[index] for index in planned.order()])
+        begin([paths[index] for index in planned.order()], engine)
     except (ElboRoomError, OSError) as error:
         st.session_state["notice"] = str(error)
         return

@@ -11,6 +11,7 @@ from ui import style
 from ui.style import number
 from ui.terms.view import TermsView
 
+SLOPE = "Its slope is not yet what theory speaks of."
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 
@@ -23,7 +24,9 @@ def picked(view: TermsView) -> None:
     style.note(row["name"])
     style.facts(facts(row))
     if row["unsettled"]:
-        style.notice(f"Not converged: {row['unsettled']}. Its slope is not yet what theory speaks of.")
+        style.notice(f"Not taken as converged: {row['unsettled']}. {SLOPE if row['slope_theory'] else ''}".strip())
+    elif row["caveat"]:
+        style.note(f"Taken as converged; over its last tenth {row['caveat']}.")
     with st.container(horizontal=True):
         query = {"run": row["name"]}
         st.page_link(PAGES / "train.py", label="Open run", icon=":material/open_in_new:", query_params=query)
@@ -76,7 +79,8 @@ def used_words(row: dict[str, Any]) -> str:
     if row["used"] is None:
         return ""
     predicted = f"; {row['predicted']} predicted (linear decoder)" if row["predicted"] is not None else ""
-    return f"{row['used']} of {row['latent_dim']} carry 0.01 nats or more{predicted}"
+    active = f"; {row['active']} active (Var E z > 0.01)" if row["active"] is not None else ""
+    return f"{row['used']} of {row['latent_dim']} carry 0.01 nats or more{active}{predicted}"
 
 
 def with_error(value: float | None, error: float | None, unit: str, digits: int = 2) -> str:

@@ -13,9 +13,9 @@ import streamlit as st
 
 from ui.components.address import complete_address
 from ui.style import number
-from vae.sweeps import points as folder
 from vae.sweeps.linear_curve import Spectrum
 from vae.sweeps.planes import Point
+from vae.sweeps.points import Row
 from vae.sweeps.report import Curve, as_csv, curves, linear, rows, spectrum_for
 
 ALL = "all runs"
@@ -30,6 +30,7 @@ class TermsView:
     sweep: str  # its name, or ALL
     points: tuple[Point, ...]
     chosen: str
+    pictured: frozenset[str] = frozenset()  # the runs that have a picture
 
     @cached_property
     def spectrum(self) -> Spectrum | None:
@@ -87,9 +88,10 @@ def _curves(points: tuple[Point, ...]) -> list[Curve]:
     return curves(points)
 
 
-def choose_view() -> TermsView | None:
-    """Draws the choice of data and sweep; returns what to show, None where no run tells its numbers."""
-    there = [p for p in folder.points() if p.likelihood]
+def choose_view(found: Sequence[Row]) -> TermsView | None:
+    """Draws the choice of data and sweep; returns what to show of the folder's runs, None where none tells its
+    numbers."""
+    there = [row.point for row in found if row.point and row.point.likelihood]
     if not there:
         return None
     kinds = list(dict.fromkeys(kind_of(p) for p in there))
@@ -100,7 +102,8 @@ def choose_view() -> TermsView | None:
     usual = named.sweep_name or ALL if kind_of(named) == kind else next(iter(sweeps), ALL)
     sweep = _select("sweep", [*sweeps, ALL], "Sweep", usual)
     shown = [p for p in of_kind if sweep in (ALL, p.sweep_name)]
-    return TermsView(kind, sweep, tuple(shown), chosen_of(shown))
+    pictured = frozenset(row.path.name for row in found if row.pictured)
+    return TermsView(kind, sweep, tuple(shown), chosen_of(shown), pictured)
 
 
 def kind_of(point: Point) -> str:
@@ -119,14 +122,13 @@ def chosen_of(points: Sequence[Point]) -> str:
 
 def plane_points(view: TermsView) -> list[dict[str, Any]]:
     """Returns the rows as the planes draw them."""
-    pictured = {row.path.name for row in folder.rows() if row.pictured}
     places = {p.name: index for index, c in enumerate(view.curves) if len(c.points) > 1 for p in c.points}
     kept = ("name", "C", "rate", "rate_error", "squared_error", "squared_error_error", "distortion", "distortion_error")
     return [
         {name: row[name] for name in kept}
         | {"curve": places.get(row["name"]), "slope": row["slope_theory"], "weighed": row["weights_C"]}
         | {"unsettled": row["unsettled"], "words": words_of(row)}
-        | {"step": row["step"] if row["name"] in pictured else None}
+        | {"step": row["step"] if row["name"] in view.pictured else None}
         for row in view.rows
     ]
 
@@ -139,10 +141,10 @@ def words_of(row: dict[str, Any]) -> str:
     return f"C = {row['C']:.4g} · " + " · ".join(told)
 
 
-def why_not_shown(view: TermsView | None) -> str:
+def why_not_shown(view: TermsView | None, found: Sequence[Row]) -> str:
     """Returns why the run of the address has no place here, a sentence; "" where it has one, or none is named."""
     name = st.query_params.get("run")
-    row = next((row for row in folder.rows() if row.path.name == name), None)
+    row = next((row for row in found if row.path.name == name), None)
     if name is None or (view is not None and view.row is not None and view.row["name"] == name):
         return ""
     if row is None:

@@ -41,7 +41,7 @@ def what_to_do(view: RunView) -> None:
     """Says why a run did not go on, and what one can do now, with the end of its log; what happened is in the line of
     its state above."""
     status = view.status
-    if sentence := server.engine().state(view.path).problem:
+    if sentence := server.engine_of(view.path).state(view.path).problem:
         style.problem(sentence)
     if status.refused and not view.active:
         style.problem(f"It was asked to go on and did not: {status.refused}")

@@ -36,7 +36,7 @@ def change(path: Path, **changes: object) -> None:
 
 def stop(path: Path) -> None:
     """Has the engine stop a run; what goes wrong is said when the page is drawn again."""
-    _attempt(path, lambda: server.engine().stop(path))
+    _attempt(path, lambda: server.engine_of(path).stop(path))
 
 
 def resume(path: Path, config: Config) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui import server, style
 from ui.runs.command import command_line
+from ui.runs.engine_choice import choose_engine, engine_chosen
 from ui.runs.owners import current_owner, record_owner
 from ui.train import form_values
 from ui.train.answers import Asked, is_data, read_answers
@@ -14,6 +15,8 @@ from vae import runs
 from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
 from vae.runs.start import check_left_out
+
+ENGINE = "train-engine"  # key of the widget
 
 
 def summary() -> None:
@@ -32,6 +35,7 @@ def summary() -> None:
     st.button(
         "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start", on_click=start
     )
+    choose_engine(ENGINE)
     name = form_values.value(st.session_state, "name")
     with st.expander("The same from a terminal", key="command"):
         command = command_line(asked.config, runs.clean_name(name) if name else "")
@@ -75,7 +79,7 @@ def start() -> None:
         record_owner(path, owner)
         if pace is not None:
             runs.change_knobs(path, pace=pace)
-        server.engine().submit(path, owner)
+        server.engine(engine_chosen(ENGINE)).submit(path, owner)
     except (ElboRoomError, OSError) as error:
         st.session_state["notice"] = str(error)
         return

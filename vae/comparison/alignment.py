@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 SEED = 0
+SHUFFLES = 64
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,12 @@ def movement(a: Array, b: Array, alignment: Alignment) -> Array:
     return moved
 
 
-def movement_by_chance(a: Array, b: Array, turns: bool = True) -> float:
-    """Returns the mean movement where B has nothing to do with A: its images shuffled, then aligned as well as can
-    be."""
-    shuffled = b[np.random.default_rng(SEED).permutation(len(b))]
-    return float(movement(a, shuffled, align(a, shuffled, turns)).mean())
+def movement_by_chance(a: Array, b: Array, turns: bool = True) -> Array:
+    """Returns the mean movements where B has nothing to do with A, (SHUFFLES,): its images shuffled anew for each, then
+    aligned as well as can be. What the alignment wins of chance has no closed form."""
+    generator = np.random.default_rng(SEED)
+    shuffles = (b[generator.permutation(len(b))] for _ in range(SHUFFLES))
+    return np.array([movement(a, shuffled, align(a, shuffled, turns)).mean() for shuffled in shuffles])
 
 
 def matches(a: Array, b: Array) -> list[Match]:

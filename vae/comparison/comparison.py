@@ -56,7 +56,7 @@ class Comparison:
     alignment: Alignment
     matches: list[Match]
     movement: Array  # (n,) prior standard deviations
-    movement_by_chance: float  # the mean of two runs that have nothing to do with one another
+    movement_by_chance: Array  # the means of some pairs of runs that have nothing to do with one another
     kept: dict[int, Array]  # number of neighbours -> share of each image's neighbours that stayed, (n,)
     places: Places
 

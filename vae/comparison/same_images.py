@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vae.config import YOURS, Config
-from vae.datasets.dataset import DataInfo
 from vae.runs import Run
+
+if TYPE_CHECKING:
+    from vae.datasets.dataset import DataInfo
 
 VIEWS = {"none": "as they are stored", "threshold": "binarised at ½"}
 DRAWN = "binarised by one fixed draw"  # what is held out in the views `fixed` and `epoch`
@@ -13,6 +17,8 @@ DRAWN = "binarised by one fixed draw"  # what is held out in the views `fixed` a
 def why_not_comparable(a: Run, b: Run) -> str:
     """Returns a sentence on why the held-out images of two runs differ, by what their configs tell of them; "" where
     nothing does. Raises DataError where a description of the data cannot be read."""
+    from vae.datasets.dataset import DataInfo  # torch takes its time
+
     one, other = DataInfo.from_json(a.data), DataInfo.from_json(b.data)
     if one.shape != other.shape:
         return _refusal(a, b, _size(one), _size(other))

@@ -61,8 +61,8 @@ def about_movement(found: Comparison) -> str:
     further = f"further dimension of {wider} counts" if more == 1 else f"{more} further dimensions of {wider} count"
     return (
         f"With {taken} taken out a code moved by {with_error(*mean(found.movement))} prior standard deviations on "
-        f"average; codes that have nothing to do with one another would move by {found.movement_by_chance:.2f}."
-        + (f" The {further} as movement." if more else "")
+        f"average; codes that have nothing to do with one another would move by "
+        f"{with_error(*mean(found.movement_by_chance))}." + (f" The {further} as movement." if more else "")
     )
 
 

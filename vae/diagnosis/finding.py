@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vae.runs import is_shipped
+
 if TYPE_CHECKING:
     from vae.diagnosis.case import Case
 
@@ -48,6 +50,7 @@ class Found:
     picture: str = ""  # SVG; shapes are classed by idea, whoever shows it colours them
     numbers: dict[str, Any] = field(default_factory=dict)  # further ones by name, for programs; JSON values
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)  # kept beside, for pages: scores, histograms
+    detail: str = ""  # a second picture, for who opens the finding
 
 
 class Finding(ABC):
@@ -66,12 +69,23 @@ class Finding(ABC):
         """Returns what it finds in this run."""
 
 
-def training_advice(case: Case, words: str, afresh: bool = False) -> tuple[Advice, ...]:
-    """Returns the way to the run's controls on Train, or to the form with its settings; nothing for a model that is
-    not trained here."""
+def steering_advice(case: Case, words: str) -> tuple[Advice, ...]:
+    """Returns the way to the run's controls on its Train page, by the name of the control; nothing for a model that is
+    not trained here. A run that ships stays as it is: the form with its settings comes first."""
     if case.config.is_yours:
         return ()
-    return (Advice(words, "train", {"from": case.run.name} if afresh else {}),)
+    if is_shipped(case.run.path):
+        return (Advice(f"Copy it; then {words[0].lower()}{words[1:]}", "train", {"from": case.run.name}),)
+    return (Advice(words, "train"),)
+
+
+def afresh_advice(case: Case, words: str, **settings: object) -> tuple[Advice, ...]:
+    """Returns the way to the form on Train, filled with the run's settings and these changes of them; nothing for a
+    model that is not trained here."""
+    if case.config.is_yours:
+        return ()
+    changes = {name: str(value) for name, value in settings.items()}
+    return (Advice(words, "train", {"from": case.run.name} | changes),)
 
 
 def number_with_error(value: float, error: float | None, digits: int = 1) -> str:

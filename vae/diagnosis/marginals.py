@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae.browser.drawing import Chart, beside
+from vae.browser.drawing import Chart
 
 LEVELS = np.arange(1, 100) / 100  # of the quantiles
 BINS, REACH = 40, 4.0  # of a histogram, and how far it reaches; what lies further is in the last bins
@@ -41,22 +41,29 @@ def furthest(side: dict[str, Array]) -> int:
     return int(off.sum(1).argmax())
 
 
-def marginals_picture(bracket: Chart, side: dict[str, Array], about: str) -> str:
-    """Returns the bracket, and beside it the dimension that is furthest from the prior: its quantiles against the
-    prior's, or a bit's share of ones."""
+def marginals_picture(side: dict[str, Array]) -> str:
+    """Returns the dimension that is furthest from the prior: its quantiles against the prior's; or each bit's share of
+    ones."""
     d = furthest(side)
     if "quantiles" in side:
         prior, own = side["prior_quantiles"], side["quantiles"][d]
         low, high = float(min(prior[0], own[0])), float(max(prior[-1], own[-1]))
         legend = [("posterior", f"z{d}, furthest from the prior"), ("prior", "as the prior has it")]
-        chart = Chart((low, high), (low, high), height=170, width=300, labels=("prior", "codes"), legend=legend)
+        chart = Chart(
+            (low, high),
+            (low, high),
+            height=230,
+            width=400,
+            labels=("quantiles of the prior", "of codes"),
+            legend=legend,
+        )
         chart.line((low, high), (low, high), "prior", dashed=True)
         chart.line(prior.tolist(), own.tolist(), "posterior")
-        return beside(bracket, chart, f"{about}; quantiles of z{d} against the prior's")
+        return chart.svg(f"Quantiles of z{d} against the prior's")
     ones, k = side["histogram"][:, 1], len(side["histogram"])
     legend = [("posterior", "share of ones"), ("prior", "as the prior has it")]
-    chart = Chart((-0.6, k - 0.4), (0, 1), height=170, width=300, labels=("bit", ""), legend=legend)
+    chart = Chart((-0.6, k - 0.4), (0, 1), height=200, width=400, labels=("bit", ""), legend=legend)
     for bit, share in enumerate(ones.tolist()):
         chart.bar(bit - 0.35, bit + 0.35, 0, share, "posterior")
     chart.level(0.5, "prior", dashed=True)
-    return beside(bracket, chart, f"{about}; each bit's share of ones")
+    return chart.svg("Each bit's share of ones")

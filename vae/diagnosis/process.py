@@ -1,5 +1,6 @@
-"""One process that diagnoses one run: `python -m vae.diagnosis.process RUN_DIR`. What it finds lies with the run, see
-`vae.diagnosis.results`; what lies there already of these weights is not computed again.
+"""One process that diagnoses one run: `python -m vae.diagnosis.process RUN_DIR`, or `--spare`, which imports first and
+then receives a prepared folder on standard input. What it finds lies with the run, see `vae.diagnosis.results`; what
+lies there already of these weights is not computed again.
 
 Standard input held open means that whoever started the process lives; at its end the diagnosis stops with what it has.
 """
@@ -24,14 +25,16 @@ from vae.diagnosis.results import (
     folder_of,
     forget_result,
     read_diagnosis,
+    read_status,
     request_diagnosis,
     write_result,
 )
 from vae.diagnosis.work import Notify, in_turn, results_of
-from vae.engines.streams import watch_input, write_plainly
+from vae.engines.streams import read_line, watch_input, write_plainly, write_to_log
 from vae.errors import ElboRoomError, RunBusy, RunError
 from vae.files import what_helps, write_json
-from vae.machine import let_idle_threads_sleep
+from vae.machine import compute_on_one_thread, let_idle_threads_sleep
+from vae.space.fit_process import SPARE_PATIENCE
 
 STATUS_EVERY = 0.25  # seconds between two statuses at least
 LOOK_EVERY = 0.05  # seconds between two looks for the file `stop`
@@ -165,16 +168,26 @@ def diagnose_run(path: Path, sha: str | None, again: bool, gone: threading.Event
 def main(arguments: list[str] | None = None) -> int:
     """Diagnoses the run of the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vae.diagnosis.process", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("run", type=Path, metavar="RUN_DIR")
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR")
     parser.add_argument("--weights", help="SHA-256 of the weights whose folder is prepared")
     parser.add_argument("--again", action="store_true", help="compute anew what is there already")
+    parser.add_argument("--spare", action="store_true", help="wait for a prepared folder on standard input")
     let_idle_threads_sleep()
+    compute_on_one_thread()
     write_plainly()
     options = parser.parse_args(arguments)
-    gone = threading.Event()
-    watch_input(gone)
+    if options.spare == (options.run is not None):
+        parser.error("expected a RUN_DIR or --spare")
+    path, sha, gone = options.run, options.weights, threading.Event()
     try:
-        diagnose_run(options.run, options.weights, options.again, gone)
+        if options.spare:
+            folder = read_line(SPARE_PATIENCE)
+            if not folder:
+                return 0
+            write_to_log(Path(folder) / "log.txt")
+            path, sha = Path(folder).parents[1], read_status(Path(folder)).weights
+        watch_input(gone)
+        diagnose_run(path, sha, options.again, gone)
     except (ElboRoomError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

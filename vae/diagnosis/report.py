@@ -32,7 +32,7 @@ def diagnosis_json(run: Run, diagnosis: Diagnosis) -> dict[str, Any]:
         "nats": diagnosis.nats,
         "findings": [
             {"name": result.name, "question": result.question}
-            | {name: value for name, value in answer_json(answer).items() if name != "picture"}
+            | {name: value for name, value in answer_json(answer).items() if name not in ("picture", "detail")}
             for result, answer in answered
         ],
         "not_told": [
@@ -185,7 +185,7 @@ def _article(result: Result) -> str:
         + (f"<ul>{tries}</ul>" if tries else "")
         + f"<dl>{_facts_of(result)}</dl>"
     )
-    return _row("found" if answer.found else "", "●" if answer.found else "✓", words, answer.picture)
+    return _row("found" if answer.found else "", "●" if answer.found else "✓", words, answer.picture + answer.detail)
 
 
 def _row(kind: str, mark: str, words: str, picture: str) -> str:

@@ -7,7 +7,8 @@
         stop           its presence asks the diagnosis to end with what it has
         lock           held by the process that works there; log.txt: what that process printed
 
-Results appear one by one, the quickest first (`vae.diagnosis.process`). Every file is read as a stranger's.
+Results appear one by one, the quickest first (`vae.diagnosis.process`). Those that another VERSION of the findings has
+left count as absent. Every file is read as a stranger's.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from vae.errors import RunBusy, RunDamaged, RunError
 from vae.files import TEMPORARY, insist, what_helps, write_atomically, write_json
 from vae.runs.checked_arrays import read_arrays
 
+VERSION = 2  # of what findings compute and say; raised with it: results of another version are computed anew
 FOLDER = "diagnosis"
 KEPT = 3  # diagnoses of older weights that stay
 WORKING = ("starting", "working")
@@ -69,6 +71,7 @@ class DiagnosisStatus:
     weights: str = ""  # SHA-256
     source: str = ""  # the images: "10,000 held-out images of mnist"
     message: str = ""
+    version: int = VERSION  # of the findings
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ STATUS = fields(
     weights=text(64),
     source=text(),
     message=text(100_000),
+    version=whole(),
 )
 ADVICE = fields(("words", "page"), words=text(200), page=_page, query=named(text(), 100))
 FOUND: Check[dict[str, Any]] = fields(
@@ -153,6 +157,7 @@ FOUND: Check[dict[str, Any]] = fields(
     n=optional(whole()),
     advice=items(ADVICE, 20),
     picture=_picture,
+    detail=_picture,
     numbers=named(_json_value),
 )
 RESULT = fields(
@@ -171,8 +176,11 @@ def folder_of(path: Path, sha: str, kind: str = FOLDER) -> Path:
 
 
 def read_diagnosis(folder: Path) -> Diagnosis:
-    """Returns what is known by now; a file that cannot be read stands as a result that failed."""
+    """Returns what is known by now; a file that cannot be read stands as a result that failed. What another version of
+    the findings has left is as if it were not there."""
     status = read_status(folder)  # before the results: what it calls finished is whole
+    if status.version != VERSION:
+        return Diagnosis(DiagnosisStatus())
     try:
         names = sorted(file.stem for file in folder.glob("*.json") if NAME.fullmatch(file.stem))
     except OSError:
@@ -188,6 +196,7 @@ def read_status(folder: Path) -> DiagnosisStatus:
         return DiagnosisStatus()
     except Misfit as error:
         return DiagnosisStatus("failed", message=f"status.json cannot be read ({error}); ask for the diagnosis again")
+    values.setdefault("version", 1)  # the first one did not say
     status = DiagnosisStatus(
         **{f.name: values[f.name] for f in dataclasses.fields(DiagnosisStatus) if f.name in values}
     )
@@ -249,7 +258,7 @@ def forget_result(folder: Path, name: str) -> None:
 
 def request_diagnosis(path: Path, sha: str, again: bool = False, kind: str = FOLDER) -> Path:
     """Prepares the folder of these weights for a process to work in and returns it; what it holds already is kept, but
-    with `again`. Older weights' diagnoses beyond the newest few go.
+    with `again`, or where another version of the findings left it. Older weights' diagnoses beyond the newest few go.
 
     Raises RunBusy while a process works there, RunError where the run's folder cannot be written.
     """
@@ -260,7 +269,8 @@ def request_diagnosis(path: Path, sha: str, again: bool = False, kind: str = FOL
         try:
             clear_leftovers(folder)
             insist((folder / "stop").unlink, missing_ok=True)
-            for file in list(folder.glob("*.json")) if again else []:
+            anew = again or read_status(folder).version != VERSION
+            for file in list(folder.glob("*.json")) if anew else []:
                 forget_result(folder, file.stem)
             write_json(folder / "status.json", dataclasses.asdict(DiagnosisStatus("starting", weights=sha)))
             _forget_older(folder)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from vae import runs
 from vae.engines import settings
 from vae.engines.base import Engine
-from vae.errors import ConfigError
+from vae.errors import ConfigError, ElboRoomError
 
 
 def _local(root: Path, values: dict[str, Any]) -> Engine:
@@ -36,12 +37,13 @@ def _ray(root: Path, values: dict[str, Any]) -> Engine:
     return ScheduledEngine(Ray(values), root)
 
 
+LOCAL = "local"
 ENGINES: dict[str, Callable[[Path, dict[str, Any]], Engine]] = {"local": _local, "slurm": _slurm, "ray": _ray}
 
 
 def chosen(name: str | None = None) -> str:
     """Returns the name of the engine to use; `name` is a person's word. Raises ConfigError."""
-    found = name or os.environ.get("ELBO_ROOM_ENGINE") or settings.read().get("engine") or "local"
+    found = name or os.environ.get("ELBO_ROOM_ENGINE") or settings.read().get("engine") or LOCAL
     if found not in ENGINES:
         raise ConfigError(f"engine: expected {', '.join(ENGINES)}, got {found[:40]!r}")
     return str(found)
@@ -52,3 +54,12 @@ def make_engine(name: str | None = None, root: Path | None = None) -> Engine:
     name = chosen(name)
     values = settings.read().get(name, {}) if name in settings.KINDS else {}
     return ENGINES[name](root or runs.runs_root(), values)
+
+
+def why_absent(name: str) -> str:
+    """Returns why an engine cannot be chosen here, a sentence; "" where nothing speaks against it. Asks no cluster."""
+    try:
+        make_engine(name)
+    except ElboRoomError as error:
+        return str(error)
+    return "" if name != "slurm" or shutil.which("sbatch") else "slurm: its command sbatch is not on this machine"

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from vae.model.cross_entropy import bernoulli_log_prob
 from vae.model.likelihood import EVENT, Likelihood, PixelDistribution
 
 
@@ -23,8 +24,11 @@ class BernoulliPixels(PixelDistribution):
         return self.logits.sigmoid()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        logits, x = torch.broadcast_tensors(self.logits, x)
-        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(EVENT)
+        return bernoulli_log_prob(self.logits, x)[0]
+
+    def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        log_prob, residual = bernoulli_log_prob(self.logits, x)
+        return log_prob, residual.square().sum(EVENT)
 
     def log_prob_table(self, x: Tensor) -> Tensor:
         logits = self.logits.flatten(1).to(x.dtype)
@@ -134,9 +138,7 @@ class ContinuousBernoulliPixels(PixelDistribution):
         return torch.where(self.near, series, far.log() - torch.tanh(0.5 * far).log())
 
     def log_prob(self, x: Tensor) -> Tensor:
-        logits, x = torch.broadcast_tensors(self.logits, x)
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-        return (self.log_normaliser() - cross_entropy).sum(EVENT)
+        return self.log_normaliser().sum(EVENT) + bernoulli_log_prob(self.logits, x)[0]
 
     def log_prob_table(self, x: Tensor) -> Tensor:
         logits = self.logits.flatten(1).to(x.dtype)

@@ -37,6 +37,7 @@ def runs_root() -> Path:
     return Path(os.environ.get("ELBO_ROOM_RUNS") or (project_folder() or Path.cwd()) / "checkpoints")
 
 
+@functools.lru_cache(maxsize=20_000)  # of each folder that is there, at every rerun of a page
 def clean_name(name: str) -> str:
     """Returns a name that is safe as a folder on every system: letters, digits, `.`, `_`, `-`, spaces as `-`; at most
     60."""

@@ -29,6 +29,7 @@ MEANS = fields(
     rate_per_dim=optional(items(_nats)),
     marginal_rate_per_dim=optional(items(_nats)),
     images=whole(1),
+    active=optional(whole()),
 )
 RECORD = fields(
     ("step",), step=whole(), epoch=number(0), C=_nats, lr=_nats, train=optional(MEANS), test=optional(MEANS),

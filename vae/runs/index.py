@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -40,6 +40,11 @@ class Index(Generic[T]):
                     del self._kept[gone]
             return [self._row(path) for path in paths]
 
+    def rows_of(self, paths: Sequence[Path]) -> list[T]:
+        """Returns what is kept of these runs, those that are gone too; the folder is not listed."""
+        with self._lock:
+            return [self._row(path) for path in paths]
+
     def _row(self, path: Path) -> T:
         stamp = _stamp(path)
         kept = self._kept.get(path)
@@ -56,9 +61,10 @@ class Index(Generic[T]):
 
 def _stamp(path: Path) -> Stamp:
     stamp: list[tuple[int, int] | None] = []
+    folder = os.fspath(path)
     for name in STAMPED:
         try:
-            found = os.stat(path / name if name else path)
+            found = os.stat(f"{folder}{os.sep}{name}")
             stamp.append((found.st_mtime_ns, found.st_size))
         except OSError:
             stamp.append(None)

@@ -5,7 +5,8 @@
 
 C is the one under which the steps before were taken. The file of a moment is there before the index names it and gone
 after, so that a crash leaves the index true. What cannot be written costs the moment, never the training. A run has
-none where nobody saw its weights change: one that was made by an older version, shipped (`vae.runs.ship`), or wrapped.
+none where nobody saw its weights change: one that was made by an older version, or wrapped; and a shipped one none that
+would make it large (`vae.runs.ship`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vae.checked_json import Misfit, fields, items, number, one_of, optional, re
 from vae.errors import RunDamaged, RunNotFound
 from vae.files import TEMPORARY, sha256, write_atomically, write_json
 from vae.runs.checkpoints import sum_of
-from vae.training.moment_steps import GROWTH, MOST_BYTES, Why, planned_steps, quotas, to_thin
+from vae.training.moment_steps import FEWEST, GROWTH, MOST_BYTES, Why, planned_steps, quotas, to_thin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,8 +109,8 @@ def why_none(path: Path) -> str:
     config, _ = runs.read_config(path)
     if runs.is_shipped(path):
         return (
-            "This run ships without moments: they would be several times its size. Train a run like it, or continue "
-            "this one, and its moments are kept from then on."
+            "This run ships without moments: they would make it several times as large. Train a run like it, or "
+            "continue this one, and its moments are kept from then on."
         )
     if config.is_yours:
         return (
@@ -222,6 +223,19 @@ class Keeper(Kept):
 
     def remove(self, moment: Moment) -> None:
         (self.path / moment.file).unlink(missing_ok=True)
+
+    def thin(self, most_bytes: int) -> None:
+        """Gives moments up until the others take at most so many bytes together; all where few would be left. Raises
+        OSError."""
+        sizes = {kept: (self.path / kept.file).stat().st_size for kept in self.moments}
+        left = list(sizes)
+        while sum(sizes[kept] for kept in left) > most_bytes:
+            place = to_thin([kept.step for kept in left], len(left) - 1)
+            left = [] if place is None or len(left) == FEWEST else left[:place] + left[place + 1 :]
+        self.moments = left
+        self.write_index()
+        for kept in set(sizes) - set(left):
+            self.remove(kept)
 
     def quietly(self, action: Callable[[], None]) -> None:
         before = self.moments

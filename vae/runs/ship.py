@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ import torch
 
 from vae import runs
 from vae.checked_json import Misfit
-from vae.errors import RunBusy, RunError
+from vae.errors import RunBusy, RunDamaged, RunError
 from vae.files import insist
 from vae.runs.checked_arrays import read_arrays
-from vae.runs.moments import FOLDER
+from vae.runs.moments import FOLDER, Keeper, list_moments
 from vae.runs.start import check_places
 
 HELD_OUT = "preview/heldout.npz"
+MOST_MOMENTS = 1_500_000  # bytes of all moments that come along together; larger ones would be most of what is shipped
+FOUND_AGAIN = ("resume", "diagnosis", "suspects")  # folders: a page finds them anew, a training starts them anew
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,30 @@ def pack_run(path: Path, images: int = 2000) -> int:
     lock = runs.acquire(path)
     try:
         runs.save_checked(path, {HELD_OUT: packed.getvalue()})
-        shutil.rmtree(path / "resume", ignore_errors=True)
-        shutil.rmtree(path / FOLDER, ignore_errors=True)  # several times the size of all the rest
+        for folder in FOUND_AGAIN:
+            shutil.rmtree(path / folder, ignore_errors=True)
+        _thin_moments(path)
     finally:
         lock.release()
     try:
-        for name in ("lock", "log.txt", "knobs.json.lock", "owner.json"):
+        for name in ("lock", "log.txt", "knobs.json.lock", "suspects.json.lock", "owner.json"):
             insist((path / name).unlink, missing_ok=True)
     except OSError as error:
         raise RunError(f"run {path.name!r}: {name} cannot be removed ({error.strerror}); remove it by hand") from None
     runs.mark_as_shipped(path)
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _thin_moments(path: Path) -> None:
+    """Small models take their moments along, larger ones fewer of them or none."""
+    try:
+        if list_moments(path):
+            Keeper(path, sys.maxsize, 1).thin(MOST_MOMENTS)
+        sound = bool(list_moments(path))
+    except (RunDamaged, OSError):  # what cannot be read is of no use to whom it is shipped
+        sound = False
+    if not sound:
+        shutil.rmtree(path / FOLDER, ignore_errors=True)
 
 
 def held_out(path: Path) -> HeldOut:

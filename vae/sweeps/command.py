@@ -42,7 +42,8 @@ def _print_table(found: list[dict[str, Any]]) -> None:
         slope += "" if row["slope_error"] is None else f" ± {row['slope_error']:.1g}"
         cells = f"{_shown(row['C']):>9}{_shown(row['rate']):>8}{_shown(row['squared_error']):>9}"
         cells += f"{_shown(row['distortion']):>12}{slope:>18}{_shown(row['slope_theory']):>9}{_shown(row['used']):>6}"
-        print(f"{row['name'][:31]:32}{cells}   {row['unsettled'] and 'not converged: ' + row['unsettled']}".rstrip())
+        why = f"not taken as converged: {row['unsettled']}" if row["unsettled"] else row["caveat"]
+        print(f"{row['name'][:31]:32}{cells}   {why}".rstrip())
 
 
 def _shown(value: float | None) -> str:

@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from vae.datasets import Dataset
 from vae.errors import ConfigError
-from vae.model.linear_gaussian import predicted_active_units
+
+if TYPE_CHECKING:  # torch, which pages need not wait for
+    from torch import Tensor
+
+    from vae.datasets import Dataset
 
 MOST_IMAGES = 10_000  # of each part
 MOST_VALUES = 2**27  # numbers of the images at once: 1 GB in float64
@@ -62,6 +63,8 @@ class LinearDecoder:
 
     def active(self, C: float) -> int:
         """Returns how many dimensions are used at this C: as many as the data have variances above c."""
+        from vae.model.linear_gaussian import predicted_active_units
+
         return predicted_active_units(self.learned, 1 / (2 * C), min(self.k, len(self.learned)))
 
     def between(self, low: float, high: float, count: int = 200) -> list[Linear]:
@@ -92,6 +95,8 @@ class Spectrum:
 def spectrum(train: Tensor, test: Tensor) -> Spectrum:
     """Returns the variances of images (n, D) and (m, D), in any floating type. Wide images are decomposed by their
     products with one another: all variances that n images can have, and nothing is lost in `rest`."""
+    import torch
+
     train, test = train.double(), test.double()
     mean = train.mean(0)
     y, seen = train - mean, test - mean
@@ -114,6 +119,8 @@ def spectrum_of(dataset: Dataset) -> Spectrum:
     most = min(MOST_IMAGES, MOST_VALUES // D, MOST_IMAGES if D <= WIDE else WIDE)
     if most < 2:
         raise ConfigError(f"linear decoder: images of {D:,} values are too large for its closed form")
+    import torch
+
     generator = torch.Generator().manual_seed(0)
     parts = (dataset.to_float(images[:most], generator).flatten(1) for images in (dataset.train, dataset.test))
     return spectrum(*parts)

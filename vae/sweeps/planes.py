@@ -19,6 +19,7 @@ from vae.runs.sweep_mark import SweepMark
 
 LAST = 0.1  # of the steps, over which it is looked whether a run still moves
 FEWEST = 4  # records there, to tell
+SLOW = 0.1  # of the first learning rate, below which a loss that stands still tells little: a cosine ends so
 STILL = 0.1  # nats in the loss that a run may drift there and has converged
 USED = 0.01  # nats of rate from which on a latent dimension is used
 WEIGHED = {None: False, "gaussian": False, "bernoulli": True, "continuous-bernoulli": True}
@@ -59,7 +60,9 @@ class Point:
     train_distortion: float | None = None
     train_squared_error: float | None = None
     used: int | None = None  # latent dimensions of USED nats or more
+    active: int | None = None  # those with Var_x E_q[z] > 0.01, in the last record of a training
     unsettled: str = "it has no held-out record yet"
+    caveat: str = ""  # why having stood still at the end says little
     sweep: str | None = None  # its id
     sweep_name: str | None = None
     varies: tuple[str, ...] = ()
@@ -98,7 +101,8 @@ def point_of(
         _C(last.get("C"), asked), asked == "fit",
         config.latent, config.latent_dim, config.network, config.lr, config.seed,
         status.state, status.step, status.total_steps,
-        images=test.get("images"), used=_used(test), unsettled=unsettled(status, end),
+        images=test.get("images"), used=_used(test), active=test.get("active"),
+        unsettled=unsettled(status, end), caveat=caveat(end, config.lr),
         sweep=mark.id if mark else None, sweep_name=mark.name if mark else None, varies=mark.varies if mark else (),
         **found,
     )  # fmt: skip
@@ -119,6 +123,8 @@ def unsettled(status: Status, end: Sequence[dict[str, Any]]) -> str:
     drift's standard error. `end`: the records of the last tenth with held-out values."""
     if status.state != "finished":
         return "it is still training" if status.state not in ENDED else f"it ended early ({status.state})"
+    if not status.step and not end:
+        return "it came as it is, and no training tells"
     if len(end) < FEWEST:
         return f"the last tenth of its steps has only {len(end)} held-out record{'s' * (len(end) != 1)}"
     if len({line.get("C") for line in end}) > 1 and _ratio(end) > 1.02:
@@ -130,6 +136,15 @@ def unsettled(status: Status, end: Sequence[dict[str, Any]]) -> str:
     if abs(drift) <= max(STILL, 2 * error):
         return ""
     return f"its held-out loss {'rose' if drift > 0 else 'fell'} by {abs(drift):.2g} nats over the last tenth"
+
+
+def caveat(end: Sequence[dict[str, Any]], lr: float | None) -> str:
+    """Returns why a loss that stood still says little of a run's convergence, "" where it says enough: a schedule, or a
+    hand, had all but ended its steps. `end`: as of `unsettled`; `lr`: the learning rate that it began with."""
+    rates = [line["lr"] for line in end if line.get("lr")]
+    if not lr or not rates or max(rates) >= SLOW * lr:
+        return ""
+    return f"its learning rate was at {max(rates) / lr:.1%} of the first or less, where any loss stands still"
 
 
 def scatter(end: Sequence[dict[str, Any]], term: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ class Row:
 def rows(root: Path | None = None) -> list[Row]:
     """Returns the runs of a folder, newest first."""
     return _INDEX.rows(root)
+
+
+def points_of(paths: Sequence[Path]) -> list[Point]:
+    """Returns the points of these runs, those that are there and can be read; the folder is not listed."""
+    return [row.point for row in _INDEX.rows_of(paths) if row.point]
 
 
 def points(root: Path | None = None, dataset: str | None = None) -> list[Point]:

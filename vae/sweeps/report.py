@@ -20,8 +20,8 @@ LINEAR_POINTS = 120
 SLOPES = ("slope_theory", "slope_measured", "slope_error", "slope_training")
 COLUMNS = (
     "curve", "name", "C", "fitted", "rate", "rate_error", "squared_error", "squared_error_error", "distortion",
-    "distortion_error", "elbo", "elbo_error", "images", *SLOPES, "used", "predicted", "latent", "latent_dim", "lr",
-    "seed", "likelihood", "network", "state", "step", "unsettled", "sweep",
+    "distortion_error", "elbo", "elbo_error", "images", *SLOPES, "used", "active", "predicted", "latent", "latent_dim",
+    "lr", "seed", "likelihood", "network", "state", "step", "unsettled", "caveat", "sweep",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from vae.bound.chunks import rows_at_once
+from vae.bound.metrics import ACTIVE_THRESHOLD
 from vae.bound.objective import Objective
 from vae.config import Config, Knobs
 from vae.datasets import Dataset
@@ -38,12 +39,14 @@ class HeldOut:
         if `knobs.stop` came meanwhile. `weight`: C, (), of a likelihood that C weights, else 1."""
         images = self.dataset.test if whole else self._first
         generator = Generator(self.device).manual_seed(self.config.seed + 1)
-        summed, each = torch.zeros(5 + self.config.latent_dim, device=self.device), []
+        summed, each, locs = torch.zeros(5 + self.config.latent_dim, device=self.device), [], []
         for rows in images.split(self.rows):
             x = self.dataset.to_float(rows.to(self.device), generator)
             loss, terms = self.objective.loss(self.model, x, self.config.samples, weight, generator)
             summed += sums(loss.unsqueeze(0), terms, self.model.log_C, self.dataset.info.pixels)[0]
             each.append(torch.stack([getattr(terms, name) for name in WITH_ERROR]))
+            if whole:
+                locs.append(self.model.encode(x).mean)
             if knobs is not None:
                 knobs.refresh()
                 if knobs.stop:
@@ -51,7 +54,8 @@ class HeldOut:
         spread = torch.cat(each, 1).double().std(1, correction=0) / math.sqrt(len(images))
         errors = {f"{name}_error": error for name, error in zip(WITH_ERROR, spread.tolist(), strict=True)}
         means = mean_terms((summed / len(images)).tolist(), len(images), self.model.latent.factorises)
-        return dataclasses.replace(means, **errors)
+        active = int((torch.cat(locs).var(0, correction=0) > ACTIVE_THRESHOLD).sum()) if whole else None
+        return dataclasses.replace(means, active=active, **errors)
 
     @property
     def every(self) -> int:

@@ -28,6 +28,7 @@ class MeanTerms:
     distortion_error: float | None = None
     rate_error: float | None = None
     squared_error_error: float | None = None
+    active: int | None = None  # over all held-out images: dimensions with Var_x E_q[z] above 0.01
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from vae.datasets import data_root
 from vae.datasets.factors import GRIDS, factors_of
-
-KEPT = Path(__file__).resolve().parents[4] / "shared" / "data" / "dsprites" / "dsprites_downsampled.npz"
 
 
 def test_the_grid_is_the_published_one() -> None:
-    if not KEPT.is_file():
-        pytest.skip(f"dSprites is not at {KEPT}")
-    with np.load(KEPT) as published:
+    kept = data_root() / "dsprites" / "dsprites_downsampled.npz"
+    if not kept.is_file():
+        pytest.skip(f"dSprites is not at {kept}")
+    with np.load(kept) as published:
         every = published["latents_classes"][:, -5:]
     rows = np.random.default_rng(0).permutation(46_080)
     found = factors_of("dsprites", 46_080, rows)

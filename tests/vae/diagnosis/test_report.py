@@ -190,8 +190,10 @@ def test_every_picture_is_in_the_report_as_it_is_drawn(folder: Path) -> None:
     diagnose(folder, "digits", "--html", str(folder / "report.html"))
     html = (folder / "report.html").read_text(encoding="utf-8")
     pictures = [piece.split("</div>")[0] for piece in html.split('<div class="picture">')[1:]]
-    drawn = [ElementTree.fromstring(picture) for picture in pictures if picture]
+    figures = [list(ElementTree.fromstring(f"<p>{picture}</p>")) for picture in pictures]
+    drawn = [svg for some in figures for svg in some]
     assert len(drawn) >= 4
+    assert max(map(len, figures)) == 2  # a picture, and the detail of it
     assert all(one.attrib["aria-label"] for one in drawn)
     for words in ("light-dark(", "@media print", "max-width: 46rem"):
         assert words in html

@@ -163,6 +163,20 @@ def test_the_whole_work_and_what_is_kept_is_not_done_again(run: Path, folder: Pa
     assert read_diagnosis(folder).results == {}
 
 
+@pytest.mark.parametrize("told", [results.VERSION - 1, results.VERSION + 1, None])
+def test_what_another_version_of_the_findings_left_is_computed_anew(told: int | None, run: Path, folder: Path) -> None:
+    case, sha = open_case(run)
+    diagnose(folder, case, sha)
+    values = json.loads((folder / "status.json").read_text())
+    assert values.pop("version") == results.VERSION
+    (folder / "status.json").write_text(json.dumps(values | ({} if told is None else {"version": told})))
+    diagnosis = read_diagnosis(folder)
+    assert (diagnosis.status.state, diagnosis.results) == ("absent", {})
+    assert request_diagnosis(run, sha) == folder
+    assert not (folder / "collapsed.json").exists()
+    assert read_diagnosis(folder).status.state == "starting"
+
+
 def test_a_result_that_failed_is_tried_again(run: Path, folder: Path) -> None:
     (folder / "collapsed.json").write_text("{")
     case, sha = open_case(run)

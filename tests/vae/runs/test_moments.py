@@ -17,10 +17,12 @@ from tests.vae.engines.scripted_runs import STEPS, make_quick, new_run, scripted
 from tests.vae.train_run import train_run
 from vae import load_run, runs
 from vae.errors import RunDamaged, RunNotFound
-from vae.runs import moments
+from vae.runs import moments, ship
 from vae.runs.moments import FOLDER, INDEX, Keeper, list_moments, model_at, why_none
 from vae.runs.ship import pack_run
-from vae.training.moment_steps import MOST_BYTES, planned_steps, quotas, to_thin
+from vae.training.moment_steps import FEWEST, MOST_BYTES, planned_steps, quotas, to_thin
+
+DEMOS = Path(__file__).resolve().parents[3] / "checkpoints"
 
 
 @pytest.fixture(autouse=True)
@@ -264,9 +266,66 @@ def test_the_nearest_is_named_where_there_is_none(turned: Path) -> None:
 # runs without
 
 
-def test_a_run_without_moments_says_why(tmp_path: Path, run: Path) -> None:
+def test_a_small_run_ships_with_its_moments(run: Path) -> None:
+    before, weights = list_moments(run), (run / runs.WEIGHTS).read_bytes()
+    pack_run(run)
+    assert list_moments(run) == before
+    assert len(before) > FEWEST
+    for moment in before:
+        model_at(run, moment.step)
+    assert (run / runs.WEIGHTS).read_bytes() == weights
+    assert why_none(run) == ""
+
+
+def test_a_larger_run_ships_with_as_many_as_have_room(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = list_moments(run)
+    sizes = {moment.step: (run / moment.file).stat().st_size for moment in before}
+    monkeypatch.setattr(ship, "MOST_MOMENTS", sum(sizes.values()) - 1)
+    pack_run(run)
+    left = list_moments(run)
+    assert len(left) == len(before) - 1
+    assert (left[0], left[-1]) == (before[0], before[-1])
+    assert {file.name for file in (run / FOLDER).iterdir()} == {"index.json", *(Path(m.file).name for m in left)}
+    monkeypatch.setattr(ship, "MOST_MOMENTS", FEWEST * max(sizes.values()))
+    pack_run(run)
+    assert len(list_moments(run)) == FEWEST
+
+
+@pytest.mark.parametrize("what", ["a moment is gone", "the index is damaged"])
+def test_moments_that_cannot_be_read_stay_behind(run: Path, what: str) -> None:
+    if what == "a moment is gone":
+        (run / list_moments(run)[1].file).unlink()
+    else:
+        (run / INDEX).write_text("{")
+    pack_run(run)
+    assert not (run / FOLDER).exists()
+
+
+@pytest.mark.parametrize("name", ["demo-digits-2d", "demo-digits-8bits"])
+def test_a_shipped_runs_last_moment_is_its_weights_in_float16(name: str) -> None:
+    path = DEMOS / name
+    last = list_moments(path)[-1]
+    assert (last.step, list_moments(path)[0].step) == (runs.read_status(path).step, 0)
+    kept = model_at(path, last.step).state_dict()
+    for key, value in load_run(path).model.state_dict().items():
+        torch.testing.assert_close(kept[key], value, rtol=2**-11, atol=2**-24)
+
+
+def test_what_is_found_again_does_not_ship_and_marks_do(run: Path) -> None:
+    for folder in ("diagnosis", "suspects"):
+        (run / folder / "0123abcd").mkdir(parents=True)
+        (run / folder / "0123abcd" / "log.txt").write_text("of this machine")
+    (run / "suspects.json").write_text("{}")
+    pack_run(run)
+    assert not (run / "diagnosis").exists()
+    assert not (run / "suspects").exists()
+    assert (run / "suspects.json").exists()
+
+
+def test_a_run_without_moments_says_why(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert why_none(run) == ""
     assert why_none(new_run(tmp_path, "waits")) == ""  # they come
+    monkeypatch.setattr(ship, "MOST_MOMENTS", 1000)
     pack_run(run)
     assert not (run / FOLDER).exists()
     assert "ships without moments" in why_none(run)

@@ -22,7 +22,7 @@ from vae.model.likelihoods import LIKELIHOODS
 from vae.runs import Status
 from vae.sweeps import points
 from vae.sweeps.grid import Sweep, create, plan
-from vae.sweeps.planes import STILL, WEIGHED, point_of, unsettled, weighs
+from vae.sweeps.planes import STILL, WEIGHED, caveat, point_of, unsettled, weighs
 from vae.sweeps.report import COLUMNS, as_csv, curves, linear, predicted, rows, spectrum_for
 
 BASE = Config(dataset="digits", network="linear", epochs=86, batch_size=512, threads=1, record_every=6)
@@ -59,6 +59,8 @@ DONE = Status("finished", 100, total_steps=100)
         (DONE, records([5.0 - 1.5 * STILL * i / 4 for i in range(5)]), "its held-out loss fell by 0.14 nats"),
         (DONE, records([5.0 + 3 * i / 4 for i in range(5)]), "its held-out loss rose by 2.9 nats"),
         (DONE, records([5.0, 4.0, 5.2, 4.1, 5.1, 4.2]), ""),  # a drift within its own error
+        (DONE, [], "the last tenth of its steps has only 0 held-out records"),
+        (Status("finished"), [], "it came as it is, and no training tells"),
         (DONE, records([5.0] * 3) + records([5.0] * 3, C=2.0), "its C changed"),
         (Status("running", 100), records([5.0] * 5), "it is still training"),
         (Status("stopped", 100), records([5.0] * 5), r"it ended early \(stopped\)"),
@@ -73,6 +75,16 @@ def test_a_run_has_converged_where_its_loss_stands_still(status: Status, end: li
     told = unsettled(status, end)
     assert bool(told) == bool(why)
     assert re.match(why, told)
+
+
+def test_a_loss_that_a_schedule_held_still_has_a_caveat() -> None:
+    """Over the last tenth a cosine is at (1 + cos 0.9π)/2 = 2.4 % of its learning rate and less."""
+    end = [line | {"lr": 1e-3 * (1 + math.cos(math.pi * line["step"] / 100)) / 2} for line in records([5.0] * 5)]
+    point = point_of("x", Config(likelihood="gaussian", lr=1e-3, lr_schedule="cosine"), "digits", DONE, end)
+    told = "its learning rate was at 2.4% of the first or less, where any loss stands still"
+    assert (point.unsettled, point.caveat) == ("", told)
+    assert caveat([line | {"lr": 2e-4} for line in end], 1e-3) == ""
+    assert caveat(end, None) == caveat(records([5.0] * 5), 1e-3) == ""
 
 
 def test_a_point_tells_the_last_held_out_record_and_the_scatter_of_the_last_tenth(swept: Path) -> None:
@@ -173,7 +185,7 @@ def test_the_command_prints_the_same_rows_as_a_table_as_csv_and_as_json(swept: P
     assert as_csv(expected).count("\n") == 7
     text = asked("--sweep", "try").splitlines()
     assert len(text) == 7
-    assert all("not converged" in line for line in text[1:])
+    assert all("not taken as converged" in line for line in text[1:])
     assert text[1].split()[:3] == [expected[0]["name"], "2", f"{expected[0]['rate']:.4g}"]
     refused = command("terms", "mnist", runs=swept)
     assert refused.returncode == 2

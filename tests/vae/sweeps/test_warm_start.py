@@ -95,6 +95,17 @@ def test_a_neighbour_without_weights_leaves_the_seeds_own_and_says_so(tmp_path: 
     assert [line["weights"] for line in told] == [None]
 
 
+def test_a_neighbour_that_is_gone_leaves_the_seeds_own_and_says_so(tmp_path: Path) -> None:
+    low, high = create(plan(Sweep(BASE, C=(3.0, 30.0), warm_start=True)), tmp_path)
+    shutil.rmtree(high)
+    assert train_run(low).state == "finished"
+    told = [line for line in runs.read_history(low) if line.get("event") == "warm start"]
+    assert [(line["run"], line["weights"]) for line in told] == [(high.name, None)]
+    assert_same(
+        weights(low), by_hand(low, Trainer(runs.read_config(low)[0], load_dataset("digits")).model.state_dict())
+    )
+
+
 def test_another_networks_weights_are_refused_in_a_sentence(tmp_path: Path) -> None:
     small, large = create(plan(Sweep(BASE, latent_dim=(2, 3))), tmp_path)
     train_run(small)

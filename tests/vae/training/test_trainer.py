@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vae import Config, Knobs, train
+from vae.bound.metrics import active_units
 from vae.bound.objective import ElboTerms
 from vae.bound.objectives import OBJECTIVES
 from vae.datasets import Dataset
@@ -127,6 +128,14 @@ def test_held_out_values_use_the_same_noise_every_time(make: Make) -> None:
     trainer = make()
     assert trainer.evaluate() == trainer.evaluate()
     assert trainer.evaluate(whole=True).images == 20
+
+
+@pytest.mark.parametrize("latent", ["normal", "full-normal", "bernoulli"])
+def test_the_last_record_counts_active_units_as_evaluate_does(make: Make, latent: str) -> None:
+    trainer = make(latent=latent, latent_dim=3)
+    assert trainer.evaluate().active is None
+    last = records(trainer)[-1]
+    assert last.test.active == active_units(trainer.model, trainer.dataset)
 
 
 # what a record says

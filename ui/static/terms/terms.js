@@ -138,7 +138,7 @@ class Terms {
   _show(point, canvas, { x, y }) {
     const source = `runs/${encodeURIComponent(point.name)}/thumbnail.png?v=${point.step}`;
     const pictures = point.step === null ? [] : [element("img", { alt: "", src: source })];
-    const words = [point.words, point.unsettled && `Not converged: ${point.unsettled}.`].filter(Boolean);
+    const words = [point.words, point.unsettled && `Not taken as converged: ${point.unsettled}.`].filter(Boolean);
     this.card.replaceChildren(
       ...pictures,
       element("b", { text: point.name }),

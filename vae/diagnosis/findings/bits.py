@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vae.browser.drawing import Chart
 from vae.diagnosis.case import Case
-from vae.diagnosis.finding import Advice, Finding, Found, number_with_error, training_advice
+from vae.diagnosis.finding import Advice, Finding, Found, afresh_advice, number_with_error
 from vae.diagnosis.findings.collapsed import is_bits
 
 CARRIES = 0.01  # nats about the image: below it a bit is dead, as a dimension that carries less is unused
@@ -45,15 +45,15 @@ class Bits(Finding):
             title=_title(len(dead), len(pairs)),
             shown=f"{k - len(dead)} of {k}",
             sentence=_sentence(dead, pairs, told, k)
-            + f" The likeliest codes of {len(p):,} images are {used.codes:,} of {2**k:,}; drawn from q(z|x) they "
-            f"spread as over {perplexity} that are used alike.",
+            + f" The likeliest codes of {len(p):,} images are {used.codes:,} of the {2**k:,} that there are; codes "
+            f"drawn from q(z|x) spread as widely as over {perplexity} used equally often.",
             value=float(len(dead) + len(pairs)),
             unit="bits",
             threshold=0.0,
             source=f"I(z_i; x) < {CARRIES} nats is dead; r² > {COPIES} of two bits is a copy",
             n=len(p),
             nats=wasted if found else 0.0,
-            advice=_advice(case) if found else (),
+            advice=_advice(case, k - len(dead) - len(pairs)) if found else (),
             picture=_picture(told, dead),
             numbers={
                 "dead": dead.tolist(),
@@ -129,8 +129,10 @@ def codes_used(p: Array, rng: np.random.Generator) -> Used:
     return Used(codes, perplexity, perplexity * float(surprise.std()) / math.sqrt(n))
 
 
-def _advice(case: Case) -> tuple[Advice, ...]:
-    return (Advice("See them on Explore", "explore"), *training_advice(case, "Fewer bits on Train", afresh=True))
+def _advice(case: Case, enough: int) -> tuple[Advice, ...]:
+    k = max(1, enough)
+    words = f"Train again with {k} bit{'s' * (k != 1)}"
+    return (Advice("See them on Explore", "explore"), *afresh_advice(case, words, latent_dim=k))
 
 
 def _title(dead: int, copied: int) -> str:

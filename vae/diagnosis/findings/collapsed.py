@@ -11,7 +11,7 @@ from vae.bound.metrics import ACTIVE_THRESHOLD
 from vae.browser.drawing import Chart, beside, nice_ticks
 from vae.diagnosis.case import Case
 from vae.diagnosis.curves import clock
-from vae.diagnosis.finding import Advice, Finding, Found, training_advice
+from vae.diagnosis.finding import Advice, Finding, Found, steering_advice
 from vae.diagnosis.parts import training_images
 
 MOST_IMAGES, MOST_PIXELS = 4000, 1500  # of the data's covariance; of more pixels, as many images: the matrix is theirs
@@ -40,7 +40,8 @@ class Collapsed(Finding):
         assert per_dim is not None
         rates, idle = per_dim.astype(float), k - int(active.sum())
         eigenvalues, c = _data_variances(case)
-        predicted = None if eigenvalues is None else min(k, int((eigenvalues > c).sum()))
+        directions = 0 if eigenvalues is None else int((eigenvalues > c).sum())
+        predicted = None if eigenvalues is None else min(k, directions)
         left_out = 0.0
         if eigenvalues is not None and predicted is not None and case.config.network == "linear":
             ratios = eigenvalues[k - idle : predicted] / c
@@ -50,7 +51,7 @@ class Collapsed(Finding):
             found=idle > 0,
             title=f"{idle} collapsed dimension{'s' * (idle != 1)}" if idle else "Every dimension is used",
             shown=f"{k - idle} of {k}",
-            sentence=_sentence(active, rates, predicted, c, case.config.network == "linear"),
+            sentence=_sentence(active, rates) + _law(predicted, directions, k, c, case.config.network == "linear"),
             value=float(idle),
             unit="dimensions",
             threshold=0.0,
@@ -62,6 +63,7 @@ class Collapsed(Finding):
             numbers={
                 "active": k - idle,
                 "predicted": predicted,
+                "directions": None if predicted is None else directions,
                 "rate_per_dim": rates.tolist(),
                 "variance_of_means": codes.loc.astype(float).var(0).tolist(),
             },
@@ -84,27 +86,29 @@ def _data_variances(case: Case) -> tuple[NDArray[np.float64] | None, float]:
     return np.linalg.eigvalsh(gram / len(x))[::-1].clip(1e-300), 0.5 / case.model.likelihood.C
 
 
-def _sentence(
-    active: NDArray[np.bool_], rates: NDArray[np.float64], predicted: int | None, c: float, linear: bool
-) -> str:
-    idle = np.flatnonzero(~active)
+def _law(predicted: int | None, directions: int, k: int, c: float, linear: bool) -> str:
+    """What a linear decoder of k dimensions uses of the directions in which the data vary."""
+    if predicted is None:
+        return ""
     kind = "this linear decoder" if linear else "a linear decoder"
-    law = ""
-    if predicted is not None:
-        law = f" The data vary by more than c = {c:.3g} in {predicted} direction{'s' * (predicted != 1)} that {kind} "
-        law += "can use." if predicted == len(active) else "would use, at this c."
+    many = f"{directions} direction{'s' * (directions != 1)}"
+    return f" The data vary by more than c = {c:.3g} in {many}; of {k} dimensions {kind} would use {predicted}."
+
+
+def _sentence(active: NDArray[np.bool_], rates: NDArray[np.float64]) -> str:
+    idle = np.flatnonzero(~active)
     if not len(idle):
-        return f"Each of the {len(active)} carries {rates.min():.2f} nats or more, and its mean varies.{law}"
+        return f"Each of the {len(active)} carries {rates.min():.2f} nats or more, and its mean varies."
     listed = ", ".join(f"z{d}" for d in idle[:8]) + (", …" if len(idle) > 8 else "")
     return (
         f"{len(active) - len(idle)} of {len(active)} dimensions tell of the image; the means of {listed} do not vary, "
-        f"and they carry {max(0.0, rates[idle].sum()):.2f} nats together.{law}"
+        f"and they carry {max(0.0, rates[idle].sum()):.2f} nats together."
     )
 
 
 def _advice(case: Case, predicted: int | None) -> tuple[Advice, ...]:
     turn = "Raise C on Train" if predicted is None or predicted < case.model.k else "Train on"
-    return (Advice("See them on Explore", "explore"), *training_advice(case, turn))
+    return (Advice("See them on Explore", "explore"), *steering_advice(case, turn))
 
 
 def _picture(

@@ -7,7 +7,7 @@ import numpy as np
 from vae.browser.drawing import Chart, beside, nice_ticks
 from vae.diagnosis.case import Case
 from vae.diagnosis.curves import FEWEST, Array, Curve, both_curves, held_out_curve, training_curve
-from vae.diagnosis.finding import Finding, Found, measured, training_advice
+from vae.diagnosis.finding import Finding, Found, measured, steering_advice
 
 SHARE = 0.1  # of the training: its last tenth
 # Bounds on log p(x) are published to a tenth of a nat; where they are thousands of nats, of large images, to a
@@ -57,7 +57,7 @@ class Converged(Finding):
             source=f"{least:.2g} nats in another tenth of the training: bounds are published to a tenth of a nat",
             nats=gain if found else 0.0,
             n=held_out.images if held_out else None,
-            advice=training_advice(case, "Train on") if found else (),
+            advice=steering_advice(case, "Train on") if found else (),
             picture=_picture(held_out, training, end, line),
             numbers={"gain_of_another_tenth": gain, "tenth": tenth, "clock": curve.unit, "values": len(end.epochs)},
         )

@@ -8,7 +8,6 @@ prior, as the prior does there, KL(q ‖ p) = −log(1 − s), and log 2 is half
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
@@ -71,10 +70,14 @@ class Holes(Finding):
             nats=told.unbiased.value if found else 0.0,
             at_most=above.divergence.value,
             n=n,
-            advice=(Advice("Show on the Map", "map", {"colour": "hole"}), Advice("Draw from the prior", "explore"))
+            advice=(
+                Advice("Show on the Map", "map", {"colour": "hole"}),
+                Advice("Draw from the prior", "explore", {"mode": "samples"}),
+            )
             if found
             else (Advice("Show on the Map", "map", {"colour": "hole"}),),
-            picture=_picture(told, moments.value, above, side),
+            picture=_picture(told, moments.value, above),
+            detail=marginals_picture(side),
             numbers={
                 "moments": moments.value,
                 "moments_error": moments.error,
@@ -121,30 +124,30 @@ def _sentence(told: Ratio, lost: float, above: Information, found: bool) -> str:
     where = f"The prior sends {100 * lost:.0f} % of its draws where only {100 * OUTSIDE:.0f} % of the images' codes lie"
     nats = number_with_error(told.unbiased.value, told.unbiased.error, 2)
     most = f"{number_with_error(above.divergence.value, above.divergence.error)}"
-    doubt = " (saturated: that measures the number of images)" if above.saturated else ""
+    doubt = " (saturated: this end measures the number of images)" if above.saturated else ""
     worse = ": samples from it will be worse than reconstructions" if found else ""
     return f"{where}{worse}. KL(q(z) ‖ p(z)) is {nats} nats at least and {most} at most{doubt}."
 
 
-def _picture(told: Ratio, moments: float, above: Information, side: dict[str, Any]) -> str:
-    high = 1.15 * max(above.divergence.value, told.unbiased.value, THRESHOLD, 0.1)
-    ticks: dict[float, str] = {}
-    chart = Chart(
-        (min(0.0, 1.1 * moments, 1.1 * told.unbiased.value), high),
-        (0, 1),
-        height=110,
-        labels=("KL(q(z) ‖ p(z)), nats", ""),
-        ticks=(None, ticks),
-        legend=[
-            ("posterior", f"at least, classifier {number_with_error(told.unbiased.value, told.unbiased.error, 2)}"),
-            ("faint", f"moments {moments:.2f}"),
-            ("elbo", f"at most {above.divergence.value:.1f}{', saturated' if above.saturated else ''}"),
-        ],
-    )
+def _picture(told: Ratio, moments: float, above: Information) -> str:
+    """A bracket: between its two ends lies the divergence, each on a stem with its name, so that no two names meet."""
     low, most = told.unbiased.value, max(above.divergence.value, told.unbiased.value)
-    chart.area([low, most], [0.7, 0.7], "posterior")
-    chart.upright(moments, "faint")
-    chart.upright(most, "elbo", dashed=above.saturated)
-    chart.bar(low - told.unbiased.error, low + told.unbiased.error, 0, 0.7, "posterior")
-    about = f"KL(q(z) ‖ p(z)) between {low:.2f} and {most:.1f} nats"
-    return marginals_picture(chart, side, about)
+    high = 1.05 * max(most, THRESHOLD, 0.1)
+    ticks: dict[float, str] = {}
+    ends = min(0.0, 1.1 * moments, 1.1 * low), high
+    chart = Chart(ends, (0, 1), height=136, width=400, labels=("KL(q(z) ‖ p(z)), nats", ""), ticks=(None, ticks))
+    chart.area([low, most], [0.36, 0.36], "posterior")
+    lip = 0.015 * (ends[1] - ends[0])
+    chart.line([low + lip, low, low, low + lip], [0.36, 0.36, 0, 0], "posterior")
+    chart.line([most - lip, most, most, most - lip], [0.36, 0.36, 0, 0], "elbo", dashed=above.saturated)
+    classifier = number_with_error(low, told.unbiased.error, 2)
+    stems = [
+        (moments, f"moments ≥ {moments:.2f}", "faint", 0.9),
+        (low, f"classifier ≥ {classifier}", "posterior", 0.68),
+        (most, f"≤ {above.divergence.value:.1f}{', saturated' if above.saturated else ''}", "elbo", 0.46),
+    ]
+    for x, words, idea, height in stems:
+        chart.line([x, x], [0.0 if idea == "faint" else 0.36, height + 0.08], idea)
+        left = x < 0.5 * (ends[0] + ends[1])
+        chart.word(x + lip if left else x - lip, height, words, idea, "start" if left else "end")
+    return chart.svg(f"KL(q(z) ‖ p(z)) between {low:.2f} and {most:.1f} nats")

@@ -196,12 +196,16 @@ def _sentence(
     names: list[str], table: NDArray[Any], chance: NDArray[Any], mig: Disentangled | None, read: Readout | None
 ) -> str:
     j, i = np.unravel_index(int((table - chance).argmax()), table.shape)
-    words = f"z{i} tells most of {names[j]}: {table[j, i]:.2f} nats, {chance[j, i]:.3f} by chance."
+    what = names[j] if mig is not None else "the label" if j == 0 else f"whether the label is “{names[j]}”"
+    words = (
+        f"Of single dimensions z{i} tells most, of {what}: {table[j, i]:.2f} nats by {BINS} bins, where shuffled codes "
+        f"seem to tell {chance[j, i]:.3f}."
+    )
     if read is not None:
         near, linear = (_percent(one.value, one.error) for one in (read.neighbours, read.linear))
         words += (
-            f" {NEIGHBOURS} neighbours tell {near} of labels, a linear classifier {linear}, the "
-            f" most frequent class {100 * read.majority:.1f} %."
+            f" From the codes {NEIGHBOURS} neighbours tell {near} of labels, a linear classifier {linear}; always "
+            f"saying the most frequent class is right for {100 * read.majority:.1f} %."
         )
     if mig is not None:
         words += (

@@ -20,8 +20,9 @@ from vae.bound.evidence import Evidence, evidence_around, importance_evidence
 from vae.bound.exact_evidence import ExactEvidence, exact_evidence, exact_method
 from vae.bound.gap import BestPosteriors, best_posteriors, can_split
 from vae.browser.drawing import Chart
+from vae.config import MOST_WIDTH
 from vae.diagnosis.case import Case
-from vae.diagnosis.finding import Advice, Finding, Found, number_with_error
+from vae.diagnosis.finding import Advice, Finding, Found, afresh_advice, number_with_error, steering_advice
 
 IMAGES = 120  # from all over the held-out ones
 SAMPLES = (100, 1000, 5000)  # K
@@ -143,25 +144,34 @@ def _exactly(case: Case, x: Tensor, sampled: Evidence) -> ExactEvidence | None:
 def _sentence(gap: Gap, flagged: int) -> str:
     log_px, elbo = float(gap.log_px.mean()), float(gap.elbo.mean())
     whole = number_with_error(gap.whole.value, gap.whole.error)
-    least = f"; of {flagged} image{'s' * (flagged != 1)} log p(x) may be higher still" if flagged else ""
+    least = f"; for {flagged} image{'s' * (flagged != 1)} log p(x) may be higher still" if flagged else ""
     if gap.posteriors is None or gap.amortisation is None or gap.family is None:
-        return f"log p(x) is {whole} nats above the ELBO, {log_px:.1f} and {elbo:.1f}{least}.".replace(" -", " −")
+        return f"log p(x) is {whole} nats above the ELBO: {log_px:.1f} against {elbo:.1f} nats{least}.".replace(
+            " -", " −"
+        )
     best = float(gap.posteriors.best.mean())
     encoder = number_with_error(gap.amortisation.value, gap.amortisation.error)
     family = number_with_error(gap.family.value, gap.family.error)
     words = (
-        f"log p(x) is {whole} nats above the ELBO. A posterior fitted to each image would raise that from {elbo:.1f} "
-        f"to {best:.1f} ({encoder}: the encoder's); the rest up to log p(x) = {log_px:.1f}, {family}, is its family's"
+        f"log p(x) is {whole} nats above the ELBO. A posterior fitted to each image would raise the ELBO from "
+        f"{elbo:.1f} to {best:.1f} nats: {encoder} are lost by the encoder. The other {family}, up to log p(x) = "
+        f"{log_px:.1f} nats, no posterior of this family reaches"
     )
     if gap.covariance is not None:
-        words += f", of which a full covariance would save {gap.covariance.value:.1f}"
+        words += f"; a full covariance would reach {gap.covariance.value:.1f} of them"
     return f"{words}{least}.".replace(" -", " −")
 
 
 def _advice(case: Case, encoder: bool) -> tuple[Advice, ...]:
+    """The encoder's: train it alone, or widen it, with the decoder that mirrors it. The family's: a diagonal normal has
+    a larger one here."""
     if encoder:
-        return (Advice("Train the encoder alone", "train"), Advice("Wider encoder", "train", {"from": case.run.name}))
-    return (Advice("A full covariance on Train", "train", {"from": case.run.name, "latent": "full-normal"}),)
+        widths = ", ".join(str(min(MOST_WIDTH, 2 * width)) for width in case.config.hidden or ())
+        wider = afresh_advice(case, f"Train again with wider layers: {widths}", hidden=widths) if widths else ()
+        return (*steering_advice(case, "Train on with “encoder only”"), *wider)
+    if case.config.latent != "normal":
+        return ()
+    return afresh_advice(case, "Train again with a full covariance", latent="full-normal")
 
 
 def _picture(gap: Gap) -> str:

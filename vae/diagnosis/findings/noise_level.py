@@ -14,7 +14,7 @@ from torch import Tensor
 from vae.bound.chunks import rows_at_once
 from vae.browser.drawing import Chart, beside
 from vae.diagnosis.case import Case
-from vae.diagnosis.finding import Finding, Found, number_with_error, training_advice
+from vae.diagnosis.finding import Finding, Found, number_with_error, steering_advice
 from vae.diagnosis.parts import training_images
 
 # A fitted c is the mean squared error on the images that it was fitted to; what it drifts within an epoch, and one z an
@@ -66,7 +66,7 @@ class NoiseLevel(Finding):
             source=f"c* = E‖x − f(z)‖²/D, where the ELBO is highest; a factor of {FACTOR} either way",
             n=len(x),
             nats=float(nats) if found else 0.0,
-            advice=training_advice(case, "Set C on Train") if found else (),
+            advice=steering_advice(case, f"Set C to {0.5 / best:.3g} on Train") if found else (),
             picture=_picture(left, c),
             numbers={
                 "c": c,

@@ -11,7 +11,7 @@ import torch
 from vae.bound.evaluation import SampledElbo, sampled_elbo
 from vae.diagnosis.case import Case
 from vae.diagnosis.curves import FEWEST, HeldOutCurve, both_curves, held_out_curve, training_curve
-from vae.diagnosis.finding import Finding, Found, number_with_error, training_advice
+from vae.diagnosis.finding import Advice, Finding, Found, afresh_advice, number_with_error
 from vae.diagnosis.parts import some_of
 from vae.errors import DataError
 
@@ -51,7 +51,6 @@ class Overfitting(Finding):
         found = rise.nats > max(threshold, ERRORS * rise.error)
         shown = number_with_error(rise.nats, rise.error, 2)
         gap, words = _gap(case)
-        again = f"Train again, to {curve.unit} {rise.epoch:,.0f}"
         if rise.nats > ERRORS * rise.error:
             sentence = f"The held-out loss has risen by {shown} nats since {curve.unit} {rise.epoch:,.0f}"
             sentence += "" if found else f", less than {curve.images:,} images can tell ({threshold:.2f} nats)"
@@ -68,7 +67,7 @@ class Overfitting(Finding):
             source=f"two standard errors of the mean over {curve.images:,} held-out images",
             nats=rise.nats if found else 0.0,
             n=curve.images,
-            advice=training_advice(case, again, afresh=True) if found else (),
+            advice=_advice(case, curve, rise) if found else (),
             picture=_picture(case, curve, rise),
             numbers={"since": rise.epoch, "clock": curve.unit, "gap": gap},
         )
@@ -82,6 +81,12 @@ def rise_of(curve: HeldOutCurve) -> Rise:
     lowest = int(means.argmin())
     error = curve.scatter * math.sqrt(2 / window)
     return Rise(float(means[-1] - means[lowest]), error, float(curve.epochs[lowest : lowest + window].mean()))
+
+
+def _advice(case: Case, curve: HeldOutCurve, rise: Rise) -> tuple[Advice, ...]:
+    """The form takes whole epochs; a loop that tells steps is none that trains here."""
+    epochs = max(1, round(rise.epoch))
+    return afresh_advice(case, f"Train again, to epoch {epochs:,}", epochs=epochs) if curve.unit == "epoch" else ()
 
 
 def _gap(case: Case) -> tuple[dict[str, float | int] | None, str]:

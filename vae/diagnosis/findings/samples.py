@@ -81,8 +81,15 @@ class Samples(Finding):
             f"to {len(others):,} {of}; threshold: an ideal judge where a fifth of the draws is lost; nats by Pinsker",
             nats=2 * (2 * told.value - 1) ** 2 if found else 0.0,
             n=n,
-            advice=(Advice("Draw from the prior", "explore"),) if found else (),
-            picture=_picture(case, prior, aggregate, x, others[distances["prior"][1][:, 0]]),
+            advice=(Advice("Draw from the prior", "explore", {"mode": "samples"}),) if found else (),
+            picture=_sheets(case, [("prior", "prior, decoded", prior), ("posterior", "codes, decoded", aggregate)]),
+            detail=_sheets(
+                case,
+                [
+                    ("prior", f"nearest {of.removeprefix('other ')}", others[distances["prior"][1][:, 0]]),
+                    ("posterior", "images of these codes", x),
+                ],
+            ),
             numbers={
                 "accuracy": told.value,
                 "accuracy_error": told.error,
@@ -105,10 +112,15 @@ def _sentence(apart: float, of: str, middle: dict[str, float], far: dict[str, fl
     kinds = [f"{100 * far[name]:.0f} %" for name in ("prior", "aggregate", "data")]
     return (
         f"Of samples from the prior and decoded codes of images, {100 * apart:.0f} % have their nearest neighbour "
-        f"among their own kind (50 %: alike). Half of the samples lie within {middle['prior']:.2f} of a {of[:-1]}, of "
-        f"decoded codes within {middle['aggregate']:.2f}, of held-out images within {middle['data']:.2f}; "
-        f"{kinds[0]}, {kinds[1]} and {kinds[2]} lie further than {edge:.2f}."
+        f"among their own kind (50 %: alike). By the distance of pixel values, the root of their summed squares, half "
+        f"of the samples lie within {middle['prior']:.2f} of {_one(of)}, half of the decoded codes within "
+        f"{middle['aggregate']:.2f}, half of the held-out images within {middle['data']:.2f}; {kinds[0]}, {kinds[1]} "
+        f"and {kinds[2]} of them lie further than {edge:.2f}."
     )
+
+
+def _one(of: str) -> str:
+    return f"an{of.removesuffix('s')}" if of.startswith("other") else f"a {of.removesuffix('s')}"
 
 
 def _others(case: Case, x: Tensor) -> tuple[Tensor, str]:
@@ -119,17 +131,10 @@ def _others(case: Case, x: Tensor) -> tuple[Tensor, str]:
         return x, "other held-out images"
 
 
-def _picture(case: Case, prior: Tensor, aggregate: Tensor, x: Tensor, neighbours: Tensor) -> str:
-    count = COLUMNS * ROWS
-    limits = case.codes.limits
-    titled = [
-        ("prior", "prior, decoded", prior),
-        ("faint", "their nearest images", neighbours),
-        ("posterior", "codes, decoded", aggregate),
-        ("faint", "their images", x),
-    ]
-    step = max(1, len(x) // count)
-    pictures = [(idea, title, np.asarray(to_bytes(rows[::step][:count], limits))) for idea, title, rows in titled]
-    return sheets(
-        pictures, COLUMNS, "Samples from the prior, the images nearest to them, decoded codes of images, images"
-    )
+def _sheets(case: Case, pictures: list[tuple[str, str, Tensor]]) -> str:
+    """A few of each kind beside each other, from all over them."""
+    drawn = []
+    for idea, title, rows in pictures:
+        some = rows[:: max(1, len(rows) // (COLUMNS * ROWS))][: COLUMNS * ROWS]
+        drawn.append((idea, title, np.asarray(to_bytes(some, case.codes.limits))))
+    return sheets(drawn, COLUMNS, " beside ".join(title for _, title, _ in pictures))

@@ -10,8 +10,8 @@ from typing import Any
 from vae import runs
 from vae.diagnosis.suspects.export import SUFFIXES, as_csv, as_json
 from vae.diagnosis.suspects.marks import identity, read_marks
-from vae.diagnosis.suspects.neighbours import KS
 from vae.diagnosis.suspects.opened import open_part, open_second, second_images
+from vae.diagnosis.suspects.options import KS
 from vae.diagnosis.suspects.process import Asked, look_for_suspects
 from vae.diagnosis.suspects.results import read_scores
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, SORTS, Listed, order, rows_for

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-KS = (5, 10, 20, 50)  # numbers of neighbours that are offered
+from vae.diagnosis.suspects.options import KS
+
 AT_ONCE = 2**23  # distances
 Progress = Callable[[float], None]
 Counts = NDArray[np.int16]

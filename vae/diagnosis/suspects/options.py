@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vae.space.parts import PARTS
 
+KS = (5, 10, 20, 50)  # numbers of neighbours that are offered
+
 
 def suspects_options(command: argparse.ArgumentParser) -> None:
     """Adds them to the command."""

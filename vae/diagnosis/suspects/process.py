@@ -36,9 +36,9 @@ from vae.diagnosis.suspects.results import (
 from vae.diagnosis.suspects.scores import ORDER, Scores
 from vae.diagnosis.suspects.second import file_of, load_second, score_second
 from vae.engines.streams import watch_input, write_plainly
-from vae.errors import ElboRoomError, RunBusy, RunDamaged, RunError
+from vae.errors import ElboRoomError, RunBusy, RunDamaged
 from vae.files import insist, write_json
-from vae.machine import let_idle_threads_sleep
+from vae.machine import compute_on_one_thread, let_idle_threads_sleep
 from vae.space.encodings import Codes, images_of
 from vae.space.parts import PARTS, Part
 
@@ -187,21 +187,27 @@ class SuspectsWork(DiagnosisWork):
 
 
 def look_for_suspects(path: Path, asked: Asked, gone: threading.Event, sha: str | None = None) -> Path:
-    """Looks for the suspects of a run and returns the folder that holds them; with `sha`, these weights, for which
-    `request_suspects` has prepared it: an expected failure is then its status. Raises ElboRoomError."""
+    """Looks for the suspects of a run's newest weights and returns the folder that holds them. `sha`: of the weights
+    for which `request_suspects` has prepared one: an expected failure is then its status, and where a training has
+    written newer ones, they are looked through in theirs. Raises ElboRoomError."""
     try:
         case, newest = open_case(path, MOST_IMAGES)
-        if sha is not None and sha != newest:
-            raise RunError(f"run {path.name!r} has newer weights by now; look for suspects again")
-        folder = folder_of(path, newest) if sha else request_suspects(path, newest)
+        folder = folder_of(path, newest) if sha == newest else request_suspects(path, newest)
+        if sha not in (None, newest):
+            _say(path, sha, "stopped")
         do(SuspectsWork(folder, newest, gone, asked), case)
     except ElboRoomError as error:
         if sha is not None and not isinstance(error, RunBusy):
-            with contextlib.suppress(OSError):
-                status = DiagnosisStatus("failed", weights=sha, message=str(error))
-                write_json(folder_of(path, sha) / "status.json", dataclasses.asdict(status))
+            _say(path, sha, "failed", str(error))
         raise
     return folder
+
+
+def _say(path: Path, sha: str, state: str, message: str = "") -> None:
+    """For whoever waits for these weights."""
+    with contextlib.suppress(OSError):
+        status = DiagnosisStatus(state, weights=sha, message=message)
+        write_json(folder_of(path, sha) / "status.json", dataclasses.asdict(status))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -214,6 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES, help=f"of each image (default {SAMPLES})")
     parser.add_argument("--second", default="", help="also another dataset's held-out images")
     let_idle_threads_sleep()
+    compute_on_one_thread()
     write_plainly()
     options = parser.parse_args(arguments)
     gone = threading.Event()

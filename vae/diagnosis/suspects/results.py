@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.checked_json import Misfit, read_bytes
+from vae.diagnosis.results import WORKING, read_status, request_diagnosis
 from vae.diagnosis.results import folder_of as folder_of_kind
-from vae.diagnosis.results import request_diagnosis
 from vae.diagnosis.suspects.evidence import Bounds
 from vae.diagnosis.suspects.scores import Scores, pack, unpack
 from vae.diagnosis.suspects.second import Second, file_of
@@ -39,6 +39,24 @@ SECOND = ("rate", "distortion", "tail", "auroc")
 def folder_of(path: Path, sha: str) -> Path:
     """Returns where the suspects by these weights lie, or would."""
     return folder_of_kind(path, sha, FOLDER)
+
+
+def folder_to_show(path: Path, sha: str) -> Path:
+    """Returns the folder of these weights where they were looked through; else that of older ones, the newest that
+    were, or are just now; else theirs, which may not be there."""
+    own = folder_of(path, sha)
+    if own.is_dir() and (read_status(own).state != "stopped" or (own / SCORES).is_file()):
+        return own
+    found = sorted((path / FOLDER).glob("*/status.json"), key=_written, reverse=True)
+    older = (file.parent for file in found)
+    return next((one for one in older if (one / SCORES).is_file() or read_status(one).state in WORKING), own)
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:  # gone in this moment
+        return 0.0
 
 
 def request_suspects(path: Path, sha: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae.diagnosis.suspects.neighbours import KS
+from vae.diagnosis.suspects.options import KS
 from vae.space.parts import Part
 
 FAR = 3.0  # interquartile ranges beyond the quartile: "far out" (Tukey 1977)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vae.diagnosis.suspects.evidence import Bounds
 from vae.diagnosis.suspects.marks import Marks
-from vae.diagnosis.suspects.neighbours import KS
-from vae.diagnosis.suspects.scores import Scores
-from vae.diagnosis.suspects.second import Second
+from vae.diagnosis.suspects.options import KS
 from vae.space.parts import Part
+
+if TYPE_CHECKING:  # torch, which pages need not wait for
+    from vae.diagnosis.suspects.evidence import Bounds
+    from vae.diagnosis.suspects.scores import Scores
+    from vae.diagnosis.suspects.second import Second
 
 SORTS = {  # how each is read, and whether the highest comes first
     "disagreement": ("neighbours with another label", True),

@@ -1,0 +1,76 @@
+"""The Bernoulli's log-likelihood and its hand-written gradient against torch's own, at the ends, and under vmap."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from vae.model.cross_entropy import bernoulli_log_prob
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=Generator().manual_seed(len(shape)), dtype=dtype)
+
+
+def test_it_is_torchs_own_with_its_gradients_for_grey_pixels_and_axes_that_broadcast() -> None:
+    logits, x = 4 * drawn(3, 5, 2, 4, 4), drawn(5, 2, 4, 4).sigmoid()
+    logits.requires_grad_(), x.requires_grad_()
+    weight = drawn(3, 5)
+    log_prob, residual = bernoulli_log_prob(logits, x)
+    whole = x.expand_as(logits)
+    own = -F.binary_cross_entropy_with_logits(logits, whole, reduction="none").sum((-3, -2, -1))
+    torch.testing.assert_close(log_prob, own, rtol=1e-13, atol=1e-12)
+    assert torch.equal(residual, (x - logits.sigmoid()).detach())
+    assert not residual.requires_grad
+    for ours, theirs in zip(
+        torch.autograd.grad((weight * log_prob).sum(), (logits, x)),
+        torch.autograd.grad((weight * own).sum(), (logits, x)),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("logit", "x", "log_prob", "gradient"),
+    [(17.0, 0.0, -17.0, -1.0), (-17.0, 1.0, -17.0, 1.0), (100.0, 0.0, -100.0, -1.0), (100.0, 1.0, 0.0, 0.0),
+     (-100.0, 0.0, 0.0, 0.0), (0.0, 1.0, -0.6931472, 0.5)],
+)  # fmt: skip
+def test_float32_is_exact_at_the_ends(logit: float, x: float, log_prob: float, gradient: float) -> None:
+    logits = torch.full((1, 1, 1), logit, requires_grad=True)
+    found, _ = bernoulli_log_prob(logits, torch.full((1, 1, 1), x))
+    found.backward()
+    assert found.item() == pytest.approx(log_prob, abs=2e-7, rel=1e-7)
+    assert logits.grad is not None
+    assert logits.grad.item() == pytest.approx(gradient, abs=1e-7)
+
+
+def test_the_sum_over_an_image_loses_no_more_in_float32_than_torchs_own() -> None:
+    logits, x = 6 * drawn(64, 1, 28, 28), (drawn(64, 1, 28, 28) > 1).double()
+    exact = bernoulli_log_prob(logits, x)[0]
+    ours = bernoulli_log_prob(logits.float(), x.float())[0]
+    own = -F.binary_cross_entropy_with_logits(logits.float(), x.float(), reduction="none").sum((-3, -2, -1))
+    assert (ours - exact).abs().max() < 1.5 * (own - exact).abs().max()
+
+
+def test_vmap_over_models_is_one_model_after_the_other() -> None:
+    logits, x = drawn(3, 5, 1, 4, 4), drawn(3, 5, 1, 4, 4).sigmoid()
+
+    def gradient(one: Tensor, pixels: Tensor) -> Tensor:
+        return torch.func.grad(lambda logit: bernoulli_log_prob(logit, pixels)[0].sum())(one)
+
+    together = torch.func.vmap(gradient)(logits, x)
+    alone = torch.stack([gradient(*one) for one in zip(logits, x, strict=True)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=0)
+    torch.testing.assert_close(together, x - logits.sigmoid(), rtol=1e-12, atol=1e-12)
+
+
+def test_its_derivatives_are_those_of_differences_also_the_second() -> None:
+    logits, x = drawn(2, 1, 2, 2).requires_grad_(), drawn(2, 1, 2, 2).sigmoid().requires_grad_()
+
+    def of(logits: Tensor, x: Tensor) -> Tensor:
+        return bernoulli_log_prob(logits, x)[0]
+
+    assert torch.autograd.gradcheck(of, (logits, x))
+    assert torch.autograd.gradgradcheck(of, (logits, x))
