@@ -53,6 +53,12 @@ test("a frame holds every point with its errors, and rate 0", () => {
   assert.ok(Number.isFinite(none.px(1)) && Number.isFinite(none.py(1)));
 });
 
+test("lines of equal ELBO are no uprights beside one run alone", () => {
+  const frame = frameOf(CURVE.slice(0, 1), "distortion", 600, 400);
+  assert.ok(frame.y[1] - frame.y[0] >= 0.4 * frame.x[1] - 1e-9);
+  assert.ok(frame.y[0] < CURVE[0].distortion && CURVE[0].distortion < frame.y[1]);
+});
+
 test("lines of equal ELBO fall by a nat of distortion a nat of rate, and cross the frame", () => {
   const frame = frameOf(CURVE, "distortion", 600, 400);
   const sums = elboLines(frame);

@@ -32,13 +32,16 @@ const LINES = 9; // of equal ELBO, about
  * @typedef {{ point: Point, x: number, y: number, tall: number, wide: number }} Mark
  */
 
+const FALL = 0.4; // nats of distortion that the plane shows at least, a nat of rate that it shows
+
 /** The points that have a place in a plane. */
 export const shownIn = (/** @type {Point[]} */ points, /** @type {Kind} */ kind) =>
   points.filter((point) => Number.isFinite(point[kind]) && (kind === "distortion" || !point.weighed));
 
+/** All values with some room, `least` of the axis's unit from end to end where they lie closer. */
 function range(values, least) {
-  let [low, high] = [Math.min(...values), Math.max(...values)];
-  const room = 0.08 * Math.max(high - low, least);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max(0.08 * (high - low), (least - (high - low)) / 2);
   return [low - room, high + room];
 }
 
@@ -57,10 +60,11 @@ export function frameOf(points, kind, width, height) {
     return [point[name] - error, point[name] + error];
   };
   const most = range([0, ...known.flatMap((point) => ends(point, "rate"))], 0.5)[1];
+  const falls = FALL * most; // of the lines of equal ELBO: one run alone would else make them upright
   const x = [-0.03 * most, most]; // a point at rate 0 is whole
   const y = range(
     known.flatMap((point) => ends(point, kind)),
-    kind === "distortion" ? 1 : 0.01,
+    kind === "distortion" ? falls : 0.01,
   );
   return {
     left,
