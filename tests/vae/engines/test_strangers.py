@@ -156,7 +156,12 @@ def test_of_all_jobs_only_ours_are_seen_and_rubbish_is_no_list(tmp_path: Path, m
     assert Slurm({}).look() == {"1_0": Seen("working", "is at work on n1")}
     (tmp_path / "squeue.says").write_text("")
     assert Slurm({}).look() == {}
-    for rubbish in ("Welcome to the cluster!\nBe kind.\n", "elbo-room-ab|1_0|RUN", "<html>\0\n"):
+    for rubbish in (
+        "elbo-room-ab|1_0|RUN\nx|1|RUNNING|None|n1\n",
+        "Welcome to the cluster!\nBe kind.\n",
+        "elbo-room-ab|1_0|RUN",
+        "<html>\0\n",
+    ):
         (tmp_path / "squeue.says").write_text(rubbish)
         with pytest.raises(EngineError, match="squeue answers in a way that is not known here"):
             Slurm({}).look()
