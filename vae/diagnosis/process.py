@@ -149,20 +149,26 @@ def open_case(path: Path, limit: int | None = None) -> tuple[Case, str]:
 
 
 def diagnose_run(path: Path, sha: str | None, again: bool, gone: threading.Event) -> None:
-    """Diagnoses a run; with `sha`, these weights, for which `request_diagnosis` has prepared the folder: an expected
-    failure is then its status. Raises ElboRoomError."""
+    """Diagnoses the newest weights of a run. `sha`: of the weights for which `request_diagnosis` has prepared a folder:
+    an expected failure is then its status, and where a training has written newer ones, these are diagnosed in theirs.
+    Raises ElboRoomError."""
     try:
         case, newest = open_case(path)
-        if sha is not None and sha != newest:
-            raise RunError(f"run {path.name!r} has newer weights by now; ask for the diagnosis again")
-        folder = folder_of(path, newest) if sha else request_diagnosis(path, newest, again)
+        folder = folder_of(path, newest) if sha == newest else request_diagnosis(path, newest, again)
+        if sha not in (None, newest):
+            say(folder_of(path, sha), sha, "stopped")
         diagnose(folder, case, newest, gone)
     except ElboRoomError as error:
         if sha is not None and not isinstance(error, RunBusy):
-            with contextlib.suppress(OSError):
-                status = DiagnosisStatus("failed", weights=sha, message=str(error))
-                write_json(folder_of(path, sha) / "status.json", dataclasses.asdict(status))
+            say(folder_of(path, sha), sha, "failed", str(error))
         raise
+
+
+def say(folder: Path, sha: str, state: str, message: str = "") -> None:
+    """Says what became of a prepared folder, for whoever waits for these weights."""
+    with contextlib.suppress(OSError):
+        status = DiagnosisStatus(state, weights=sha, message=message)
+        write_json(folder / "status.json", dataclasses.asdict(status))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -282,12 +282,12 @@ def test_a_folder_that_takes_nothing_is_one_sentence(run: Path, monkeypatch: pyt
         request_diagnosis(run, process.weights_of(run))
 
 
-def test_weights_that_have_changed_are_told_where_somebody_waits(run: Path) -> None:
-    folder = request_diagnosis(run, "0" * 64)
-    with pytest.raises(RunError, match="newer weights"):
-        diagnose_run(run, "0" * 64, False, threading.Event())
-    status = read_diagnosis(folder).status
-    assert (status.state, "newer weights" in status.message) == ("failed", True)
+def test_weights_that_a_training_has_replaced_meanwhile_are_diagnosed_as_they_are_now(run: Path) -> None:
+    waited = request_diagnosis(run, "0" * 64)
+    diagnose_run(run, "0" * 64, False, threading.Event())
+    assert read_diagnosis(waited).status.state == "stopped"
+    now = read_diagnosis(folder_of(run, process.weights_of(run)))
+    assert (now.status.state, set(now.results)) == ("finished", set(FINDINGS))
 
 
 def test_a_damaged_run_is_told_where_somebody_waits(run: Path) -> None:

@@ -7,7 +7,6 @@ Standard input held open means that whoever started the process lives; at its en
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import sys
 import threading
@@ -18,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vae.diagnosis.case import Case, Progress, Stopped
-from vae.diagnosis.process import DiagnosisWork, do, open_case
-from vae.diagnosis.results import DiagnosisStatus
+from vae.diagnosis.process import DiagnosisWork, do, open_case, say
 from vae.diagnosis.suspects.duplicates import blank_images, duplicates
 from vae.diagnosis.suspects.evidence import SAMPLES, bounds_of
 from vae.diagnosis.suspects.neighbours import label_disagreement
@@ -37,7 +35,7 @@ from vae.diagnosis.suspects.scores import ORDER, Scores
 from vae.diagnosis.suspects.second import file_of, load_second, score_second
 from vae.engines.streams import watch_input, write_plainly
 from vae.errors import ElboRoomError, RunBusy, RunDamaged
-from vae.files import insist, write_json
+from vae.files import insist
 from vae.machine import compute_on_one_thread, let_idle_threads_sleep
 from vae.space.encodings import Codes, images_of
 from vae.space.parts import PARTS, Part
@@ -194,20 +192,13 @@ def look_for_suspects(path: Path, asked: Asked, gone: threading.Event, sha: str 
         case, newest = open_case(path, MOST_IMAGES)
         folder = folder_of(path, newest) if sha == newest else request_suspects(path, newest)
         if sha not in (None, newest):
-            _say(path, sha, "stopped")
+            say(folder_of(path, sha), sha, "stopped")
         do(SuspectsWork(folder, newest, gone, asked), case)
     except ElboRoomError as error:
         if sha is not None and not isinstance(error, RunBusy):
-            _say(path, sha, "failed", str(error))
+            say(folder_of(path, sha), sha, "failed", str(error))
         raise
     return folder
-
-
-def _say(path: Path, sha: str, state: str, message: str = "") -> None:
-    """For whoever waits for these weights."""
-    with contextlib.suppress(OSError):
-        status = DiagnosisStatus(state, weights=sha, message=message)
-        write_json(folder_of(path, sha) / "status.json", dataclasses.asdict(status))
 
 
 def main(arguments: list[str] | None = None) -> int:
