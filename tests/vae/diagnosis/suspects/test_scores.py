@@ -21,8 +21,8 @@ from vae.diagnosis.case import Stopped
 from vae.diagnosis.results import read_status, stop_diagnosis
 from vae.diagnosis.suspects.duplicates import duplicates
 from vae.diagnosis.suspects.evidence import AT_ONCE, Bounds, bounds_of
-from vae.diagnosis.suspects.opened import open_part, open_second, second_images
 from vae.diagnosis.suspects.neighbours import label_disagreement
+from vae.diagnosis.suspects.opened import open_part, open_second, second_images
 from vae.diagnosis.suspects.options import KS
 from vae.diagnosis.suspects.process import Asked, look_for_suspects
 from vae.diagnosis.suspects.results import read_bounds, read_scores, read_second, request_suspects
