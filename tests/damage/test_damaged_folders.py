@@ -106,6 +106,15 @@ def readable(path: Path) -> bool:
     return True
 
 
+def marked(path: Path) -> bool:
+    """Whether it can be told which sweep a run belongs to, if to any."""
+    try:
+        read_mark(path)
+    except RunError:
+        return False
+    return True
+
+
 def test_the_table_is_large_and_about_every_file(damaged: Damaged) -> None:
     assert len(damaged.alone) > 300
     assert sum(len(of_file(damaged, file)) for file in FILES) == len(damaged.alone)
@@ -238,10 +247,10 @@ def test_list_names_every_run(
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["runs"]}
     for path in runs.list_runs():
         row = rows.pop(path.name)
-        assert (row["state"] == "damaged") == (not readable(path))
+        assert (row["state"] == "damaged") == (not (readable(path) and marked(path)))
         if row["state"] == "damaged":
             assert path.name in row["message"]
-            assert "config.json" in row["message"] or "manifest.json" in row["message"] or "newer" in row["message"]
+            assert any(word in row["message"] for word in ("config.json", "manifest.json", "sweep.json", "newer"))
     assert rows == {}
     assert main(["list"]) == 0
     assert SOUND in capsys.readouterr().out

@@ -22,7 +22,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """One for all: Streamlit's runtime cannot be started twice in one process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELBO_ROOM_RUNS", str(tmp_path_factory.mktemp("runs")))
-        patch.setattr(server, "make_engine", lambda: LocalEngine(spare=False))
+        patch.setattr(server, "make_engine", lambda name=None: LocalEngine(spare=False))
         patch.setattr(work, "warm", lambda: None)
         gate.signing_key.cache_clear()
         import app

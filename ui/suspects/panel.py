@@ -13,7 +13,6 @@ from ui.suspects import work
 from ui.suspects.view import SECOND, SuspectsView
 from vae.diagnosis.suspects.marks import Marks
 from vae.diagnosis.suspects.options import KS
-from vae.diagnosis.suspects.results import SCORES
 from vae.diagnosis.suspects.scores import FAR
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, TAIL, of_kind
 
@@ -64,6 +63,8 @@ def progress(folder: Path) -> None:
 def stamp_of(file: Path) -> tuple[str, float]:
     """Returns what changes where the page is to be drawn anew: scores at once, log p(x), which grows all the time,
     every few seconds."""
+    from vae.diagnosis.suspects.results import SCORES
+
     written = file.stat().st_mtime
     return file.name, written if file.name == SCORES else written // DRAW_EVERY
 

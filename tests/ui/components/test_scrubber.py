@@ -63,5 +63,5 @@ def test_stops_that_have_no_common_z_are_refused(folder: Path) -> None:
     runs.save_checked(folder / "two", {"config.json": (folder / "two/config.json").read_bytes()})
     with pytest.raises(ConfigError, match=r"must be alike; got 2 dimensions \(normal\).*; 3 dimensions"):
         scrubber([Stop(folder / name, None, name) for name in ("one", "two")], title="")
-    with pytest.raises(RunNotFound, match="keeps no moment of step 7; it has none"):
+    with pytest.raises(RunNotFound, match="keeps no moment of step 7; the nearest is that of step"):
         Stop(folder / "one", 7, "step 7").to_json()
