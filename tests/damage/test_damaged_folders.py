@@ -33,6 +33,7 @@ from vae.__main__ import main
 from vae.engines.base import State
 from vae.engines.states import log_tail
 from vae.errors import RunError
+from vae.runs.sweep_mark import read_mark
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
