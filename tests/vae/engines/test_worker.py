@@ -70,6 +70,7 @@ def test_a_finished_run_holds_what_its_readers_expect(undisturbed: Path) -> None
         "squared_error",
         "normaliser",
         "loss",
+        "active",
         "rate_per_dim",
         "marginal_rate_per_dim",
         "images",
