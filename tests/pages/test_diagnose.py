@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from tests.vae.made_up import FOUND, RESULTS, keep, with_holes
 from ui.diagnose import work
 from ui.diagnose.words import detail_rows, plain
+from ui.live.processes import Processes
 from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of
 from vae.diagnosis.results import Result, folder_of, read_diagnosis, read_status
@@ -42,7 +43,7 @@ class Worker:
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[Worker]:
     """What would have been started, instead of processes."""
     started: list[Worker] = []
-    holder = work._Holder()
+    holder = Processes()
     monkeypatch.setattr(work, "_holder", lambda: holder)
     monkeypatch.setattr(work, "warm", lambda: None)
     monkeypatch.setattr(work, "_worker", lambda *asked: started.append(Worker(*asked)) or started[-1])
@@ -233,12 +234,11 @@ def test_a_busy_server_says_so_and_starts_it_later(
     assert title(app) == "two: looking"
 
 
-def test_one_that_does_not_listen_is_killed(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "PATIENCE", 0.05)
+def test_one_that_does_not_listen_is_killed(demo: Path) -> None:
     assert work.start_diagnosis(demo) == ""
     folder = folder_of(demo, weights_of(demo))
     worker = work._holder().workers[folder]
-    work._kill_later(folder)
+    work._holder().kill_after(folder, 0.05)
     assert worker.exit_code() == -9
     assert work._holder().living() == {}
 

@@ -6,14 +6,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-import threading
-import time
 from pathlib import Path
 
 import streamlit as st
 
 from ui.live.cache import weights_sha
-from vae.engines.process import WorkerProcess, end_all
+from ui.live.processes import Processes
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import write_json
 
@@ -21,20 +19,9 @@ MOST = 2  # at a time; a classroom shares the cores with the training runs
 PATIENCE = 3.0  # seconds that a process gets to end by itself before it is killed
 
 
-class _Holder:
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.workers: dict[Path, WorkerProcess] = {}
-
-    def living(self) -> dict[Path, WorkerProcess]:
-        """Returns the workers that have not ended; the others are forgotten."""
-        self.workers = {folder: worker for folder, worker in self.workers.items() if worker.exit_code() is None}
-        return self.workers
-
-
 @st.cache_resource(show_spinner=False)
-def _holder() -> _Holder:
-    return _Holder()
+def _holder() -> Processes:
+    return Processes()
 
 
 def start(path: Path, evidence: str = "", second: str = "") -> str:
@@ -56,8 +43,7 @@ def start(path: Path, evidence: str = "", second: str = "") -> str:
             command = [sys.executable, "-m", "vae.diagnosis.suspects.process", str(path), "--weights", sha]
             command += ["--evidence", evidence] if evidence else []
             command += ["--second", second] if second else []
-            with open(folder / "log.txt", "wb") as log:
-                holder.workers[folder] = WorkerProcess(command, log)
+            holder.workers[folder] = holder.take(folder, command)
     except (ElboRoomError, OSError) as error:
         return str(error)
     return ""
@@ -75,18 +61,7 @@ def end(folder: Path) -> None:
     from vae.diagnosis.results import stop_diagnosis
 
     stop_diagnosis(folder)
-    threading.Thread(target=_kill_later, args=(folder,), daemon=True).start()
-
-
-def _kill_later(folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    worker = _holder().workers.get(folder)
-    while worker is not None and worker.exit_code() is None:
-        if time.monotonic() > deadline:
-            worker.kill()
-            _say_stopped(folder)
-            return
-        time.sleep(0.05)
+    _holder().kill_later(folder, PATIENCE, lambda: _say_stopped(folder))
 
 
 def _say_stopped(folder: Path) -> None:
@@ -101,4 +76,4 @@ def _say_stopped(folder: Path) -> None:
 
 def stop_all() -> None:
     """Ends all, as the server ends: each keeps what it has."""
-    end_all(list(_holder().living().values()), time.monotonic() + 2)
+    _holder().stop_all()

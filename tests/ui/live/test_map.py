@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from ui.live import cache
 from ui.live.cache import weights_sha
 from ui.live.map import map_routes
+from ui.live.processes import Processes
 from ui.map import fits
 from vae import runs
 from vae.config import Config
@@ -53,9 +54,9 @@ def client(run: Path) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def no_fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[fits._Holder]:
+def no_fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
     """A holder of this test's own, emptied after it."""
-    holder = fits._Holder()
+    holder = Processes()
     monkeypatch.setattr(fits, "_holder", lambda: holder)
     yield holder
     fits.stop_all()
@@ -239,7 +240,7 @@ def wait_for(run: Path, states: tuple[str, ...], seconds: float = 60.0) -> str:
 
 
 @pytest.mark.slow
-def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient, no_fits: fits._Holder) -> None:
+def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient, no_fits: Processes) -> None:
     fits.warm()
     assert no_fits.spare is not None
     assert fits.start_fit(run, "tsne") == ""
@@ -255,7 +256,7 @@ def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient,
 
 
 @pytest.mark.slow
-def test_two_at_a_time_and_none_outlives_the_server(run: Path, client: TestClient, no_fits: fits._Holder) -> None:
+def test_two_at_a_time_and_none_outlives_the_server(run: Path, client: TestClient, no_fits: Processes) -> None:
     for name in ("two", "three"):
         shutil.copytree(run, run.with_name(name))
     assert fits.start_fit(run, "tsne") == ""
@@ -267,7 +268,7 @@ def test_two_at_a_time_and_none_outlives_the_server(run: Path, client: TestClien
 
 
 def test_a_fit_that_cannot_be_says_why(
-    run: Path, client: TestClient, no_fits: fits._Holder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Path, client: TestClient, no_fits: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ELBO_ROOM_DATA", str(tmp_path / "nothing"))
     bare = tmp_path / "bare"
