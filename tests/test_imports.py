@@ -26,6 +26,7 @@ LAYERS = [
     ["engines"],  # where does it run?
     ["space"],  # where do images lie?
     ["diagnosis", "comparison", "sweeps"],  # what is wrong with it? how do two differ? what do many say together?
+    ["exports"],  # what can be taken along?
     ["arguments"],
     ["__main__"],
 ]

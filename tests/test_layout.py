@@ -16,7 +16,10 @@ CODE = [
 ]
 MODULES = sorted((ROOT / "ui/static").rglob("*.js"))
 MOST_LINES, MOST_LINES_OF_A_PAGE = 400, 150
-MOST_FOLDERS, MOST_FILES = 13, 8  # of vae/: ten for one run from data to map, three for what is asked of trained runs
+MOST_FOLDERS, MOST_FILES = (
+    14,
+    8,
+)  # of vae/: ten for one run from data to map, three for what is asked of trained runs, one to take along
 
 
 def folders(root: Path) -> set[str]:

@@ -220,6 +220,14 @@ def open_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def export_command(options: argparse.Namespace) -> int:
+    """Writes a run to one file that can be taken along."""
+    from vae.exports.command import export_to_file
+
+    export_to_file(_run(options.name, options), options)
+    return 0
+
+
 def pack_command(options: argparse.Namespace) -> int:
     """Packs an ended run for shipping."""
     from vae.runs.ship import pack_run
@@ -311,6 +319,7 @@ COMMANDS = {
     "project": project_command,
     "suspects": suspects_command,
     "open": open_command,
+    "export": export_command,
     "pack": pack_command,
     "images": images_command,
     "doctor": doctor_command,

@@ -19,6 +19,8 @@ from vae.config import BINARIZE, PRECISIONS, Config
 from vae.diagnosis.suspects.options import suspects_options
 from vae.errors import ConfigError
 from vae.exchange.open_options import open_options
+from vae.exports.options import export_options
+from vae.runs.images_options import images_options
 from vae.space.parts import PARTS
 
 REGISTRIES = {
@@ -34,6 +36,7 @@ REGISTRIES = {
     "projections": ("vae.space.projections", "PROJECTIONS"),
     "findings": ("vae.diagnosis.findings", "FINDINGS"),
     "engines": ("vae.engines.engines", "ENGINES"),
+    "exports": ("vae.exports.exports", "EXPORTS"),
 }
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -189,13 +192,16 @@ def parser() -> argparse.ArgumentParser:
     suspects = commands.add_parser("suspects", help="images that look wrong: mislabelled, copies, blank, far out")
     suspects_options(suspects)
 
+    exported = commands.add_parser("export", help="take a run along as one file")
+    export_options(exported)
+
     pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
     pack.add_argument("name", metavar="RUN")
     pack.add_argument("--images", type=int, default=2000, help="held-out images to take along (default 2000)")
 
     opened = commands.add_parser("open", help="make a run of a model of yours, from two ONNX files and some images")
     open_options(opened)
-    pictures = _add_images(commands)
+    pictures = images_options(commands)
 
     about = "start the application; what follows is for Streamlit, such as --server.port 8502"
     commands.add_parser("app", help=about, description=about)
@@ -206,7 +212,21 @@ def parser() -> argparse.ArgumentParser:
         trains.add_argument("--engine", help="where: {engines} (default: ELBO_ROOM_ENGINE, else local)")
     doctor.add_argument("--engine", help="also try this one: {engines}; reached, same folder, same versions, a step")
 
-    on_runs = (train, sweep, resume, listing, terms, evaluate, diagnose, project, suspects, pack, opened, *pictures)
+    on_runs = (
+        train,
+        sweep,
+        resume,
+        listing,
+        terms,
+        evaluate,
+        diagnose,
+        project,
+        suspects,
+        exported,
+        pack,
+        opened,
+        *pictures,
+    )
     for command in (doctor, *on_runs):
         command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     for command in on_runs:
@@ -225,50 +245,6 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     if rest and options.command != "app":
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     return options
-
-
-def _add_images(commands: Any) -> list[argparse.ArgumentParser]:
-    """`images add | list | show | remove`."""
-    about = "make a dataset of pictures of yours, for --dataset NAME; list, show, remove such datasets"
-    actions = commands.add_parser("images", help=about, description=about).add_subparsers(
-        dest="action", required=True, metavar="action"
-    )
-    add = actions.add_parser("add", help="look at pictures, report on them, make a dataset of them")
-    add.add_argument(
-        "path", type=Path, metavar="PATH", help="folder or .zip of PNG and JPEG (folders are classes; train/ and test/ "
-        "are parts), .parquet, .npz, .npy",
-    )  # fmt: skip
-    add.add_argument("--name", help="of the dataset (default: the folder's or file's)")
-    add.add_argument("--size", type=_size, metavar="64|48x64", help="height x width (default: their own, or 64)")
-    add.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how they get it (default crop)")
-    add.add_argument("--colour", choices=("grey", "colour"), help="default: colour where a picture has it")
-    add.add_argument(
-        "--held-out", type=_share, metavar="0.2|given", help="share, or the given parts (default given, else 0.2)"
-    )
-    add.add_argument("--stratify", action="store_true", default=None, help="hold out the same share of each class")
-    add.add_argument("--report", action="store_true", help="only report on them; make nothing")
-    listing = actions.add_parser("list", help="the datasets of your own")
-    show = actions.add_parser("show", help="what a dataset was made of, and how")
-    remove = actions.add_parser("remove", help="delete a dataset; the pictures that it was made of stay")
-    remove.add_argument("--force", action="store_true", help="also where runs were trained on it")
-    for action in (show, remove):
-        action.add_argument("name", metavar="NAME")
-    return [add, listing, show, remove]
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        height, width = (int(side) for side in (text.split("x") if "x" in text else (text, text)))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a side such as 64, or 48x64, got {text!r}") from None
-    return height, width
-
-
-def _share(text: str) -> float | str:
-    try:
-        return text if text == "given" else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a share such as 0.2, or given, got {text!r}") from None
 
 
 def _add_config(command: argparse.ArgumentParser, many: bool = False) -> None:

@@ -29,7 +29,7 @@ def test_the_source_of_a_registry_says_what_it_holds(registry: str) -> None:
 
 
 def test_every_registry_is_named_in_some_help() -> None:
-    helps = [help_of(command) for command in ("train", "sweep", "evaluate", "diagnose", "project")]
+    helps = [help_of(command) for command in ("train", "sweep", "evaluate", "diagnose", "project", "export")]
     for registry in REGISTRIES:
         assert any(", ".join(registered(registry)) in told for told in helps), registry
 
