@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the tests' processes too: threads that wait for each other spin
 import torch
 
 from vae.datasets import is_here
@@ -62,3 +65,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings learn and sample with less, where a test looks at what they tell and not at how sharply."""
+    monkeypatch.setattr("vae.bound.density_ratio.STEPS", 150)
+    monkeypatch.setattr("vae.bound.density_ratio.DRAWS", 10_000)
+    monkeypatch.setattr("vae.diagnosis.findings.loose_bound.IMAGES", 20)
+    monkeypatch.setattr("vae.diagnosis.findings.loose_bound.SAMPLES", (20, 100, 500))

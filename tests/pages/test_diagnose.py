@@ -291,7 +291,7 @@ def test_texts_of_others_are_no_markup() -> None:
     assert rows["a"] == "b c –; d −0.5"
 
 
-def test_the_real_findings_of_a_run_are_shown(app: AppTest, demo: Path, workers: list[Worker]) -> None:
+def test_the_real_findings_of_a_run_are_shown(app: AppTest, demo: Path, workers: list[Worker], quick: None) -> None:
     import threading
 
     diagnose_run(demo, None, False, threading.Event())
