@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="device of tests/vae/training/test_device.py: cpu, cuda, mps")
+
+
+def pytest_collection_finish() -> None:
+    """What the imports made stays for good: no collection goes through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_is_left_open_is_told_in_its_own_file() -> Iterator[None]:
+    """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
