@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import page_of, pass_time, rested
+from tests.browser.conftest import pass_time, rested
 from tests.browser.map_page import demo, last, middle, open_map, pixels, untrained, where
 from vae.runs import load_run
 from vae.space.projections import SklearnTsne
@@ -103,16 +103,9 @@ def test_one_dimension_and_three(
     assert ("map (" in page.locator(".where").inner_text()) == (kind == "pca")
 
 
-@pytest.mark.parametrize("tone", ["light", "dark"])
-def test_histograms_and_their_files(
-    chromium: Any, server: Any, plane: Path, tone: str, eventually: Callable[..., None]
-) -> None:
-    with chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=tone) as context:
-        histograms(page_of(context), server.url, tone, eventually)
-
-
-def histograms(page: Page, url: str, tone: str, eventually: Callable[..., None]) -> None:
-    open_map(page, url, "run=two")
+def test_histograms_and_their_files(server: Any, window: Any, plane: Path) -> None:
+    page = window.page()
+    open_map(page, server.url, "run=two")
     page.get_by_text("Figures and tables").click()
     shown = page.locator(".gtitle")
     expect(shown.filter(has_text="two · latent plane · coloured by label")).to_be_visible()
@@ -131,7 +124,9 @@ def histograms(page: Page, url: str, tone: str, eventually: Callable[..., None])
     expect(page.get_by_label("Download plot as a PNG")).to_have_count(0)
     expect(camera).to_have_count(1)
     ground = page.locator(".js-plotly-plot .main-svg").first
-    expect(ground).to_have_css("background-color", {"light": "rgb(251, 250, 246)", "dark": "rgb(21, 23, 28)"}[tone])
+    for tone, colour in (("dark", "rgb(21, 23, 28)"), ("light", "rgb(251, 250, 246)")):
+        page.emulate_media(color_scheme=tone)
+        expect(ground).to_have_css("background-color", colour)
     rested(page)
     with page.expect_download() as waiting:
         camera.click()
