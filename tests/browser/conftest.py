@@ -254,12 +254,14 @@ def eventually() -> Callable[..., None]:
         less often while nothing happens."""
         limit, pause = time.monotonic() + seconds, 0.05
         while True:
+            found: AssertionError | None = None
             try:
                 if condition():
                     return
-            except AssertionError:
-                pass
-            assert time.monotonic() < limit, "it did not happen in time"
+            except AssertionError as error:
+                found = error
+            if time.monotonic() > limit:
+                raise AssertionError(f"it did not happen in time: {found or 'it is not so'}")
             time.sleep(pause)
             pause = min(0.4, 1.3 * pause)
 
