@@ -362,9 +362,10 @@ def test_on_a_phone_nothing_is_cut_off(
         eventually(lambda: page.evaluate("document.documentElement.scrollWidth") <= 390)
         assert box_of(stage)["width"] > 330
         page.touchscreen.tap(*middle(stage))
-        for tone in ("dark", "light"):
-            page.emulate_media(color_scheme=tone)
-            eventually(lambda tone=tone: stage.evaluate("stage => stage.closest('.er').dataset.tone") == tone)
+        tone = "stage => stage.closest('.er').dataset.tone"
+        eventually(lambda: stage.evaluate(tone) == "dark")
+        page.emulate_media(color_scheme="light")
+        eventually(lambda: stage.evaluate(tone) == "light")
 
         def inside() -> bool:
             controls = page.locator(".left button:visible, .right button:visible, .left select:visible").all()

@@ -103,8 +103,11 @@ def test_one_dimension_and_three(
     assert ("map (" in page.locator(".where").inner_text()) == (kind == "pca")
 
 
-def test_histograms_and_their_files(server: Any, window: Any, plane: Path) -> None:
+@pytest.mark.parametrize("tone", ["light", "dark"])
+def test_histograms_and_their_files(server: Any, window: Any, plane: Path, tone: str) -> None:
     page = window.page()
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.emulate_media(color_scheme=tone)
     open_map(page, server.url, "run=two")
     page.get_by_text("Figures and tables").click()
     shown = page.locator(".gtitle")
@@ -124,9 +127,7 @@ def test_histograms_and_their_files(server: Any, window: Any, plane: Path) -> No
     expect(page.get_by_label("Download plot as a PNG")).to_have_count(0)
     expect(camera).to_have_count(1)
     ground = page.locator(".js-plotly-plot .main-svg").first
-    for tone, colour in (("dark", "rgb(21, 23, 28)"), ("light", "rgb(251, 250, 246)")):
-        page.emulate_media(color_scheme=tone)
-        expect(ground).to_have_css("background-color", colour)
+    expect(ground).to_have_css("background-color", {"light": "rgb(251, 250, 246)", "dark": "rgb(21, 23, 28)"}[tone])
     rested(page)
     with page.expect_download() as waiting:
         camera.click()
