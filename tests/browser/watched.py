@@ -38,7 +38,7 @@ class Watched:
         """Nothing left the machine and the console is clean; a connection that is cut while it opens is our doing."""
         self._hear_out()
         self.context.close()
-        assert (self.foreign, self.complaints) == ([], [])
+        assert (self.foreign, self.complaints) == ([], []), f"{self.foreign} {self.complaints}"
 
     def empty(self) -> None:
         """The same, and one tab stays, as a new one would be: the application lies compiled in its process, and opens
@@ -63,7 +63,7 @@ class Watched:
         self.context.clear_cookies()
         complaints, foreign = self.complaints, self.foreign
         self.complaints, self.foreign, self.watching = [], [], True
-        assert (foreign, complaints) == ([], [])
+        assert (foreign, complaints) == ([], []), f"{foreign} {complaints}"
 
     def _hear_out(self) -> None:
         for page in self.context.pages:
