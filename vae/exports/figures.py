@@ -9,6 +9,7 @@ from typing import Any
 
 from vae.browser.drawing import Chart, decades
 from vae.runs import Run
+from vae.sweeps.planes import Point
 from vae.sweeps.points import points
 from vae.sweeps.report import curves
 
@@ -108,30 +109,29 @@ def plane_panels(run: Run) -> list[Panel]:
     ]
 
 
-def _plane(found: Sequence[Any], name: str, chosen: str) -> Chart:
-    ends = [
-        _around([getattr(p, of) for p in found], [getattr(p, f"{of}_error") for p in found]) for of in ("rate", name)
-    ]
-    chart = Chart((min(0.0, ends[0][0]), ends[0][1]), ends[1], height=360, width=WIDTH, labels=("rate, nats", ""))
+def _plane(found: Sequence[Point], name: str, chosen: str) -> Chart:
+    most = _around(found, "rate", 0.5)[1]
+    ends = (-0.03 * most, most), _around(found, name, 0.4 * most if name == "distortion" else 0.01)
+    chart = Chart(*ends, height=360, width=WIDTH, labels=("rate, nats", ""))
     for curve in curves(found):
         if len(curve.points) > 1:
-            chart.line(
-                [p.rate for p in curve.points if p.rate is not None], [getattr(p, name) for p in curve.points], "elbo"
-            )
+            along = [(p.rate, getattr(p, name)) for p in curve.points if p.rate is not None]
+            chart.line([x for x, _ in along], [y for _, y in along], "elbo")
+    above = 0.025 * (ends[1][1] - ends[1][0])
     for point in found:
-        y, error = getattr(point, name), getattr(point, f"{name}_error") or 0.0
-        chart.line([point.rate, point.rate], [y - error, y + error], "faint")
-        chart.marker(
-            point.rate, y, "sample" if point.name == chosen else "elbo", "diamond" if point.unsettled else "circle"
-        )
+        x, y, error = point.rate or 0.0, getattr(point, name), getattr(point, f"{name}_error") or 0.0
+        chart.line([x, x], [y - error, y + error], "faint")
+        idea = "sample" if point.name == chosen else "elbo"
+        chart.marker(x, y, idea, "diamond" if point.unsettled else "circle")
         if point.C is not None:
-            chart.word(point.rate, y, f"\u2002C = {point.C:.3g}", "faint")
+            chart.word(x, y + max(error, above), f"C = {point.C:.3g}", "faint", "middle")
     return chart
 
 
-def _around(values: Sequence[float], errors: Sequence[float | None]) -> tuple[float, float]:
-    """All values with their errors, and some room."""
-    low = min(value - (error or 0.0) for value, error in zip(values, errors, strict=True))
-    high = max(value + (error or 0.0) for value, error in zip(values, errors, strict=True))
-    room = max(0.1 * (high - low), 1e-3 * max(1.0, abs(high)))
-    return low - room, high + 2 * room
+def _around(found: Sequence[Point], name: str, least: float) -> tuple[float, float]:
+    """All values with their errors and some room, rate from 0; `least` of the axis's unit where they lie closer."""
+    pairs = [(getattr(point, name), getattr(point, f"{name}_error") or 0.0) for point in found]
+    low = 0.0 if name == "rate" else min(value - error for value, error in pairs)
+    high = max(value + error for value, error in pairs)
+    room = max(0.08 * (high - low), (least - (high - low)) / 2)
+    return low - room, high + room

@@ -10,8 +10,8 @@ PARTS = (("train", "train"), ("test", "heldout"))  # in the history, and in a ta
 
 def history_rows(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns a row for each record: step, epoch, C, learning rate, seconds since its process began, then `train_…`
-    and `heldout_…` means, nats; a value per dimension is a column each, `train_rate_per_dim_z0`. What was not measured is
-    absent."""
+    and `heldout_…` means, nats; a value per dimension is a column each, `train_rate_per_dim_z0`. What was not
+    measured is absent."""
     rows = []
     for line in history:
         if "knob" in line or not (line.get("train") or line.get("test")):

@@ -97,7 +97,8 @@ def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d) -> dict[str, Any]:
 def _batch_norm(graph: OnnxGraph, layer: nn.BatchNorm2d, fed: Fed) -> str:
     ones, zeros = torch.ones(layer.num_features), torch.zeros(layer.num_features)
     weight, bias = (own if own is not None else usual for own, usual in ((layer.weight, ones), (layer.bias, zeros)))
-    assert layer.running_mean is not None and layer.running_var is not None  # see REFUSED
+    assert layer.running_mean is not None  # see REFUSED
+    assert layer.running_var is not None
     arrays = [graph.array(values) for values in (weight, bias, layer.running_mean, layer.running_var)]
     return graph.add("BatchNormalization", [*fed, *arrays], epsilon=float(layer.eps))
 
