@@ -33,14 +33,16 @@ def digits() -> Run:
     return runs.load_run(DEMOS / "demo-digits-2d")
 
 
-def opened(path: Path) -> tuple[list[Pixels], list[int], Image.Image]:
-    image = Image.open(path)
+def opened(path: Path, kind: str = "L") -> tuple[list[Pixels], list[int]]:
+    """The frames of a file that begins anew at its end, and how long each is seen, milliseconds."""
     frames, durations = [], []
-    for place in range(image.n_frames):  # type: ignore[attr-defined]
-        image.seek(place)
-        frames.append(np.asarray(image.convert("L")))
-        durations.append(image.info["duration"])
-    return frames, durations, image
+    with Image.open(path) as image:
+        assert image.info["loop"] == 0
+        for place in range(image.n_frames):  # type: ignore[attr-defined]
+            image.seek(place)
+            frames.append(np.asarray(image.convert(kind)))
+            durations.append(image.info["duration"])
+    return frames, durations
 
 
 def enlarged(images: Pixels, times: int) -> Pixels:
@@ -49,7 +51,7 @@ def enlarged(images: Pixels, times: int) -> Pixels:
 
 def test_a_traversal_decodes_each_dimension_in_turn(digits: Run, tmp_path: Path) -> None:
     facts = GIF.write(digits, TRAVERSAL, tmp_path / "a.gif", unheard)
-    frames, durations, image = opened(tmp_path / "a.gif")
+    frames, durations = opened(tmp_path / "a.gif")
     rates = rates_of(digits)
     assert rates is not None
     first = int(np.argmax(rates))
@@ -58,14 +60,13 @@ def test_a_traversal_decodes_each_dimension_in_turn(digits: Run, tmp_path: Path)
     pixels = to_bytes(digits.model.decode(z).mean, (0.0, 1.0)).numpy()[:, 0]
     for frame, wanted in zip(frames[:48], pixels, strict=True):
         np.testing.assert_array_equal(frame[TOP : TOP + 256, MARGIN : MARGIN + 256], enlarged(wanted, 32))
-    assert image.info["loop"] == 0
     assert sum(durations) / 1000 == pytest.approx(facts["seconds"])
     assert facts["seconds"] <= 10
 
 
 def test_an_interpolation_ends_at_the_codes_of_its_images(digits: Run, tmp_path: Path) -> None:
     GIF.write(digits, INTERPOLATION, tmp_path / "a.gif", unheard)
-    frames, durations, _ = opened(tmp_path / "a.gif")
+    frames, durations = opened(tmp_path / "a.gif")
     data = digits.dataset()
     x = data.to_float(data.test)
     assert data.test_labels is not None
@@ -84,7 +85,7 @@ def test_an_interpolation_ends_at_the_codes_of_its_images(digits: Run, tmp_path:
 
 def test_a_training_shows_every_moment(digits: Run, tmp_path: Path) -> None:
     facts = GIF.write(digits, TRAINING, tmp_path / "a.gif", unheard)
-    frames, durations, _ = opened(tmp_path / "a.gif")
+    frames, durations = opened(tmp_path / "a.gif")
     moments = list_moments(digits.path)
     assert facts["frames"] == len(frames) == len(moments) == 20
     assert sum(durations) <= 10_000
@@ -140,11 +141,11 @@ def test_colours_have_no_bands_and_a_large_file_loses_frames(monkeypatch: pytest
     pictures = [drawn(Frame([Sheet("ramp", np.roll(image, i, 2)[None])], "", 50), 256) for i in range(16)]
     assert pictures[0].mode == "RGB"
     (tmp_path / "a.gif").write_bytes(whole := packed(pictures, [50] * 16, lambda share: None))
-    first = np.asarray(Image.open(tmp_path / "a.gif").convert("RGB"))[TOP : TOP + 64, MARGIN : MARGIN + 256]
+    first = opened(tmp_path / "a.gif", "RGB")[0][0][TOP : TOP + 64, MARGIN : MARGIN + 256]
     assert np.abs(first.astype(float).mean(0) - image.transpose(1, 2, 0)[0]).max() < 8
     monkeypatch.setattr(animation, "MOST_BYTES", int(0.6 * len(whole)))
     (tmp_path / "b.gif").write_bytes(packed(pictures, [50] * 16, lambda share: None))
-    frames, durations, _ = opened(tmp_path / "b.gif")
+    frames, durations = opened(tmp_path / "b.gif")
     assert (len(frames), sum(durations)) == (8, 800)
 
 
