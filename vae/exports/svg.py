@@ -64,7 +64,9 @@ def figure(title: str, about: str, panels: Sequence[Panel]) -> str:
 
 def _panels(run: Run, kind: str) -> tuple[list[Panel], str]:
     if kind == PLANE:
-        about = "Means over held-out images with their standard errors; a diamond: not taken as converged."
+        about = (
+            "Held-out means, upright their standard error where the run tells it; a diamond: not taken as converged."
+        )
         return plane_panels(run), f"{about} {run.name} in ochre."
     from vae.model.likelihoods import LIKELIHOODS  # torch takes its time
 
