@@ -14,7 +14,51 @@ def _csv() -> Export:
     return CSV
 
 
-EXPORTS: dict[str, Callable[[], Export]] = {"csv": _csv}
+def _npz() -> Export:
+    from vae.exports.npz import NPZ
+
+    return NPZ
+
+
+def _parquet() -> Export:
+    from vae.exports.parquet import PARQUET
+
+    return PARQUET
+
+
+def _onnx() -> Export:
+    from vae.exports.onnx_halves import ONNX
+
+    return ONNX
+
+
+def _tensorboard() -> Export:
+    from vae.exports.tensorboard import TENSORBOARD
+
+    return TENSORBOARD
+
+
+def _gif() -> Export:
+    from vae.exports.gif import GIF
+
+    return GIF
+
+
+def _svg() -> Export:
+    from vae.exports.svg import SVG
+
+    return SVG
+
+
+EXPORTS: dict[str, Callable[[], Export]] = {
+    "csv": _csv,
+    "npz": _npz,
+    "parquet": _parquet,
+    "onnx": _onnx,
+    "tensorboard": _tensorboard,
+    "gif": _gif,
+    "svg": _svg,
+}
 
 
 def export(name: str) -> Export:

@@ -3,7 +3,6 @@ the name of the picture behind it where that is known, its place and its label."
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import threading
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.errors import ConfigError, ProjectionError
-from vae.files import write_atomically
+from vae.files import as_csv, write_atomically
 from vae.space.fit_process import project, read_frame, read_projection
 from vae.space.projection import LinearProjection
 
@@ -56,11 +55,6 @@ def project_to_file(
     return result
 
 
-def literal(value: object) -> object:
-    """Returns a cell of a table that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
-
-
 def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
     """Packs index; row, row_of and file where they are known; x, y; and label where there are any; as a .csv, .json
     or .npz."""
@@ -86,8 +80,4 @@ def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if suffix == ".json":
         return json.dumps(rows).encode()
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: literal(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    return as_csv(rows, list(columns)).encode()
