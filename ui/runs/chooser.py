@@ -25,7 +25,7 @@ from vae.errors import RunDamaged, RunError, RunNotFound
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
-WAYS = {  # with icons
+WAYS = {  # with icons; a page's file is named after the first word
     "Train": "monitoring",
     "Explore": "tune",
     "Map": "scatter_plot",
@@ -33,6 +33,7 @@ WAYS = {  # with icons
     "Suspects": "image_search",
     "Terms": "show_chart",
     "Compare": "compare",
+    "Take away": "download",
 }
 SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
@@ -127,7 +128,7 @@ def ways(name: str, here: str) -> None:
     """Links to the other pages of a run; `here` is the name of the page that shows it now."""
     for label, icon in WAYS.items():
         if label != here:
-            page = PAGES / f"{label.lower()}.py"
+            page = PAGES / f"{label.split()[0].lower()}.py"
             st.page_link(page, label=label, icon=f":material/{icon}:", query_params={"run": name})
 
 
