@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
-from ui.own.model import panel
+from ui.own import bundle, model
 from ui.runs.actions import choose, rename, undo_bar
 from ui.runs.gallery import ORDERS, Card, card_html, cards_of, read_card, select
 from ui.runs.owners import may_change
@@ -113,7 +113,11 @@ undo_bar()
 own = st.expander("Open a model of yours", icon=":material/upload_file:", key="own-model", on_change="rerun")
 if own.open:
     with own:
-        panel(EXPLORE)
+        model.panel(EXPLORE)
+back = st.expander("Bring a run back", icon=":material/unarchive:", key="bring-back", on_change="rerun")
+if back.open:
+    with back:
+        bundle.panel(EXPLORE)
 if taken := st.session_state.pop("take-away", None):
     st.switch_page(TAKE, query_params={"run": taken})
 if renaming := st.session_state.pop("renaming", None):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from ui import style
-from ui.runs.owners import at_this_machine, current_owner
+from ui.runs import owners
 from ui.runs.run_view import RunView
 from ui.take.work import QUEUED, UNDER_WAY, folder_for, order, work
 from vae.errors import ElboRoomError
@@ -118,7 +118,7 @@ def _action(view: RunView, name: str, made: Export, kind: str, reason: str) -> N
     if state in UNDER_WAY:
         with st.container(horizontal=True, vertical_alignment="center", key=f"take-progress-{name}"):
             follow(it.folder)
-            if work().may_stop(it.folder, current_owner()) or at_this_machine():
+            if _may_stop(it.folder):
                 st.button("Stop", key=f"take-stop-{name}", on_click=_stop, args=(it.folder,))
             else:
                 style.note("Another browser asked for it.")
@@ -193,12 +193,16 @@ def _make(path: Path, name: str, kind: str) -> None:
     st.query_params.from_dict(_address(path.name, name, kind))
     st.session_state.pop(PROBLEM, None)
     try:
-        folder = order(path, name, export(name), kind, current_owner())
+        folder = order(path, name, export(name), kind, owners.current_owner())
         st.session_state.setdefault(TAKEN, {})[path.name, name, kind] = folder
     except ElboRoomError as error:
         st.session_state[PROBLEM] = (path.name, name, kind, str(error))
 
 
 def _stop(folder: Path) -> None:
-    if work().may_stop(folder, current_owner()) or at_this_machine():
+    if _may_stop(folder):
         work().stop(folder)
+
+
+def _may_stop(folder: Path) -> bool:
+    return work().may_stop(folder, owners.current_owner()) or owners.at_this_machine()
