@@ -14,7 +14,13 @@ def _csv() -> Export:
     return CSV
 
 
-EXPORTS: dict[str, Callable[[], Export]] = {"csv": _csv}
+def _bundle() -> Export:
+    from vae.exports.bundle import BUNDLE
+
+    return BUNDLE
+
+
+EXPORTS: dict[str, Callable[[], Export]] = {"csv": _csv, "bundle": _bundle}
 
 
 def export(name: str) -> Export:
