@@ -115,10 +115,11 @@ class Server:
         link.replace(self.runs)
 
     def settle(self) -> None:
-        """No map and no finding is computed any more. A server that still trains is closed, its runs end with it."""
-        for pid in [*self.workers("vae.space.fit_process"), *self.workers("vae.diagnosis.process")]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        """No map, finding or file is made any more. A server that still trains is closed, its runs end with it."""
+        for module in ("vae.space.fit_process", "vae.diagnosis.process", "vae.exports.process"):
+            for pid in self.workers(module):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         if any(map(runs.is_locked, runs.list_runs(self.runs))):
             self.close()
 

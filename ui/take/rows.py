@@ -18,6 +18,7 @@ from vae.errors import ElboRoomError
 from vae.exports.export import Export
 from vae.exports.exports import EXPORTS, export
 from vae.exports.work_folder import ExportStatus
+from vae.runs.origin import MOST_NAME, read_origin, visible
 
 LOOK_EVERY = 0.4  # seconds
 TAKEN, PROBLEM = "taken", "take-problem"
@@ -71,7 +72,18 @@ def _row(view: RunView, name: str, made: Export, kind: str | None) -> None:
                 f"{made.title}: what of it", list(made.kinds), key=key, required=True, label_visibility="collapsed",
                 format_func=lambda word: word.replace("_", " "), on_change=_choose, args=(view.name, name, key),
             )  # fmt: skip
-        _action(view, name, made, kind, reason)
+        _action(view, name, made, kind, reason, _maker(view, name) if made.signed else "")
+
+
+def _maker(view: RunView, name: str) -> str:
+    """Asks who made the run, as it is to be published; one that came in a bundle says so itself."""
+    if read_origin(view.path) is not None:
+        return ""
+    given = st.text_input(
+        "Made by", key=f"take-by-{name}", max_chars=MOST_NAME, placeholder="nobody is named", persist_state="session",
+        help="Goes along, and is read by whoever gets the file.",
+    )  # fmt: skip
+    return visible(given)
 
 
 def _say(title: str, about: str, kind: str, reason: str) -> None:
@@ -94,11 +106,11 @@ def why_not(view: RunView, made: Export, kind: str) -> str:
         return UNTOLD
 
 
-def found(view: RunView, name: str, kind: str) -> Found:
+def found(view: RunView, name: str, kind: str, made_by: str = "") -> Found:
     """Returns the file of the run as it is now; where there is none, the one that was made for this visitor before."""
-    folder = folder_for(view.path, name, kind)
+    folder = folder_for(view.path, name, kind, made_by)
     status = work().status(folder)
-    before = st.session_state.get(TAKEN, {}).get((view.name, name, kind))
+    before = st.session_state.get(TAKEN, {}).get((view.name, name, kind, made_by))
     if status.state == "absent" and before is not None and before != folder:
         earlier = work().status(before)
         if earlier.state != "absent":
@@ -106,9 +118,9 @@ def found(view: RunView, name: str, kind: str) -> Found:
     return Found(folder, status)
 
 
-def _action(view: RunView, name: str, made: Export, kind: str, reason: str) -> None:
+def _action(view: RunView, name: str, made: Export, kind: str, reason: str, made_by: str) -> None:
     """Draws what can be done now, and what became of what was done before."""
-    it = found(view, name, kind)
+    it = found(view, name, kind, made_by)
     state = it.status.state
     problem = st.session_state.get(PROBLEM)
     if problem is not None and problem[:3] == (view.name, name, kind):
@@ -130,7 +142,7 @@ def _action(view: RunView, name: str, made: Export, kind: str, reason: str) -> N
             style.note("Stopped; nothing was kept.")
         st.button(
             _label(it), key=f"take-make-{name}", type="tertiary" if state == "finished" else "secondary",
-            disabled=bool(reason), on_click=_make, args=(view.path, name, kind), help=reason or None,
+            disabled=bool(reason), on_click=_make, args=(view.path, name, kind, made_by), help=reason or None,
         )  # fmt: skip
     if state == "finished":
         style.note(facts(it.status))
@@ -189,12 +201,12 @@ def _address(run: str, name: str, kind: str) -> dict[str, str]:
     return {"run": run, "format": name} | ({"kind": kind} if kind else {})
 
 
-def _make(path: Path, name: str, kind: str) -> None:
+def _make(path: Path, name: str, kind: str, made_by: str) -> None:
     st.query_params.from_dict(_address(path.name, name, kind))
     st.session_state.pop(PROBLEM, None)
     try:
-        folder = order(path, name, export(name), kind, owners.current_owner())
-        st.session_state.setdefault(TAKEN, {})[path.name, name, kind] = folder
+        folder = order(path, name, export(name), kind, owners.current_owner(), made_by)
+        st.session_state.setdefault(TAKEN, {})[path.name, name, kind, made_by] = folder
     except ElboRoomError as error:
         st.session_state[PROBLEM] = (path.name, name, kind, str(error))
 

@@ -200,21 +200,23 @@ def work() -> Work:
     return made
 
 
-def folder_for(path: Path, name: str, kind: str) -> Path:
+def folder_for(path: Path, name: str, kind: str, made_by: str = "") -> Path:
     """Returns the folder of the file of this run as it is now: its name depends on all that the file does."""
     try:
         history = (path / "history.jsonl").stat().st_size
     except OSError:
         history = 0
-    key = [str(path), runs.content_hash(path, runs.WEIGHTS), history, name, kind]
+    key = [str(path), runs.content_hash(path, runs.WEIGHTS), history, name, kind, made_by]
     token = hmac.new(work().secret, json.dumps(key).encode(), hashlib.sha256).hexdigest()[:32]
     return folder_of(path.parent, token)
 
 
-def order(path: Path, name: str, made: Export, kind: str, owner: str) -> Path:
-    """Has a format of a run made for a visitor; returns the folder. Raises ElboRoomError, with a sentence."""
-    folder = folder_for(path, name, kind)
-    command = (*COMMAND, str(path), name, kind, str(folder / file_name(path.name, made, kind)))
+def order(path: Path, name: str, made: Export, kind: str, owner: str, made_by: str = "") -> Path:
+    """Has a format of a run made for a visitor; returns the folder. made_by: who made the run, for the formats that say
+    so. Raises ElboRoomError, with a sentence."""
+    folder = folder_for(path, name, kind, made_by)
+    out = folder / file_name(path.name, made, kind)
+    command = (*COMMAND, f"--by={made_by}", str(path), name, kind, str(out))
     try:
         work().order(Job(folder, command, owner))
     except OSError as error:

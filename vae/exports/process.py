@@ -32,10 +32,10 @@ LOOK_EVERY = 0.05  # seconds between two looks for the file `stop`
 
 
 class ExportWork:
-    """The work in one folder."""
+    """The work in one folder. made_by: who made the run, for the formats that say so."""
 
-    def __init__(self, folder: Path, gone: threading.Event) -> None:
-        self.folder, self.gone = folder, gone
+    def __init__(self, folder: Path, gone: threading.Event, made_by: str = "") -> None:
+        self.folder, self.gone, self.made_by = folder, gone, made_by
         self.status = ExportStatus("working")
         self.began = time.monotonic()
         self.next_status = self.next_look = 0.0
@@ -67,9 +67,11 @@ class ExportWork:
         if reason := made.why_not(run, kind):
             raise RunError(reason)
         self.status.step = weights_step(path)
-        facts = made.write(run, kind, out, self.look)
+        facts = made.write(run, kind, out, self.look, **({"made_by": self.made_by} if made.signed else {}))
         newest = weights_step(path)
-        if newest != self.status.step and newest is not None:
+        if isinstance(facts.get("step"), int):  # the format knows which save it took
+            self.status.step = facts.pop("step")
+        elif newest != self.status.step and newest is not None:
             facts = {**facts, "saved meanwhile": f"step {newest:,}; the file may already be of that save"}
         return facts
 
@@ -130,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("format", metavar="FORMAT")
     parser.add_argument("kind", metavar="KIND")
     parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--by", default="", metavar="NAME", help="who made the run, for the formats that say so")
     let_idle_threads_sleep()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before a format loads torch: others train beside it
     write_plainly()
@@ -137,7 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     gone = threading.Event()
     watch_input(gone)
     try:
-        ExportWork(options.out.parent, gone).run(options.run, options.format, options.kind, options.out)
+        work = ExportWork(options.out.parent, gone, options.by)
+        work.run(options.run, options.format, options.kind, options.out)
     except OSError as error:
         print(error, file=sys.stderr)
         return DISK_FULL if is_full(error) else 1

@@ -217,6 +217,19 @@ def test_a_save_that_came_meanwhile_is_said(run: Path, folder: Path, register: C
     assert "3,369" in status.facts["saved meanwhile"]
 
 
+def test_a_format_that_knows_its_save_and_who_made_the_run(
+    run: Path, folder: Path, register: Callable[..., None]
+) -> None:
+    def write(run: Run, kind: str, file: Path, progress: Progress, made_by: str) -> dict[str, Any]:
+        file.write_bytes(b"x")
+        return {"step": 3000, "by": made_by}
+
+    register(write, signed=True)
+    ExportWork(folder, threading.Event(), "--Ada").run(run, "fake", "", folder / "one.fake")
+    status = read_status(folder)
+    assert (status.step, status.facts) == (3000, {"by": "--Ada"})
+
+
 def test_as_a_process_it_ends_with_its_standard_input(run: Path, folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
