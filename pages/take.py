@@ -40,7 +40,7 @@ def take(view: RunView) -> None:
 
 
 check_address(("run", *KEPT))
-view = choose_run("Take away", keep=KEPT)
+view = choose_run("Take away", keep=KEPT, model=False)
 if view is not None:
     st.set_page_config(page_title=f"{view.name} · Take away · ELBO Room")
     st.html(style.STATIC / "take/take.css")

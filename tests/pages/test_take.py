@@ -253,6 +253,17 @@ def test_a_run_that_is_gone_is_said_on_the_page(page: AppTest, run: Path) -> Non
     assert "There is no run named “one”" in html(page.run())
 
 
+def test_a_run_without_a_model_leaves_its_history(
+    app: AppTest, work: InThisProcess, make_run: Callable[..., Path]
+) -> None:
+    make_run("history-only")
+    opened(app, run="history-only")
+    assert "Made on this server from the run as it was saved last, and kept here" in html(app)
+    assert app.button(key="take-make-bundle").disabled
+    press(app, "take-make-csv")
+    assert "history-only-history.csv" in html(app)
+
+
 def test_homes_menu_leads_here(app: AppTest, work: InThisProcess, run: Path) -> None:
     app.run().menu_button(key="menu-one").click("Take away").run()
     assert not app.exception

@@ -45,14 +45,16 @@ def choose_run(
     key: str = "chosen-run",
     offer: Callable[[RunView], bool] = lambda _: True,
     first: Callable[[RunView], bool] = lambda _: True,
+    model: bool = True,
 ) -> RunView | None:
     """Draws the list; returns the run to show, or None where there is none, after a sentence and a way on.
 
     `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
     `offer` says which runs are listed besides the address's own, `first` which of them the page opens with where the
-    address names none; without such a run it is the newest.
+    address names none; without such a run it is the newest. `model`: whether the page needs one; where it does not,
+    runs that have only a history are listed too.
     """
-    views = {path: one for path in runs.list_runs() if (one := RunView(path)).has_weights}
+    views = {path: one for path in runs.list_runs() if (one := RunView(path)).has_weights or not model}
     offered = {path: _offered(view, offer) for path, view in views.items()}
     found = [path for path, kind in offered.items() if kind != NOT_OFFERED]
     name = st.query_params.get("run")
@@ -77,7 +79,7 @@ def choose_run(
     if view is None:
         _not_found(name, bool(found))
         return None
-    return view if _can_be_shown(view) else None
+    return view if _can_be_shown(view, model) else None
 
 
 def _named(name: str, views: dict[Path, RunView]) -> RunView | None:
@@ -143,10 +145,10 @@ def _not_found(name: str, others: bool) -> None:
     _ways_on()
 
 
-def _can_be_shown(view: RunView) -> bool:
+def _can_be_shown(view: RunView, model: bool) -> bool:
     try:
         runs.check_known(view.path, view.config)
-        if not view.has_weights:
+        if model and not view.has_weights:
             _no_weights_yet(view)
             return False
         fault = damage(view.path)
