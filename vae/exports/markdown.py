@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from html import escape
 
 LONGEST = 200
@@ -23,7 +24,7 @@ def yaml_text(text: object) -> str:
     return json.dumps("".join(sign if sign.isprintable() else " " for sign in str(text)[:LONGEST]))
 
 
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Returns the lines of a table; the cells are Markdown already."""
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]

@@ -34,7 +34,7 @@ def open_zip(file: Path | IO[bytes], most: int) -> Iterator[zipfile.ZipFile]:
     """Opens an archive of at most `most` files for reading. Raises TooManyFiles, and what is in DAMAGED."""
     with open(file, "rb") if isinstance(file, Path) else contextlib.nullcontext(file) as opened:
         watched = _Watched(opened, most)
-        with zipfile.ZipFile(watched) as archive:  # type: ignore[arg-type]  # all that it asks a file for
+        with zipfile.ZipFile(watched) as archive:
             watched.opening = False
             yield archive
 
