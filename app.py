@@ -17,6 +17,7 @@ from ui.diagnose import work as diagnoses
 from ui.gate import Gate
 from ui.live.codes import codes_routes
 from ui.live.comparison import comparison_routes
+from ui.live.exports import export_routes
 from ui.live.holes import hole_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
@@ -24,6 +25,7 @@ from ui.live.moments import moments_routes
 from ui.map import fits
 from ui.own.drops import drop_routes, drops
 from ui.suspects import work as suspects
+from ui.take.work import work as exports
 from vae.machine import let_idle_threads_sleep
 
 let_idle_threads_sleep()  # training beside us has the cores
@@ -49,6 +51,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Starts what lives with the server, and ends it."""
     network.configure_streamlit()
     server.start()
+    exports()  # what a killed server left behind goes
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()
     try:
         yield {}
@@ -57,12 +60,22 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         fits.stop_all()
         diagnoses.stop_all()
         suspects.stop_all()
+        exports().stop_all()
         server.stop()
 
 
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes, *hole_routes, *moments_routes, *comparison_routes, *drop_routes],
+    routes=[
+        *routes,
+        *codes_routes,
+        *map_routes,
+        *hole_routes,
+        *moments_routes,
+        *comparison_routes,
+        *export_routes,
+        *drop_routes,
+    ],
     middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
 )

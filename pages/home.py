@@ -7,13 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
-from ui.own.model import panel
+from ui.own import bundle, model
 from ui.runs.actions import choose, rename, undo_bar
 from ui.runs.gallery import ORDERS, Card, card_html, cards_of, read_card, select
 from ui.runs.owners import may_change
 from vae import runs
 
-TRAIN, EXPLORE = (Path(__file__).with_name(f"{page}.py") for page in ("train", "explore"))
+TRAIN, EXPLORE, TAKE = (Path(__file__).with_name(f"{page}.py") for page in ("train", "explore", "take"))
 IMAGES = TRAIN.with_name("images.py")
 COLUMNS = 3
 PAGE = 24  # cards shown before "Show more"
@@ -57,9 +57,11 @@ def draw(card: Card) -> st.delta_generator.DeltaGenerator:
                 st.page_link(page, label="Open", query_params={"run": card.name}, help=None)
             if runs.is_shipped(card.path):
                 style.note("demo")
-            elif may_change(card.path) and not card.active:
+            options = [] if card.problem else ["Take away"]
+            if may_change(card.path) and not card.active:
+                options += ["Delete"] if card.problem else ["Rename", "Delete"]
+            if options:
                 key = f"menu-{card.name}"
-                options = ["Delete"] if card.problem else ["Rename", "Delete"]
                 st.menu_button("More", options, key=key, type="tertiary", on_click=choose, args=(card.path, key))
     return place
 
@@ -111,7 +113,13 @@ undo_bar()
 own = st.expander("Open a model of yours", icon=":material/upload_file:", key="own-model", on_change="rerun")
 if own.open:
     with own:
-        panel(EXPLORE)
+        model.panel(EXPLORE)
+back = st.expander("Bring a run back", icon=":material/unarchive:", key="bring-back", on_change="rerun")
+if back.open:
+    with back:
+        bundle.panel(EXPLORE)
+if taken := st.session_state.pop("take-away", None):
+    st.switch_page(TAKE, query_params={"run": taken})
 if renaming := st.session_state.pop("renaming", None):
     rename(renaming)
 if cards:

@@ -41,6 +41,7 @@ def inline_scripts() -> str:
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
 
 
+POLICY_HEADER = "content-security-policy"
 # Streamlit's components are modules at blob: addresses, its styles are inline; nothing needs another host.
 POLICY = "; ".join(
     [
@@ -62,7 +63,7 @@ def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
     """Returns what goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
     framing = " ".join(ancestors) or "'none'"
     headers = {
-        "content-security-policy": f"{POLICY}; frame-ancestors {framing}",
+        POLICY_HEADER: f"{POLICY}; frame-ancestors {framing}",
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
@@ -145,8 +146,10 @@ class Gate:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
+                stricter = answer.get(POLICY_HEADER, "").startswith("sandbox")  # a route's own stays
                 for name, value in self.headers.items():
-                    answer[name] = value  # set, not append: Streamlit sends some of them too
+                    if not (stricter and name == POLICY_HEADER):
+                        answer[name] = value  # set, not append: Streamlit sends some of them too
                 if "/app/static/" in path:
                     answer["cache-control"] = "no-cache"  # modules of two versions must not meet after an update
                 if "location" in answer:

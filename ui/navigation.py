@@ -18,6 +18,7 @@ PAGES = {  # file: title, and the heading that it stands under
     "suspects.py": ("Suspects", ""),
     "terms.py": ("Terms", ""),
     "compare.py": ("Compare", ""),
+    "take.py": ("Take away", ""),
     "learn.py": ("The derivation", "Learn"),
     "binary.py": ("Binary laboratory", "Learn"),
     "converter.py": ("My code says …", "Learn"),

@@ -228,6 +228,14 @@ def export_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def import_command(options: argparse.Namespace) -> int:
+    """Makes a run of a bundle."""
+    from vae.exports.command import import_from_file
+
+    import_from_file(options)
+    return 0
+
+
 def pack_command(options: argparse.Namespace) -> int:
     """Packs an ended run for shipping."""
     from vae.runs.ship import pack_run
@@ -320,6 +328,7 @@ COMMANDS = {
     "suspects": suspects_command,
     "open": open_command,
     "export": export_command,
+    "import": import_command,
     "pack": pack_command,
     "images": images_command,
     "doctor": doctor_command,

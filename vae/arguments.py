@@ -19,7 +19,7 @@ from vae.config import BINARIZE, PRECISIONS, Config
 from vae.diagnosis.suspects.options import suspects_options
 from vae.errors import ConfigError
 from vae.exchange.open_options import open_options
-from vae.exports.options import export_options
+from vae.exports.options import export_options, import_options
 from vae.runs.images_options import images_options
 from vae.space.parts import PARTS
 
@@ -194,6 +194,8 @@ def parser() -> argparse.ArgumentParser:
 
     exported = commands.add_parser("export", help="take a run along as one file")
     export_options(exported)
+    imported = commands.add_parser("import", help="make a run of a bundle that `export --format bundle` wrote")
+    import_options(imported)
 
     pack = commands.add_parser("pack", help="make an ended run small enough to ship: weights, history, a few images")
     pack.add_argument("name", metavar="RUN")
@@ -223,6 +225,7 @@ def parser() -> argparse.ArgumentParser:
         project,
         suspects,
         exported,
+        imported,
         pack,
         opened,
         *pictures,

@@ -114,10 +114,11 @@ class Server:
         link.replace(self.runs)
 
     def settle(self) -> None:
-        """No map and no finding is computed any more, and no run is at work; a server that cannot end one is closed."""
-        for pid in [*self.workers("vae.space.fit_process"), *self.workers("vae.diagnosis")]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        """No map, finding or file is made any more, and no run is at work; a server that cannot end one is closed."""
+        for module in ("vae.space.fit_process", "vae.diagnosis", "vae.exports.process"):
+            for pid in self.workers(module):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         limit = time.monotonic() + PATIENCE
         while self.process.poll() is None and (working := [*filter(runs.is_locked, runs.list_runs(self.runs))]):
             if time.monotonic() > limit:

@@ -21,11 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.cache import Newest, model_kept, weights_sha, weights_step
+from ui.live.cache import Newest, model_kept, weights_sha
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae import runs
 from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
+from vae.runs.checkpoints import weights_step
 
 CODES_LIMIT = 256  # codes that one request may decode
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}

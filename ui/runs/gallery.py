@@ -18,6 +18,7 @@ from vae.config import Config, count_rows
 from vae.errors import RunDamaged, RunError
 from vae.model.latent_words import words_of
 from vae.runs.index import Index
+from vae.runs.origin import read_origin
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
 
 OVER_IMAGES = "standard error of the mean over held-out images: their spread, that of z in it"  # what ± is on a card
@@ -49,6 +50,7 @@ class Card:
     elbo_error: float | None = None  # standard error of its mean over the held-out images, nats
     squared_error: float | None = None  # ‖x − f(z)‖², held out, pixel² per image
     picture: Picture | None = None
+    origin: str = ""  # that it came in a bundle: who made it, and when
     problem: str = ""
     untrained: bool = False  # a model of somebody's own that came as it is: there are no curves
 
@@ -80,10 +82,12 @@ def cards_of(root: Path | None = None) -> list[Card]:
 def _read_card(path: Path) -> Card:
     view = RunView(path)
     test = view.measured.get("test") or view.measured.get("train") or {}
+    origin = read_origin(path)
     return Card(
         path,
         _modified(path / "config.json"),
         view.status.state,
+        origin=origin.words() if origin else "",
         dataset=view.dataset,
         facts=facts(view.config, view.measured.get("C"), view.asked_C),
         step=view.status.step,
@@ -160,8 +164,9 @@ def card_html(card: Card) -> str:
     if card.elbo is not None:
         error = f' <span title="{OVER_IMAGES}">± {number(card.elbo_error)}</span>' if card.elbo_error else ""
         terms += f'<div><dt class="er-elbo">ELBO</dt><dd>{number(card.elbo)}<small>{error} nats</small></dd></div>'
+    came = f'<p class="er-card-facts"><bdi>{escape(card.origin)}</bdi></p>' if card.origin else ""
     return (
-        f'{head}<p class="er-card-facts">{escape(card.dataset)} · {escape(card.facts)}</p>'
+        f'{head}<p class="er-card-facts">{escape(card.dataset)} · {escape(card.facts)}</p>{came}'
         f'<dl class="er-card-terms">{terms}</dl>{state_html(card)}'
     )
 

@@ -253,7 +253,10 @@ def limits_of(values: dict[str, Any]) -> tuple[float, float]:
 
 
 class Source(ABC):
-    """Where a dataset comes from."""
+    """Where a dataset comes from. `credit`: whose images these are and under which licence, for who publishes a model
+    of them; "" where nobody has said it."""
+
+    credit: str = ""
 
     @abstractmethod
     def describe(self, root: Path) -> DataInfo:

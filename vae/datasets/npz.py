@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,12 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
+from vae.datasets.zips import open_zip
 from vae.errors import DataError
 from vae.machine import process_memory
 
 MOST_BYTES = 4 * 2**30  # of one array: the full dSprites, 3.0 GB, still fits
+MOST_MEMBERS = 10_000  # arrays of an .npz
 MOST_RATIO = 200  # of expanded to packed bytes. dSprites packs to a 116th; deflate takes nothing but zeros to a 1,032nd
 ANY_RATIO_BYTES = 2**28  # so much may be packed as tightly as it likes: images of a single colour
 MOST_WIDTH = 4096  # bytes of one item of text: 1,024 characters
@@ -54,7 +55,7 @@ def read_headers(path: Path, names: tuple[str, ...]) -> dict[str, Header]:
             size = os.path.getsize(path)
             return {names[0]: _header(str(path), file, size, size)}
     headers = {}
-    with _readable(path), zipfile.ZipFile(path) as archive:
+    with _readable(path), open_zip(path, MOST_MEMBERS) as archive:
         present = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         for name in names:
             if name in present:
@@ -74,7 +75,7 @@ def read_arrays(path: Path, headers: dict[str, Header]) -> dict[str, np.ndarray]
         with _readable(path), open(path, "rb") as file:
             return {name: npy.read_array(file, allow_pickle=False) for name in headers}
     arrays = {}
-    with _readable(path), zipfile.ZipFile(path) as archive:
+    with _readable(path), open_zip(path, MOST_MEMBERS) as archive:
         for name in headers:
             with archive.open(f"{name}.npy") as file:
                 arrays[name] = npy.read_array(file, allow_pickle=False)

@@ -29,6 +29,8 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 class Digits(Source):
     """8x8 grey digits in 17 levels, embedded in scikit-learn (Alpaydin and Kaynak 1998): works offline at once."""
 
+    credit = "handwritten digits of E. Alpaydin and C. Kaynak (UCI, 1998), as scikit-learn has them; CC BY 4.0."
+
     def describe(self, root: Path) -> DataInfo:
         return DataInfo("digits", (1, 8, 8), "unit", 16, 1437, 360, tuple("0123456789"))
 
@@ -66,6 +68,7 @@ class TorchvisionSet(Source):
     cls: str  # torchvision's class, which is also the folder
     sizes: tuple[int, ...]  # of the packed files, for progress
     sha256: tuple[str, ...] = ()
+    credit: str = ""
 
     def describe(self, root: Path) -> DataInfo:
         return self.info
@@ -139,6 +142,7 @@ class BinarizedMnist(Source):
     the published test rows start with the zeros, and the first n of a dataset should be a fair sample.
     """
 
+    credit = "MNIST (Y. LeCun, C. Cortes, C. Burges), binarised by H. Larochelle and I. Murray (2011); CC BY-SA 3.0."
     _FILE = "binarized_mnist.npz"
     _SHA256 = {
         "train": ("79a0312c7389d855cfc97e3812de3998417c5829d8a51543b56a90a91252ae7e", 2852060),
@@ -190,6 +194,7 @@ class DSprites(Source):
     hand, 3 GB unpacked). Each file's pickled `metadata` is never read.
     """
 
+    credit = "dSprites (L. Matthey, I. Higgins, D. Hassabis, A. Lerchner, 2017); Apache 2.0."
     _FILE = "dsprites_downsampled.npz"
     url = "https://raw.githubusercontent.com/colleenjg/neuromatch_ssl_tutorial/130380eb77e46a993489d7c6c89d0c9ee8ce3ed3/dsprites/"
     _SHA256 = "8a632f70c0dbd279dd771854981a3de945b2448eddbd9b2af59fb83e8728f871"
@@ -249,6 +254,7 @@ DATASETS: dict[str, Source] = {
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
+        "MNIST (Y. LeCun, C. Cortes, C. Burges), made from databases of NIST; CC BY-SA 3.0.",
     ),
     "fashion-mnist": TorchvisionSet(
         DataInfo("fashion-mnist", (1, 28, 28), "unit", 255, 60_000, 10_000, _GARMENTS),
@@ -260,9 +266,13 @@ DATASETS: dict[str, Source] = {
             "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         ),
+        "Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017), copyright Zalando SE; MIT licence.",
     ),
     "kmnist": TorchvisionSet(
-        DataInfo("kmnist", (1, 28, 28), "unit", 255, 60_000, 10_000, _KANA), "KMNIST", (18165135, 29497, 3041136, 5120)
+        DataInfo("kmnist", (1, 28, 28), "unit", 255, 60_000, 10_000, _KANA),
+        "KMNIST",
+        (18165135, 29497, 3041136, 5120),
+        credit="Kuzushiji-MNIST (T. Clanuwat and others, 2018), from the Kuzushiji dataset of NIJL; CC BY-SA 4.0.",
     ),
     "binarized-mnist": BinarizedMnist(),
     "dsprites": DSprites(),

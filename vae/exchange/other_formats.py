@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
+from vae.datasets.zips import DAMAGED, open_zip
 from vae.errors import ModelUnreadable
 
 EXPORT = 'torch.onnx.export(network, (x,), "network.onnx", external_data=False)'
@@ -48,9 +48,9 @@ def _kind(data: bytes) -> str:
 
 def _archive(data: bytes) -> str:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [info.filename for info in archive.infolist()[:MOST_ENTRIES]]
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError):
+        with open_zip(io.BytesIO(data), MOST_ENTRIES) as archive:
+            names = archive.namelist()
+    except DAMAGED:
         names = []
     if any("models/" in one or "serialized_exported_program" in one for one in names):
         return "this is a .pt2 of torch.export: torch.export.load unpickles, which can run code, so it is not read"

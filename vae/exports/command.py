@@ -1,4 +1,4 @@
-"""`python -m vae export`: what it writes and prints."""
+"""`python -m vae export` and `import`: what they write and print."""
 
 from __future__ import annotations
 
@@ -25,13 +25,29 @@ def export_to_file(path: Path, options: argparse.Namespace) -> None:
     file = options.out or Path(file_name(run.name, made, kind))
     if file.is_dir() or not file.absolute().parent.is_dir():
         raise ConfigError(f"out: expected a file in a folder that exists, got {file}")
+    if options.by is not None and not made.signed:
+        raise ConfigError(f"by: the format {options.format} does not say who made a run; leave it out")
     try:
-        facts = made.write(run, kind, file, _show)
+        facts = made.write(run, kind, file, _show, **({"made_by": options.by or ""} if made.signed else {}))
     except OSError as error:
         raise ConfigError(f"out: {file} cannot be written ({error.strerror}); {what_helps(error)}") from None
     finally:
         _show_nothing()
     facts = {"file": str(file), "bytes": file.stat().st_size, **facts}
+    print(json.dumps(facts) if options.json else "\n".join(f"{name:<12}{value}" for name, value in facts.items()))
+
+
+def import_from_file(options: argparse.Namespace) -> None:
+    """Makes a run of the bundle that the options name, and says where it is and who made it. Raises ElboRoomError."""
+    from vae.exports.bundle_import import import_bundle
+    from vae.runs.origin import read_origin
+
+    try:
+        path = import_bundle(options.file, options.runs, options.name, _show)
+    finally:
+        _show_nothing()
+    origin = read_origin(path)
+    facts = {"run": str(path), "origin": origin.words() if origin else "", "state": runs.read_status(path).state}
     print(json.dumps(facts) if options.json else "\n".join(f"{name:<12}{value}" for name, value in facts.items()))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vae.runs import WEIGHTS, Run
@@ -45,11 +44,13 @@ class Export:
     write: `write(run, kind, file, progress)` writes `file` whole or not at all, and returns facts about it, in names
         and units that a person reads. Raises ElboRoomError, OSError, Stopped.
     why_not: `why_not(run, kind)`, quick: the page asks for every format.
+    signed: whether it says who made the run: `write` then takes `made_by=`, a name, too.
     """
 
     title: str
     about: str
     ending: str
-    write: Callable[[Run, str, Path, Progress], dict[str, Any]]
+    write: Callable[..., dict[str, Any]]
     kinds: dict[str, str]
     why_not: Callable[[Run, str], str] = nothing_against
+    signed: bool = False

@@ -14,6 +14,12 @@ def _csv() -> Export:
     return CSV
 
 
+def _bundle() -> Export:
+    from vae.exports.bundle import BUNDLE
+
+    return BUNDLE
+
+
 def _npz() -> Export:
     from vae.exports.npz import NPZ
 
@@ -51,10 +57,11 @@ def _svg() -> Export:
 
 
 EXPORTS: dict[str, Callable[[], Export]] = {
+    "bundle": _bundle,
+    "onnx": _onnx,
     "csv": _csv,
     "npz": _npz,
     "parquet": _parquet,
-    "onnx": _onnx,
     "tensorboard": _tensorboard,
     "gif": _gif,
     "svg": _svg,

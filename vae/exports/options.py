@@ -1,4 +1,4 @@
-"""The options of `python -m vae export`; nothing here needs torch."""
+"""The options of `python -m vae export` and `import`; nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -15,4 +15,11 @@ def export_options(command: argparse.ArgumentParser) -> None:
         help="of csv codes or history, of onnx encoder or decoder, of gif traversal, interpolation or training, of svg "
         "curves or plane (default: the first)",
     )
+    command.add_argument("--by", metavar="NAME", help="bundle: who made the run, as it is to be published")
     command.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: RUN-KIND.ENDING here)")
+
+
+def import_options(command: argparse.ArgumentParser) -> None:
+    """Adds those of `import`."""
+    command.add_argument("file", type=Path, metavar="BUNDLE.zip")
+    command.add_argument("--name", help="name of the run (default: the one that it had)")

@@ -13,6 +13,7 @@
     preview/heldout.npz   held-out images that a packed run takes along (see `ship`)
     manifest.json         the SHA-256 of config, weights, state and held-out images: a flipped byte is noticed
     lock                  held by the process that trains the run
+    origin.json           that it came in a bundle: who made it, and when (see `origin`)
     log.txt               what that process printed
 
 directory config_file run_data     runs and their names; a run opened, its config and its own data
@@ -23,6 +24,7 @@ start scripting ship application   how training begins, here and in a notebook; 
 sweep_mark                         which runs were made together, and which starts from whose weights
 log run_writer shown_model         a run that somebody's own loop writes, step by step
 wrap foreign_run own_data own_numbers    a model of somebody's own as a run: how it lies there, whether nats are nats
+origin                             who made a run that came in a bundle
 preview preview_file own_images    fixed images, written; their header read without torch; the command `images`
 
 Nothing in it is ever unpickled, and nothing is trusted: each file has one reader, which holds size, depth, types and

@@ -4,7 +4,6 @@ expanded. Nothing is unpickled."""
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Collection
 from typing import Any
 
@@ -12,18 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.checked_json import Misfit
+from vae.datasets.zips import open_zip
 
 MOST_BYTES = 1 << 30  # of all arrays together, expanded
 MOST_MEMBERS = 100
+MOST_RATIO = 200  # of expanded to packed bytes, beyond ANY_RATIO_BYTES
+ANY_RATIO_BYTES = 1 << 27
 
 
 def read_arrays(data: bytes, needed: Collection[str] = (), most: int = MOST_BYTES) -> dict[str, NDArray[Any]]:
     """Returns the arrays of an .npz by name: numbers in this machine's byte order, all finite. Raises Misfit."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > most:
-                raise Misfit(f"expected at most {MOST_MEMBERS} arrays of {most / 1e6:,.0f} MB together, got more")
+        with open_zip(io.BytesIO(data), MOST_MEMBERS) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+        if total > most:
+            raise Misfit(f"expected arrays of at most {most / 1e6:,.0f} MB together, got {total / 1e6:,.0f} MB")
+        if total > max(ANY_RATIO_BYTES, MOST_RATIO * len(data)):
+            raise Misfit(f"expected arrays, got {len(data) / 1e6:,.2f} MB that expand to {total / 1e6:,.0f} MB")
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Misfit:

@@ -72,7 +72,7 @@ def create_run(config: Config, data: dict[str, Any], name: str | None = None, ro
     base = clean_name(name or f"{Path(config.dataset).stem}-{config.likelihood}-{codes}")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        path = _new_folder(root, base)
+        path = new_folder(root, base)
         write_json(path / "knobs.json", dataclasses.asdict(Knobs()))
         write_status(path, Status())
         create_config(path, config, data)
@@ -83,7 +83,7 @@ def create_run(config: Config, data: dict[str, Any], name: str | None = None, ro
     return path
 
 
-def _new_folder(root: Path, base: str) -> Path:
+def new_folder(root: Path, base: str) -> Path:
     """`base`, or `base-2` and so on where that is taken; two processes never get the same."""
     for number in itertools.count(1):
         path = root / (base if number == 1 else clean_name(f"{base[: 59 - len(str(number))]}-{number}"))

@@ -85,6 +85,14 @@ def model_at(path: Path, step: int) -> Model:
     2048th part at most), computed with in float32. Raises RunNotFound where no moment was kept there, RunDamaged where
     its file is not the one that was written, or does not fit the config."""
     moment = moment_at(path, step)
+    content = read_moment(path, moment)
+    from vae.runs.weights import model_with
+
+    return model_with(path, content, moment.file)
+
+
+def read_moment(path: Path, moment: Moment) -> bytes:
+    """Returns the bytes of a moment's file. Raises RunDamaged where it is not the one that was written."""
     try:
         content = read_bytes(path / moment.file, MOST_BYTES)
     except FileNotFoundError:
@@ -96,9 +104,7 @@ def model_at(path: Path, step: int) -> Model:
             f"run {path.name!r}: {moment.file} is damaged (its SHA-256 is not the one in {INDEX}); restore it from a "
             "copy, or look at another moment"
         )
-    from vae.runs.weights import model_with
-
-    return model_with(path, content, moment.file)
+    return content
 
 
 def why_none(path: Path) -> str:

@@ -51,18 +51,19 @@ def pack_run(path: Path, images: int = 2000) -> int:
     stored = dataset.test[:images]
     with torch.no_grad():
         codes = run.model.encode(dataset.to_float(stored)).mean
-    arrays: dict[str, Any] = {"images": stored.numpy(), "scale": np.array(dataset.scale), "codes": codes.numpy()}
-    arrays["rows"] = dataset.test_rows[:images].numpy()
-    arrays["rows_of"] = np.frombuffer(dataset.rows_of("test").encode(), np.uint8)  # numbers only: see `read_arrays`
-    if (files := dataset.files_of("test")) is not None:
-        arrays["files"] = np.frombuffer("\n".join(files[:images]).encode(), np.uint8)
-    if dataset.test_labels is not None:
-        arrays["labels"] = dataset.test_labels[:images].numpy()
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
+    files, labels = dataset.files_of("test"), dataset.test_labels
+    taken = HeldOut(
+        stored.numpy(),
+        dataset.scale,
+        None if labels is None else labels[:images].numpy(),
+        codes.numpy(),
+        dataset.test_rows[:images].numpy(),
+        dataset.rows_of("test"),
+        None if files is None else files[:images],
+    )
     lock = runs.acquire(path)
     try:
-        runs.save_checked(path, {HELD_OUT: packed.getvalue()})
+        runs.save_checked(path, {HELD_OUT: packed(taken)})
         for folder in FOUND_AGAIN:
             shutil.rmtree(path / folder, ignore_errors=True)
         _thin_moments(path)
@@ -75,6 +76,20 @@ def pack_run(path: Path, images: int = 2000) -> int:
         raise RunError(f"run {path.name!r}: {name} cannot be removed ({error.strerror}); remove it by hand") from None
     runs.mark_as_shipped(path)
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def packed(taken: HeldOut) -> bytes:
+    """Returns the file of these images."""
+    arrays: dict[str, Any] = {"images": taken.images, "scale": np.array(taken.scale), "codes": taken.codes}
+    arrays["rows_of"] = np.frombuffer(taken.rows_of.encode(), np.uint8)  # numbers only: see `read_arrays`
+    if taken.files is not None:
+        arrays["files"] = np.frombuffer("\n".join(taken.files).encode(), np.uint8)
+    for name in ("labels", "rows"):
+        if getattr(taken, name) is not None:
+            arrays[name] = getattr(taken, name)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
 
 
 def _thin_moments(path: Path) -> None:

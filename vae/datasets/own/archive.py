@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -24,20 +23,25 @@ from vae.datasets.own.entries import (
     is_hidden,
     places_of,
 )
+from vae.datasets.zips import DAMAGED, TooManyFiles, open_zip
 from vae.errors import DataError
 
 MOST_FILES = 50_000
 MOST_BYTES = 4 * 2**30  # of all members, once they are expanded
 MOST_RATIO = 200  # of expanded to packed bytes, of what has ANY_RATIO_BYTES and more; pictures are packed already
 ANY_RATIO_BYTES = 2**26
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
 
 
 def in_archive(item: Item) -> Found:
     """Finds the pictures of a zip by its directory alone. Raises DataError."""
     try:
-        with item.bytes_file() as file, zipfile.ZipFile(file) as archive:
+        with item.bytes_file() as file, open_zip(file, MOST_FILES) as archive:
             members = archive.infolist()
+    except TooManyFiles as error:
+        raise DataError(
+            f"{item.name}: {error.count:,} files are too many in a zip; at most {MOST_FILES:,}, or unpack it and give "
+            "the folder"
+        ) from None
     except DAMAGED as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise DataError(f"{item.name}: cut off, damaged or no zip ({reason}); make it again") from None
@@ -57,7 +61,7 @@ def in_archive(item: Item) -> Found:
     places = places_of([one.filename for one in pictures])
 
     def entries() -> Iterator[Entry]:
-        with item.bytes_file() as file, zipfile.ZipFile(file) as archive:
+        with item.bytes_file() as file, open_zip(file, MOST_FILES) as archive:
             for one, (label, part) in zip(pictures, places, strict=True):
                 yield Entry(one.filename, _reader(archive, one), label, part)
 
@@ -80,11 +84,6 @@ def _reader(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> Callable[[], byte
 
 def _judge(item: Item, members: list[zipfile.ZipInfo]) -> None:
     """DataError unless the directory is that of a harmless archive."""
-    if len(members) > MOST_FILES:
-        raise DataError(
-            f"{item.name}: {len(members):,} files are too many in a zip; at most {MOST_FILES:,}, or unpack it and give "
-            "the folder"
-        )
     for one in members:
         _judge_member(item, one)
     total, packed = sum(one.file_size for one in members), sum(one.compress_size for one in members)

@@ -3,7 +3,6 @@ a file is used by its path."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 
 from vae.datasets.arrays import ArrayFile
 from vae.datasets.dataset import Dataset
+from vae.datasets.npz import MOST_MEMBERS
 from vae.datasets.own.entries import Entry, Found, Item, Part
+from vae.datasets.zips import open_zip
 from vae.errors import DataError
 
 
@@ -62,5 +63,5 @@ def _names(item: Item) -> tuple[str, ...]:
     """The names of the arrays of an .npz."""
     if item.suffix != ".npz":
         return ()
-    with zipfile.ZipFile(item.location) as archive:
+    with open_zip(item.location, MOST_MEMBERS) as archive:
         return tuple(name.removesuffix(".npy") for name in archive.namelist())
