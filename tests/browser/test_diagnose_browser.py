@@ -12,8 +12,9 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, box_of, page_of, rested
+from tests.browser.conftest import box_of, rested
 from tests.browser.map_page import demo, hues, open_map, pixels, search, where
+from tests.browser.watched import PATIENCE, page_of
 from tests.vae.made_up import FINE, RESULTS, keep, with_holes
 from vae.diagnosis.findings import FINDINGS
 from vae.diagnosis.results import read_diagnosis, read_result_arrays

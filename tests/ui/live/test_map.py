@@ -250,6 +250,10 @@ def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient,
     wait_for(run, ("fitting",))
     fits.end_fit(run, "tsne")
     assert wait_for(run, ("stopped", "finished")) == "stopped"
+    end = time.monotonic() + 60
+    while no_fits.living():  # it tells before it ends
+        assert time.monotonic() < end
+        time.sleep(0.05)
     assert fits.start_fit(run, "tsne") == ""
     assert wait_for(run, ("finished",)) == "finished"
     assert read_fit(folder_of(run, "tsne", weights_sha(run))).n == 360
