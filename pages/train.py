@@ -54,7 +54,7 @@ def header(view: RunView) -> None:
         with st.container(width="content"):
             ours = [] if config.is_yours else [config.network, config.objective]
             style.title(view.name, " · ".join([view.dataset, facts(config), *map(str, ours)]))
-        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center", key="run-ways"):
             if view.has_weights:
                 ways(view.name, "Train")
             link()

@@ -25,6 +25,11 @@ PAGES = {  # file: title, and the heading that it stands under
 }
 
 
+def addresses() -> list[str]:
+    """Returns the pages' addresses below the application's own, in the order of the navigation; the first is ""."""
+    return ["" if not place else Path(file).stem for place, file in enumerate(PAGES)]
+
+
 def navigation() -> dict[str, list[Any]]:
     """Returns the pages by heading. Each has its file's name for an address, the first the bare one."""
     headings: dict[str, list[Any]] = {}
