@@ -134,7 +134,7 @@ def training(config: Config, threads: int, folder: Path) -> Iterator[Path]:
     path = runs.create_run(config, data.to_json(), root=folder)
     with LocalEngine(slots=1, spare=False) as engine:
         engine.submit(path)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while runs.read_status(path).state != "running":
             if time.monotonic() > deadline or runs.read_status(path).state in runs.ENDED:
                 raise SystemExit(f"the run did not start: {runs.read_status(path).message}")
