@@ -160,8 +160,8 @@ def thirty() -> list[str]:
         f"**Thirty people at once** ({made_on(found)}; `benchmarks/thirty.py`), two runs training beside: "
         f"{decode['count']:,} answers to sliders in {found['seconds']:.0f} s, median / 95th percentile "
         f"{1000 * decode['median']:.0f} / {1000 * decode['p95']:.0f} ms; {found['errors']} errors; training keeps "
-        f"{ranged(found['kept'], '.0%')} of its speed while the server takes {cores[0]:.2f} cores and the clients, on the "
-        f"same machine, {cores[1]:.2f}. Thirty Streamlit sessions: {reruns['count']:,} reruns, "
+        f"{ranged(found['kept'], '.0%')} of its speed while the server takes {cores[0]:.2f} cores and the clients, on "
+        f"the same machine, {cores[1]:.2f}. Thirty Streamlit sessions: {reruns['count']:,} reruns, "
         f"{1000 * reruns['median']:.0f} / {1000 * reruns['p95']:.0f} ms. While {found['waiting']} wait "
         f"{held['codes']['max']:.1f} s for codes, others wait (median / worst): {meanwhile}.",
     ]
