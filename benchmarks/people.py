@@ -63,6 +63,7 @@ class Http:
     def close(self) -> None:
         if self.streams is not None:
             self.streams[1].close()
+            self.streams = None  # whoever comes back opens another one
 
 
 class Watcher:

@@ -167,13 +167,13 @@ def judge(samples: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for kind, each in EXPLAINED.items():
         slope = float(np.polyfit(records, [sample[kind] for sample in half], 1)[0])
-        grown = slope * (records[-1] - records[0])
+        grown = float(slope * (records[-1] - records[0]))
         allowed = each * (records[-1] - records[0]) + SLACK[kind]
         found[kind] = {
             "grown": grown,
             "bytes_per_record": slope,
             "an_hour": slope * HOUR,
-            "explained": grown <= allowed,
+            "explained": bool(grown <= allowed),
         }
     for kind in ("nodes", "listeners"):
         values = [sample[kind] for sample in half]

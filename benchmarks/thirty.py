@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -39,7 +40,7 @@ from vae.config import Config  # noqa: E402
 RESULTS = REPOSITORY / "benchmarks" / "results" / "thirty.json"
 PROMISED = {"median": 0.05, "p95": 0.3, "rerun p95": 0.3, "kept": 0.9}
 TRAINED = [Config(dataset="digits"), Config(dataset="digits", likelihood="bernoulli", hidden=(400,), latent_dim=10)]
-DEMO, UNSEEN = "demo-mnist-10d", "demo-digits-2d"
+DEMO = "demo-mnist-10d"  # its 60,000 training images have no codes yet
 PAGES = [("train", "run={run}"), ("", ""), ("explore", f"run={DEMO}")]
 ANSWERS_EVERY = 0.05  # seconds between two questions of those who do not wait for codes
 
@@ -59,10 +60,10 @@ def main() -> int:
         arguments.seconds, arguments.alone, arguments.sessions = 6.0, 4.0, 10.0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for demo in (DEMO, UNSEEN):
-            shutil.copytree(REPOSITORY / "checkpoints" / demo, folder / demo)
-        with serve(folder) as server, training(TRAINED[0], 1, folder) as one, training(TRAINED[1], 1, folder) as two:
-            found = asyncio.run(measure(server, [one, two], arguments))
+        shutil.copytree(REPOSITORY / "checkpoints" / DEMO, folder / DEMO)
+        with serve(folder) as server, contextlib.ExitStack() as trainings:
+            paths = [trainings.enter_context(training(config, 1, folder, len(TRAINED))) for config in TRAINED]
+            found = asyncio.run(measure(server, paths, arguments))
     found = {"measured": time.strftime("%Y-%m-%d"), "machine": machine(), **found}
     kept_promises = report(found)
     if arguments.quick:
@@ -187,7 +188,7 @@ async def waiting(port: int, count: int, log: Log) -> dict[str, Any]:
     """Many ask for codes that take long; how long others wait meanwhile, and how long they do without."""
     codes = Log()
     asking = Http(port)
-    sha = json.loads((await asking.get(f"/runs/{UNSEEN}/decoder"))[1])["sha"]
+    sha = json.loads((await asking.get(f"/runs/{DEMO}/decoder"))[1])["sha"]
     asking.close()
     addresses = {
         "static": "/app/static/shared/style.css",
@@ -210,7 +211,7 @@ async def waiting(port: int, count: int, log: Log) -> dict[str, Any]:
     async def wait(number: int) -> None:
         http = Http(port)
         with codes.timed("codes"):
-            status, body = await http.get(f"/runs/{UNSEEN}/{('codes', 'images', 'plane')[number % 3]}/{sha}")
+            status, body = await http.get(f"/runs/{DEMO}/{('codes', 'plane')[number % 2]}/{sha}?part=train")
         if status != 200:
             log.errors.append(f"codes: {status} {body[:100]!r}")
         http.close()
