@@ -35,6 +35,7 @@ FRESH = {"Cache-Control": "private, no-cache"}
 
 _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
 _older: Newest[bytes | DecoderUnsupported] = Newest(4)  # moments: a browser keeps what it got
+_limits: Newest[tuple[float, float]] = Newest(8)  # of a run's pictures: reading them takes longer than decoding one
 
 
 def packed_decoder(path: Path, sha: str) -> bytes:
@@ -73,6 +74,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     from vae.space.encodings import display_limits_of
 
     model = model_kept(path, sha)
+    limits = _limits.get((path, sha), lambda: display_limits_of(runs.Run(path)))
     codes = len(numbers) // model.k
     if not numbers or len(numbers) != codes * model.k:
         raise ValueError(f"z: expected a multiple of {model.k} numbers, got {len(numbers)}")
@@ -82,7 +84,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     with torch.no_grad():
         px_z = model.decode(torch.tensor(numbers, dtype=weight.dtype, device=weight.device).reshape(codes, model.k))
         image = px_z.mean if seed is None else px_z.sample(torch.Generator(weight.device).manual_seed(seed))
-    pixels = to_bytes(image, display_limits_of(runs.Run(path)))
+    pixels = to_bytes(image, limits)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes()
 
 
