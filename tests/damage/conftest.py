@@ -16,6 +16,7 @@ from vae import runs
 from vae.config import Config
 from vae.datasets import describe
 from vae.files import write_json
+from vae.runs.origin import Origin, write_origin
 from vae.runs.ship import HELD_OUT, pack_run
 from vae.runs.sweep_mark import SweepMark, write_mark
 from vae.space.fit_process import project
@@ -56,6 +57,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pack_run(packed)
     runs.save_checked(path, {HELD_OUT: (packed / HELD_OUT).read_bytes()})
     write_mark(path, SweepMark("0123456789abcdef", "sweep", ("C",)))
+    write_origin(path, Origin("Ada", 1.0, 2.0))
     write_json(path / "owner.json", {"owner": "0123456789abcdef"})
     write_json(path / "resume/replay.json", {"lines": [], "until": 0, "after": 0})
     return path

@@ -42,6 +42,7 @@ FILES = (
     "knobs",
     "manifest",
     "owner",
+    "origin",
     "sweep",
     "history",
     "live",
