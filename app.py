@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -24,9 +25,17 @@ from ui.live.map import map_routes
 from ui.live.moments import moments_routes
 from ui.map import fits
 from ui.own.drops import drop_routes, drops
+from ui.room import settings
 from ui.suspects import work as suspects
 from ui.take.work import work as exports
+from vae.errors import ConfigError
 from vae.machine import let_idle_threads_sleep
+
+try:
+    settings.room()
+    ANCESTORS = network.frame_ancestors()
+except ConfigError as error:
+    sys.exit(f"The server does not start: {error}.")
 
 let_idle_threads_sleep()  # training beside us has the cores
 
@@ -50,6 +59,7 @@ def _warm() -> None:
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Starts what lives with the server, and ends it."""
     network.configure_streamlit()
+    settings.configure_streamlit()
     server.start()
     exports()  # what a killed server left behind goes
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()
@@ -77,5 +87,5 @@ app = st.App(
         *export_routes,
         *drop_routes,
     ],
-    middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
+    middleware=[Middleware(Gate, ancestors=ANCESTORS)],
 )

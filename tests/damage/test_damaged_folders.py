@@ -18,14 +18,15 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from tests.damage.conftest import BESIDE, BITS, SOUND, Damaged, of_file
-from ui import gate, server
-from ui.diagnose import work
+from ui import server
 from ui.live import cache
 from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
+from ui.live.processes import Processes
 from ui.live.run_watcher import RunWatcher
 from ui.map import fits
+from ui.room import identity
 from ui.runs import owners
 from ui.runs.gallery import read_card
 from vae import runs
@@ -61,7 +62,7 @@ ZEROS = "0" * 64
 def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Make this folder the folder of runs."""
     monkeypatch.setattr(fits, "warm", lambda: None)
-    monkeypatch.setattr(work, "_worker", lambda *_: SimpleNamespace(exit_code=lambda: 0))
+    monkeypatch.setattr(Processes, "_take", lambda *_: SimpleNamespace(exit_code=lambda: 0))
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda name=None: Idle())
     monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test
@@ -70,7 +71,7 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
     def visit(root: Path) -> None:
         monkeypatch.setenv("ELBO_ROOM_RUNS", str(root))
-        gate.signing_key.cache_clear()
+        identity.signing_key.cache_clear()
 
     return visit
 

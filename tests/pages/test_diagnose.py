@@ -21,7 +21,7 @@ from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of
 from vae.diagnosis.results import Result, folder_of, read_diagnosis, read_status
 
-START, WARM = work._worker, work.warm
+START, WARM = Processes._take, work.warm
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
@@ -46,7 +46,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Worker]:
     holder = Processes()
     monkeypatch.setattr(work, "_holder", lambda: holder)
     monkeypatch.setattr(work, "warm", lambda: None)
-    monkeypatch.setattr(work, "_worker", lambda *asked: started.append(Worker(*asked)) or started[-1])
+    monkeypatch.setattr(Processes, "_take", lambda *asked: started.append(Worker(*asked)) or started[-1])
     return started
 
 
@@ -87,7 +87,7 @@ def links(app: AppTest) -> dict[str, str]:
 
 def test_a_run_that_nobody_has_looked_at_is_looked_at(app: AppTest, demo: Path, workers: list[Worker]) -> None:
     show(app)
-    assert [worker.started[0] for worker in workers] == [demo]
+    assert [worker.started[1].parent.parent for worker in workers] == [demo]
     assert read_status(folder_of(demo, weights_of(demo))).state == "starting"
     assert title(app) == "two: looking"
     assert "Stop" in buttons(app)
@@ -167,7 +167,7 @@ def test_newer_weights_are_said_and_one_press_away(app: AppTest, demo: Path, wor
     assert "The run has newer weights than these findings." in html(app)
     assert f"kept with older weights ({old.name})" in html(app)
     app.button(key="diagnose-start").click().run()
-    assert [worker.started[1] for worker in workers] == [weights_of(demo)]
+    assert [worker.started[2][-1] for worker in workers] == [weights_of(demo)]
     assert title(app) == "two: looking"
 
 
@@ -244,7 +244,7 @@ def test_one_that_does_not_listen_is_killed(demo: Path) -> None:
 
 
 def test_a_real_process_ends_with_the_server(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "_worker", START)
+    monkeypatch.setattr(Processes, "_take", START)
     assert work.start_diagnosis(demo) == ""
     (worker,) = work._holder().living().values()
     assert worker.exit_code() is None
@@ -253,7 +253,7 @@ def test_a_real_process_ends_with_the_server(demo: Path, monkeypatch: pytest.Mon
 
 
 def test_the_spare_process_takes_the_next_run(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "_worker", START)
+    monkeypatch.setattr(Processes, "_take", START)
     WARM()
     spare = work._holder().spare
     assert spare is not None
