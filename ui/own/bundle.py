@@ -18,12 +18,13 @@ from ui import style
 from ui.components.drop import drop_zone
 from ui.own import drops
 from ui.own.work import Work, follow
+from ui.room.limits import place_for
 from ui.runs.chooser import describe_run
 from ui.runs.owners import current_owner, record_owner
 from ui.runs.run_view import RunView
 from ui.style import number
 from ui.take.rows import size
-from vae.errors import ElboRoomError, RunError
+from vae.errors import ConfigError, ElboRoomError, RunError
 
 if TYPE_CHECKING:
     from vae.datasets.downloads import Progress
@@ -39,9 +40,10 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a bundle holds. name: that it had where it was made; rows: the rest, in words."""
+    """What a bundle holds. name: that it had where it was made; disk: bytes, unpacked; rows: the rest, in words."""
 
     name: str
+    disk: int
     rows: dict[str, str]
 
 
@@ -89,7 +91,7 @@ def look(file: Path, shown: str, progress: Progress) -> Report:
             "Training": f"step {view.status.step:,}",
             "Size": f"{size(file.stat().st_size)}, unpacked {size(unpacked)}",
         }
-        return Report(path.name, {title: words for title, words in rows.items() if words})
+        return Report(path.name, unpacked, {title: words for title, words in rows.items() if words})
     except OSError as error:
         raise RunError(f"{shown}: cannot be read here ({error.strerror})") from None
     finally:
@@ -129,7 +131,11 @@ def _offer(report: Report, place: Path, shown: str) -> None:
                 record_owner(path, owner)
                 return path.name
 
-            started = st.session_state[IMPORT] = Work(do)
+            try:
+                with place_for(owner, report.disk, count=0):
+                    started = st.session_state[IMPORT] = Work(do)
+            except ConfigError as error:
+                style.problem(str(error))
         st.button("Another one", key="bundle-other", type="tertiary", disabled=busy, on_click=_start_over)
     if started is not None and follow(started, "bundle-import"):
         _start_over()
