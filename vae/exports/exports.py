@@ -8,13 +8,19 @@ from vae.errors import ConfigError
 from vae.exports.export import Export
 
 
+def _html() -> Export:
+    from vae.exports.offline_page import HTML
+
+    return HTML
+
+
 def _csv() -> Export:
     from vae.exports.csv_table import CSV
 
     return CSV
 
 
-EXPORTS: dict[str, Callable[[], Export]] = {"csv": _csv}
+EXPORTS: dict[str, Callable[[], Export]] = {"html": _html, "csv": _csv}
 
 
 def export(name: str) -> Export:

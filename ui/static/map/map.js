@@ -123,6 +123,7 @@ class LatentMap {
     this.sent = [this.view];
     this._wait("Fetching the codes…");
     this.landing.open(this.data.run, this.bits);
+    this.landing.arrive.box.hidden = Boolean(this.data.offline);
     this.sheet.box.hidden = this.view.method !== "plane";
     this.side.nearest();
     this.fitLine.hide();
