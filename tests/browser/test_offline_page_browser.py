@@ -71,6 +71,7 @@ def test_it_works_from_the_disk_with_the_network_off(
     expect(image).to_be_visible()
     expect(sliders).to_have_count(2)
 
+    sliders.last.scroll_into_view_if_needed()
     thumb = box_of(sliders.first.locator(".slider"))
     before = pixels(image)
     page.mouse.move(thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2)
@@ -106,11 +107,12 @@ def test_it_works_from_the_disk_with_the_network_off(
     selection = page.locator("#map .selection")
     expect(selection.locator(".counts li").first).to_be_visible()
     found = re.fullmatch(r"Selection: (\d+) images", selection.locator("h3").inner_text(), re.I)
-    assert found and 100 < int(found[1]) < 360
+    assert found
+    assert 100 < int(found[1]) < 360
 
     assert page.title() == f"{run.name} · ELBO Room"
     expect(page.locator("h1")).to_have_text(run.name)
-    expect(page.locator("header")).to_contain_text(HOSTILE)
+    expect(page.locator("body > header")).to_contain_text(HOSTILE)
     expect(page.locator("#map .legend")).to_contain_text(HOSTILE)
     assert page.locator("img").count() == 0
     expect(page.locator("#samples canvas").first).to_be_visible()
