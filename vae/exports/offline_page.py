@@ -99,6 +99,7 @@ def _blocks(
     """The bytes that the page's modules ask for by name, the errors of the codes, and what the page knows of them."""
     model, config, step = run.model, run.config, weights_step(run.path)
     channels, height, width = model.shape
+    owned = config.likelihood is not None and model.likelihood.owns_C
     packed, errors = data.quantise(pack_codes(few))
     picture, columns = data.sprite(few.images)
     progress(0.92, "packing the training curves")
@@ -119,6 +120,7 @@ def _blocks(
         "newest": {"sha": sha, "step": step, "k": model.k, "height": height, "width": width, "channels": channels},
         "support": support,
         "factorises": model.latent.factorises,
+        "labels": few.labels is not None,
         "columns": columns,
         "planes": planes,
         "methods": methods,
@@ -127,8 +129,8 @@ def _blocks(
         "records": [kept, recorded],
         "curves": {
             "likelihood": config.likelihood or "",
-            "owns_C": model.likelihood.owns_C,
-            "error": model.likelihood.owns_C or not config.is_yours,
+            "owns_C": owned,
+            "error": owned or not config.is_yours,
             "pixels": channels * height * width,
             "objective": config.objective,
             "samples": config.samples,

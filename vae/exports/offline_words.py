@@ -80,10 +80,11 @@ def what_C_is(run: Run) -> str:
     """Returns the value of C that the weights go with, and what it does."""
     config, likelihood = run.config, run.model.likelihood
     if likelihood.owns_C:
-        fitted = ", fitted" if config.C == "fit" else ""
-        return f"{float(likelihood.C):.4g}{fitted}: part of the model, C = 1/(2c)"
+        if config.likelihood is None:
+            return f"{float(likelihood.C):.4g}, weights the squared error"
+        return f"{float(likelihood.C):.4g}{' (fitted)' if config.C == 'fit' else ''}, part of the model: C = 1/(2c)"
     newest = next((line["C"] for line in reversed(run.history) if line.get("C") is not None), config.C)
-    return f"{newest:.4g}: weights the distortion" if isinstance(newest, (int, float)) else str(newest)
+    return f"{newest:.4g}, weights the distortion" if isinstance(newest, (int, float)) else str(newest)
 
 
 def when_trained(run: Run, status: runs.Status) -> str:

@@ -117,7 +117,7 @@ test("without a decoder the file says why", async () => {
 });
 
 test("an address asks for a view of the map that this run has, or gets the first", () => {
-  const held = { methods: [{ name: "pca" }, { name: "dims" }], newest: { k: 3 } };
+  const held = { labels: true, methods: [{ name: "pca" }, { name: "dims" }], newest: { k: 3 } };
   const view = (text) => viewOf(new URLSearchParams(text), held);
   assert.deepEqual(view(""), { method: "pca", i: 0, j: 1, colour: "label", part: "test" });
   assert.deepEqual(view("method=dims&i=2&j=2&colour=z1&part=train"), {
@@ -128,4 +128,5 @@ test("an address asks for a view of the map that this run has, or gets the first
     part: "test",
   });
   assert.deepEqual(view("method=tsne&i=7&colour=z3"), view(""));
+  assert.equal(viewOf(new URLSearchParams(""), { ...held, labels: false }).colour, "rate");
 });

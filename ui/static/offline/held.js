@@ -19,7 +19,7 @@ export function held(name) {
 /** What the page knows of its run (vae/exports/offline_page.py). */
 export function heldPage() {
   /** @type {{ run: string, newest: import("../shared/types.js").ModelShape & { sha: string, step: number | null },
-   *   support: "real" | "binary", factorises: boolean, columns: number, planes: Record<string, unknown>,
+   *   support: "real" | "binary", factorises: boolean, labels: boolean, columns: number, planes: Record<string, unknown>,
    *   methods: import("../map/types.js").Method[], reason: string, status: Record<string, unknown>,
    *   curves: Record<string, unknown> }} */
   const page = JSON.parse(new TextDecoder().decode(held("page") ?? new Uint8Array()));

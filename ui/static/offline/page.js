@@ -10,7 +10,7 @@ import traversal from "../sheets/traversal.js";
 import { followTheme } from "../shared/palette.js";
 
 /** The view that the address asks for, as far as this run has it. */
-export function viewOf(query, { methods, newest: { k } }) {
+export function viewOf(query, { methods, labels, newest: { k } }) {
   const among = (name, allowed, usual) => (allowed.includes(query.get(name)) ? query.get(name) : usual);
   const dimensions = Array.from({ length: k }, (_, d) => String(d));
   const [i, j] = [Number(among("i", dimensions, "0")), Number(among("j", dimensions, String(Math.min(1, k - 1))))];
@@ -22,7 +22,11 @@ export function viewOf(query, { methods, newest: { k } }) {
     ),
     i,
     j: i === j && k > 1 ? (i + 1) % k : j,
-    colour: among("colour", ["label", "rate", "distortion", ...dimensions.map((d) => `z${d}`)], "label"),
+    colour: among(
+      "colour",
+      ["label", "rate", "distortion", ...dimensions.map((d) => `z${d}`)],
+      labels ? "label" : "rate",
+    ),
     part: "test",
   };
 }
