@@ -25,7 +25,7 @@ from ui.live.cache import Newest, model_kept, weights_sha
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae import runs
-from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
+from vae.errors import DecoderUnsupported, ElboRoomError, RunError
 from vae.runs.checkpoints import weights_step
 
 CODES_LIMIT = 256  # codes that one request may decode
@@ -49,18 +49,11 @@ def packed_decoder(path: Path, sha: str) -> bytes:
 
 
 def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
-    from vae.browser.decoder_export import export_decoder
+    from vae.browser.decoder_export import pack_decoder
     from vae.space.encodings import display_limits_of
 
-    model, limits = model_kept(path, sha), display_limits_of(runs.Run(path))
     try:
-        return export_decoder(model, sha, "float16", limits)
-    except DecoderInexact:
-        pass  # twice the bytes, a thousandth of the error
-    except DecoderUnsupported as error:
-        return error
-    try:
-        return export_decoder(model, sha, "float32", limits)
+        return pack_decoder(model_kept(path, sha), sha, display_limits_of(runs.Run(path)))
     except DecoderUnsupported as error:
         return error
 

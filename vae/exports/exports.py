@@ -8,6 +8,12 @@ from vae.errors import ConfigError
 from vae.exports.export import Export
 
 
+def _html() -> Export:
+    from vae.exports.offline_page import HTML
+
+    return HTML
+
+
 def _csv() -> Export:
     from vae.exports.csv_table import CSV
 
@@ -57,6 +63,7 @@ def _svg() -> Export:
 
 
 EXPORTS: dict[str, Callable[[], Export]] = {
+    "html": _html,
     "bundle": _bundle,
     "onnx": _onnx,
     "csv": _csv,
