@@ -26,7 +26,6 @@ from tests.vae.contracts import (
     stays_finite_in_float32,
 )
 from tests.vae.contracts_findings import finding_keeps_its_word, finding_says_what_it_is
-from tests.vae.diagnosis.conftest import quick
 from ui.components import map as map_component
 from ui.live import cache
 from ui.live.codes import codes_routes as code_addresses
@@ -46,7 +45,7 @@ from vae.runs import load_run
 from vae.space.fit_process import project
 from vae.space.map_kinds import describe_methods
 
-__all__ = ["app", "browser_of", "engine", "quick", "registered", "runs_folder", "sit"]
+__all__ = ["app", "browser_of", "engine", "registered", "runs_folder", "sit"]
 pytestmark = pytest.mark.usefixtures("registered")
 SETTINGS = "--dataset stripes --likelihood student-t --latent shared-normal --latent-dim 3 --hidden 16 --epochs 2"
 

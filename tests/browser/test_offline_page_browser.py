@@ -13,7 +13,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import box_of, page_of
+from tests.browser.conftest import box_of
+from tests.browser.watched import page_of
 from tests.browser.map_page import pixels
 from vae import runs
 from vae.exports.export import unheard
