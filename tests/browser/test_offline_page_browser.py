@@ -14,8 +14,8 @@ import torch
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import box_of
-from tests.browser.watched import page_of
 from tests.browser.map_page import pixels
+from tests.browser.watched import page_of
 from vae import runs
 from vae.exports.export import unheard
 from vae.exports.offline_page import write_page
