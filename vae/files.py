@@ -95,6 +95,16 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode(), durable)
 
 
+def literal(value: object) -> object:
+    """Returns a cell of a table that no spreadsheet takes for a formula, which begins so, or so in full width; nor for
+    several: a lone carriage return ends a line, and csv puts no quotes around it."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    begins = text.lstrip(" \n")[:1]
+    return f"'{text}" if begins and begins in "=+-@\t＝＋－＠" else text
+
+
 def sha256(data: bytes) -> str:
     """Returns the SHA-256 in 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

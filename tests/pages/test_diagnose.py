@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.vae.made_up import FOUND, RESULTS, keep, with_holes
 from ui.diagnose import work
-from ui.diagnose.words import detail_rows, plain
+from ui.diagnose.words import detail_rows
 from ui.live.processes import Processes
 from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of

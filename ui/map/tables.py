@@ -15,7 +15,7 @@ from ui.live.cache import current_codes, weights_sha
 from ui.map.figures import places_of
 from ui.map.histograms import values_of
 from ui.map.view import MapView
-from vae.space.places_file import literal
+from vae.files import literal
 
 
 def map_table(path: Path, view: MapView) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vae.exports.export import Export, Progress
-from vae.files import write_atomically
+from vae.files import literal, write_atomically
 from vae.runs import Run
-from vae.space.places_file import literal
 
 HISTORY = "history"
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.errors import ConfigError, ProjectionError
-from vae.files import write_atomically
+from vae.files import literal, write_atomically
 from vae.space.fit_process import project, read_frame, read_projection
 from vae.space.projection import LinearProjection
 
@@ -54,11 +54,6 @@ def project_to_file(
         write_atomically(out, pack_places(places, codes, out.suffix.lower()))
     result["out"] = str(out or folder / "final.npz")
     return result
-
-
-def literal(value: object) -> object:
-    """Returns a cell of a table that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:

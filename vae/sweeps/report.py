@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vae.errors import ElboRoomError
+from vae.files import literal
 from vae.sweeps.linear_curve import LinearDecoder, Spectrum, spectrum_of
 from vae.sweeps.planes import Point
 from vae.sweeps.slopes import Slope, curve, slopes
@@ -84,11 +85,11 @@ def linear(points: Sequence[Point], spectrum: Spectrum | None) -> list[dict[str,
 
 
 def as_csv(found: Sequence[dict[str, Any]]) -> str:
-    """Returns the rows as CSV, a number that is not known as nothing."""
+    """Returns the rows as CSV, a number that is not known as nothing; nothing in it is a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows({name: literal(value) for name, value in row.items()} for row in found)
     return text.getvalue()
 
 

@@ -12,8 +12,8 @@ from vae.checked_json import Misfit, fields, items, one_of, parse, read_bytes, w
 from vae.config import MOST_WITHOUT, parse_rows, write_rows
 from vae.diagnosis.suspects.marks import CONTENT, MOST_BYTES
 from vae.errors import ConfigError
+from vae.files import literal
 from vae.space.parts import PARTS
-from vae.space.places_file import literal
 
 SUFFIXES = (".csv", ".json")
 ROWS = fields(("images",), images=items(fields(("part", "row"), part=one_of(*PARTS), row=whole()), 1_000_000))
