@@ -21,6 +21,7 @@ from vae.errors import ConfigError
 LOCAL = ("localhost", "127.0.0.1", "::1")
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
 FRAMES = "ELBO_ROOM_FRAME_ANCESTORS"
+_ENDS = re.compile(r"\](?!:\d*$|$)|[^\[]+\[")  # what stands behind or before an address in brackets
 _SITE = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -177,6 +178,7 @@ def hostname(host: str) -> str:
     if parts is None:
         return ""
     plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
+    plain = plain and _ENDS.search(parts.netloc) is None  # "[::1]x" would be ::1
     return (parts.hostname or "").lower().rstrip(".") if plain else ""
 
 

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.damage.fuzz_targets import REFUSALS, Target, targets
+from tests.damage.fuzz_target import REFUSALS, Target
+from tests.damage.fuzz_targets import targets
 
 MOST_MEMORY = 1 << 30  # bytes beyond what the process had
 MOST_SECONDS = 20.0  # of the processor, for one input
@@ -233,15 +234,14 @@ def main(words: list[str] | None = None) -> int:
         if given.targets:
             found = {name: found[name] for name in given.targets.split(",")}
         fuzzer, faults = Fuzzer(room), 0
-        print(
-            f"{'target':18}{'inputs':>10}{'refused':>10}{'accepted':>10}{'faults':>8}{'a second':>10}{'slowest, ms':>13}"
-        )
+        heads = ("inputs", "refused", "accepted", "faults", "a second", "slowest, ms")
+        print(f"{'target':18}" + "".join(f"{head:>12}" for head in heads))
         for name, inputs in shares(found, given.inputs).items():
             count = fuzzer.run(found[name], inputs, given.seed)
             rate = count.inputs / max(count.seconds, 1e-9)
             print(
-                f"{name:18}{count.inputs:10,}{count.refused:10,}{count.accepted:10,}{len(count.faults):8,}{rate:10,.0f}"
-                f"{1000 * count.slowest:13.1f}",
+                f"{name:18}{count.inputs:12,}{count.refused:12,}{count.accepted:12,}{len(count.faults):12,}{rate:12,.0f}"
+                f"{1000 * count.slowest:12.1f}",
                 flush=True,
             )
             for key, (data, fault) in count.faults.items():

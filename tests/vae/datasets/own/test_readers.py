@@ -249,6 +249,15 @@ def test_parquet_is_refused_by_its_footer(tmp_path: Path, monkeypatch: Any) -> N
     (tmp_path / "hurt.parquet").write_bytes(data)
     with pytest.raises(DataError, match=r"damaged|no picture can be used"):
         survey(at(tmp_path / "hurt.parquet"), quiet)
+    told = parquet(tmp_path / "label.parquet", {"image": images, "label": [0, 1, 0, 1]})
+    before, after = (
+        b"\x15\x04%\x02\x18\x05label",
+        b"\x15\x04&\x02\x18\x05label",
+    )  # no more optional: its counts do not fit
+    assert before in told.read_bytes()
+    told.write_bytes(told.read_bytes().replace(before, after, 1))
+    with pytest.raises(DataError, match="damaged after row 0"):  # by which pyarrow would end the process
+        list(at(told).entries())
     rows, _ = survey(at(parquet(tmp_path / "z.parquet", {"image": [*images, None, b"", b"no"]})), quiet)
     assert [reason for _, reason in rows.skips] == ["the row holds no bytes"] * 2 + ["not a PNG or a JPEG"]
 
