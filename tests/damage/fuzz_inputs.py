@@ -11,6 +11,7 @@ import io
 import json
 import random
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -217,7 +218,8 @@ def as_zip(inner: Mutator, settle: Callable[[dict[str, bytes]], None] = lambda m
             io.BytesIO(),
             random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)),
         )
-        with zipfile.ZipFile(out, "w", compress) as archive:
+        with zipfile.ZipFile(out, "w", compress) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # names that are the same up to a NUL
             for name, content in members.items():
                 info = zipfile.ZipInfo(name)
                 info.compress_type = compress

@@ -60,6 +60,7 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Make this folder the folder of runs."""
     monkeypatch.setattr(fits, "warm", lambda: None)
     monkeypatch.setattr(work, "_worker", lambda *_: SimpleNamespace(exit_code=lambda: 0))
+    monkeypatch.setattr("ui.suspects.work.start", lambda *_: "")
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda name=None: Idle())
     monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test
@@ -168,7 +169,7 @@ def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Cal
     assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())
 
 
-@pytest.mark.parametrize("page", ["explore", "map", "binary", "train"])
+@pytest.mark.parametrize("page", ["explore", "map", "binary", "train", "diagnose", "suspects"])
 def test_a_sound_run_is_shown_beside_all_of_them(page: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
     visiting(damaged.everything)
     app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()

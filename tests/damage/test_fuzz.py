@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -45,8 +48,22 @@ def _config(**changes: object) -> bytes:
     return json.dumps(content).encode()
 
 
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+
+def _zip(name: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, next(iter(pictures())))
+    return packed.getvalue()
+
+
+PNG, END = next(iter(pictures())), _chunk(b"IEND", b"")
 OPTIONAL, REQUIRED = b"\x15\x04%\x02\x18\x05label", b"\x15\x04&\x02\x18\x05label"  # in a parquet's schema
 FOUND = {
+    "a colour profile without a name": ("pictures", PNG.removesuffix(END) + _chunk(b"iCCP", b"") + END),
+    "a file without a name": ("zip of pictures", _zip("x").replace(b"x", b"\0")),
     "a parquet that contradicts itself, by which pyarrow ended the process": (
         "parquet",
         parquet_of(next(iter(pictures()))).replace(OPTIONAL, REQUIRED, 1),

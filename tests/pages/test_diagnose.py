@@ -17,6 +17,7 @@ from tests.vae.made_up import FOUND, RESULTS, keep, with_holes
 from ui.diagnose import work
 from ui.diagnose.words import detail_rows
 from ui.live.processes import Processes
+from ui.style import plain
 from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of
 from vae.diagnosis.results import Result, folder_of, read_diagnosis, read_status
