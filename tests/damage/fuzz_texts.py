@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
@@ -91,6 +93,12 @@ def text_targets(room: Path) -> Iterable[Target]:
 
     told = lines('{"watch": "demo", "offset": 12, "file": "1-2"}', '{"unwatch": "demo"}')
     yield Target("live messages", told, inputs.as_json, message)
+    shutil.copytree(DEMO, room / "runs/demo", ignore=shutil.ignore_patterns("moments"))
+    told = lines(
+        '{"watch": "demo", "offset": 12, "file": "1-2"}\n{"unwatch": "demo"}', '{"watch": "demo"}\n{"watch": "no"}',
+        '{"unwatch": "demo"}\n{"watch": "demo", "offset": 0, "file": null}\n{}',
+    )  # fmt: skip
+    yield Target("live connection", told, inputs.as_lines(inputs.as_json), one_tab, 30)
     yield Target("gate", GATE, inputs.as_text, through_the_gate, 8)
 
     rows = (
@@ -128,7 +136,49 @@ def text_targets(room: Path) -> Iterable[Target]:
     yield Target("settings", (json.dumps(settings).encode(), b'{"C": 1, "hidden": [5]}'), inputs.as_json, form, 2)
 
 
-KEY = bytes(32)
+class Tab:
+    """The socket of a tab that sends these messages and goes."""
+
+    headers: ClassVar[dict[str, str]] = {"host": "localhost"}
+
+    def __init__(self, messages: list[bytes]) -> None:
+        self.messages, self.sent = messages, list[str]()
+
+    async def accept(self) -> None: ...
+
+    async def receive(self) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        if not self.messages:
+            return {"type": "websocket.disconnect"}
+        data = self.messages.pop(0)
+        try:
+            return {"type": "websocket.receive", "text": data.decode()}
+        except UnicodeDecodeError:
+            return {"type": "websocket.receive", "bytes": data}
+
+    async def send_text(self, text: str) -> None:
+        self.sent.append(text)
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+    async def close(self, code: int, reason: str = "") -> None:
+        self.sent.append(json.dumps({"closed": code, "error": reason}))
+
+
+LOOP = asyncio.new_event_loop()
+
+
+def one_tab(data: bytes) -> None:
+    """Serves one live connection. What is sent is JSON of known kinds."""
+    tab = Tab(data.split(b"\n"))
+    LOOP.run_until_complete(asyncio.wait_for(live.live(tab), 60))  # type: ignore[arg-type]
+    told = [json.loads(text) for text in tab.sent]
+    for one in told:
+        assert set(one) & {"error", "viewers", "lines", "reset"}, one
+    if any("error" in one for one in told):
+        raise Refused("a sentence to the tab")
+
+
 GATE = lines(
     "Host: localhost:8501\nOrigin: http://localhost:8501\nAccept: text/html\nCookie: a=b",
     "Host: 127.0.0.1\nAccept: text/html\nX-Forwarded-Host: a.example\nX-Elbo-Room-Here: 1",
