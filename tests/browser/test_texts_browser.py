@@ -23,6 +23,7 @@ from tests.vae.made_up import FOUND, RESULTS, keep
 from vae import runs
 from vae.diagnosis.finding import Advice
 from vae.diagnosis.results import DiagnosisStatus
+from vae.diagnosis.suspects.options import KS
 from vae.diagnosis.suspects.results import folder_of, write_scores
 from vae.diagnosis.suspects.scores import Scores
 from vae.files import write_json
@@ -105,10 +106,10 @@ def made_hostile(path: Path, texts: list[str], C: float) -> Path:
     folder.mkdir(parents=True)
     n = len(names)
     values = np.linspace(1, 9, n).astype(np.float32)
-    differ, some = np.ones((n, 4), np.int16), np.arange(n) % len(texts)
-    write_scores(
-        folder, {"test": Scores(values, values, differ=differ, suggested=some, agree=differ[:, 0], neighbours=9)}
-    )
+    differ = np.ones((n, len(KS)), np.int16)
+    some = np.repeat((np.arange(n) % len(texts))[:, None], len(KS), 1)
+    scores = Scores(values, values, differ=differ, suggested=some, agree=differ, neighbours=n)
+    write_scores(folder, {"test": scores})
     (folder / "whole").touch()
     about = DiagnosisStatus("finished", weights=sha, message=everything, source=everything, words=everything)
     write_json(folder / "status.json", dataclasses.asdict(about))
@@ -181,6 +182,8 @@ def test_texts_of_strangers_stay_texts_on_every_page(chromium: Browser, server: 
         expect(page.get_by_test_id("stMainBlockContainer")).to_be_visible()
         if where in told:
             expect(shown.first).to_be_visible(timeout=3000 * PATIENCE)
+        if where.startswith("suspects"):
+            expect(page.get_by_test_id("stButtonGroup").first).to_be_visible(timeout=3000 * PATIENCE)
         looks_fine(page, recorder, where)
 
     page.goto(f"{server.url}/train?run={NAME}")

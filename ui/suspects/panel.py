@@ -99,7 +99,7 @@ def go(view: SuspectsView) -> None:
 
 def choices(view: SuspectsView, parts: tuple[str, ...], listed: Listed | None, datasets: list[str]) -> None:
     """Draws which images are listed: part, class, number of neighbours, second dataset."""
-    words = {"train": "Training", "test": "Held out", SECOND: view.second or "Second dataset"}
+    words = {"train": "Training", "test": "Held out", SECOND: style.plain(view.second) or "Second dataset"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="suspects-choices"):
         offered = [*parts, *([SECOND] if view.second else [])]
         _segments("Images", "part", offered, view, words.get, parts)
