@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 STATIC = Path(__file__).resolve().parent / "static"
+CODE = re.compile(r":(?=[\w+\\])")  # begins an icon or an emoji, escaped or not, unless something stands behind it
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
 LOGO = STATIC / "shared/logo.svg"
 
@@ -51,7 +52,7 @@ def notice(text: str) -> None:
 def plain(text: str) -> str:
     """Returns a text as Markdown that says exactly this, for labels, which are Markdown: it may come from a stranger's
     file or address."""
-    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return CODE.sub(":\u2060", MARKDOWN.sub(r"\\\1", " ".join(text.split())))
 
 
 def facts(rows: dict[str, str]) -> None:

@@ -70,7 +70,7 @@ def hostile(site: str) -> list[str]:
         f"![x]({site}/markdown)",
         "[a](javascript:alert(1))",
         rf"$\href{{{site}/tex}}{{x}}$",
-        ":material/delete: :red[red]",
+        ":material/skull: :red[red] :+1: :smile:",
         f'=HYPERLINK("{site}/csv")',
         f'<a href="{site}/link" target="_blank">press</a>',
         "\u202eright to left\u202c",
@@ -153,6 +153,8 @@ def looks_fine(page: Page, recorder: Recorder, where: str) -> None:
     rested(page)
     assert page.evaluate(THEIRS, recorder.site) == [], where
     assert page.locator(".katex, .katex-error").filter(has_text=recorder.site).count() == 0, where
+    assert page.get_by_text("skull", exact=True).count() == 0, where  # the name of an icon
+    assert page.get_by_text("👍").or_(page.get_by_text("😄")).count() == 0, where
     assert page.get_by_test_id("stException").all_inner_texts() == [], where
     assert recorder.asked == [], where
 

@@ -287,7 +287,7 @@ def test_the_map_of_holes_is_there_where_its_scores_are(app: AppTest, demo: Path
 
 
 def test_texts_of_others_are_no_markup() -> None:
-    assert plain("a *b* [c](http://d) $e$ :red[f]") == r"a \*b\* \[c\]\(http\://d\) \$e\$ \:red\[f\]"
+    assert plain("a *b* [c](http://d) $e$ :red[f]") == "a \\*b\\* \\[c\\]\\(http\\://d\\) \\$e\\$ \\:\u2060red\\[f\\]"
     rows = detail_rows(Result("x", "Q?", dataclasses.replace(FOUND, numbers={"a": {"b_c": None, "d": -0.5}})))
     assert rows["a"] == "b c –; d −0.5"
 
