@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -17,14 +18,24 @@ from ui.diagnose import work as diagnoses
 from ui.gate import Gate
 from ui.live.codes import codes_routes
 from ui.live.comparison import comparison_routes
+from ui.live.exports import export_routes
 from ui.live.holes import hole_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.live.moments import moments_routes
 from ui.map import fits
 from ui.own.drops import drop_routes, drops
+from ui.room import settings
 from ui.suspects import work as suspects
+from ui.take.work import work as exports
+from vae.errors import ConfigError
 from vae.machine import let_idle_threads_sleep
+
+try:
+    settings.room()
+    ANCESTORS = network.frame_ancestors()
+except ConfigError as error:
+    sys.exit(f"The server does not start: {error}.")
 
 let_idle_threads_sleep()  # training beside us has the cores
 
@@ -48,7 +59,9 @@ def _warm() -> None:
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Starts what lives with the server, and ends it."""
     network.configure_streamlit()
+    settings.configure_streamlit()
     server.start()
+    exports()  # what a killed server left behind goes
     threading.Thread(target=_warm, daemon=True, name="warm-up").start()
     try:
         yield {}
@@ -57,12 +70,22 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         fits.stop_all()
         diagnoses.stop_all()
         suspects.stop_all()
+        exports().stop_all()
         server.stop()
 
 
 app = st.App(
     "ui/frame.py",
     lifespan=lifespan,
-    routes=[*routes, *codes_routes, *map_routes, *hole_routes, *moments_routes, *comparison_routes, *drop_routes],
-    middleware=[Middleware(Gate, ancestors=network.frame_ancestors())],
+    routes=[
+        *routes,
+        *codes_routes,
+        *map_routes,
+        *hole_routes,
+        *moments_routes,
+        *comparison_routes,
+        *export_routes,
+        *drop_routes,
+    ],
+    middleware=[Middleware(Gate, ancestors=ANCESTORS)],
 )

@@ -149,6 +149,36 @@ def watching() -> list[str]:
     ]
 
 
+def thirty() -> list[str]:
+    found = results("thirty")
+    decode, reruns, held = found["answers"]["decode"], found["reruns"], found["held_up"]
+    cores = [statistics.median(turn[key] for turn in found["crowded"]) for key in ("server_cores", "clients_cores")]
+    meanwhile = ", ".join(
+        f"{kind} {1000 * told['median']:.0f} / {1000 * told['max']:.0f} ms" for kind, told in held["during"].items()
+    )
+    return [
+        f"**Thirty people at once** ({made_on(found)}; `benchmarks/thirty.py`), two runs training beside: "
+        f"{decode['count']:,} answers to sliders in {found['seconds']:.0f} s, median / 95th percentile "
+        f"{1000 * decode['median']:.0f} / {1000 * decode['p95']:.0f} ms; {found['errors']} errors; training keeps "
+        f"{ranged(found['kept'], '.0%')} of its speed while the server takes {cores[0]:.2f} cores and the clients, on "
+        f"the same machine, {cores[1]:.2f}. Thirty Streamlit sessions: {reruns['count']:,} reruns, "
+        f"{1000 * reruns['median']:.0f} / {1000 * reruns['p95']:.0f} ms. While {found['waiting']} wait "
+        f"{held['codes']['max']:.1f} s for codes, others wait (median / worst): {meanwhile}.",
+    ]
+
+
+def soak() -> list[str]:
+    found, last = results("soak"), results("soak")["samples"][-1]
+    grown = ", ".join(
+        f"{name} {found['found'][kind]['an_hour'] / 1e6:.1f} MB"
+        for kind, name in (("heap", "the page's heap"), ("tab", "the tab's process"), ("server", "the server"))
+    )
+    return [
+        f"**An hour's history** of 72,000 records makes larger: {grown} (from {last['records']:,} records in "
+        f"{last['seconds'] / 60:.0f} minutes; {made_on(found)}; `benchmarks/soak.py`)."
+    ]
+
+
 def own_loop() -> list[str]:
     found = results("own_loop")
     steps, inside = found["seconds_of_a_step"], found["seconds_inside_log"]
@@ -412,6 +442,8 @@ def main() -> None:
         engines(),
         startup(),
         watching(),
+        thirty(),
+        soak(),
         own_loop(),
         exploring(),
         decoders(),

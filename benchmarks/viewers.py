@@ -126,15 +126,16 @@ def serve(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def training(config: Config, threads: int, folder: Path) -> Iterator[Path]:
-    """A run in a worker process, with records as often as at its default length, that does not end by itself."""
+def training(config: Config, threads: int, folder: Path, slots: int = 1) -> Iterator[Path]:
+    """A run in a worker process, with records as often as at its default length, that does not end by itself. `slots`:
+    how many such runs the folder has at a time."""
     config, _ = complete(dataclasses.replace(config, threads=threads or None, device="cpu"), describe(config.dataset))
     config = dataclasses.replace(config, epochs=1_000_000)
     data = describe(config.dataset, binarize=config.binarize or "none")
     path = runs.create_run(config, data.to_json(), root=folder)
-    with LocalEngine(slots=1, spare=False) as engine:
+    with LocalEngine(slots=slots, spare=False) as engine:
         engine.submit(path)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while runs.read_status(path).state != "running":
             if time.monotonic() > deadline or runs.read_status(path).state in runs.ENDED:
                 raise SystemExit(f"the run did not start: {runs.read_status(path).message}")

@@ -29,6 +29,7 @@ VIEWS = {
     "learn": "learn?step=identity",
     "binary": "binary?run=demo-digits-8bits",
     "suspects": "suspects?run=demo-digits-2d",
+    "take": "take?run=demo-mnist-10d&format=bundle",
 }
 
 

@@ -57,7 +57,8 @@ def state_of(path: Path, shown: Shown, problem: str) -> None:
     if shown.working:
         with st.container(horizontal=True, vertical_alignment="center", key="diagnose-progress"):
             progress.follow(shown.folder, status.done)
-            st.button("Stop", key="diagnose-stop", on_click=work.end_diagnosis, args=(shown.folder,))
+            free = work.may_end(shown.folder)
+            st.button("Stop", key="diagnose-stop", disabled=not free, on_click=work.end_diagnosis, args=(shown.folder,))
         return
     failed = [one.name for one in shown.diagnosis.results.values() if one.failed]
     if status.state == "failed":

@@ -12,6 +12,7 @@ from ui.components import C_slider, link, live_charts, live_preview, live_trail,
 from ui.runs.chooser import ways
 from ui.runs.display_limits import limits_note
 from ui.runs.gallery import facts
+from ui.runs.owners import by_words
 from ui.runs.queue_note import queue_note
 from ui.runs.run_view import RunView
 from ui.train.advice import verdicts, what_to_do
@@ -53,8 +54,9 @@ def header(view: RunView) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content"):
             ours = [] if config.is_yours else [config.network, config.objective]
-            style.title(view.name, " · ".join([view.dataset, facts(config), *map(str, ours)]))
-        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center"):
+            by = filter(None, [by_words(view.owner)])
+            style.title(view.name, " · ".join([view.dataset, facts(config), *map(str, ours), *by]))
+        with st.container(horizontal=True, width="content", gap="small", vertical_alignment="center", key="run-ways"):
             if view.has_weights:
                 ways(view.name, "Train")
             link()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the tests' processes too: threads that wait for each other spin
 import torch
 
 from vae.datasets import is_here
@@ -17,6 +21,19 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="device of tests/vae/training/test_device.py: cpu, cuda, mps")
+
+
+def pytest_collection_finish() -> None:
+    """What the imports made stays for good: no collection goes through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_is_left_open_is_told_in_its_own_file() -> Iterator[None]:
+    """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -62,3 +79,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings learn and sample with less, where a test looks at what they tell and not at how sharply."""
+    monkeypatch.setattr("vae.bound.density_ratio.STEPS", 150)
+    monkeypatch.setattr("vae.bound.density_ratio.DRAWS", 10_000)
+    monkeypatch.setattr("vae.diagnosis.findings.loose_bound.IMAGES", 20)
+    monkeypatch.setattr("vae.diagnosis.findings.loose_bound.SAMPLES", (20, 100, 500))

@@ -16,17 +16,15 @@ import pytest
 
 from ui.binary.table import table_csv
 from ui.map.tables import _table
-from vae.diagnosis.suspects import export as suspects
-from vae.exports import csv_table
-from vae.files import literal
+from vae.files import as_csv, literal
 from vae.lessons.gradient_table import Row
 from vae.space.places_file import pack_places
 from vae.sweeps import report
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMULAS = (
-    '=HYPERLINK("http://evil.example/","x")', "+1+cmd|' /C calc'!A0", "-1+1", "@SUM(1)", "\t=1", "\r=1", " =1", "\n=1", "x\r=1", "x\r\n,=1",
-    "＝1", "＋1", "－1", "＠x",
+    '=HYPERLINK("http://evil.example/","x")', "+1+cmd|' /C calc'!A0", "-1+1", "@SUM(1)", "\t=1", "\r=1", " =1", "\n=1",
+    "x\r=1", "x\r\n,=1", "＝1", "＋1", "－1", "＠x",
 )  # fmt: skip
 
 
@@ -48,17 +46,16 @@ def places(text: str) -> str:
     return pack_places(np.zeros((2, 2)), codes(text), ".csv").decode()
 
 
-WRITERS: dict[str, Callable[[str], str]] = {
-    "vae/diagnosis/suspects/export.py": lambda text: suspects.as_csv([{"part": "test", "row": 1, "note": text}]),
-    "vae/exports/csv_table.py": lambda text: csv_table.as_csv([{"step": 1, "train_x": text}]),
-    "vae/space/places_file.py": places,
-    "vae/sweeps/report.py": lambda text: report.as_csv([dict.fromkeys(report.COLUMNS, text)]),
-    "ui/map/tables.py": lambda text: _table(Path("run"), codes(text), {"rate": np.zeros(2)}),
-    "ui/binary/table.py": lambda text: table_csv([Row("exact", 1, 1.0, 0.0, 0.0, True)]),  # its names are ours
+TABLES: dict[str, Callable[[str], str]] = {
+    "any": lambda text: as_csv([{"row": 1, "note": text, text: 2}]),
+    "places of a map": places,
+    "sweeps": lambda text: report.table([dict.fromkeys(report.COLUMNS, text)]),
+    "map": lambda text: _table(Path("run"), codes(text), {"rate": np.zeros(2)}),
+    "estimators": lambda text: table_csv([Row("exact", 1, 1.0, 0.0, 0.0, True)]),  # their names are ours
 }
 
 
-def test_every_writer_is_known() -> None:
+def test_there_is_one_writer_of_tables() -> None:
     found = {
         str(file.relative_to(ROOT))
         for folder in ("vae", "ui", "pages")
@@ -66,7 +63,7 @@ def test_every_writer_is_known() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("csv.writer", "csv.DictWriter")
     }
-    assert found == set(WRITERS)
+    assert found == {"vae/files.py", "ui/binary/table.py"}  # everybody else calls as_csv
 
 
 def test_the_tables_that_the_browser_writes_are_known() -> None:
@@ -84,9 +81,9 @@ def test_the_tables_that_the_browser_writes_are_known() -> None:
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-@pytest.mark.parametrize("file", WRITERS)
-def test_no_cell_begins_as_a_formula_does(file: str, text: str) -> None:
-    for line in csv.reader(io.StringIO(WRITERS[file](text), newline="")):
+@pytest.mark.parametrize("table", TABLES)
+def test_no_cell_begins_as_a_formula_does(table: str, text: str) -> None:
+    for line in csv.reader(io.StringIO(TABLES[table](text), newline="")):
         for cell in line:
             assert literal(cell) == cell, cell
 

@@ -1,4 +1,7 @@
-"""benchmarks/train_gpu.py: its arithmetic, that it notices wrong numbers, and that all of it runs without a GPU."""
+"""benchmarks/train_gpu.py: its arithmetic, that it notices wrong numbers, and that all of it runs without a GPU.
+
+That right numbers pass is said by the last test, in which every part runs.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +69,6 @@ def test_ellipses_are_binary_and_not_all_alike() -> None:
 
 def test_captured_steps_with_other_numbers_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     bench, real = train_gpu.Bench(tiny=True, limit=60), gpu.trainer
-    train_gpu.same(bench)
-    assert bench.wrong == []
 
     def faulty(config: Any, dataset: Any, images: Any, captured: bool) -> Trainer:
         made = real(config, dataset, images, captured)
@@ -82,8 +83,6 @@ def test_captured_steps_with_other_numbers_are_noticed(monkeypatch: pytest.Monke
 
 def test_a_knob_that_does_not_act_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = train_gpu.Bench(tiny=True, limit=60)
-    train_gpu.knobs(bench)
-    assert bench.wrong == []
     monkeypatch.setattr(Trainer, "apply", lambda *_: None)
     train_gpu.knobs(bench)
     assert bench.wrong[0].startswith("the step after C = 4 summed a loss")
@@ -92,8 +91,6 @@ def test_a_knob_that_does_not_act_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_noise_that_does_not_go_on_after_a_failed_capture_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     bench, real = train_gpu.Bench(tiny=True, limit=60), gpu.spoil
-    train_gpu.failure(bench)
-    assert bench.wrong == []
 
     def spoil(made: Trainer) -> None:
         real(made)

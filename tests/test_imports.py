@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A folder of vae, or a file on its ground floor, imports from earlier rows only; those of one row not one another.
 LAYERS = [
     ["errors"],
-    ["config", "files", "zips"],
+    ["config", "files"],
     ["checked_json", "machine"],
     ["model"],  # what is the model?
     ["datasets"],  # what is x?

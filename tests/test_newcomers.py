@@ -34,7 +34,7 @@ from ui.live.decoder import decoder_routes, weights_sha
 from ui.live.map import map_routes
 from ui.map import fits
 from ui.map.figures import map_figure
-from ui.map.view import MapView, describe_methods
+from ui.map.view import MapView
 from ui.navigation import FOLDER
 from vae.__main__ import main
 from vae.arguments import parser
@@ -44,6 +44,7 @@ from vae.model.networks import NETWORKS
 from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.space.fit_process import project
+from vae.space.map_kinds import describe_methods
 
 __all__ = ["app", "browser_of", "engine", "quick", "registered", "runs_folder", "sit"]
 pytestmark = pytest.mark.usefixtures("registered")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui import style
 from ui.components.explore import z_fault
+from ui.components.show import FIELDS as SHOWN
 
 NAMED = 3  # parameters that a sentence names; of the others it says how many there are
 
@@ -20,7 +21,7 @@ def check_address(known: Iterable[str]) -> None:
 
 def take_unknown(known: Iterable[str]) -> str:
     """Takes out of the address what a page does not know; returns a sentence about it, "" where there was nothing."""
-    known = set(known)
+    known = {*known, *SHOWN}
     unknown = sorted(set(st.query_params) - known)
     if not unknown:
         return ""

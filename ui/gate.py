@@ -1,21 +1,18 @@
 """The one gate in front of pages, data routes and websockets.
 
 It refuses foreign Host and Origin headers (DNS rebinding, other sites' scripts; `ui/network.py` says which are), gives
-every browser a signed identity in a cookie, and puts the security headers on every answer. Who may come in is `admit`:
-everybody, as long as the server listens on this machine only, which is how it ships.
+every browser a signed identity in a cookie (`ui.room.identity`), and puts the security headers on every answer. Who may
+come in is for the door to say (`ui.room.door`): everybody, unless a class code is set.
 """
 
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
-import hmac
 import json
 import logging
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -26,12 +23,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui import network
-from vae.files import write_atomically
-from vae.runs import runs_root
+from ui.network import HERE
+from ui.room.door import Door
+from ui.room.identity import identity_cookie, new_visitor, owner_id, visitor_id
 
-YEAR = 365 * 86_400
 REASONS_LOGGED = 20  # to the terminal
-HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a visitor's own is taken off
+ASKS = "This server asks for the code of the class: open its page and enter it."
 
 
 def inline_scripts() -> str:
@@ -41,6 +38,7 @@ def inline_scripts() -> str:
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
 
 
+POLICY_HEADER = "content-security-policy"
 # Streamlit's components are modules at blob: addresses, its styles are inline; nothing needs another host.
 POLICY = "; ".join(
     [
@@ -62,7 +60,7 @@ def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
     """Returns what goes onto every answer; `ancestors` are the sites that may show the app in a frame."""
     framing = " ".join(ancestors) or "'none'"
     headers = {
-        "content-security-policy": f"{POLICY}; frame-ancestors {framing}",
+        POLICY_HEADER: f"{POLICY}; frame-ancestors {framing}",
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
@@ -72,12 +70,6 @@ def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
     if not ancestors:  # this older header can name no sites
         headers["x-frame-options"] = "DENY"
     return headers
-
-
-def everybody(scope: Scope, owner: str) -> bool:
-    """Returns whether this visitor may enter: the hook for passwords and tokens. `owner` is "" without a cookie
-    that is valid."""
-    return True
 
 
 def without_dialogs(send: Send) -> Send:
@@ -110,14 +102,12 @@ class Gate:
     """ASGI middleware. Sets `scope["state"]["owner"]` for the routes behind it, and the header `HERE` for pages, which
     see nothing of a request but its headers.
 
-    admit: who may come in. ancestors: the sites that may show the app in a frame.
+    ancestors: the sites that may show the app in a frame.
     """
 
-    def __init__(
-        self, app: ASGIApp, admit: Callable[[Scope, str], bool] = everybody, ancestors: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, app: ASGIApp, ancestors: Sequence[str] = ()) -> None:
         self.app = app
-        self.admit = admit
+        self.door = Door()
         self.framed = bool(ancestors)
         self.headers = security_headers(ancestors)
         self.logged: set[str] = set()
@@ -127,41 +117,48 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        visitor = visitor_id(cookie_parser(headers.get("cookie", "")))
-        scope.setdefault("state", {})["owner"] = owner = owner_id(visitor)
+        cookies = cookie_parser(headers.get("cookie", ""))
+        visitor = visitor_id(cookies)
+        scope.setdefault("state", {})["owner"] = owner_id(visitor)
         here = network.from_this_machine((scope.get("client") or ("",))[0], headers)
         others = [(name, value) for name, value in scope["headers"] if name.lower() != HERE.encode()]
         scope["headers"] = [*others, *([(HERE.encode(), b"1")] if here else [])]
+        path, page, base = scope.get("path", ""), _wants_page(headers), network.base_path()
         reason = network.refusal(headers)
-        if not reason and not self.admit(scope, owner):
-            reason = "This server asks for an invitation."
+        admitted = self.door.admits(cookies, here)
+        at_door = not reason and self.door.stands_at(scope, admitted)
+        if not (reason or admitted or at_door or path == f"{base}/_stcore/health"):  # which says "ok" and no more
+            reason = ASKS
         if reason and scope["type"] == "websocket":
             self._log(reason)
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
             return
-        path, page = scope.get("path", ""), _wants_page(headers)
-        new_visitor = "" if visitor or reason or not page else secrets.token_urlsafe(18)
+        newcomer = "" if visitor or reason or at_door or not page else new_visitor()
+        in_frame = self.framed and _in_frame(headers)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
+                stricter = answer.get(POLICY_HEADER, "").startswith("sandbox")  # a route's own stays
                 for name, value in self.headers.items():
-                    answer[name] = value  # set, not append: Streamlit sends some of them too
+                    if not (stricter and name == POLICY_HEADER):
+                        answer[name] = value  # set, not append: Streamlit sends some of them too
                 if "/app/static/" in path:
                     answer["cache-control"] = "no-cache"  # modules of two versions must not meet after an update
                 if "location" in answer:
                     answer["location"] = network.relative_location(path, answer["location"], headers.get("host", ""))
-                if new_visitor:
-                    in_frame = self.framed and _in_frame(headers)
-                    answer.append("set-cookie", _cookie(new_visitor, scope["scheme"] == "https", in_frame))
+                if newcomer:
+                    secure = scope["scheme"] == "https"
+                    answer.append("set-cookie", identity_cookie(newcomer, secure, in_frame))
             await send(message)
 
-        base = network.base_path()
         app = self.app
         if reason:
             app = _refused(reason, 403, page)
         elif page and path != base and not path.startswith(f"{base}/"):
             app = _refused(f"The pages of this server are below {base}/, as server.baseUrlPath says.", 404, page)
+        elif at_door:
+            app = await self.door.answer(scope, receive, in_frame, admitted)
         elif path.startswith(f"{base}/_stcore/upload_file"):
             app = UPLOADS_CLOSED
         own = not reason and path.endswith("/_stcore/host-config")
@@ -194,66 +191,11 @@ def _refused(reason: str, status: int, page: bool) -> Response:
     )
 
 
-def visitor_id(cookies: Mapping[str, str]) -> str:
-    """Returns the browser's random id from its cookie, "" if there is none or its signature is wrong."""
-    key = signing_key(runs_root())
-    visitor, _, signature = cookies.get(cookie_name(key), "").partition(".")
-    return visitor if visitor and hmac.compare_digest(signature.encode(), _sign(visitor, key).encode()) else ""
-
-
-def owner_id(visitor: str) -> str:
-    """Returns what is written beside a run: enough to recognise the browser, not enough to pose as it."""
-    return hashlib.sha256(f"owner:{visitor}".encode()).hexdigest()[:24] if visitor else ""
-
-
-def cookie_name(key: bytes) -> str:
-    """Ports of one host share cookies: two servers with different keys must not overwrite each other's."""
-    return "elbo_room_" + hashlib.sha256(b"name:" + key).hexdigest()[:8]
-
-
-@functools.cache
-def signing_key(root: Path) -> bytes:
-    """Returns the key, which is kept beside the runs, so that a restarted server knows its visitors again; in memory
-    where that fails."""
-    file = root / ".signing-key"
-    try:
-        key = file.read_bytes()
-        if len(key) == 32:
-            return key
-    except OSError:
-        pass
-    key = secrets.token_bytes(32)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, key)
-        file.chmod(0o600)
-    except OSError:
-        pass  # a read-only folder: visitors are new after a restart
-    return key
-
-
-def _sign(visitor: str, key: bytes) -> str:
-    return hmac.new(key, visitor.encode(), hashlib.sha256).hexdigest()
-
-
-def _cookie(visitor: str, secure: bool, in_frame: bool) -> str:
-    """In a frame on another site a browser keeps only a Secure cookie with SameSite=None; Partitioned: one for each
-    site that frames the app, which browsers keep that block the cookies of other sites."""
-    key = signing_key(runs_root())
-    parts = [
-        f"{cookie_name(key)}={visitor}.{_sign(visitor, key)}",
-        f"Path={network.base_path() or '/'}",
-        f"Max-Age={YEAR}",
-        "HttpOnly",
-        *(["SameSite=None", "Partitioned"] if in_frame else ["SameSite=Lax"]),
-    ]
-    return "; ".join([*parts, "Secure"] if secure or in_frame else parts)
-
-
 def _in_frame(headers: Mapping[str, str]) -> bool:
-    """Whether this page load goes into another site's frame. Browsers say so over https and on this machine only, as
-    they keep Secure cookies there only."""
-    return headers.get("sec-fetch-dest") == "iframe" and headers.get("sec-fetch-site") == "cross-site"
+    """Whether this page load goes into another site's frame, or its form came from there. Browsers say so over https
+    and on this machine only, as they keep Secure cookies there only."""
+    site = headers.get("sec-fetch-site")
+    return headers.get("sec-fetch-dest") == "iframe" and (site == "cross-site" or "origin" in headers)
 
 
 def _wants_page(headers: Mapping[str, str]) -> bool:

@@ -18,10 +18,16 @@ PAGES = {  # file: title, and the heading that it stands under
     "suspects.py": ("Suspects", ""),
     "terms.py": ("Terms", ""),
     "compare.py": ("Compare", ""),
+    "take.py": ("Take away", ""),
     "learn.py": ("The derivation", "Learn"),
     "binary.py": ("Binary laboratory", "Learn"),
     "converter.py": ("My code says …", "Learn"),
 }
+
+
+def addresses() -> list[str]:
+    """Returns the pages' addresses below the application's own, in the order of the navigation; the first is ""."""
+    return ["" if not place else Path(file).stem for place, file in enumerate(PAGES)]
 
 
 def navigation() -> dict[str, list[Any]]:

@@ -20,6 +20,7 @@ from vae.errors import ConfigError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a visitor's own is taken off
 FRAMES = "ELBO_ROOM_FRAME_ANCESTORS"
 _ENDS = re.compile(r"\](?!:\d*$|$)|[^\[]+\[")  # what stands behind or before an address in brackets
 _SITE = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
@@ -112,11 +113,13 @@ def from_this_machine(client: str, headers: Mapping[str, str]) -> bool:
     may pass on a Host that its visitor made up.
     """
     passed_on = any(name.lower().startswith(("x-forwarded-", *FORWARDING)) for name in headers)
-    return _is_loopback(client) and hostname(headers.get("host", "")) in LOCAL and not passed_on and not _proxied()
+    direct = _is_loopback(client) and hostname(headers.get("host", "")) in LOCAL and not passed_on
+    return direct and not behind_a_proxy()
 
 
-def _proxied() -> bool:
-    """Whether the settings name a site that is not this machine: others may come through a proxy that runs here."""
+def behind_a_proxy() -> bool:
+    """Returns whether the settings name a site that is not this machine: others may come through a proxy that runs
+    here."""
     sites = (hostname(site.partition("://")[2]) for site in own_origins())
     return any(name not in LOCAL for name in (*config.get_option("server.allowedHosts"), *sites))
 

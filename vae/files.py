@@ -1,16 +1,19 @@
-"""Files that a crash, a full disk, a second writer or a reader who has them open cannot leave half written."""
+"""Files that a crash, a full disk, a second writer or a reader who has them open cannot leave half written; tables in
+which nothing is a formula."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -103,6 +106,19 @@ def literal(value: object) -> object:
     text = value.replace("\r\n", "\n").replace("\r", "\n")
     begins = text.lstrip(" \n")[:1]
     return f"'{text}" if begins and begins in "=+-@\t＝＋－＠" else text
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Returns the rows as text, with these columns, or else one for each name in any of them; a cell is empty where a
+    row has none, or None, and nothing is a formula."""
+    if not columns:
+        rows = list(rows)
+    names = list(columns or dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(literal, names))
+    writer.writerows([literal(row.get(name)) for name in names] for row in rows)
+    return text.getvalue()
 
 
 def sha256(data: bytes) -> str:

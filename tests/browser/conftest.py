@@ -1,6 +1,7 @@
 """A real server on a free port with an empty runs folder, and a real Chromium that notices what a user would not.
 
-A server is shared by the tests of a module, Chromium by all; each test has a runs folder and a window of its own.
+Server, Chromium and its tab are shared by all tests, because what each costs to start is most of what a test costs;
+each test has a runs folder of its own, and the tab as a new one would be.
 An installed Chromium or Chrome is used, else Playwright's own, which is installed on first use.
 """
 
@@ -19,13 +20,11 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     Error,
     FloatRect,
     Locator,
@@ -36,15 +35,15 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.watched import PATIENCE, SIZE, Watched
 from vae import runs
 from vae.datasets.dataset import split_indices
+from vae.errors import RunError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PATIENCE = 60.0  # seconds that anything may take which waits for a browser or a process: nothing is slow for so long
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FAILED = pytest.StashKey[bool]()
-ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")  # Streamlit asks for both below the page's own path first
 
 
 def digits_row(index: int) -> str:
@@ -115,12 +114,19 @@ class Server:
         link.replace(self.runs)
 
     def settle(self) -> None:
-        """No map and no finding is computed any more. A server that still trains is closed, its runs end with it."""
-        for pid in [*self.workers("vae.space.fit_process"), *self.workers("vae.diagnosis.process")]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        if any(map(runs.is_locked, runs.list_runs(self.runs))):
-            self.close()
+        """No map, finding or file is made any more, and no run is at work; a server that cannot end one is closed."""
+        for module in ("vae.space.fit_process", "vae.diagnosis", "vae.exports.process"):
+            for pid in self.workers(module):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+        limit = time.monotonic() + PATIENCE
+        while self.process.poll() is None and (working := [*filter(runs.is_locked, runs.list_runs(self.runs))]):
+            if time.monotonic() > limit:
+                self.close()
+            for path in working:
+                with contextlib.suppress(OSError, RunError):
+                    runs.change_knobs(path, stop=True)
+            time.sleep(0.2)
 
     def interrupt(self) -> float:
         """Ctrl-C; the seconds until the server has ended."""
@@ -152,7 +158,7 @@ class Server:
         return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def servers() -> Iterator[list[Server]]:
     started: list[Server] = []
     yield started
@@ -164,7 +170,7 @@ def servers() -> Iterator[list[Server]]:
 def server(
     request: pytest.FixtureRequest, servers: list[Server], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """The module's server with an empty runs folder; another where a test stopped it, failed, or left a run at work."""
+    """The session's server with an empty runs folder; another where a test stopped it or failed."""
     if not servers or servers[-1].process.poll() is not None:
         servers.append(Server(tmp_path_factory.mktemp("server")))
     made = servers[-1]
@@ -217,65 +223,48 @@ def _launch(playwright: Playwright) -> Browser:
         )
 
 
-class Watched:
-    """A browser window whose pages are watched: foreign requests, console errors, uncaught exceptions."""
-
-    def __init__(self, context: BrowserContext, host: str) -> None:
-        self.context, self.host = context, host
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self.watching = True
-
-    def page(self) -> Page:
-        page = page_of(self.context)
-        page.on("console", lambda message: self._console(message.type, message.text, message.location.get("url", "")))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self._request(request.url))
-        page.on("websocket", lambda socket: self._request(socket.url))
-        return page
-
-    def close(self) -> None:
-        """Nothing left the machine and the console is clean; a connection that is cut while it opens is our doing."""
-        for page in self.context.pages:
-            with contextlib.suppress(Error):
-                page.evaluate("0")  # what it has said so far has arrived
-        self.watching = False
-        self.context.close()
-        assert self.foreign == []
-        assert self.complaints == []
-
-    def _console(self, kind: str, text: str, address: str) -> None:
-        if self.watching and kind in ("error", "warning") and not address.endswith(ALLOWED_404):
-            self.complaints.append(f"{kind}: {text} ({address})")
-
-    def _request(self, address: str) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
-            self.foreign.append(address)
+@pytest.fixture(scope="session")
+def windows() -> list[Watched]:
+    """The window that the tests share, or none."""
+    return []
 
 
 @pytest.fixture
-def window(chromium: Browser, server: Server) -> Iterator[Watched]:
+def window(
+    request: pytest.FixtureRequest, chromium: Browser, server: Server, windows: list[Watched]
+) -> Iterator[Watched]:
     """One person's browser; whatever a test does in it, the console stays clean and nothing leaves the machine."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    watched = Watched(context, f"localhost:{server.port}")
+    host = f"localhost:{server.port}"
+    if not windows or windows[0].context.browser is not chromium:
+        context = chromium.new_context(viewport=SIZE, reduced_motion="reduce")  # drawn by the processor, motion is dear
+        windows[:] = [Watched(context, host)]
+    watched = windows[0]
+    watched.host = host
     yield watched
-    watched.close()
+    if request.node.stash.get(FAILED, False) or server.process.poll() is not None:
+        windows.clear()
+        watched.close()
+    else:
+        watched.empty()
 
 
 @pytest.fixture
 def eventually() -> Callable[..., None]:
     def wait(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-        """Until the condition holds; an AssertionError inside it counts as not yet."""
-        limit = time.monotonic() + seconds
+        """Until the condition holds; an AssertionError inside it counts as not yet. Looking is work, too: it is done
+        less often while nothing happens."""
+        limit, pause = time.monotonic() + seconds, 0.05
         while True:
+            found: AssertionError | None = None
             try:
                 if condition():
                     return
-            except AssertionError:
-                pass
-            assert time.monotonic() < limit, "it did not happen in time"
-            time.sleep(0.1)
+            except AssertionError as error:
+                found = error
+            if time.monotonic() > limit:
+                raise AssertionError(f"it did not happen in time: {found or 'it is not so'}")
+            time.sleep(pause)
+            pause = min(0.4, 1.3 * pause)
 
     return wait
 
@@ -320,13 +309,6 @@ def pass_time(page: Page, milliseconds: int) -> None:
 def rested(page: Page) -> None:
     """Streamlit's script has run to its end: what it draws is there, and nothing moves any more for its sake."""
     expect(page.locator("[data-test-script-state]")).to_have_attribute("data-test-script-state", "notRunning")
-
-
-def page_of(context: BrowserContext) -> Page:
-    """A page as patient as all others, in a window of its own."""
-    page = context.new_page()
-    page.set_default_timeout(1000 * PATIENCE)
-    return page
 
 
 def box_of(found: Locator) -> FloatRect:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import page_of, pass_time, rested
+from tests.browser.conftest import pass_time, rested
 from tests.browser.train_page import curves, records, start, state, step_shown, turned
+from tests.browser.watched import page_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -180,10 +181,13 @@ def test_the_gallery_follows_renames_deletes_and_undoes(
     expect(page.get_by_role("heading", name="a-better-name")).to_be_visible()
 
 
-def test_ten_tabs_at_once_stay_alive(server: Any, window: Any) -> None:
+def test_seven_tabs_at_once_stay_alive_and_ctrl_c_ends_everything(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
+    """A browser opens six connections to a host at most: what held one open would be missed in the seventh tab."""
     page = window.page()
     name = start(page, server, 10)
-    tabs = [window.page() for _ in range(9)]
+    tabs = [window.page() for _ in range(6)]
     for number, tab in enumerate(tabs):
         tab.goto(f"{server.url}/train?run={name}" if number % 3 else server.url, wait_until="commit")
     for number, tab in enumerate(tabs):
@@ -192,20 +196,6 @@ def test_ten_tabs_at_once_stay_alive(server: Any, window: Any) -> None:
         else:
             expect(tab.get_by_role("link", name="Open")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_enabled()
-    page.get_by_role("button", name="Stop", exact=True).click()
-    state(page, "stopped")
-
-
-def test_ctrl_c_with_five_tabs_on_a_live_run_ends_everything(
-    server: Any, window: Any, eventually: Callable[..., None]
-) -> None:
-    page = window.page()
-    name = start(page, server, 10)
-    tabs = [page, *(window.page() for _ in range(4))]
-    for tab in tabs[1:]:
-        tab.goto(f"{server.url}/train?run={name}")
-    for tab in tabs:
-        state(tab, "training")
     eventually(lambda: step_shown(page) > 0)
     assert server.workers()
     assert window.complaints == []

@@ -13,6 +13,7 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import digits_row, rested
+from tests.browser.watched import PATIENCE
 from vae.runs import load_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -99,7 +100,8 @@ def test_bits_by_keyboard_decode_and_the_estimators_are_measured(
         for name in ("exact", "rloo-4", "score")
     }
     assert 0 == variance["exact"] < variance["rloo-4"] < variance["score"]
-    expect(page.get_by_role("img", name=re.compile("^Entropy of q by step"))).to_be_visible()
+    entropy = page.get_by_role("img", name=re.compile("^Entropy of q by step"))
+    expect(entropy).to_be_visible(timeout=3000 * PATIENCE)  # the race, to its end
 
     page.reload()
     expect(page.locator("output.bit-string")).to_have_text(likeliest)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ROOT, Server, Watched, pass_time, rested
+from tests.browser.conftest import ROOT, Server, pass_time, rested
 from tests.browser.train_page import start, state, step_shown
+from tests.browser.watched import SIZE, Watched
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -128,7 +129,7 @@ def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
     crowded: Server, chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     host = f"localhost:{crowded.port}"
-    teacher, student = (Watched(chromium.new_context(viewport={"width": 1280, "height": 900}), host) for _ in range(2))
+    teacher, student = (Watched(chromium.new_context(viewport=SIZE, reduced_motion="reduce"), host) for _ in range(2))
     first = teacher.page()
     path = crowded.runs / start(first, crowded, 20)
     state(first, "training")

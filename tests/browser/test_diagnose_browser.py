@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, box_of, page_of, rested
+from tests.browser.conftest import box_of, rested
 from tests.browser.map_page import demo, hues, open_map, pixels, search, where
+from tests.browser.watched import PATIENCE, page_of
 from tests.vae.made_up import FINE, RESULTS, keep, with_holes
 from vae.diagnosis.findings import FINDINGS
 from vae.diagnosis.results import read_diagnosis, read_result_arrays
@@ -66,6 +69,24 @@ def test_findings_appear_open_and_go_along(
     assert search(page) == {"run": "two", "finding": "collapsed"}
     page.reload()
     expect(page.get_by_text("Protocol and source")).to_be_visible()
+
+    # Its figure is saved as it is on the page, as a file that needs no style sheet.
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the figure as SVG").first.click()
+    assert saved.value.suggested_filename == "two-collapsed.svg"
+    svg = Path(saved.value.path()).read_text()
+    assert "class=" not in svg
+    assert "var(" not in svg
+    colour = page.locator(".lesson-figure:has(.save) :is(path.line, rect.bar)").first.evaluate(
+        "shape => { const s = getComputedStyle(shape); return s.fill === 'none' ? s.stroke : s.fill }"
+    )
+    assert colour in svg
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the figure as PNG").first.click()
+    with Image.open(saved.value.path()) as picture:
+        wide, high = map(int, re.findall(r'viewBox="0 0 (\d+) (\d+)', svg)[0])
+        assert picture.size == (3 * wide, 3 * high)
+        assert len(picture.convert("L").getcolors() or ()) > 1
 
     # A picture of what decodes there chooses its draw; one lower in score there is none among those on the map.
     arrays = read_result_arrays(folder, "holes")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import Traffic, box_of, digits_row, page_of, pass_time, rested
+from tests.browser.conftest import Traffic, box_of, digits_row, pass_time, rested
+from tests.browser.watched import page_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -43,3 +43,57 @@ def test_a_link_follows_the_view(server: Any, window: Any, eventually: Callable[
         expect(page.get_by_role("button", name="Link")).to_be_visible()
         rested(page)
         assert opened(page).startswith(f"{server.url}/{path}?run=two")
+
+
+def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
+    server: Any, window: Any, eventually: Callable[..., None]
+) -> None:
+    demo(server.runs, "demo-digits-2d", "two")
+    page = window.page()
+    page.set_viewport_size({"width": 1024, "height": 768})
+    page.goto(f"{server.url}/explore?run=two")
+    shown(page)
+    link = page.get_by_role("button", name="Link")
+    usual = page.evaluate("getComputedStyle(document.documentElement).fontSize")
+    link.click()
+    page.get_by_role("button", name="Present").click()
+    expect(page.get_by_text("Type at 140 %")).to_be_visible()
+    assert search(page) == "?run=two&show=140"
+    assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") == 1.4 * float(usual[:-2])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(link).to_be_hidden()
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+
+    page.keyboard.press("q")
+    code = page.get_by_role("img", name="QR code of ")
+    expect(code).to_be_in_viewport(ratio=1)
+    page.keyboard.press("c")
+    hidden = f"{server.url}/explore?run=two&controls=hidden"
+    expect(code).to_have_attribute("aria-label", f"QR code of {hidden}")
+    page.keyboard.press("c")
+    locked = hidden.replace("hidden", "locked")
+    expect(code).to_have_attribute("aria-label", f"QR code of {locked}")
+    page.keyboard.press("Escape")
+    expect(code).to_have_count(0)
+
+    slider(page, 0).press("PageUp")  # the address is written by others too, and the manner stays
+    eventually(lambda: "z=" in search(page))
+    page.keyboard.press("+")
+    eventually(lambda: "show=160" in search(page))
+    page.keyboard.press("5")
+    page.wait_for_url("**/map?run=two&show=160")
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    page.locator("body").press("Escape")
+    expect(page.get_by_test_id("stHeader")).to_be_visible()
+    assert search(page) == "?run=two"
+
+    page.goto(hidden)
+    shown(page)
+    expect(link).to_be_hidden()
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    slider(page, 0).press("PageUp")
+    eventually(lambda: "z=" in search(page) and "controls=hidden" in search(page))
+    page.goto(locked)
+    shown(page)
+    expect(link).to_be_visible()
+    assert page.get_by_test_id("stMain").evaluate("main => main.inert")

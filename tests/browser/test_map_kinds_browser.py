@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import page_of, pass_time, rested
+from tests.browser.conftest import pass_time, rested
 from tests.browser.map_page import demo, last, middle, open_map, pixels, untrained, where
 from vae.runs import load_run
 from vae.space.projections import SklearnTsne
@@ -104,15 +104,11 @@ def test_one_dimension_and_three(
 
 
 @pytest.mark.parametrize("tone", ["light", "dark"])
-def test_histograms_and_their_files(
-    chromium: Any, server: Any, plane: Path, tone: str, eventually: Callable[..., None]
-) -> None:
-    with chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=tone) as context:
-        histograms(page_of(context), server.url, tone, eventually)
-
-
-def histograms(page: Page, url: str, tone: str, eventually: Callable[..., None]) -> None:
-    open_map(page, url, "run=two")
+def test_histograms_and_their_files(server: Any, window: Any, plane: Path, tone: str) -> None:
+    page = window.page()
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.emulate_media(color_scheme=tone)
+    open_map(page, server.url, "run=two")
     page.get_by_text("Figures and tables").click()
     shown = page.locator(".gtitle")
     expect(shown.filter(has_text="two · latent plane · coloured by label")).to_be_visible()

@@ -10,7 +10,8 @@ import torch
 from playwright.sync_api import Page, expect
 from torch import nn
 
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import Server
+from tests.browser.watched import Watched
 from vae import load_run, runs
 from vae.exchange.torch_export import export_decoder, export_encoder
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import Server
+from tests.browser.watched import Watched
 from tests.vae.diagnosis.faulty_mnist import BLANK, FaultyRun
 from vae import runs
 from vae.diagnosis.suspects.marks import read_marks

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PATIENCE, Server, page_of, rested
+from tests.browser.conftest import Server, rested
 from tests.browser.map_page import demo
+from tests.browser.watched import PATIENCE, page_of
 from tests.vae.made_up import FOUND, RESULTS, keep
 from vae import runs
 from vae.diagnosis.finding import Advice
@@ -175,7 +176,8 @@ def test_texts_of_strangers_stay_texts_on_every_page(chromium: Browser, server: 
         f"suspects?{here}&part=second&second={second}",
     )  # fmt: skip
     others = (
-        f"explore?{here}", f"terms?{here}&data={quote(texts[6], safe='')}&sweep=abc", f"train?from={NAME}",
+        f"explore?{here}", f"take?{here}&format=onnx",
+        f"terms?{here}&data={quote(texts[6], safe='')}&sweep=abc", f"train?from={NAME}",
         f"train?run={second}&x{second}={second}", f"compare?{here}&other=other", f"compare?{here}&mode=time", "images",
         f"binary?{here}", f"converter?code={second}",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,26 +16,28 @@ from vae import runs
 from vae.config import Config
 from vae.datasets import describe
 from vae.files import write_json
+from vae.runs.origin import Origin, write_origin
 from vae.runs.ship import HELD_OUT, pack_run
 from vae.runs.sweep_mark import SweepMark, write_mark
 from vae.space.fit_process import project
 from vae.training.defaults import complete
 
 SOUND, BITS = "sound-neighbour", "demo-digits-8bits"
+# Read by readers of their own beside the run: what is wrong with one hides nothing of another, so that one run can have
+# a damage of each.
+BESIDE = ("knobs", "owner", "sweep", "live", "map", "replay")
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """`everything`: all damaged runs in one folder of runs; `alone[name]`: a folder with one of them. The neighbour is
-    in each."""
+    """`everything`: all damaged runs in one folder of runs; `alone[name]`: a folder with one of them; `beside[name]`: a
+    folder with a run that has a damage of each file in BESIDE, `damages[name]`. The neighbour is in each."""
 
     everything: Path
     alone: dict[str, Path]
-
-    def runs_of(self, stem: str) -> list[tuple[str, Path]]:
-        """Name and folder of runs of the damages whose name begins with `stem`."""
-        return [(name, root) for name, root in self.alone.items() if name.startswith(stem)]
+    beside: dict[str, Path]
+    damages: dict[str, list[str]]
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +57,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pack_run(packed)
     runs.save_checked(path, {HELD_OUT: (packed / HELD_OUT).read_bytes()})
     write_mark(path, SweepMark("0123456789abcdef", "sweep", ("C",)))
+    write_origin(path, Origin("Ada", 1.0, 2.0))
     write_json(path / "owner.json", {"owner": "0123456789abcdef"})
     write_json(path / "resume/replay.json", {"lines": [], "until": 0, "after": 0})
     return path
@@ -68,11 +72,29 @@ def damaged(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Damaged:
     shutil.copytree(DEMOS / BITS, everything / BITS)
     for name, mutate in MUTATIONS.items():
         alone[name] = root / "alone" / name
-        path = shutil.copytree(sound, alone[name] / name)
+        path = copied(sound, alone[name] / name)
         if name.startswith("heldout"):  # shown where the dataset is absent only
             text = (path / "config.json").read_text().replace("data.npz", "gone.npz")
             runs.save_checked(path, {"config.json": text.encode()})
         mutate(path)
-        (alone[name] / SOUND).symlink_to(sound)
         (everything / name).symlink_to(path)
-    return Damaged(everything, alone)
+    beside, damages = {}, {}
+    tables = [of_file(MUTATIONS, file) for file in BESIDE]
+    for number in range(max(map(len, tables))):
+        name = f"beside-{number}"
+        beside[name], damages[name] = root / name, [table[number % len(table)] for table in tables]
+        path = copied(sound, beside[name] / name)
+        for each in damages[name]:
+            MUTATIONS[each](path)
+    return Damaged(everything, alone, beside, damages)
+
+
+def copied(sound: Path, path: Path) -> Path:
+    shutil.copytree(sound, path)
+    (path.parent / SOUND).symlink_to(sound)
+    return path
+
+
+def of_file(names: Iterable[str], file: str) -> list[str]:
+    """Those of the damages that are of this file."""
+    return [name for name in names if name.startswith((f"{file}-", f"{file}."))]

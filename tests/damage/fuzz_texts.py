@@ -23,6 +23,8 @@ from ui.live import live
 from ui.live.decoder import read_numbers, read_seed
 from ui.map.view import methods_for
 from ui.map.view import read_view as read_map_view
+from ui.room import identity
+from ui.room.door import Door
 from ui.suspects.view import read_view as read_suspects_view
 from vae import runs
 from vae.config import Config, parse_lr_schedule, parse_rows
@@ -99,6 +101,8 @@ def text_targets(room: Path) -> Iterable[Target]:
         '{"unwatch": "demo"}\n{"watch": "demo", "offset": 0, "file": null}\n{}',
     )  # fmt: skip
     yield Target("live connection", told, inputs.as_lines(inputs.as_json), one_tab, 30)
+    forms = lines("code=green+table", "code=%C3%A9&leave=", "leave=1", "code=a&code=b&x=1;y=2")
+    yield Target("form of codes", forms, inputs.as_text, at_the_door, 6)
     yield Target("gate", GATE, inputs.as_text, through_the_gate, 8)
 
     rows = (
@@ -188,6 +192,27 @@ GATE = lines(
 LOCAL = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])\.?(:\d{0,5})?", re.IGNORECASE | re.ASCII)
 
 
+def at_the_door(data: bytes) -> None:
+    """Sends a form to a door that knows no code: whoever does not leave stays outside."""
+    cookie = identity.identity_cookie(identity.new_visitor(), False, False).partition(";")[0]
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost"), (b"cookie", cookie.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "scheme": "http", "headers": headers, "client": ("a", 1)}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": data}
+
+    try:
+        Door().answer(scope, receive, False, False).send(None)
+        raise AssertionError("the door waits for something")
+    except StopIteration as end:
+        answer = end.value
+    if answer.status_code != 303:
+        assert answer.status_code == 403
+        raise Refused("403")
+    assert b"leave" in data or b"%" in data
+    assert not any(b"elbo_room_class" in value and b"Max-Age=0" not in value for _, value in answer.raw_headers)
+
+
 def through_the_gate(data: bytes) -> None:
     """Sends one request with these headers through the gate. What it lets in is, by another reading of the headers,
     from here; nobody is somebody without a signed cookie."""
@@ -198,6 +223,7 @@ def through_the_gate(data: bytes) -> None:
     scope: dict[str, Any] = {
         "type": "http",
         "path": "/",
+        "method": "GET",
         "headers": headers,
         "client": ("127.0.0.1", 1),
         "scheme": "http",
@@ -234,6 +260,6 @@ def through_the_gate(data: bytes) -> None:
     host, origin = read.get("host", ""), read.get("origin")
     assert LOCAL.fullmatch(host), host
     assert origin is None or origin.lower().rstrip("/") in (f"http://{host}".lower(), f"https://{host}".lower()), origin
-    assert scope["state"]["owner"] == "" or gate.visitor_id(cookie_parser(read.get("cookie", "")))
-    here = [value for name, value in seen[0]["headers"] if name == gate.HERE.encode()]
+    assert scope["state"]["owner"] == "" or identity.visitor_id(cookie_parser(read.get("cookie", "")))
+    here = [value for name, value in seen[0]["headers"] if name == network.HERE.encode()]
     assert here in ([], [b"1"])

@@ -29,7 +29,10 @@ RUBBISH: dict[str, bytes] = {
     "null": b"null", "number": b"5", "text": b'"x"', "object": b"{}", "no-utf8": b"\xff\xfe", "huge": HUGE.encode(),
     "zeros": bytes(300), "newlines": b"\r\n\r\n",
 }  # fmt: skip
-JSON_FILES = ("config.json", "status.json", "knobs.json", "manifest.json", "owner.json", "sweep.json", "history.jsonl")
+JSON_FILES = (
+    "config.json", "status.json", "knobs.json", "manifest.json", "owner.json", "origin.json", "sweep.json",
+    "history.jsonl",
+)  # fmt: skip
 FIELDS: dict[str, dict[str, tuple[str, ...]]] = {  # file -> field -> JSON of values that are none of its
     "config.json": {
         "format": ('"x"', "0", "2", HUGE, "null"),
@@ -96,6 +99,11 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {  # file -> field -> JSON of va
         "name": ("5", "null", '"<img src=x>![y](http://127.0.0.1:9/k)"', '"\\ud800"'),
         "varies": ("5", '["flux"]', '[["C"]]', DEEP),
         "warm_from": ("5", "[]", '"../../etc"', '"nobody"'),
+    },
+    "origin.json": {
+        "made_by": ("5", "[]", "null", HUGE, '"\\ud800"', '"<img src=x>![y](http://127.0.0.1:9/k)"'),
+        "made": ("1e300", "-1", HUGE, '"x"', "null"),
+        "imported": ("[]",),
     },
     "owner.json": {"owner": ("5", "[]", "null", HUGE, '"\\ud800"')},
     "history.jsonl": {

@@ -17,15 +17,16 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from tests.damage.conftest import BITS, SOUND, Damaged
-from ui import gate, server
-from ui.diagnose import work
+from tests.damage.conftest import BESIDE, BITS, SOUND, Damaged, of_file
+from ui import server
 from ui.live import cache
 from ui.live.codes import codes_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
+from ui.live.processes import Processes
 from ui.live.run_watcher import RunWatcher
 from ui.map import fits
+from ui.room import identity
 from ui.runs import owners
 from ui.runs.gallery import read_card
 from vae import runs
@@ -42,6 +43,7 @@ FILES = (
     "knobs",
     "manifest",
     "owner",
+    "origin",
     "sweep",
     "history",
     "live",
@@ -51,6 +53,7 @@ FILES = (
     "heldout",
     "map",
 )
+SHOWN = (*(file for file in FILES if file not in BESIDE), "beside")
 PAGES = {"train": "run", "explore": "run", "map": "run", "diagnose": "run", "binary": "run", "terms": "run"}
 ZEROS = "0" * 64
 
@@ -59,8 +62,7 @@ ZEROS = "0" * 64
 def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Make this folder the folder of runs."""
     monkeypatch.setattr(fits, "warm", lambda: None)
-    monkeypatch.setattr(work, "_worker", lambda *_: SimpleNamespace(exit_code=lambda: 0))
-    monkeypatch.setattr("ui.suspects.work.start", lambda *_: "")
+    monkeypatch.setattr(Processes, "_take", lambda *_: SimpleNamespace(exit_code=lambda: 0))
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda name=None: Idle())
     monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test
@@ -69,7 +71,7 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
     def visit(root: Path) -> None:
         monkeypatch.setenv("ELBO_ROOM_RUNS", str(root))
-        gate.signing_key.cache_clear()
+        identity.signing_key.cache_clear()
 
     return visit
 
@@ -93,10 +95,11 @@ def nothing_kept() -> Iterator[None]:
     cache.forget()
 
 
-def of_file(damaged: Damaged, file: str) -> list[tuple[str, Path]]:
-    found = damaged.runs_of(f"{file}-") + damaged.runs_of(f"{file}.")
-    assert found
-    return found
+def shown(damaged: Damaged, file: str) -> list[tuple[str, Path]]:
+    """Name and folder of the damaged runs of one of SHOWN."""
+    if file == "beside":
+        return list(damaged.beside.items())
+    return [(name, damaged.alone[name]) for name in of_file(damaged.alone, file)]
 
 
 def readable(path: Path) -> bool:
@@ -119,7 +122,11 @@ def marked(path: Path) -> bool:
 
 def test_the_table_is_large_and_about_every_file(damaged: Damaged) -> None:
     assert len(damaged.alone) > 300
-    assert sum(len(of_file(damaged, file)) for file in FILES) == len(damaged.alone)
+    assert [file for file in FILES if not of_file(damaged.alone, file)] == []
+    assert sum(len(of_file(damaged.alone, file)) for file in FILES) == len(damaged.alone)
+    assert {each for names in damaged.damages.values() for each in names} == {
+        name for file in BESIDE for name in of_file(damaged.alone, file)
+    }
     refused = [name for name, root in damaged.alone.items() if not readable(root / name)]
     assert len([name for name in refused if name.startswith("config")]) > 80
     assert readable(damaged.everything / SOUND)
@@ -155,17 +162,17 @@ def problems_of_page(app: AppTest, page: str, name: str) -> list[str]:
     return [element.message for element in app.exception] + ([] if shown else ["the run is not named on the page"])
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", SHOWN)
 def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
     """A run whose config is refused shows its sentence everywhere; of the others every page is opened."""
     failures: dict[str, Any] = {}
     visiting(damaged.alone["live-empty"])
     app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()
-    for name, root in of_file(damaged, file):
+    for name, root in shown(damaged, file):
         visiting(root)
         for page in PAGES if readable(root / name) else ("train",):
             if found := problems_of_page(app, page, name):
-                failures[f"{page} of {name}"] = found
+                failures[f"{page} of {damaged.damages.get(name, name)}"] = found
     assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())
 
 
@@ -207,12 +214,12 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", SHOWN)
 def test_no_route_has_a_500(file: str, damaged: Damaged, visiting: Callable[[Path], None], picture: bytes) -> None:
     failures = {}
     app = Starlette(routes=[*routes, *codes_routes, *map_routes])
     client = TestClient(app)
-    for name, root in of_file(damaged, file):
+    for name, root in shown(damaged, file):
         visiting(root)
         sha = ZEROS
         with contextlib.suppress(RunError):
@@ -230,9 +237,9 @@ def test_no_route_has_a_500(file: str, damaged: Damaged, visiting: Callable[[Pat
 @pytest.mark.parametrize("file", FILES)
 def test_what_is_sent_to_a_browser_that_watches_is_json(file: str, damaged: Damaged) -> None:
     failures = {}
-    for name, root in of_file(damaged, file):
+    for name in of_file(damaged.alone, file):
         try:
-            news = RunWatcher(root / name)._look()
+            news = RunWatcher(damaged.alone[name] / name)._look()
             json.dumps(news.status, allow_nan=False).encode()
             for line in json.loads(f"[{news.lines.json}]") if news.lines else []:
                 assert type(line["step"]) is int
@@ -266,7 +273,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", SHOWN)
 def test_no_command_has_a_traceback(
     file: str,
     damaged: Damaged,
@@ -277,7 +284,7 @@ def test_no_command_has_a_traceback(
 ) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     failures = {}
-    for name, root in of_file(damaged, file):
+    for name, root in shown(damaged, file):
         visiting(root)
         for command, options in COMMANDS.items():
             try:

@@ -14,7 +14,8 @@ from tests.damage.fuzz import Fuzzer, shares
 from tests.damage.fuzz_files import parquet_of, pictures
 from tests.damage.fuzz_target import DEMO, Target
 from tests.damage.fuzz_targets import targets
-from ui import gate
+from ui.room import identity
+from vae.errors import ConfigError
 
 INPUTS = 4000  # of all targets together
 
@@ -25,7 +26,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fuzzer, d
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELBO_ROOM_RUNS", str(room / "runs"))
         yield Fuzzer(room), targets(room)
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
 
 
 def test_changed_inputs_are_refused_in_a_sentence_or_within_bounds(
@@ -95,7 +96,7 @@ def test_the_guard_sees_what_an_input_may_not_do(fuzzer: tuple[Fuzzer, dict[str,
         "writes": lambda data: DEMO.joinpath("config.json.x").touch(),
         "unpickles": lambda data: __import__("pickle").loads(b"cos\ngetcwd\n."),
         "raises": lambda data: {}["x"],
-        "says nothing": lambda data: (_ for _ in ()).throw(gate.network.ConfigError("")),
+        "says nothing": lambda data: (_ for _ in ()).throw(ConfigError("")),
     }
     for name, read in strange.items():
         outcome, _, _ = judge.judge(Target(name, (b"",), found["gate"].mutate, read), b"")

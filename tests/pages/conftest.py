@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui import gate, server
+from ui import server
+from ui.room import identity
 from ui.runs import owners
 from vae import runs
 from vae.config import Config
@@ -52,7 +53,7 @@ class RememberingEngine:
 @pytest.fixture
 def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path / "runs"))
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
     return tmp_path / "runs"
 
 
@@ -103,7 +104,7 @@ def browser_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
     def become(visitor: str) -> str:
         monkeypatch.setattr(owners, "visitor_id", lambda cookies: visitor)
-        return gate.owner_id(visitor)
+        return identity.owner_id(visitor)
 
     return become
 

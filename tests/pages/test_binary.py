@@ -135,13 +135,7 @@ def test_a_run_without_bits_is_refused_and_the_race_is_there(app: AppTest, make_
     assert len(figures(app)) == 2
 
 
-@pytest.mark.parametrize(("kind", "key", "value"), [
-    ("segmented_control", "lab-weights", "initial"), ("select_slider", "lab-images", 4),
-    ("select_slider", "lab-draws", 200), ("number_input", "lab-seed", 7),
-])  # fmt: skip
-def test_every_setting_of_the_measurement_changes_it(
-    app: AppTest, make_trained: Make, kind: str, key: str, value: Any
-) -> None:
+def test_every_setting_of_the_measurement_changes_it(app: AppTest, make_trained: Make) -> None:
     import torch
     from safetensors.torch import save
 
@@ -151,28 +145,34 @@ def test_every_setting_of_the_measurement_changes_it(
     runs.save_checked(path, {runs.WEIGHTS: save(model.state_dict())})
     laboratory(app)
     before = variances(app)
-    getattr(app, kind)(key=key).set_value(value).run()
-    assert not app.exception
-    after = variances(app)
-    assert set(after) == set(STUDIED)
-    assert all(after[name] != before[name] for name in ("disarm", "straight-through"))
-    of_the_model = key in ("lab-weights", "lab-images")  # what all codes say depends on no draw
-    assert all((after[name] != before[name]) == of_the_model for name in BY_ALL_CODES)
+    for kind, key, value in (
+        ("select_slider", "lab-draws", 200), ("number_input", "lab-seed", 7), ("select_slider", "lab-images", 4),
+        ("segmented_control", "lab-weights", "initial"),
+    ):  # fmt: skip
+        getattr(app, kind)(key=key).set_value(value).run()
+        assert not app.exception
+        after = variances(app)
+        assert set(after) == set(STUDIED)
+        assert all(after[name] != before[name] for name in ("disarm", "straight-through")), key
+        of_the_model = key in ("lab-weights", "lab-images")  # what all codes say depends on no draw
+        assert all((after[name] != before[name]) == of_the_model for name in BY_ALL_CODES), key
+        before = after
 
 
-@pytest.mark.parametrize(("kind", "key", "value"), [
-    ("slider", "race-bits", 5), ("slider", "race-pixels", 4), ("select_slider", "race-noise", 1.0),
-    ("select_slider", "race-rate", 0.05), ("select_slider", "race-steps", 200), ("number_input", "race-seed", 3),
-    ("pills", "race-names", ["disarm", "printed"]),
-])  # fmt: skip
-def test_every_setting_of_the_race_changes_it(app: AppTest, kind: str, key: str, value: Any) -> None:
+def test_every_setting_of_the_race_changes_it(app: AppTest) -> None:
     laboratory(app)
     before = figures(app)
-    getattr(app, kind)(key=key).set_value(value).run()
-    assert not app.exception
-    after = figures(app)
-    assert len(after) == 2
-    assert after != before
+    for kind, key, value in (
+        ("slider", "race-bits", 5), ("slider", "race-pixels", 4), ("select_slider", "race-noise", 1.0),
+        ("select_slider", "race-rate", 0.05), ("number_input", "race-seed", 3),
+        ("pills", "race-names", ["disarm", "printed"]), ("select_slider", "race-steps", 200),
+    ):  # fmt: skip
+        getattr(app, kind)(key=key).set_value(value).run()
+        assert not app.exception
+        after = figures(app)
+        assert len(after) == 2
+        assert after != before, key
+        before = after
 
 
 def test_a_race_needs_somebody_who_runs(app: AppTest) -> None:

@@ -93,14 +93,19 @@ def test_renaming_to_a_taken_name_says_so(app: AppTest, make_run: Callable[..., 
     assert "exists already" in html(app)
 
 
-def test_another_browsers_run_and_a_demo_have_no_menu(
+def test_another_browsers_run_and_a_demo_can_only_be_taken_away(
     app: AppTest, make_run: Callable[..., Path], browser_of: Callable[[str], str]
 ) -> None:
     owners.record_owner(make_run("theirs"), browser_of("alice"))
     owners.record_owner(make_run("mine"), browser_of("bob"))
     runs.mark_as_shipped(make_run("demo-digits"))
     app.run()
-    assert [menu.proto.id.rsplit("menu-", 1)[-1] for menu in app.get("menu_button")] == ["mine"]
+    options = {menu.proto.id.rsplit("menu-", 1)[-1]: menu.options for menu in app.get("menu_button")}
+    assert options == {
+        "theirs": ["Take away"],
+        "mine": ["Take away", "Rename", "Delete"],
+        "demo-digits": ["Take away"],
+    }
 
 
 def test_an_ownerless_run_is_renamed_and_deleted_on_this_machine_only(
@@ -112,7 +117,7 @@ def test_an_ownerless_run_is_renamed_and_deleted_on_this_machine_only(
     sit(False)
     choose(app, "run", "Delete")  # from a menu that is no longer offered
     assert path.is_dir()
-    assert not app.get("menu_button")
+    assert app.menu_button(key="menu-run").options == ["Take away"]
 
 
 def test_a_menu_that_was_open_while_the_run_changed_hands_deletes_nothing(

@@ -24,7 +24,7 @@ from ui.map import fits
 from ui.map.figures import CLASSES, map_figure, places_of
 from ui.map.histograms import histogram
 from ui.map.tables import histogram_table, map_table
-from ui.map.view import MapView, methods_for, read_view
+from ui.map.view import MapView, read_view
 from vae import runs
 from vae.config import Config
 from vae.datasets import describe
@@ -33,6 +33,7 @@ from vae.model.vae import build_model
 from vae.runs import load_run
 from vae.space.encodings import codes_of
 from vae.space.fit_process import fit, request_fit
+from vae.space.map_kinds import methods_for
 from vae.space.places_file import pack_places
 from vae.space.projections import Pca
 from vae.training.defaults import complete

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from ui import gate, server
+from ui import server
 from ui.diagnose import work
+from ui.room import identity
 from vae.engines.local import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,13 +25,13 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         patch.setenv("ELBO_ROOM_RUNS", str(tmp_path_factory.mktemp("runs")))
         patch.setattr(server, "make_engine", lambda name=None: LocalEngine(spare=False))
         patch.setattr(work, "warm", lambda: None)
-        gate.signing_key.cache_clear()
+        identity.signing_key.cache_clear()
         import app
 
         with TestClient(app.app, base_url="http://localhost:8501") as made:
             yield made
         assert server._holder().engines == {}  # closed with the server
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
 
 
 def test_the_page_comes_with_headers_and_an_identity(client: TestClient) -> None:

@@ -17,7 +17,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.web.server.starlette import starlette_routes
 
 from ui import gate
-from ui.gate import Gate, owner_id
+from ui.gate import Gate
+from ui.room import identity
+from ui.room.identity import owner_id
 
 HOST = {"host": "localhost:8501"}
 PAGE = {**HOST, "accept": "text/html"}
@@ -47,9 +49,9 @@ def client(**options: object) -> TestClient:
 @pytest.fixture(autouse=True)
 def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
     yield
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
 
 
 def test_headers_are_on_every_answer_once() -> None:
@@ -150,7 +152,7 @@ def test_the_identity_survives_a_restart(tmp_path: Path) -> None:
     browser = client()
     browser.get("/", headers=PAGE)
     owner = browser.get("/", headers=PAGE).json()["owner"]
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
     assert browser.get("/", headers=PAGE).json()["owner"] == owner
     assert (tmp_path / ".signing-key").stat().st_mode & 0o077 == 0
 
@@ -159,13 +161,6 @@ def test_an_owner_id_does_not_tell_the_cookie() -> None:
     assert owner_id("") == ""
     assert "secret" not in owner_id("secret")
     assert owner_id("a") != owner_id("b")
-
-
-def test_whoever_is_not_admitted_meets_the_gate_on_both_planes() -> None:
-    closed = client(admit=lambda scope, owner: False)
-    assert closed.get("/", headers=PAGE).status_code == 403
-    with pytest.raises(WebSocketDisconnect), closed.websocket_connect("/live", headers=HOST):
-        pass
 
 
 def test_an_unwritable_folder_still_gives_identities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from ui.binary.job import follow
 from ui.binary.table import estimator_table, table_csv
 from ui.components.explore_modes import Fields
 from ui.components.mounting import browser_component
-from ui.live.cache import model_of, weights_sha, weights_step
+from ui.live.cache import model_of, weights_sha
 from ui.runs.run_view import RunView
 from vae import runs
+from vae.runs.checkpoints import weights_step
 
 FIELDS: Fields = {"z": str, "image": int, "order": str, "heat": str, "seed": int}
 KEY = "bits-lab"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.components.mounting import browser_component
-from ui.map.view import MapView, describe_methods, read_view
+from ui.map.view import MapView, read_view
+from vae.space.map_kinds import describe_methods
 from vae.space.parts import PARTS
 
 _map = browser_component("map/map")

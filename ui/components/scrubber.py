@@ -12,9 +12,10 @@ import streamlit as st
 
 from ui.components.explore_modes import Fields, View, received
 from ui.components.mounting import browser_component
-from ui.live.cache import weights_sha, weights_step
+from ui.live.cache import weights_sha
 from vae import runs
 from vae.errors import ConfigError
+from vae.runs.checkpoints import weights_step
 from vae.runs.moments import moment_at
 
 _scrub = browser_component("scrub/scrub")

@@ -7,8 +7,8 @@ import streamlit as st
 from ui import navigation, style
 from ui.components.holes import holes_map
 from ui.live.holes import keeps_holes
-from ui.map.view import methods_for
 from ui.runs.run_view import RunView
+from vae.space.map_kinds import methods_for
 
 
 def where_they_differ(view: RunView) -> None:

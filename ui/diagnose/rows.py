@@ -36,7 +36,7 @@ def row(run: str, result: Result, opened: bool) -> None:
             with st.container(key=f"er-fsee-{result.name}"):
                 figure.show(answer.picture, f"finding-{result.name}")
         if opened:
-            _details(result)
+            _details(run, result)
 
 
 def _title(result: Result, opened: bool) -> None:
@@ -68,7 +68,7 @@ def control(run: str, advice: Advice) -> None:
     st.page_link(navigation.FOLDER / file, label=style.plain(advice.words), query_params=query | of_run)
 
 
-def _details(result: Result) -> None:
+def _details(run: str, result: Result) -> None:
     answer = result.answer
     pictures = {"large": answer.picture, "detail": answer.detail} if answer else {}
     there = {kind: svg for kind, svg in pictures.items() if svg}
@@ -76,7 +76,8 @@ def _details(result: Result) -> None:
         if there:
             with st.container(key=f"er-fpictures-{result.name}"):
                 for kind, svg in there.items():
-                    figure.show(svg, f"finding-{result.name}-{kind}")
+                    name = f"{run}-{result.name}" if kind == "large" else f"{run}-{result.name}-{kind}"
+                    figure.show(svg, f"finding-{result.name}-{kind}", name)
         style.facts(detail_rows(result) or {"Question": result.question})
 
 

@@ -11,7 +11,6 @@ import streamlit as st
 from ui.live.cache import weights_sha
 from ui.live.processes import Processes
 from vae.diagnosis.results import WORKING, folder_of, read_status, request_diagnosis, stop_diagnosis
-from vae.engines.process import WorkerProcess
 from vae.errors import ElboRoomError, RunBusy
 
 MOST = 2  # runs diagnosed at a time; a classroom shares the cores with the training runs
@@ -36,15 +35,10 @@ def start_diagnosis(path: Path, again: bool = False) -> str:
             if len(holder.living()) >= MOST:
                 raise RunBusy(f"{MOST} runs are being diagnosed already; this one can start when one of them is done")
             folder = request_diagnosis(path, sha, again)
-            holder.workers[folder] = _worker(path, sha, folder)
+            holder.start(folder, [*COMMAND, str(path), "--weights", sha])
     except (ElboRoomError, OSError) as error:
         return str(error)
     return ""
-
-
-def _worker(path: Path, sha: str, folder: Path) -> WorkerProcess:
-    """The spare process if it lives, else a new one."""
-    return _holder().take(folder, [*COMMAND, str(path), "--weights", sha])
 
 
 def warm() -> None:
@@ -52,9 +46,15 @@ def warm() -> None:
     _holder().warm([*COMMAND, "--spare"])
 
 
+def may_end(folder: Path) -> bool:
+    """Returns whether this browser may stop the diagnosis."""
+    return _holder().may_end(folder)
+
+
 def end_diagnosis(folder: Path) -> None:
-    """Lets a diagnosis end with what it has; one that does not listen is killed after a while."""
-    if read_status(folder).state in WORKING:
+    """Lets a diagnosis end with what it has, where this browser may say so; one that does not listen is killed after a
+    while."""
+    if read_status(folder).state in WORKING and may_end(folder):
         stop_diagnosis(folder)
         _holder().kill_later(folder, PATIENCE)
 

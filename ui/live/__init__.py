@@ -4,6 +4,7 @@ run_watcher live        the files of a run watched for all its viewers, and sent
 decoder codes map       what is fetched: decoders, codes and images, maps
 moments                 the same of a run at the moments that it kept
 comparison              two runs compared, computed once for all who ask
+exports                 files that were made of runs, downloaded
 processes               what a page has started, held once per server
 cache limiters          models and codes by the weights' digest; threads for slow answers
 """

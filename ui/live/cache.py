@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vae import runs
-from vae.checked_json import Misfit
 from vae.errors import RunError, RunNotFound
 from vae.files import sha256
-from vae.runs.checkpoints import kept_beside
 from vae.runs.moments import list_moments, model_at
 
 if TYPE_CHECKING:
@@ -78,16 +76,6 @@ def weights_sha(path: Path) -> str:
     if sha is None:
         raise RunError(f"run {path.name!r} has no weights yet; they come with its first step")
     return sha
-
-
-def weights_step(path: Path) -> int | None:
-    """Returns the step that the weights in the file are from; None where it does not say so."""
-    try:
-        with open(path / runs.WEIGHTS, "rb") as file:
-            step = kept_beside(file, "step", 15)
-        return int(step) if step.isascii() and step.isdigit() else None
-    except (OSError, Misfit):
-        return None
 
 
 def model_of(path: Path, sha: str) -> Model:

@@ -21,11 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.cache import Newest, model_kept, weights_sha, weights_step
+from ui.live.cache import Newest, model_kept, weights_sha
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae import runs
-from vae.errors import DecoderInexact, DecoderUnsupported, ElboRoomError, RunError
+from vae.errors import DecoderUnsupported, ElboRoomError, RunError
+from vae.runs.checkpoints import weights_step
 
 CODES_LIMIT = 256  # codes that one request may decode
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -34,6 +35,7 @@ FRESH = {"Cache-Control": "private, no-cache"}
 
 _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
 _older: Newest[bytes | DecoderUnsupported] = Newest(4)  # moments: a browser keeps what it got
+_limits: Newest[tuple[float, float]] = Newest(8)  # of a run's pictures: reading them takes longer than decoding one
 
 
 def packed_decoder(path: Path, sha: str) -> bytes:
@@ -47,18 +49,11 @@ def packed_decoder(path: Path, sha: str) -> bytes:
 
 
 def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
-    from vae.browser.decoder_export import export_decoder
+    from vae.browser.decoder_export import pack_decoder
     from vae.space.encodings import display_limits_of
 
-    model, limits = model_kept(path, sha), display_limits_of(runs.Run(path))
     try:
-        return export_decoder(model, sha, "float16", limits)
-    except DecoderInexact:
-        pass  # twice the bytes, a thousandth of the error
-    except DecoderUnsupported as error:
-        return error
-    try:
-        return export_decoder(model, sha, "float32", limits)
+        return pack_decoder(model_kept(path, sha), sha, display_limits_of(runs.Run(path)))
     except DecoderUnsupported as error:
         return error
 
@@ -72,6 +67,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     from vae.space.encodings import display_limits_of
 
     model = model_kept(path, sha)
+    limits = _limits.get((path, sha), lambda: display_limits_of(runs.Run(path)))
     codes = len(numbers) // model.k
     if not numbers or len(numbers) != codes * model.k:
         raise ValueError(f"z: expected a multiple of {model.k} numbers, got {len(numbers)}")
@@ -81,7 +77,7 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     with torch.no_grad():
         px_z = model.decode(torch.tensor(numbers, dtype=weight.dtype, device=weight.device).reshape(codes, model.k))
         image = px_z.mean if seed is None else px_z.sample(torch.Generator(weight.device).manual_seed(seed))
-    pixels = to_bytes(image, display_limits_of(runs.Run(path)))
+    pixels = to_bytes(image, limits)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes()
 
 

@@ -22,13 +22,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.cache import Newest, model_kept, weights_sha, weights_step
-from ui.live.codes import IMMUTABLE, in_words, pack_codes, send, whole_number
+from ui.live.cache import Newest, model_kept, weights_sha
+from ui.live.codes import IMMUTABLE, in_words, send, whole_number
 from ui.live.decoder import FOR_EVER, FRESH, answer_about_run, decode_pixels, packed_decoder, read_numbers
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae import runs
+from vae.runs.checkpoints import weights_step
 from vae.runs.moments import list_moments, why_none
+from vae.space.packed_codes import pack_codes
 
 if TYPE_CHECKING:
     from vae.space.encodings import Codes, Images

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ui.runs import owners
 from vae.engines.process import WorkerProcess, end_all
 
 
@@ -16,15 +17,26 @@ class Processes:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.workers: dict[Path, WorkerProcess] = {}
+        self.starters: dict[Path, str] = {}  # owner ids of those who asked for it
         self.spare: WorkerProcess | None = None
 
     def living(self) -> dict[Path, WorkerProcess]:
         """Returns the workers that have not ended; the others are forgotten."""
         self.workers = {folder: worker for folder, worker in self.workers.items() if worker.exit_code() is None}
+        self.starters = {folder: owner for folder, owner in self.starters.items() if folder in self.workers}
         return self.workers
 
-    def take(self, folder: Path, command: Sequence[str]) -> WorkerProcess:
-        """Returns the spare process, which has the folder now, if it lives; else a new one, whose log lies there."""
+    def start(self, folder: Path, command: Sequence[str]) -> None:
+        """Starts the work in a folder for this browser, with the spare process if it lives; else with a new one, whose
+        log lies there."""
+        self.workers[folder] = self._take(folder, command)
+        self.starters[folder] = owners.current_owner()
+
+    def may_end(self, folder: Path) -> bool:
+        """Returns whether this browser may end the work in a folder, which lies two floors below its run."""
+        return owners.may_end_work(folder.parent.parent, self.starters.get(folder, ""))
+
+    def _take(self, folder: Path, command: Sequence[str]) -> WorkerProcess:
         spare, self.spare = self.spare, None
         if spare is not None and spare.hand(folder):
             return spare

@@ -38,7 +38,7 @@ def start_fit(path: Path, method: str, part: str = "test") -> str:
             codes = current_codes(path, sha, part)
             request_fit(path, method, sha, codes.loc, part)
             command = [*COMMAND, str(path), "--method", method, "--part", part, "--weights", sha]
-            holder.workers[folder] = holder.take(folder, command)
+            holder.start(folder, command)
     except (ElboRoomError, OSError) as error:
         return str(error)
     return ""
@@ -50,11 +50,12 @@ def warm() -> None:
 
 
 def end_fit(path: Path, method: str, part: str = "test") -> None:
-    """Lets the fit end with what it has; one that does not listen is killed after a while."""
+    """Lets the fit end with what it has, where this browser may say so; one that does not listen is killed after a
+    while."""
     sha = weights_sha(path)
     for folder in {folder_of(path, method, sha, part), *_folders(path, method, part)}:
         status = read_fit(folder)
-        if status.state not in WORKING:
+        if status.state not in WORKING or not _holder().may_end(folder):
             continue
         stop_fit(folder)
         iterates = PROJECTIONS[method].iterates

@@ -3,19 +3,16 @@ in the user's own file and that file's name, the picture's own name (where they 
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ui.live.cache import current_codes, weights_sha
 from ui.map.figures import places_of
 from ui.map.histograms import values_of
 from ui.map.view import MapView
-from vae.files import literal
+from vae.files import as_csv
 
 
 def map_table(path: Path, view: MapView) -> str:
@@ -44,10 +41,5 @@ def _table(path: Path, codes: Any, columns: dict[str, NDArray[Any]]) -> str:
         about["file"] = codes.files.tolist()
     if codes.labels is not None:
         about["label"] = [codes.classes[label] if codes.classes else str(label) for label in codes.labels]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*about, *columns])
-    numbers = np.stack(list(columns.values()), 1)
-    for known, values in zip(zip(*about.values(), strict=True), numbers.tolist(), strict=True):
-        writer.writerow([*map(literal, known), *(f"{value:.6g}" for value in values)])
-    return text.getvalue()
+    about |= {name: [float(f"{value:.6g}") for value in values] for name, values in columns.items()}
+    return as_csv(dict(zip(about, row, strict=True)) for row in zip(*about.values(), strict=True))

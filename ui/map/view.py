@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vae.space.map_kinds import methods_for
 from vae.space.parts import PARTS
-from vae.space.projections import PROJECTIONS, installed
 
 FIELDS = ("method", "i", "j", "colour", "part")
 
@@ -30,30 +30,6 @@ class MapView:
     def to_query(self) -> dict[str, str]:
         """Returns the view as the address has it."""
         return {name: str(value) for name, value in asdict(self).items()}
-
-
-OWN = {  # laid out by the page itself: their axes are the codes' own
-    "plane": {"title": "Latent plane", "kind": "linear", "about": "the true plane (d = 2), no projection"},
-    "line": {"title": "Latent line", "kind": "line", "about": "the one latent dimension across, the rate upwards"},
-    "dims": {"title": "Two dimensions", "kind": "linear", "about": "two of the dimensions, the others held at a code"},
-}
-
-
-def methods_for(k: int, support: str = "real") -> list[str]:
-    """Returns the kinds of map for k latent dimensions, the first one first. Bits have no plane: their codes are
-    corners."""
-    if k == 1:
-        return ["line"]
-    there = sorted(installed(), key=list(PROJECTIONS).index)
-    linear, fitted = ([name for name in there if PROJECTIONS[name].kind == kind] for kind in ("linear", "fitted"))
-    return ["plane", *fitted] if k == 2 and support == "real" else [*linear, *fitted, "dims"]
-
-
-def describe_methods(k: int, support: str = "real") -> list[dict[str, str]]:
-    """Returns what the page knows of each kind of map, in the order of `methods_for`: name, title, kind (linear, fitted
-    by a process, or line) and about, a phrase."""
-    names = methods_for(k, support)
-    return [{"name": name, **OWN[name]} if name in OWN else PROJECTIONS[name].descriptor() for name in names]
 
 
 def read_view(

@@ -13,6 +13,7 @@ from ui import style
 from ui.components.drop import drop_zone
 from ui.own import drops, shelf
 from ui.own.work import Work, follow
+from ui.room.limits import place_for
 from ui.runs.owners import current_owner, record_owner
 from vae.errors import ConfigError
 
@@ -67,7 +68,11 @@ def panel(explore: Path) -> None:
     answers = _ask(any(name.lower().endswith(ARRAYS) for name in there))
     if st.button("Open it", type="primary", key="own-model-open"):
         kept, owner = list(files.files) if files else [], current_owner()
-        st.session_state[WORK] = Work(lambda progress: _open(kept, answers, owner, progress))
+        try:
+            with place_for(owner, files.bytes if files else 0, count=0):
+                st.session_state[WORK] = Work(lambda progress: _open(kept, answers, owner, progress))
+        except ConfigError as error:
+            style.problem(str(error))
     work: Work | None = st.session_state.get(WORK)
     if work is not None and follow(work, "own-model"):
         drops.drops().close(st.session_state.pop(TOKEN))

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import style
-from ui.runs.owners import current_owner, may_change, recorded_owner
+from ui.runs.owners import current_owner, is_owner, recorded_owner
 from ui.train import form_values
 from vae import runs
 from vae.errors import ElboRoomError
@@ -30,7 +30,7 @@ def visible() -> list[str]:
 
 def may(name: str) -> bool:
     """Whether this browser may delete it."""
-    return may_change(folder_of(name))
+    return is_owner(recorded_owner(folder_of(name)))
 
 
 def use(name: str) -> None:

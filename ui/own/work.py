@@ -28,7 +28,8 @@ class Work:
     """`do(progress)` in a thread; its result, or the sentence why there is none."""
 
     def __init__(self, do: Callable[[Progress], Any]) -> None:
-        self.share, self.text, self.result, self.problem = 0.0, "waiting for other visitors' pictures", None, ""
+        self.share, self.text, self.problem = 0.0, "waiting for other visitors' files", ""
+        self.result: Any = None
         self.error: BaseException | None = None
         self.stopped = False
         self._ended = threading.Event()
@@ -47,7 +48,7 @@ class Work:
         except ElboRoomError as error:
             self.problem = str(error)
         except BaseException as error:
-            self.problem = "These pictures are too many for this machine's memory; take fewer, or a smaller size."
+            self.problem = "This is too much for this machine's memory; take fewer pictures or smaller ones."
             self.error = None if is_out_of_memory(error) else error
         finally:
             self._ended.set()

@@ -1,4 +1,5 @@
-"""Renaming, deleting, and taking a deletion back. Each asks again whether this browser may: a menu may be old."""
+"""Taking away, renaming, deleting, and taking a deletion back. Changes ask again whether this browser may: a menu
+may be old."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ def choose(path: Path, key: str) -> None:
     choice = st.session_state.get(key)
     if choice == "Delete":
         _attempt(path, lambda: st.session_state.__setitem__("trashed", runs.delete_run(path)))
+    elif choice == "Take away":
+        st.session_state["take-away"] = path.name
     elif choice == "Rename":
         st.session_state["renaming"] = path
 

@@ -25,7 +25,7 @@ from vae.errors import RunDamaged, RunError, RunNotFound
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME, TRAIN = PAGES / "home.py", PAGES / "train.py"
-WAYS = {  # with icons
+WAYS = {  # with icons; a page's file is named after the first word
     "Train": "monitoring",
     "Explore": "tune",
     "Map": "scatter_plot",
@@ -33,6 +33,7 @@ WAYS = {  # with icons
     "Suspects": "image_search",
     "Terms": "show_chart",
     "Compare": "compare",
+    "Take away": "download",
 }
 SOUND, DAMAGED, NOT_OFFERED = "sound", "damaged", "not offered"
 LOOK_EVERY = 1.0  # seconds between two looks for the first weights
@@ -44,14 +45,16 @@ def choose_run(
     key: str = "chosen-run",
     offer: Callable[[RunView], bool] = lambda _: True,
     first: Callable[[RunView], bool] = lambda _: True,
+    model: bool = True,
 ) -> RunView | None:
     """Draws the list; returns the run to show, or None where there is none, after a sentence and a way on.
 
     `here` is the page's own name; `keep` names the parameters of the address that stay when another run is chosen;
     `offer` says which runs are listed besides the address's own, `first` which of them the page opens with where the
-    address names none; without such a run it is the newest.
+    address names none; without such a run it is the newest. `model`: whether the page needs one; where it does not,
+    runs that have only a history are listed too.
     """
-    views = {path: one for path in runs.list_runs() if (one := RunView(path)).has_weights}
+    views = {path: one for path in runs.list_runs() if (one := RunView(path)).has_weights or not model}
     offered = {path: _offered(view, offer) for path, view in views.items()}
     found = [path for path, kind in offered.items() if kind != NOT_OFFERED]
     name = st.query_params.get("run")
@@ -76,7 +79,7 @@ def choose_run(
     if view is None:
         _not_found(name, bool(found))
         return None
-    return view if _can_be_shown(view) else None
+    return view if _can_be_shown(view, model) else None
 
 
 def _named(name: str, views: dict[Path, RunView]) -> RunView | None:
@@ -127,7 +130,7 @@ def ways(name: str, here: str) -> None:
     """Links to the other pages of a run; `here` is the name of the page that shows it now."""
     for label, icon in WAYS.items():
         if label != here:
-            page = PAGES / f"{label.lower()}.py"
+            page = PAGES / f"{label.split()[0].lower()}.py"
             st.page_link(page, label=label, icon=f":material/{icon}:", query_params={"run": name})
 
 
@@ -142,10 +145,10 @@ def _not_found(name: str, others: bool) -> None:
     _ways_on()
 
 
-def _can_be_shown(view: RunView) -> bool:
+def _can_be_shown(view: RunView, model: bool) -> bool:
     try:
         runs.check_known(view.path, view.config)
-        if not view.has_weights:
+        if model and not view.has_weights:
             _no_weights_yet(view)
             return False
         fault = damage(view.path)

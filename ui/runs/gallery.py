@@ -145,15 +145,16 @@ def _percent(index: int, count: int) -> str:
     return f"{100 * index / (count - 1):.4g}%" if count > 1 else "0"
 
 
-def card_html(card: Card) -> str:
-    """Returns the card without its buttons. Whatever comes from files is escaped."""
+def card_html(card: Card, by: str = "") -> str:
+    """Returns the card without its buttons; `by`: whose it is, in words. Whatever comes from files or people is
+    escaped."""
     if card.picture and not card.problem:
         top = picture_html(card.picture)
     else:
         top = f'<div class="er-thumb-none">{"cannot be opened" if card.problem else "no picture yet"}</div>'
     head = f'{top}<p class="er-card-name"><bdi>{escape(card.name)}</bdi></p>'
     if card.problem:
-        return f'{head}<p class="er-card-facts">{escape(card.problem)}</p>{state_html(card)}'
+        return f'{head}<p class="er-card-facts">{escape(card.problem)}</p>{state_html(card, by)}'
     shown = [("distortion", "Distortion", card.distortion, "nats"), ("rate", "Rate", card.rate, "nats")]
     if card.squared_error is not None:
         shown.insert(0, ("distortion", "Squared error", card.squared_error, "px²"))
@@ -167,16 +168,17 @@ def card_html(card: Card) -> str:
     came = f'<p class="er-card-facts"><bdi>{escape(card.origin)}</bdi></p>' if card.origin else ""
     return (
         f'{head}<p class="er-card-facts">{escape(card.dataset)} · {escape(card.facts)}</p>{came}'
-        f'<dl class="er-card-terms">{terms}</dl>{state_html(card)}'
+        f'<dl class="er-card-terms">{terms}</dl>{state_html(card, by)}'
     )
 
 
-def state_html(card: Card) -> str:
-    """Returns the state of a card in words, as HTML."""
+def state_html(card: Card, by: str = "") -> str:
+    """Returns the state of a card in words, and whose it is, as HTML."""
     words = in_words(card.state)
     if card.active and card.total_steps and card.step:
         words += f", {100 * card.step / card.total_steps:.0f} %"
-    return f'<p class="er-state" data-state="{escape(card.state)}">{escape(words)}</p>'
+    whose = f" · <bdi>{escape(by)}</bdi>" if by else ""
+    return f'<p class="er-state" data-state="{escape(card.state)}">{escape(words)}{whose}</p>'
 
 
 ORDERS = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import server, style
+from ui.room.people import name_of
 from ui.runs.owners import current_owner, recorded_owner
 from vae import runs
 from vae.engines import places
@@ -48,7 +49,8 @@ def sentence(ahead: list[Path], at_work: list[Path], owner: str) -> str:
 
 def _named(path: Path, owner: str) -> str:
     recorded = recorded_owner(path)
-    whose = "another browser’s"
+    name = name_of(recorded)
+    whose = f"{name}’s" if name else "another browser’s"
     if recorded in ("", owner):
         whose = "yours" if recorded else "started from the command line"
     return f"“{path.name}” ({whose})"

@@ -51,8 +51,9 @@ def _marking(run: RunView, listed: Listed, indices: list[int], marks: Marks) -> 
 
 def _files(run: RunView, view: SuspectsView, listed: Listed, indices: list[int], marks: Marks) -> None:
     """CSV and JSON of all that is listed, made when somebody asks."""
-    from vae.diagnosis.suspects.export import as_csv, as_json
+    from vae.diagnosis.suspects.export import as_json
     from vae.diagnosis.suspects.table import rows_for
+    from vae.files import as_csv
 
     about: dict[str, Any] = {"run": run.name, "part": view.second if view.part == SECOND else view.part}
     about |= {"sort": view.sort, "kind": view.kind, "k": view.k, "data": identity(run.data)}

@@ -57,7 +57,10 @@ def progress(folder: Path) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="suspects-progress"):
         words = status.words[:1].upper() + status.words[1:] if status.words else "Starting"
         st.progress(min(1.0, status.fraction), text=style.plain(f"{words} · {status.seconds:.0f} s"))
-        st.button("Stop", icon=":material/stop:", key="suspects-stop", on_click=work.end, args=(folder,))
+        st.button(
+            "Stop", icon=":material/stop:", key="suspects-stop", on_click=work.end, args=(folder,),
+            disabled=not work.may_end(folder),
+        )  # fmt: skip
 
 
 def stamp_of(file: Path) -> tuple[str, float]:

@@ -43,7 +43,7 @@ def start(path: Path, evidence: str = "", second: str = "") -> str:
             command = [sys.executable, "-m", "vae.diagnosis.suspects.process", str(path), "--weights", sha]
             command += ["--evidence", evidence] if evidence else []
             command += ["--second", second] if second else []
-            holder.workers[folder] = holder.take(folder, command)
+            holder.start(folder, command)
     except (ElboRoomError, OSError) as error:
         return str(error)
     return ""
@@ -56,10 +56,18 @@ def is_whole(folder: Path) -> bool:
     return (folder / WHOLE).is_file()
 
 
+def may_end(folder: Path) -> bool:
+    """Returns whether this browser may stop the work."""
+    return _holder().may_end(folder)
+
+
 def end(folder: Path) -> None:
-    """Lets the process end with what it has; one that does not listen is killed after a while."""
+    """Lets the process end with what it has, where this browser may say so; one that does not listen is killed after a
+    while."""
     from vae.diagnosis.results import stop_diagnosis
 
+    if not may_end(folder):
+        return
     stop_diagnosis(folder)
     _holder().kill_later(folder, PATIENCE, lambda: _say_stopped(folder))
 

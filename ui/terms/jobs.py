@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import server, style
+from ui.room.limits import place_for
 from ui.runs.owners import current_owner, may_change, record_owner
 from ui.terms.view import TermsView
 from vae import runs
@@ -137,16 +138,25 @@ def _more(view: TermsView) -> None:
 
 
 def _add(along: Sequence[Point], values: Sequence[float]) -> None:
+    from vae.datasets import DataInfo  # torch takes its time
+    from vae.training.defaults import needs_of
+
     try:
-        begin(add_runs(along, values))
+        if not all(may_change(run_path(p.name)) for p in along):
+            st.session_state["notice"] = "Points are added to a curve by whoever may steer all of its runs."
+            return
+        config, data = runs.read_config(run_path(along[0].name))
+        disk = needs_of(config, DataInfo.from_json(data)).disk
+        with place_for(current_owner(), disk * len(values), config.epochs or 0, len(values)):
+            begin(add_runs(along, values), disk)
     except (ElboRoomError, OSError) as error:
         st.session_state["notice"] = str(error)
 
 
-def begin(paths: list[Path], engine: str | None = None) -> None:
+def begin(paths: list[Path], disk: float, engine: str | None = None) -> None:
     """Hands new runs to an engine, the server's own where none is named, in the order in which they can be trained, in
-    this browser's name."""
+    this browser's name. disk: the bytes that each will have."""
     owner = current_owner()
     for path in paths:
-        record_owner(path, owner)
+        record_owner(path, owner, disk)
     server.engine(engine).submit(paths, owner)

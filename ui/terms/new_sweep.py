@@ -8,7 +8,9 @@ import logging
 import streamlit as st
 
 from ui import server, style
+from ui.room.limits import place_for
 from ui.runs.engine_choice import choose_engine
+from ui.runs.owners import current_owner
 from ui.terms.jobs import begin, in_time
 from ui.terms.view import TermsView
 from ui.train.answers import described
@@ -80,8 +82,10 @@ def takes(planned: Plan, engine: str) -> dict[str, str]:
 
 def _start(planned: Plan, engine: str) -> None:
     try:
-        paths = create(planned)
-        begin([paths[index] for index in planned.order()], engine)
+        count, epochs = len(planned.points), max(point.config.epochs or 0 for point in planned.points)
+        with place_for(current_owner(), planned.disk, epochs, count):
+            paths = create(planned)
+            begin([paths[index] for index in planned.order()], planned.disk / count, engine)
     except (ElboRoomError, OSError) as error:
         st.session_state["notice"] = str(error)
         return

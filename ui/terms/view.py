@@ -16,7 +16,7 @@ from ui.style import number
 from vae.sweeps.linear_curve import Spectrum
 from vae.sweeps.planes import Point
 from vae.sweeps.points import Row
-from vae.sweeps.report import Curve, as_csv, curves, linear, rows, spectrum_for
+from vae.sweeps.report import Curve, curves, linear, rows, spectrum_for, table
 
 ALL = "all runs"
 FIELDS = ("data", "sweep", "run")  # of the address
@@ -71,7 +71,7 @@ class TermsView:
 
     def csv(self) -> str:
         """The rows as a table."""
-        return as_csv(self.rows)
+        return table(self.rows)
 
     def json(self) -> str:
         """The rows and the linear decoder's curve as JSON."""

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from ui import server
+from ui.room.limits import place_for
 from ui.runs.owners import current_owner, may_change, recorded_owner, why_not
 from ui.runs.run_view import RunView
 from ui.train.halves import WORDS
@@ -57,7 +58,8 @@ def _submit(path: Path, request: Request) -> None:
     patience = time.monotonic() + ENDING
     while True:
         try:
-            server.engine().submit(path, current_owner(), request)
+            with place_for(recorded_owner(path), 0, request.epochs or 0):
+                server.engine().submit(path, current_owner(), request)
             if note:
                 st.session_state["notice"] = note
             return

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui.live.cache import model_of, weights_sha, weights_step
+from ui.live.cache import model_of, weights_sha
 from vae.errors import ElboRoomError
+from vae.runs.checkpoints import weights_step
 
 if TYPE_CHECKING:
     from vae.model.vae import Model

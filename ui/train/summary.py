@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import server, style
+from ui.room.limits import disk_words, place_for
 from ui.runs.command import command_line
 from ui.runs.engine_choice import choose_engine, engine_chosen
 from ui.runs.owners import current_owner, record_owner
@@ -32,6 +33,8 @@ def summary() -> None:
     style.facts(rows)
     for sentence in asked.notes:
         style.note(sentence)
+    if sentence := disk_words()[1]:
+        style.notice(sentence)
     st.button(
         "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start", on_click=start
     )
@@ -68,18 +71,21 @@ def start() -> None:
 
     The form is read here and now: a press right after typing comes before the page was drawn with what was typed.
     """
+    from vae.training.defaults import needs_of
+
     form_values.follow(st.session_state, is_data)  # the press may come with the choice of a dataset
     try:
         asked = read_answers(st.session_state)
         check_left_out(asked.completed)
         config, pace = asked.completed, default_pace(asked.completed, asked.info)
         data = asked.info.binarized(config.binarize or "none").to_json()
-        path = runs.create_run(config, data, form_values.value(st.session_state, "name") or None)
-        owner = current_owner()
-        record_owner(path, owner)
-        if pace is not None:
-            runs.change_knobs(path, pace=pace)
-        server.engine(engine_chosen(ENGINE)).submit(path, owner)
+        owner, disk = current_owner(), needs_of(config, asked.info).disk
+        with place_for(owner, disk, config.epochs or 0):
+            path = runs.create_run(config, data, form_values.value(st.session_state, "name") or None)
+            record_owner(path, owner, disk)
+            if pace is not None:
+                runs.change_knobs(path, pace=pace)
+            server.engine(engine_chosen(ENGINE)).submit(path, owner)
     except (ElboRoomError, OSError) as error:
         st.session_state["notice"] = str(error)
         return

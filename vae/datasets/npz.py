@@ -17,9 +17,9 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
+from vae.datasets.zips import open_zip
 from vae.errors import DataError
 from vae.machine import process_memory
-from vae.zips import open_zip
 
 MOST_BYTES = 4 * 2**30  # of one array: the full dSprites, 3.0 GB, still fits
 MOST_MEMBERS = 10_000  # arrays of an .npz

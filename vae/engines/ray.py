@@ -155,9 +155,10 @@ class Ray:
                 self._request("GET", "/api/jobs/", None, "")
                 self._token = ""
             except urllib.error.HTTPError as error:
-                if error.code not in (401, 403):
-                    raise self._said(error) from None
-                self._token = self._read_token()
+                with error:  # its connection stays open for as long as a raised error refers to it
+                    if error.code not in (401, 403):
+                        raise self._said(error) from None
+                    self._token = self._read_token()
             except UNREACHED as error:
                 raise self._unreached(error) from None
         return self._token

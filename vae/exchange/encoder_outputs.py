@@ -1,15 +1,17 @@
-"""Which of an encoder's outputs is what: mean and log-variance as two outputs, both in one, or the logits of bits."""
+"""Which of an encoder's outputs is what: mean and log-variance as two outputs, both in one, mean and
+a factor of the covariance, or the logits of bits."""
 
 from __future__ import annotations
 
 import re
 
+import torch
 from torch import Tensor, nn
 
 from vae.errors import ConfigError, ModelUnreadable
 from vae.exchange.onnx_file import OnnxFile
 from vae.exchange.onnx_network import Network
-from vae.model.graph import Join
+from vae.model.graph import Affine, Join, Pointwise, Select
 
 LOG_VARIANCE = re.compile(r"log_?(var|std|sigma|covar)|^lv$|variance|sigma|std", re.IGNORECASE)
 MEAN = re.compile(r"mean|mu\b|^mu|loc\b|embedding", re.IGNORECASE)
@@ -40,13 +42,31 @@ def parameters_of(network: Network, latent: str) -> list[str]:
     return names
 
 
-def joined(network: Network, names: list[str]) -> str:
-    """Adds the layer that puts several outputs, each (B, …) flattened, into one; returns its name."""
+def joined(network: Network, names: list[str], latent: str) -> str:
+    """Adds the layers that put several outputs, each (B, …) flattened, into one; returns its name."""
+    if latent == "full-normal" and len(names) == 2 and len(network.shapes[names[1]]) == 3:
+        names = [names[0], *_of_factor(network, names[1])]
+        return network.add(Join(1), names)
     rows = [name if len(network.shapes[name]) == 2 else network.add(nn.Flatten(1), [name]) for name in names]
     widths = [network.shapes[name][1] for name in rows]
     if len(set(widths)) > 1:
         raise ConfigError(f"encoder: expected as many log-variances as means, got {widths[0]} and {widths[1]}")
     return rows[0] if len(rows) == 1 else network.add(Join(1), rows)
+
+
+def _of_factor(network: Network, name: str) -> list[str]:
+    """Of a lower triangular factor L (B, k, k) of the covariance L Lᵀ: log L_ii² and what is below, as a latent takes
+    them."""
+    _, rows, columns = network.shapes[name]
+    if rows != columns:
+        raise ConfigError(f"encoder: expected a square factor L of the covariance, got {rows} x {columns}")
+    flat, diagonal = network.add(nn.Flatten(1), [name]), torch.arange(rows) * (rows + 1)
+    variance = network.add(Pointwise("log"), [network.add(Select(1, diagonal), [flat])])
+    found = [network.add(Affine(torch.tensor(2.0), torch.tensor(0.0)), [variance])]
+    if rows > 1:
+        below = torch.tril_indices(rows, rows, offset=-1)
+        found.append(network.add(Select(1, below[0] * rows + below[1]), [flat]))
+    return found
 
 
 def check_order(file: OnnxFile, mean: Tensor, log_variance: Tensor) -> None:

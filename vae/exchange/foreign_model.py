@@ -118,7 +118,7 @@ def _encoder(
     sizes, first = _image_as(taken, shape)
     network = Network(file, "encoder", sizes)
     network.read()
-    output = joined(network, [network.made(name) for name in parameters_of(network, latent)])
+    output = joined(network, [network.made(name) for name in parameters_of(network, latent)], latent)
     module = network.module(output)
     low, width = mapped or (0.0, 1.0)
     scaled = [Affine(torch.tensor(width), torch.tensor(low))] if (low, width) != (0, 1) else []

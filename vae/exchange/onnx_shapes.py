@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+import torch
 from torch import nn
 
 from vae.exchange.onnx_constants import BATCH, axes_of, ints, slices
@@ -83,6 +85,29 @@ def _slice(op: Op) -> list[nn.Module]:
     return found
 
 
+def _gather(op: Op) -> list[nn.Module]:
+    axis = op.axis(op.settings.get("axis", 0))
+    places, size = op.array(1), op.shape[axis]
+    if op.shapes[0] is None or places is None or places.ndim != 1 or places.dtype.kind != "i" or not places.size:
+        raise Unreadable("takes numbers from places that are no list of whole numbers")
+    found = torch.from_numpy(places.astype(np.int64))
+    if int(found.min()) < -size or int(found.max()) >= size:
+        raise Unreadable(f"takes numbers from places beyond {size:,}")
+    return [graph.Select(axis, found % size)]
+
+
+def _pad(op: Op) -> list[nn.Module]:
+    pads, value = op.array(1), op.array(2)
+    if len(op.shape) != 4 or pads is None or pads.shape != (8,) or op.array(3) is not None:
+        raise Unreadable("is padded along other axes than the two of an image")
+    if op.settings.get("mode", "constant") != "constant" or (value is not None and value.any()):
+        raise Unreadable("is padded with other numbers than zeros")
+    top, left, bottom, right = (ints(pads)[place] for place in (2, 3, 6, 7))
+    if any(ints(pads)[place] for place in (0, 1, 4, 5)) or not all(0 <= one <= MOST_KERNEL for one in ints(pads)):
+        raise Unreadable("is padded along other axes than the two of an image, or cut")
+    return [nn.ZeroPad2d((left, right, top, bottom))]
+
+
 def _resize(op: Op) -> list[nn.Module]:
     mode, how = op.settings.get("mode", "nearest"), op.settings.get("coordinate_transformation_mode", "half_pixel")
     if len(op.shape) != 4:
@@ -140,6 +165,8 @@ SHAPES: dict[str, Callable[[Op], list[nn.Module]]] = {
     "Transpose": _transpose,
     "Concat": _concat,
     "Slice": _slice,
+    "Gather": _gather,
+    "Pad": _pad,
     "Resize": _resize,
     "Upsample": _resize,
     "DepthToSpace": _depth_to_space,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from vae.datasets.zips import DAMAGED, open_zip
 from vae.errors import ModelUnreadable
-from vae.zips import DAMAGED, open_zip
 
 EXPORT = 'torch.onnx.export(network, (x,), "network.onnx", external_data=False)'
 MOST_ENTRIES = 10_000  # of an archive's directory

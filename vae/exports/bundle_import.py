@@ -22,6 +22,7 @@ from typing import Any
 
 from vae import runs
 from vae.checked_json import Misfit, parse
+from vae.datasets.zips import DAMAGED, TooManyFiles, open_zip
 from vae.errors import ElboRoomError, RunDamaged, RunError
 from vae.exports import bundle_layout as layout
 from vae.exports.bundle_check import check_run
@@ -30,7 +31,6 @@ from vae.files import expanded, insist, what_helps, write_json
 from vae.machine import process_memory
 from vae.runs.directory import new_folder
 from vae.runs.origin import Origin, visible, write_origin
-from vae.zips import DAMAGED, TooManyFiles, open_zip
 
 WORKSHOP = ".importing-"
 FORGOTTEN = 86_400.0  # seconds after which a workshop is a killed import's

@@ -1,58 +1,51 @@
-"""Tables as CSV: what a training recorded."""
+"""Tables as CSV: the codes of held-out images, and what a training recorded."""
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vae.exports.export import Export, Progress
-from vae.files import literal, write_atomically
+from vae.exports.codes import ABOUT, CODES, table_of
+from vae.exports.export import Export, Progress, why_no_weights
+from vae.exports.history_rows import history_rows
+from vae.files import as_csv, write_atomically
 from vae.runs import Run
 
 HISTORY = "history"
-
-
-def history_rows(run: Run) -> list[dict[str, Any]]:
-    """Returns a row for each record: step, epoch, C, learning rate, then `train_…` and `heldout_…` means in nats; a
-    value per dimension is a column each. What was not measured is absent."""
-    rows = []
-    for line in run.history:
-        if "knob" in line or not (line.get("train") or line.get("test")):
-            continue
-        row = {name: line[name] for name in ("step", "epoch", "C", "lr", "seconds") if line.get(name) is not None}
-        for part, prefix in (("train", "train"), ("test", "heldout")):
-            for name, value in (line.get(part) or {}).items():
-                if isinstance(value, list):
-                    row |= {f"{prefix}_{name}_{place}": one for place, one in enumerate(value, 1)}
-                elif value is not None:
-                    row[f"{prefix}_{name}"] = value
-        rows.append(row)
-    return rows
-
-
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Returns the rows as text, a column for each name in any of them; nothing in it is a formula."""
-    out = io.StringIO(newline="")
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ["step"]
-    writer = csv.DictWriter(out, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: literal(value) for name, value in row.items()} for row in rows)
-    return out.getvalue()
+AT_ONCE = 2000  # rows between two looks at whether the work is to end
 
 
 def _write(run: Run, kind: str, file: Path, progress: Progress) -> dict[str, Any]:
-    progress(0.0, "reading the history")
-    rows = history_rows(run)
-    write_atomically(file, as_csv(rows).encode())
-    return {"rows": len(rows)}
+    if kind == HISTORY:
+        progress(0.0, "reading the history")
+        rows = history_rows(run.history)
+        write_atomically(file, as_csv(rows, () if rows else ("step",)).encode())
+        return {"rows": len(rows)}
+    table = table_of(run, progress)
+    columns = dict(table.columns())
+    write_atomically(file, as_csv(_rows(columns, progress), list(columns)).encode())
+    return {"rows": len(table.codes), **table.facts}
+
+
+def _rows(columns: dict[str, Any], progress: Progress) -> Iterator[dict[str, Any]]:
+    """float32 stays float32, whose shortest text is short."""
+    count = len(next(iter(columns.values())))
+    for index, row in enumerate(zip(*columns.values(), strict=True)):
+        if index % AT_ONCE == 0:
+            progress(0.8 + 0.2 * index / count, "writing rows")
+        yield dict(zip(columns, row, strict=True))
+
+
+def _why_not(run: Run, kind: str) -> str:
+    return why_no_weights(run) if kind == CODES else ""
 
 
 CSV = Export(
     title="Table (CSV)",
-    about="The training's records, for a spreadsheet.",
+    about="The codes of the held-out images, or the training's records, for a spreadsheet.",
     ending=".csv",
     write=_write,
-    kinds={HISTORY: "every record of the training, in nats"},
+    kinds={CODES: ABOUT, HISTORY: "every record of the training, in nats"},
+    why_not=_why_not,
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vae.runs import Run
+from vae.runs import WEIGHTS, Run
 
 Progress = Callable[[float, str], None]
 """`progress(fraction, words)`, called at least every second of work; it raises Stopped where the work is to end."""
@@ -23,6 +23,11 @@ class Stopped(Exception):
 def nothing_against(run: Run, kind: str) -> str:
     """Returns why this kind of the format cannot be had of the run, a sentence; "" where it can."""
     return ""
+
+
+def why_no_weights(run: Run, kind: str = "") -> str:
+    """Returns why what is made with the model cannot be had of a run, a sentence; "" where it has weights."""
+    return "" if (run.path / WEIGHTS).is_file() else "it has no weights yet; train it until it saves some."
 
 
 def unheard(fraction: float, words: str) -> None:

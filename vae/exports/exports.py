@@ -8,6 +8,12 @@ from vae.errors import ConfigError
 from vae.exports.export import Export
 
 
+def _html() -> Export:
+    from vae.exports.offline_page import HTML
+
+    return HTML
+
+
 def _csv() -> Export:
     from vae.exports.csv_table import CSV
 
@@ -20,7 +26,53 @@ def _bundle() -> Export:
     return BUNDLE
 
 
-EXPORTS: dict[str, Callable[[], Export]] = {"csv": _csv, "bundle": _bundle}
+def _npz() -> Export:
+    from vae.exports.npz import NPZ
+
+    return NPZ
+
+
+def _parquet() -> Export:
+    from vae.exports.parquet import PARQUET
+
+    return PARQUET
+
+
+def _onnx() -> Export:
+    from vae.exports.onnx_halves import ONNX
+
+    return ONNX
+
+
+def _tensorboard() -> Export:
+    from vae.exports.tensorboard import TENSORBOARD
+
+    return TENSORBOARD
+
+
+def _gif() -> Export:
+    from vae.exports.gif import GIF
+
+    return GIF
+
+
+def _svg() -> Export:
+    from vae.exports.svg import SVG
+
+    return SVG
+
+
+EXPORTS: dict[str, Callable[[], Export]] = {
+    "html": _html,
+    "bundle": _bundle,
+    "onnx": _onnx,
+    "csv": _csv,
+    "npz": _npz,
+    "parquet": _parquet,
+    "tensorboard": _tensorboard,
+    "gif": _gif,
+    "svg": _svg,
+}
 
 
 def export(name: str) -> Export:

@@ -99,12 +99,15 @@ def _intro(taken: Snapshot, about: dict[str, Any]) -> list[str]:
     likelihood = config.likelihood or "no likelihood that is told"
     what = f"A variational autoencoder of {_size(data)} images of {plain(_name(taken))}: "
     what += f"{words_of(config.latent).whole(config.latent_dim)}, p(x|z) {plain(likelihood)}."
-    by = f" by {plain(about['made_by'])}" if about["made_by"] else ""
-    made = f"Made{by}, finished on {day(about['made'])}" if taken.status.state == "finished" else f"Made{by}, "
-    if taken.status.state != "finished":
-        made += f"{taken.status.state} at step {taken.step:,} on {day(about['made'])}"
+    day_of, state = day(about["made"]), taken.status.state
+    if config.is_yours and taken.step == 0:
+        ended = f"taken into ELBO Room on {day_of}"
+    else:
+        ended = f"its training {'finished' if state == 'finished' else f'{state} at step {taken.step:,}'} on {day_of}"
+    if about["made_by"]:
+        ended = f"made by {plain(about['made_by'])}; {ended}"
     versions = f"exported by ELBO Room {plain(about['elbo_room'])} with torch {plain(about['torch'])}"
-    return [f"# {plain(about['name'])}", "", what, "", f"{made}; {versions}."]
+    return [f"# {plain(about['name'])}", "", what, "", f"{ended[:1].upper()}{ended[1:]}; {versions}."]
 
 
 def _name(taken: Snapshot) -> str:
@@ -320,22 +323,23 @@ def _loading(taken: Snapshot, about: dict[str, Any]) -> list[str]:
         "import vae",
         "",
         f"model = vae.load_run({name!r}).model",
-        "images = model.decode(model.prior.sample((16,))).mean  # (16, channels, height, width)",
+        "images = model.decode(model.prior().sample((16,))).mean  # (16, channels, height, width)",
         "```",
         "",
         "Without it:",
         "",
         "```python",
         "import json",
+        "from pathlib import Path",
         "from safetensors.torch import load_file",
         "",
-        'config = json.load(open("config.json"))["config"]',
+        'config = json.loads(Path("config.json").read_text())["config"]',
         'weights = load_file("model.safetensors")',
     ]
     if taken.run.config.is_yours:
         lines += [
             'for half in ("encoder.onnx", "decoder.onnx"):',
-            '    open(half, "wb").write(weights[half].numpy().tobytes())',
+            "    Path(half).write_bytes(weights[half].numpy().tobytes())",
         ]
     else:
         lines += ["for name, tensor in weights.items():", "    print(name, tuple(tensor.shape))"]

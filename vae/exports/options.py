@@ -10,7 +10,11 @@ def export_options(command: argparse.ArgumentParser) -> None:
     """Adds them to the command."""
     command.add_argument("name", metavar="RUN")
     command.add_argument("--format", required=True, help="{exports}")
-    command.add_argument("--what", help="for formats with several kinds, such as csv: codes or history")
+    command.add_argument(
+        "--what",
+        help="of csv codes or history, of onnx encoder or decoder, of gif traversal, interpolation or training, of svg "
+        "curves or plane (default: the first)",
+    )
     command.add_argument("--by", metavar="NAME", help="bundle: who made the run, as it is to be published")
     command.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: RUN-KIND.ENDING here)")
 

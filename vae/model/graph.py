@@ -121,6 +121,20 @@ class Part(nn.Module):
         return x.narrow(self.axis, self.start, self.end - self.start)
 
 
+class Select(nn.Module):
+    """The numbers at these places along an axis, which is not that of the images."""
+
+    places: Tensor
+
+    def __init__(self, axis: int, places: Tensor) -> None:
+        super().__init__()
+        self.axis = axis
+        self.register_buffer("places", places)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.index_select(self.axis, self.places)
+
+
 class Reshape(nn.Module):
     """Each image's numbers in another shape, in the same order."""
 

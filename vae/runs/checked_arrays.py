@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.checked_json import Misfit
-from vae.zips import open_zip
+from vae.datasets.zips import open_zip
 
 MOST_BYTES = 1 << 30  # of all arrays together, expanded
 MOST_MEMBERS = 100

@@ -48,6 +48,16 @@ def kept_beside(file: BinaryIO, name: str, most: int) -> str:
     return str(header(parse(file.read(min(length, MOST_HEADER + 1)), MOST_HEADER))["__metadata__"][name])
 
 
+def weights_step(path: Path) -> int | None:
+    """Returns the step that the weights in the file are from; None where it does not say so."""
+    try:
+        with open(path / WEIGHTS, "rb") as file:
+            step = kept_beside(file, "step", 15)
+        return int(step) if step.isascii() and step.isdigit() else None
+    except (OSError, Misfit):
+        return None
+
+
 def damaged(path: Path, name: str, why: object) -> RunDamaged:
     """Returns the error for a file of the run that is not what it should be."""
     return RunDamaged(f"run {path.name!r}: {name} cannot be read ({told(why)})")

@@ -3,7 +3,6 @@ the name of the picture behind it where that is known, its place and its label."
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import threading
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.errors import ConfigError, ProjectionError
-from vae.files import literal, write_atomically
+from vae.files import as_csv, write_atomically
 from vae.space.fit_process import project, read_frame, read_projection
 from vae.space.projection import LinearProjection
 
@@ -81,8 +80,4 @@ def pack_places(places: NDArray[Any], codes: Codes, suffix: str) -> bytes:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if suffix == ".json":
         return json.dumps(rows).encode()
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: literal(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    return as_csv(rows, list(columns)).encode()

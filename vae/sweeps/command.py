@@ -8,7 +8,7 @@ from typing import Any
 
 from vae.errors import ConfigError
 from vae.sweeps import points as folder
-from vae.sweeps.report import as_csv, linear, rows, spectrum_for
+from vae.sweeps.report import linear, rows, spectrum_for, table
 
 
 def print_terms(options: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def print_terms(options: argparse.Namespace) -> int:
     spectrum = spectrum_for(chosen[0].path)
     found = rows(points, spectrum)
     if options.csv:
-        print(as_csv(found), end="")
+        print(table(found), end="")
     elif options.json:
         print(json.dumps({"dataset": dataset, "runs": found, "linear": linear(points, spectrum)}))
     else:

@@ -3,16 +3,14 @@ export."""
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vae.errors import ElboRoomError
-from vae.files import literal
+from vae.files import as_csv
 from vae.sweeps.linear_curve import LinearDecoder, Spectrum, spectrum_of
 from vae.sweeps.planes import Point
 from vae.sweeps.slopes import Slope, curve, slopes
@@ -84,13 +82,9 @@ def linear(points: Sequence[Point], spectrum: Spectrum | None) -> list[dict[str,
     return [vars(one) for one in decoder.between(min(values) / 2, max(values) * 2, LINEAR_POINTS)]
 
 
-def as_csv(found: Sequence[dict[str, Any]]) -> str:
-    """Returns the rows as CSV, a number that is not known as nothing; nothing in it is a formula."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: literal(value) for name, value in row.items()} for row in found)
-    return text.getvalue()
+def table(found: Sequence[dict[str, Any]]) -> str:
+    """Returns the rows as CSV, a number that is not known as nothing."""
+    return as_csv(found, COLUMNS)
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
+  Columns,
   columns,
   frameEnd,
   nearest,
@@ -196,4 +197,24 @@ test("the past whole is whole: nothing is left out of the range", () => {
     false,
   );
   assert.ok(range.high >= 5000 && range.low <= 94);
+});
+
+test("columns of a series that grows are those of the whole", () => {
+  const growing = new Columns(2);
+  let [xs, ys] = [new Float64Array(8), new Float64Array(8)];
+  for (let n = 1; n <= 400; n++) {
+    if (n > xs.length) {
+      // an array that was too short is replaced by a longer copy
+      [xs, ys] = [xs, ys].map((short) => {
+        const longer = new Float64Array(2 * short.length);
+        longer.set(short);
+        return longer;
+      });
+    }
+    xs[n - 1] = 3 * n;
+    ys[n - 1] = n % 7 ? Math.sin(n) : NaN;
+    const [end, width] = [n < 300 ? 600 : 2400, n < 350 ? 500 : 320];
+    assert.deepEqual(growing.of(xs, ys, n, end, width), columns(xs, ys, n, end, width, 2));
+  }
+  assert.deepEqual(growing.of(xs, ys, 5, 600, 500), columns(xs, ys, 5, 600, 500, 2)); // it started over
 });

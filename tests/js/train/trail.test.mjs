@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { History } from "../../../ui/static/shared/history.js";
-import { overlap, ranges, summary, trail, vertical } from "../../../ui/static/train/trail.js";
+import { GrowingTrail, overlap, ranges, summary, trail, vertical } from "../../../ui/static/train/trail.js";
 
 const record = (step, rate, error, C) => ({
   step,
@@ -72,6 +72,20 @@ test("a long history is thinned to means over equally many records, and its end 
   const every = Math.ceil(4001 / 400);
   assert.deepEqual([points[0].x, points[0].y], [(every - 1) / 2, every - 1]);
   assert.equal(points.at(-1).step, 4001);
+});
+
+test("the trail of a history that grows is that of the whole", () => {
+  const history = new History();
+  const growing = new GrowingTrail("error", "fit");
+  for (let step = 1; step <= 1300; step++) {
+    if (step % 97 === 0) history.append([{ step, knob: "C", value: step % 2 ? "fit" : step }]);
+    history.append([record(step, step % 13 ? Math.sin(step) : null, Math.cos(step), step)]);
+    if (step % 3 === 0) assert.deepEqual(growing.of(history), trail(history, "error", "fit"));
+  }
+  history.reset();
+  assert.deepEqual(growing.of(history), []);
+  history.append([record(1, 2, 3, 4), record(2, 2, 3, 4)]);
+  assert.deepEqual(growing.of(history), trail(history, "error", "fit"));
 });
 
 test("records without a number are passed over", () => {

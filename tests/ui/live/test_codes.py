@@ -16,10 +16,11 @@ from starlette.testclient import TestClient
 
 from ui.live import cache
 from ui.live.cache import weights_sha
-from ui.live.codes import codes_routes, pack_codes
+from ui.live.codes import codes_routes
 from vae import runs
 from vae.runs import load_run
 from vae.space.encodings import Codes, codes_of
+from vae.space.packed_codes import pack_codes
 
 DEMOS = Path(__file__).resolve().parents[3] / "checkpoints"
 

@@ -24,6 +24,7 @@ from ui.live.cache import weights_sha
 from ui.live.map import map_routes
 from ui.live.processes import Processes
 from ui.map import fits
+from ui.runs import owners
 from vae import runs
 from vae.config import Config
 from vae.datasets import describe
@@ -58,6 +59,8 @@ def no_fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
     """A holder of this test's own, emptied after it."""
     holder = Processes()
     monkeypatch.setattr(fits, "_holder", lambda: holder)
+    monkeypatch.setattr(owners, "current_owner", lambda: "ada")
+    monkeypatch.setattr(owners, "at_this_machine", lambda: False)
     yield holder
     fits.stop_all()
 
@@ -248,8 +251,16 @@ def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient,
     assert fits.start_fit(run, "tsne") == ""
     assert len(no_fits.workers) == 1
     wait_for(run, ("fitting",))
+    with pytest.MonkeyPatch.context() as other:
+        other.setattr(owners, "current_owner", lambda: "bob")
+        fits.end_fit(run, "tsne")  # who did not ask for it, and may not change the run
+        assert not (folder_of(run, "tsne", weights_sha(run)) / "stop").exists()
     fits.end_fit(run, "tsne")
     assert wait_for(run, ("stopped", "finished")) == "stopped"
+    end = time.monotonic() + 60
+    while no_fits.living():  # it tells before it ends
+        assert time.monotonic() < end
+        time.sleep(0.05)
     assert fits.start_fit(run, "tsne") == ""
     assert wait_for(run, ("finished",)) == "finished"
     assert read_fit(folder_of(run, "tsne", weights_sha(run))).n == 360

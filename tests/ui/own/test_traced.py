@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from tests.vae.datasets.own.pictures_made import two_classes, write
-from ui.live.codes import pack_codes
 from ui.map.tables import map_table
 from ui.map.view import MapView
 from ui.train.evidence_track import row_of
@@ -27,6 +26,7 @@ from vae.datasets import load_dataset
 from vae.errors import DataError
 from vae.runs.ship import held_out, pack_run
 from vae.space.encodings import codes_of
+from vae.space.packed_codes import pack_codes
 
 
 @pytest.fixture

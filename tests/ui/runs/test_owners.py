@@ -12,13 +12,13 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
-from ui import gate
+from ui import gate, network
 from ui.network import from_this_machine
 from ui.runs import owners
 from vae import runs
 
 HOST = {"host": "localhost:8501"}
-FORGED = {gate.HERE: "1", gate.HERE.upper(): "1"}
+FORGED = {network.HERE: "1", network.HERE.upper(): "1"}
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
@@ -29,7 +29,7 @@ def test_a_direct_connection_from_this_machine(client: str, host: str) -> None:
 
 @pytest.mark.parametrize("client", ["192.0.2.7", "10.0.0.1", "::ffff:192.0.2.7", "fe80::1%eth0", "testclient", ""])
 def test_no_header_makes_a_stranger_local(client: str) -> None:
-    for name in ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip", gate.HERE):
+    for name in ("x-forwarded-for", "x-real-ip", "forwarded", "x-client-ip", network.HERE):
         for value in ("127.0.0.1", "::1", "for=127.0.0.1", "1"):
             assert not from_this_machine(client, {**HOST, name: value})
 
@@ -58,11 +58,11 @@ def test_the_gate_alone_says_who_sits_here(
     client: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def page(request: Request) -> Response:
-        return PlainTextResponse(str(request.headers.getlist(gate.HERE)))
+        return PlainTextResponse(str(request.headers.getlist(network.HERE)))
 
     async def live(socket: WebSocket) -> None:
         await socket.accept()
-        await socket.send_text(str(socket.headers.getlist(gate.HERE)))
+        await socket.send_text(str(socket.headers.getlist(network.HERE)))
         await socket.close()
 
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))

@@ -158,8 +158,7 @@ def known() -> Callable[[str], Known]:
     return look
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("samples", [200, 2000])
+@pytest.mark.parametrize(("samples", "seed"), [(200, 0), (2000, 1)])
 @pytest.mark.parametrize(
     ("name", "proposal"),
     [

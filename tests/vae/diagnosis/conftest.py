@@ -1,4 +1,4 @@
-"""Findings that learn or sample do so with less, for tests that look at what they tell and not at how sharply."""
+"""The registry of findings as a test wants it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import pytest
 from tests.vae.diagnosis.made import keep_the_quick_ones
 from vae.diagnosis.finding import Finding
 from vae.diagnosis.findings import FINDINGS
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A classifier of fewer steps, fewer images and samples for the bound."""
-    monkeypatch.setattr("vae.bound.density_ratio.STEPS", 150)
-    monkeypatch.setattr("vae.bound.density_ratio.DRAWS", 10_000)
-    monkeypatch.setattr("vae.diagnosis.findings.loose_bound.IMAGES", 20)
-    monkeypatch.setattr("vae.diagnosis.findings.loose_bound.SAMPLES", (20, 100, 500))
 
 
 @pytest.fixture

@@ -197,6 +197,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "divided by": (wire.node("Div", ["c", "x"], ["y"]), "divides by what depends on the image"),
     "the mean of a batch": (wire.node("ReduceMean", ["x"], ["y"], axes=[0]), "across the images of a batch"),
     "another type": (wire.node("Cast", ["x"], ["y"], to=7), "another type than float32"),
+    "fractional places": (wire.node("Gather", ["x", "c"], ["y"], axis=1), "no list of whole numbers"),
+    "padding by fractions": (wire.node("Pad", ["x", "c"], ["y"]), "padded along other axes"),
     "a sharp stride": (wire.node("Conv", ["x", "w"], ["y"], strides=[0, 1]), "sizes that do not fit"),
     "weights from the image": (wire.node("Conv", ["x", "x"], ["y"]), "weights that depend on the image"),
 }  # fmt: skip

@@ -14,7 +14,15 @@ import pytest
 import torch
 
 from tests.vae.command import command
-from tests.vae.engines.scripted_runs import assert_same_run, make_quick, new_run, records
+from tests.vae.engines.scripted_runs import (
+    Killer,
+    assert_same_run,
+    make_quick,
+    new_run,
+    records,
+    scripted_run,
+    start,
+)
 from tests.vae.exports.conftest import DEMOS, KINDS
 from tests.vae.train_run import train_run
 from vae import runs
@@ -121,6 +129,28 @@ def test_a_whole_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert train_run(one, request=Request(epochs=2)).state == "finished"
     assert len(records(back)) > 4
     assert_same_run(path, back)
+
+
+@pytest.mark.parametrize("at", [21, 34])  # between saves with the last line torn, and within a save
+def test_a_run_that_was_killed_goes_on_elsewhere_as_if_nothing_had_been(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = scripted_run(tmp_path / "undisturbed")
+    make_quick(monkeypatch)
+    path = new_run(tmp_path / "here", "run")
+    script = start(path)
+    with monkeypatch.context() as patch:
+        killer = Killer(patch)
+        script.install(patch)
+        assert killer.train(path, at, torn=bool(at % 2)) is None
+    assert runs.read_status(path).state == "interrupted"
+    out(path, tmp_path / "run.zip")
+    script.path = import_bundle(tmp_path / "run.zip", tmp_path / "there")
+    with monkeypatch.context() as patch:
+        script.install(patch)
+        script.take_back()
+        assert train_run(script.path).state == "finished"
+    assert_same_run(script.path, undisturbed)
 
 
 def test_a_light_run_goes_on_from_its_weights(made: Made, tmp_path: Path) -> None:

@@ -55,4 +55,4 @@ def test_the_history_as_a_table_holds_what_was_recorded(tmp_path: Path, capsys: 
             assert float(row["heldout_elbo"]) == record["test"]["elbo"]
         else:
             assert row["heldout_elbo"] == ""
-        assert float(row["train_rate_per_dim_2"]) == record["train"]["rate_per_dim"][1]
+        assert float(row["train_rate_per_dim_z1"]) == record["train"]["rate_per_dim"][1]

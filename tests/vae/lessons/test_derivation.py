@@ -269,8 +269,8 @@ def test_noise_gives_the_weight_and_its_optimum(D: int, C: float, truth: float) 
 @pytest.mark.parametrize("truth", [0.001, 1.0])
 def test_the_smallest_loss_is_found_wherever_the_sliders_go(D: int, truth: float) -> None:
     """Two samples in a hundred of one pixel have their best C beyond any range that was chosen beforehand."""
-    for images in (1, 500):
-        for seed in range(100):
+    for images, seeds in ((1, 100), (500, 10)):
+        for seed in range(seeds):
             best = gaussian_noise.measure(D, 50.0, truth, images, generator(seed)).best
             assert best.agrees
             assert best.error < 1e-5 * best.formula

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import signal
 from pathlib import Path
@@ -79,24 +80,36 @@ def test_the_reference_is_the_trainer_alone(undisturbed: Path) -> None:
 def test_killed_once_anywhere(
     undisturbed: Path, tmp_path: Path, killer: Killer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = 0
-    while True:
-        at += 1
-        path = new_run(tmp_path, f"run-{at}")
-        with monkeypatch.context() as patch:
-            script = start(path)
-            script.install(patch)
-            if killer.train(path, at, torn=bool(at % 2)) is not None:
-                break
-            assert runs.read_status(path).state == "interrupted"
-            script.take_back()
-            status = killer.train(path)
-        assert status is not None
-        assert status.state == "finished"
-        assert status.step == STEPS
-        assert_same_run(path, undisturbed)
-    assert at > 45  # 16 records, 11 changes, 5 saves of 4 files
+    """At a write of each kind, which is what is written and what was written before it; lines also torn."""
+    path = new_run(tmp_path, "whole")
+    with monkeypatch.context() as patch:
+        start(path).install(patch)
+        assert killer.train(path) is not None
     assert_same_run(path, undisturbed)
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for number, kind in enumerate(itertools.pairwise(["", *killer.writes]), 1):
+        kinds.setdefault(kind, []).append(number)
+    assert number > 80  # 16 records, 11 changes, 5 saves of 4 files, 15 moments of 2
+    assert {name for _, name in kinds} == {
+        "history.jsonl", "config.json", "manifest.json", "weights.safetensors", "state.safetensors", ".safetensors",
+        "index.json",
+    }  # fmt: skip
+    choose = random.Random(0)
+    for (_, name), places in kinds.items():
+        for torn in (False, True) if name == "history.jsonl" else (False,):
+            at = choose.choice(places)
+            path = new_run(tmp_path, f"run-{at}-{torn}")
+            with monkeypatch.context() as patch:
+                script = start(path)
+                script.install(patch)
+                assert killer.train(path, at, torn) is None
+                assert runs.read_status(path).state == "interrupted"
+                script.take_back()
+                status = killer.train(path)
+            assert status is not None
+            assert status.state == "finished"
+            assert status.step == STEPS
+            assert_same_run(path, undisturbed)
 
 
 def test_killed_again_and_again_also_while_old_steps_are_repeated(

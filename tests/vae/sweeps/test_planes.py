@@ -23,7 +23,7 @@ from vae.runs import Status
 from vae.sweeps import points
 from vae.sweeps.grid import Sweep, create, plan
 from vae.sweeps.planes import STILL, WEIGHED, caveat, point_of, unsettled, weighs
-from vae.sweeps.report import COLUMNS, as_csv, curves, linear, predicted, rows, spectrum_for
+from vae.sweeps.report import COLUMNS, curves, linear, predicted, rows, spectrum_for, table
 
 BASE = Config(dataset="digits", network="linear", epochs=86, batch_size=512, threads=1, record_every=6)
 
@@ -179,10 +179,10 @@ def test_the_command_prints_the_same_rows_as_a_table_as_csv_and_as_json(swept: P
     told = json.loads(asked("digits", "--json"))
     expected = rows(points.points(swept), spectrum_for(swept / "try-C-2-seed-0"))
     assert told["runs"] == json.loads(json.dumps(expected))
-    table = list(csv.DictReader(io.StringIO(asked("--csv"))))
-    assert list(table[0]) == list(COLUMNS)
-    assert [float(row["rate"]) for row in table] == [row["rate"] for row in expected]
-    assert as_csv(expected).count("\n") == 7
+    read = list(csv.DictReader(io.StringIO(asked("--csv"))))
+    assert list(read[0]) == list(COLUMNS)
+    assert [float(row["rate"]) for row in read] == [row["rate"] for row in expected]
+    assert table(expected).count("\n") == 7
     text = asked("--sweep", "try").splitlines()
     assert len(text) == 7
     assert all("not taken as converged" in line for line in text[1:])

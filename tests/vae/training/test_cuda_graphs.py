@@ -79,9 +79,9 @@ ESTIMATES = [
     [*MODELS, *ESTIMATES, {"lr_schedule": "cosine"}, {"lr_schedule": "steps:1=0.1"}, {"precision": "bfloat16"}],
 )
 def test_captured_steps_are_the_eager_ones(settings: dict[str, Any]) -> None:
-    # through resconv's layers and norms a rounding error that Adam's first steps make large grows, by per cents at 1e-3
-    slow = {"lr": 1e-6} if settings.get("network") == "resconv" else {}
-    tape, settings = Tape(), settings | {"batch_size": 72} | slow
+    # through convolutions a rounding error that Adam's first steps make large grows: at 1e-3 by per cents in resconv
+    lr = {"conv": 1e-4, "resconv": 1e-6}.get(settings.get("network", ""), 1e-3)
+    tape, settings = Tape(), {"lr": lr, **settings, "batch_size": 72}
     eager, replayed = trainer(**settings), trainer(tape, **settings)
     assert_alike(events(replayed), events(eager))
     assert replayed.step == eager.step == 60

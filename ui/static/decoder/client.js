@@ -9,6 +9,7 @@
 // snapshot replaces the decoder, and no image of an older one is handed out after that; onModel is called each time.
 
 import { DecoderError, loadDecoder } from "./decoder.js";
+import { ask, askForFile, base } from "../shared/server.js";
 import { follow } from "../shared/store.js";
 
 const KEPT = 15_000; // milliseconds for which a decoder stays in memory after its last component left
@@ -26,7 +27,7 @@ let kernel = null;
 
 /** The bytes of kernel.wasm, fetched once. */
 export async function readKernel() {
-  kernel ??= fetch(new URL("./kernel.wasm", import.meta.url)).then((answer) => {
+  kernel ??= askForFile("decoder/kernel.wasm").then((answer) => {
     if (!answer.ok) throw new TypeError("kernel.wasm could not be fetched");
     return answer.arrayBuffer();
   });
@@ -54,10 +55,7 @@ export function imagesOf(bytes, { height, width, channels }) {
 
 /** The newest decoder of one run, and how it is kept the newest. `world` is replaced in tests. */
 export class SharedDecoder {
-  constructor(
-    run,
-    world = { fetch: (url) => fetch(url), follow, kernel: readKernel, base: new URL("../../../", import.meta.url) },
-  ) {
+  constructor(run, world = { fetch: ask, follow, kernel: readKernel, base }) {
     this.run = run;
     this.world = world;
     this.handles = new Set();

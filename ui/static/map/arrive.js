@@ -1,6 +1,7 @@
 // An image of one's own: drawn here, dropped or chosen; the server encodes it and it lands on the map.
 
 import { contextOf, element } from "../shared/mount.js";
+import { ask } from "../shared/server.js";
 import { paint } from "./side.js";
 
 const SIDE = 168; // pixels of the drawing
@@ -26,7 +27,7 @@ export function brightOnDark(bytes, { height, width, channels }) {
 export async function encode(address, blob) {
   let answer;
   try {
-    answer = await fetch(new URL(address, document.baseURI), { method: "POST", body: blob });
+    answer = await ask(address, { method: "POST", body: blob });
   } catch {
     throw new Error("The server does not answer; it is needed to encode a picture.");
   }

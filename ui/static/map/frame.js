@@ -12,7 +12,7 @@ export function assemble(map, root) {
   stage.addEventListener("dragover", (event) => event.preventDefault());
   stage.addEventListener("drop", (event) => {
     event.preventDefault();
-    map.landing.arrive.take(event.dataTransfer.files[0]);
+    if (!map.data.offline) map.landing.arrive.take(event.dataTransfer.files[0]);
   });
   const keys = element("p", {
     className: "er-note keys",

@@ -123,6 +123,7 @@ class LatentMap {
     this.sent = [this.view];
     this._wait("Fetching the codes…");
     this.landing.open(this.data.run, this.bits);
+    this.landing.arrive.box.hidden = Boolean(this.data.offline);
     this.sheet.box.hidden = this.view.method !== "plane";
     this.side.nearest();
     this.fitLine.hide();
@@ -286,8 +287,9 @@ class LatentMap {
     else if (layout.xy) canvas.shade.start(layout.xy, 2, (x, y) => [x, y]);
     else canvas.shade.clear(); // one dimension
     if (!layout.xy) this._placeDraws(); // on a fitted map when it is finished
-    this.sheet.box.hidden = this.view.method !== "plane";
-    if (this.view.method === "plane") this.sheet.draw(layout, this.decoder);
+    const decodes = this.decoder.decoder || !this.data.offline; // else the server
+    this.sheet.box.hidden = this.view.method !== "plane" || !decodes;
+    if (!this.sheet.box.hidden) this.sheet.draw(layout, this.decoder);
     this.landing.mark();
     this._words();
     if (!this.side.stats.decodes) this.beside.begin();

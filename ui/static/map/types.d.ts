@@ -46,6 +46,8 @@ export interface MapData {
   problem: string;
   /** Whether the finding "holes" is kept for the newest weights. */
   holes: boolean;
+  /** Whether there is no server: nothing can be encoded. */
+  offline?: boolean;
 }
 
 /** A kind of map: how codes become places, and which code a place stands for. */

@@ -95,7 +95,10 @@ class Drop {
   update({ token, most_bytes, most_files, words }, component) {
     this.component = component;
     this.words = words;
-    if (words) this.what.textContent = words.what;
+    if (words) {
+      this.what.textContent = words.what;
+      this.zone.setAttribute("aria-label", words.what);
+    }
     /** @type {NodeListOf<HTMLButtonElement | HTMLInputElement>} */
     const folders = this.buttons.querySelectorAll("button:last-of-type, input[webkitdirectory]");
     for (const folder of folders) {

@@ -14,6 +14,7 @@
 
 import { whole } from "./format.js";
 import { readFrame } from "./framing.js";
+import { ask } from "./server.js";
 
 const text = new TextDecoder();
 const BLOCK = 1000; // images fetched at once when only some are wanted
@@ -26,7 +27,7 @@ export class CodesError extends Error {}
 export async function fetchBytes(address) {
   let answer;
   try {
-    answer = await fetch(new URL(address, document.baseURI));
+    answer = await ask(address);
   } catch {
     throw new CodesError("The server does not answer. It may have been stopped; this comes back with it.");
   }

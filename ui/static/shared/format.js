@@ -24,14 +24,26 @@ export function nats(value) {
   return signed(Number(text) === 0 ? text.replace("-", "") : text);
 }
 
+/** @type {Map<number, Intl.NumberFormat>} */
+const formats = new Map(); // making one costs more than drawing a chart
+
+/** The format of numbers with thousands separators and so many decimals. */
+export function fixed(/** @type {number} */ places) {
+  let format = formats.get(places);
+  if (!format) {
+    format = new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+    formats.set(places, format);
+  }
+  return format;
+}
+
 /** A sum and its two parts as texts, rounded so that the parts shown add up to the sum shown. */
 export function addends(sum, part) {
   if (!(Math.max(Math.abs(sum), Math.abs(part)) < 999_999.5)) return [nats(part), nats(sum - part)];
   const places = Math.abs(sum) >= 999.95 ? 0 : decimals(sum);
   const rounded = (value) => Number(value.toFixed(places)) + 0; // never −0
   const first = rounded(part);
-  const options = { minimumFractionDigits: places, maximumFractionDigits: places };
-  return [first, rounded(rounded(sum) - first)].map((value) => signed(value.toLocaleString("en-US", options)));
+  return [first, rounded(rounded(sum) - first)].map((value) => signed(fixed(places).format(value)));
 }
 
 /** C (or any positive number of unknown size) with three significant digits: 0.0125, 2.00, 36.2, 1,000, 8.29e5. */

@@ -1,5 +1,6 @@
 // A link to the view that is open now, as text to copy and as a code for the phones of a class.
 
+import { CONTROLS, forClass } from "../show/manner.js";
 import { element, renderer } from "./mount.js";
 import { qrCode } from "./qr.js";
 
@@ -32,7 +33,20 @@ class Link {
     this.copy = element("button", { className: "button", type: "button", text: "Copy" });
     this.canvas = element("canvas", { className: "qr", role: "img" });
     this.note = element("p", { className: "note" });
-    root.append(this.note, element("div", { className: "row" }, this.text, this.copy), this.canvas);
+    this.controls = element("select", { className: "button", "aria-label": "Controls that others see" });
+    for (const [value, about] of Object.entries(CONTROLS))
+      this.controls.append(element("option", { value, text: about }));
+    this.present = element("button", { className: "button", type: "button", text: "Present" });
+    this.present.title = "Large type, no menus, by keyboard alone: ? lists the keys, Escape ends it";
+    root.append(
+      this.note,
+      element("label", { className: "choice" }, "Others see it ", this.controls),
+      element("div", { className: "row" }, this.text, this.copy),
+      this.canvas,
+      element("div", { className: "row" }, this.present),
+    );
+    this.controls.addEventListener("change", () => this.draw());
+    this.present.addEventListener("click", () => this._present());
     this.copy.addEventListener("click", () => this._copy());
     this.seen = new IntersectionObserver(() => this.draw()); // opened again, the view may be another
     this.seen.observe(root);
@@ -45,7 +59,7 @@ class Link {
   }
 
   draw() {
-    const address = shared(location.href, this.origin);
+    const address = forClass(shared(location.href, this.origin), this.controls.value);
     if (address === this.text.textContent) return;
     this.text.textContent = address;
     this.copy.textContent = "Copy";
@@ -53,6 +67,12 @@ class Link {
     this.canvas.hidden = !code;
     this.canvas.setAttribute("aria-label", `QR code of ${address}`);
     if (code) paintCode(this.canvas, code);
+  }
+
+  /** The panel closes with it: a view for a room has no menus. */
+  _present() {
+    window.dispatchEvent(new Event("er-present"));
+    this.present.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, composed: true }));
   }
 
   async _copy() {

@@ -1,6 +1,7 @@
 // The live connection: one websocket per tab, any number of runs on it. It is closed while the tab is hidden and
 // after a break opens again, later each time; each run resumes where it was.
 
+import { base } from "./server.js";
 import { readMessage } from "../train/preview_data.js";
 
 const FIRST_WAIT = 300; // milliseconds before the first new attempt
@@ -102,7 +103,7 @@ let shared = null;
 /** The connection of this tab. */
 export function connection() {
   if (!shared) {
-    const url = new URL("../../../live", import.meta.url); // modules are at <base>/app/static/<folder>/
+    const url = new URL("live", base);
     url.protocol = url.protocol.replace("http", "ws");
     shared = new LiveConnection({ url: url.href, page: document });
   }

@@ -2,6 +2,7 @@
 // it returned when the component leaves the page, or late, for a call that was overtaken by a newer one.
 
 import { followTheme } from "./palette.js";
+import { askForFile } from "./server.js";
 
 const sheets = new Map(); // one style sheet per file and tab
 const mounted = new WeakMap(); // parentElement -> { view, root, call }
@@ -10,7 +11,7 @@ function sheet(name) {
   if (!sheets.has(name)) {
     sheets.set(
       name,
-      fetch(new URL(`../${name}`, import.meta.url))
+      askForFile(name)
         .then((answer) => (answer.ok ? answer.text() : ""))
         .then((text) => {
           const made = new CSSStyleSheet();

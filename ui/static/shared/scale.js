@@ -1,5 +1,7 @@
 // Axes: ticks, ranges and the reduction of a long series to the pixels it is drawn on. No drawing here.
 
+import { fixed } from "./format.js";
+
 /** Round tick values inside [low, high], about `count` of them, and the step between two. */
 export function ticks(low, high, count) {
   const raw = (high - low) / Math.max(1, count);
@@ -22,35 +24,56 @@ export function tickLabel(value, step, largest = Math.abs(value)) {
   }
   if (value !== 0 && largest >= 1e6) return `${tickLabel(value / 1e6, step / 1e6, 0)}M`;
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  const text = value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const text = fixed(decimals).format(value);
   return (Number(text.replace(/,/g, "")) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
+
+/** @typedef {{ index: number, count: number, x: number, mean: number, low: number, high: number }} Strip */
 
 /**
  * One entry per strip of `strip` pixels that holds points of the series (first `n` of xs ascending, ys): mean place,
  * lowest, highest and mean value. So a history of any length costs one pass and is drawn with its extremes kept.
  */
 export function columns(xs, ys, n, end, width, strip = 1) {
-  const found = [];
-  /** @type {{ index: number, count: number, x: number, mean: number, low: number, high: number } | null} */
-  let column = null;
-  const scale = width / (end || 1);
-  for (let i = 0; i < n; i++) {
-    const y = ys[i];
-    if (Number.isNaN(y)) continue;
-    const at = xs[i] * scale;
-    const index = Math.floor(at / strip);
-    if (column === null || index !== column.index) {
-      column = { index, count: 0, x: 0, mean: 0, low: y, high: y };
-      found.push(column);
-    }
-    column.count += 1;
-    column.x += (at - column.x) / column.count;
-    column.mean += (y - column.mean) / column.count;
-    if (y < column.low) column.low = y;
-    if (y > column.high) column.high = y;
+  return new Columns(strip).of(xs, ys, n, end, width);
+}
+
+/** `columns` of a series that grows: what was taken in before is not looked at again. */
+export class Columns {
+  constructor(/** @type {number} */ strip) {
+    this.strip = strip;
+    this.taken = 0; // points of the series
+    /** @type {ArrayLike<number> | null} */ this.xs = null;
+    /** @type {ArrayLike<number> | null} */ this.ys = null;
+    this.scale = NaN; // pixels for one of x
+    /** @type {Strip[]} */ this.found = [];
   }
-  return found;
+
+  /** The columns of the first `n` points, good until the next call. */
+  of(xs, ys, n, end, width) {
+    const scale = width / (end || 1);
+    if (xs !== this.xs || ys !== this.ys || scale !== this.scale || n < this.taken) {
+      Object.assign(this, { xs, ys, scale, taken: 0, found: [] });
+    }
+    let column = this.found.at(-1);
+    for (let i = this.taken; i < n; i++) {
+      const y = ys[i];
+      if (Number.isNaN(y)) continue;
+      const at = xs[i] * scale;
+      const index = Math.floor(at / this.strip);
+      if (column === undefined || index !== column.index) {
+        column = { index, count: 0, x: 0, mean: 0, low: y, high: y };
+        this.found.push(column);
+      }
+      column.count += 1;
+      column.x += (at - column.x) / column.count;
+      column.mean += (y - column.mean) / column.count;
+      if (y < column.low) column.low = y;
+      if (y > column.high) column.high = y;
+    }
+    this.taken = n;
+    return this.found;
+  }
 }
 
 /** The value below which a share `q` of the sorted values lies, interpolated. */
@@ -67,10 +90,7 @@ export function quantile(sorted, q) {
  */
 export function robustRange(cols, latest = [], floor = -Infinity, trim = true) {
   const known = latest.filter(Number.isFinite);
-  const means = cols
-    .map((c) => c.mean)
-    .concat(known)
-    .sort((a, b) => a - b);
+  const means = Float64Array.from([...cols.map((c) => c.mean), ...known]).sort();
   if (!means.length) return { low: 0, high: 1 };
   let low = Math.min(...known, ...cols.map((c) => c.low));
   let high = Math.max(...known, ...cols.map((c) => c.high));

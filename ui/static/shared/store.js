@@ -2,6 +2,7 @@
 
 import { History } from "./history.js";
 import { connection } from "./live.js";
+import { Redraws } from "./redraws.js";
 
 export const ENDED = new Set(["finished", "stopped", "interrupted", "diverged", "failed"]);
 const LINGER = 1500; // milliseconds for which a run is still watched after its last component left: pages redraw
@@ -90,9 +91,15 @@ export class RunStore {
 }
 
 const stores = new Map();
+/** @type {Redraws | null} */
+let redraws = null;
 
-/** Call `listener` (at most once a frame) whenever something of the run changes; returns {store, close}. */
+/**
+ * Call `listener` when something of the run has changed, together with the tab's others (redraws.js). Returns {store,
+ * soon, later, close}: `soon` has it called in the next frame, `later` with what comes next.
+ */
 export function follow(run, listener) {
+  const drawing = (redraws ??= new Redraws({ page: document }));
   let store = stores.get(run);
   if (!store) {
     for (const [name, idle] of stores) {
@@ -102,20 +109,17 @@ export function follow(run, listener) {
     store = new RunStore(run);
     stores.set(run, store);
   }
-  let frame = 0;
-  const soon = () => {
-    frame ||= requestAnimationFrame(() => {
-      frame = 0;
-      listener();
-    });
-  };
-  const unsubscribe = store.subscribe(soon);
+  const draw = () => listener(); // each follower's own, even where two have one listener
+  const later = () => drawing.queue(draw);
+  const soon = () => drawing.soon(draw);
+  const unsubscribe = store.subscribe(later);
   soon();
   return {
     store,
     soon,
+    later,
     close() {
-      cancelAnimationFrame(frame);
+      drawing.drop(draw);
       unsubscribe();
     },
   };

@@ -18,7 +18,10 @@ class Slider {
     this._listenToKeys();
     this._listenToField();
     this.fit.addEventListener("click", () => this._send(this._fitted() ? this._value() : "fit"));
-    this.observer = new ResizeObserver(() => this.source?.soon());
+    this.observer = new ResizeObserver(() => {
+      this.sizes = null;
+      this.source?.soon();
+    });
     this.observer.observe(this.slider);
   }
 
@@ -247,9 +250,13 @@ class Slider {
     const { low, high, owns_C: ownsC } = this.data;
     const at = place(best, low, high);
     this.mark.style.left = `${100 * at}%`;
-    this.label.textContent = ownsC ? `C = ${significant(best)}: best fit` : "C = 1: ELBO";
-    const wide = this.slider.clientWidth;
-    const half = this.label.offsetWidth / 2;
+    const text = ownsC ? `C = ${significant(best)}: best fit` : "C = 1: ELBO";
+    this.label.textContent = text;
+    if (this.sizes?.signs !== text.length) {
+      // measuring lays the page out; all digits have one width
+      this.sizes = { signs: text.length, wide: this.slider.clientWidth, half: this.label.offsetWidth / 2 };
+    }
+    const { wide, half } = this.sizes;
     this.label.style.left = `${Math.min(wide - half, Math.max(half, at * wide))}px`;
   }
 

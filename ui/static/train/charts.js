@@ -6,8 +6,9 @@ import { saveCurves } from "./curves_save.js";
 import { addends, nats, significant, terse, whole } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { colours } from "../shared/palette.js";
+import { InView } from "../shared/redraws.js";
 import { GUTTER, Panel } from "./panel.js";
-import { columns, frameEnd, nearest, readableRange, robustRange } from "../shared/scale.js";
+import { Columns, frameEnd, nearest, readableRange, robustRange } from "../shared/scale.js";
 import { follow } from "../shared/store.js";
 
 const QUANTITIES = [
@@ -107,8 +108,14 @@ class Charts {
       ),
     );
     this.section = root.firstElementChild;
-    this.observer = new ResizeObserver(() => this.source?.soon());
-    this.observer.observe(this.section);
+    this.observer = new ResizeObserver(() => {
+      this._measure();
+      this.source?.soon();
+    });
+    for (const { canvas } of this.panels) this.observer.observe(canvas);
+    this._measure();
+    const canvases = this.panels.map(({ canvas }) => canvas);
+    this.inView = new InView(canvases, () => this.source?.soon());
     this._listen();
   }
 
@@ -183,8 +190,14 @@ class Charts {
       parts,
       figure,
       panel: new Panel(canvas),
+      columns: [new Columns(2), new Columns(2)], // of training and of held-out records
       canvas,
     };
+  }
+
+  _measure() {
+    for (const { panel } of this.panels) panel.measure();
+    this.wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
   }
 
   _listen() {
@@ -231,6 +244,7 @@ class Charts {
   destroy() {
     this.source?.close();
     this.observer.disconnect();
+    this.inView.close();
     clearTimeout(this.timer);
   }
 
@@ -265,15 +279,17 @@ class Charts {
     this.end = frameEnd(train.step.last() || 0, store.status?.total_steps ?? 0, store.ended);
     this._headings(store);
     this._explain(history);
-    const moving = this._drawPanels(history, jump, devicePixelRatio || 1);
-    if (moving) this.source.soon();
+    const moving = this._drawPanels(store, jump, devicePixelRatio || 1);
+    if (moving) this.source.later();
     this._summarise();
   }
 
   /** All panels; true while an axis still glides. */
-  _drawPanels(history, jump, ratio) {
+  _drawPanels(store, jump, ratio) {
+    const { history } = store;
     const { train, test } = history;
-    const wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
+    const { wide } = this;
+    const now = performance.now();
     const markers = mergeMarkers(history.markers, (3 * this.end) / wide).map((m) => ({
       step: m.step,
       label: markerLabel(m),
@@ -281,18 +297,19 @@ class Charts {
     const turned = history.lastTurn === null ? null : (history.lastTurn * wide) / (this.end || 1);
     let [moving, flattened] = [false, false];
     for (const entry of this.panels) {
-      if (!entry.panel.resize(ratio)) continue;
+      const seen = store.ended || this.inView.has(entry.canvas);
+      if (seen && !entry.panel.resize(ratio)) continue;
       const series = (of) => ({ xs: of.step.values, ys: of[entry.name].values, n: of.length });
       const [a, b] = [series(train), series(test)];
-      const shown = [a, b].flatMap(({ xs, ys, n }) => columns(xs, ys, n, this.end, wide, 2));
+      const shown = [a, b].flatMap(({ xs, ys, n }, i) => entry.columns[i].of(xs, ys, n, this.end, wide));
       const latest = [train[entry.name].last(), history.testCurrent ? test[entry.name].last() : NaN];
       const all = readableRange(shown, null, latest, entry.floor);
       const recent = readableRange(shown, turned, latest, entry.floor);
       flattened ||= recent.low !== all.low || recent.high !== all.high;
       const range = { ...(this.all ? robustRange(shown, latest, entry.floor, false) : recent) };
       if (markers.length) range.high += 0.3 * (range.high - range.low); // room for their labels
-      moving = entry.panel.glide(range, jump) || moving;
-      entry.panel.draw({
+      moving = entry.panel.glide(range, jump || !seen, now) || moving;
+      entry.panel.show(seen, {
         colour: this.palette[entry.colour ?? entry.name],
         palette: this.palette,
         axis: entry.axis,

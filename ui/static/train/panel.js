@@ -1,33 +1,43 @@
 // One panel of the chart on its canvas: grid, curves, markers, crosshair. It is told what to draw; it decides nothing.
 
 import { compact, nats, whole } from "../shared/format.js";
-import { columns, tickLabel, ticks } from "../shared/scale.js";
+import { Columns, tickLabel, ticks } from "../shared/scale.js";
 
 export const GUTTER = 52; // pixels left of the plot, for the labels of the vertical axis
 const LABEL = GUTTER - 10; // and for each of them: a longer one is set narrower, never cut
+const GLIDE = 50; // milliseconds in which the range on screen comes nearer to its target by a factor e
 const AXIS = 20; // pixels below the plot of the panel that carries the axis of steps
 
 export class Panel {
   constructor(canvas) {
     this.canvas = canvas;
+    this.context = canvas.getContext("2d");
     this.view = null; // the range on screen, which glides towards its target
+    this.glided = -Infinity; // when it moved
+    this.columns = { train: new Columns(2), test: new Columns(6) };
+    this.measure();
+  }
+
+  /** Take the canvas's size from its place: asked for while drawing, the page would be laid out once more each time. */
+  measure() {
+    this.width = this.canvas.clientWidth;
+    this.height = this.canvas.clientHeight;
   }
 
   /** Match the canvas to its place and the screen's resolution; true if there is room to draw. */
   resize(ratio) {
-    const { clientWidth, clientHeight } = this.canvas;
-    this.width = clientWidth;
-    this.height = clientHeight;
-    const [w, h] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
+    const { width, height } = this;
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
-    this.context = this.canvas.getContext("2d");
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.context.clearRect(0, 0, clientWidth, clientHeight);
-    return clientWidth > GUTTER + 20 && clientHeight > 20;
+    this.context.clearRect(0, 0, width, height);
+    return width > GUTTER + 20 && height > 20;
   }
 
-  /** Move the range on screen towards `target`; true while it still has to move. */
-  glide(target, jump) {
+  /** Move the range on screen towards `target`, as far as it gets by `now`; true while it still has to move. */
+  glide(target, jump, now) {
+    const share = 1 - Math.exp(-Math.max(16, now - this.glided) / GLIDE);
+    this.glided = now;
     if (!this.view || jump) {
       this.view = { ...target };
       return false;
@@ -38,11 +48,17 @@ export class Panel {
       const gap = target[end] - this.view[end];
       if (Math.abs(gap) < 0.002 * span) this.view[end] = target[end];
       else {
-        this.view[end] += gap * 0.28;
+        this.view[end] += gap * share;
         moving = true;
       }
     }
     return moving;
+  }
+
+  /** Draw the scene, if it is `seen`; else it is kept for whoever saves it. */
+  show(seen, scene) {
+    if (seen) this.draw(scene);
+    else this.scene = scene;
   }
 
   /**
@@ -57,8 +73,10 @@ export class Panel {
     c.lineJoin = "round";
     if (!scene.train.n) return;
     const wide = this.plot.right - this.plot.left;
-    const train = columns(scene.train.xs, scene.train.ys, scene.train.n, scene.end, wide, 2);
-    const test = columns(scene.test.xs, scene.test.ys, scene.test.n, scene.end, wide, 6);
+    const [train, test] = ["train", "test"].map((part) => {
+      const { xs, ys, n } = scene[part];
+      return this.columns[part].of(xs, ys, n, scene.end, wide);
+    });
     this._beyond(train);
     this._grid();
     c.save();

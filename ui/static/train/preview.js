@@ -3,6 +3,7 @@
 import { whole } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
 import { rgba } from "./preview_data.js";
+import { InView } from "../shared/redraws.js";
 import { follow } from "../shared/store.js";
 
 const GAP = 4; // pixels between images, at least
@@ -22,6 +23,10 @@ export function enlargement(size, side, ratio) {
   return Math.floor(scale) >= 0.7 * scale ? Math.floor(scale) : scale;
 }
 
+function sameBytes(a, b) {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
 class Preview {
   constructor(root) {
     this.canvas = element("canvas", { role: "img", "aria-label": "No reconstructions yet" });
@@ -30,8 +35,13 @@ class Preview {
     this.frame = element("div", { className: "frame" }, this.canvas);
     root.append(element("section", { className: "er-card" }, title, this.frame, this.note));
     this.tile = document.createElement("canvas");
-    this.observer = new ResizeObserver(() => this._redraw());
+    this.observer = new ResizeObserver(() => {
+      this.wide = this.frame.clientWidth;
+      this._redraw();
+    });
     this.observer.observe(this.frame);
+    this.wide = this.frame.clientWidth;
+    this.inView = new InView([this.frame], () => this.source?.soon());
   }
 
   update(data) {
@@ -47,17 +57,18 @@ class Preview {
   destroy() {
     this.source?.close();
     this.observer.disconnect();
+    this.inView.close();
   }
 
   _redraw() {
     this.drawn = undefined;
+    this.originals = null;
     this.source?.soon();
   }
 
   _draw() {
     const { preview, ended, error } = this.source.store;
     if (preview === this.drawn) return;
-    this.drawn = preview;
     this.canvas.hidden = !preview;
     if (!preview) {
       const first = this.yours ? "once your loop calls log.model or log.pictures" : "with the first steps";
@@ -65,7 +76,10 @@ class Preview {
       this.drawn = undefined;
       return;
     }
-    this._paint(preview);
+    if (!this.drawn || ended || this.inView.has(this.frame)) {
+      this._paint(preview);
+      this.drawn = preview;
+    }
     const noise = this.yours ? "" : ", fixed noise";
     this.note.textContent = `Below each image its reconstruction${noise} · step ${whole(preview.step)}`;
     this.canvas.setAttribute(
@@ -77,28 +91,38 @@ class Preview {
   _paint(preview) {
     const { count, height, width } = preview;
     const ratio = devicePixelRatio || 1;
-    const { columns, size } = arrange(count, this.frame.clientWidth);
+    const { columns, size } = arrange(count, this.wide);
     const scale = enlargement(size, Math.max(height, width), ratio);
     const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
-    const spare = (this.frame.clientWidth * ratio - columns * w) / Math.max(1, columns - 1);
+    const spare = (this.wide * ratio - columns * w) / Math.max(1, columns - 1);
     const gap = Math.floor(Math.min(WIDEST * ratio, Math.max(GAP * ratio, spare)));
     const rows = Math.ceil(count / columns);
     const pair = 2 * h + Math.round(3 * ratio);
-    this.canvas.width = columns * w + (columns - 1) * gap;
-    this.canvas.height = rows * pair + (rows - 1) * Math.round(1.5 * gap);
-    this.canvas.style.width = `${this.canvas.width / ratio}px`;
-    this.canvas.style.height = `${this.canvas.height / ratio}px`;
+    const whole = {
+      width: columns * w + (columns - 1) * gap,
+      height: rows * pair + (rows - 1) * Math.round(1.5 * gap),
+    };
+    if (this.canvas.width !== whole.width || this.canvas.height !== whole.height) {
+      Object.assign(this.canvas, whole);
+      this.canvas.style.width = `${whole.width / ratio}px`;
+      this.canvas.style.height = `${whole.height / ratio}px`;
+      this.originals = null;
+    }
+    const still = this.originals && sameBytes(this.originals, preview.originals); // they are as a rule: drawn once
+    this.originals = preview.originals;
     const context = this.canvas.getContext("2d");
     context.imageSmoothingEnabled = scale < 1;
-    Object.assign(this.tile, { width, height });
-    const tile = this.tile.getContext("2d");
+    if (this.tile.width !== width || this.tile.height !== height) Object.assign(this.tile, { width, height });
+    const tile = this.tile.getContext("2d", { willReadFrequently: true });
     for (let i = 0; i < count; i++) {
       const x = (i % columns) * (w + gap);
       const y = Math.floor(i / columns) * (pair + Math.round(1.5 * gap));
-      for (const [images, top] of [
-        [preview.originals, y],
-        [preview.reconstructions, y + pair - h],
-      ]) {
+      for (const [images, top] of still
+        ? [[preview.reconstructions, y + pair - h]]
+        : [
+            [preview.originals, y],
+            [preview.reconstructions, y + pair - h],
+          ]) {
         tile.putImageData(new ImageData(rgba(images, i, preview), width, height), 0, 0);
         context.drawImage(this.tile, x, top, w, h);
       }

@@ -121,7 +121,8 @@ class Bars {
       if (!this.rows.has(dimension)) this._add(dimension);
       this.rows.get(dimension).row.style.transform = `translateY(${rank * ROW}px)`;
     });
-    shown.forEach((dimension) => this.list.append(this.rows.get(dimension).row)); // the order that is read out
+    const order = shown.map((dimension) => this.rows.get(dimension).row); // that is read out
+    if (order.some((row, i) => this.list.children[i] !== row)) this.list.replaceChildren(...order);
     this.list.style.height = `${shown.length * ROW}px`;
   }
 

@@ -68,9 +68,21 @@ class StatusLine {
     if (store.status && !store.ended) parts.push(...settings(store.knobs, this.data.halves));
     if (away) parts.unshift("connection lost, trying again");
     const shown = store.error ? [store.error] : parts;
-    this.text.replaceChildren(...shown.map((part, i) => element("span", { className: i ? "" : "state", text: part })));
+    this._say(shown);
     this.message.textContent = store.error ? "" : (store.status?.message ?? "");
     this.message.hidden = !this.message.textContent;
+  }
+
+  /** The parts, each in an element of its own; only what changed is written. */
+  _say(shown) {
+    const { children } = this.text;
+    while (children.length > shown.length) this.text.lastChild.remove();
+    while (children.length < shown.length) {
+      this.text.append(element("span", { className: children.length ? "" : "state" }));
+    }
+    shown.forEach((part, i) => {
+      if (children[i].textContent !== part) children[i].textContent = part;
+    });
   }
 
   /** Once for each new state; again only if the page, drawn since, still shows another one. */

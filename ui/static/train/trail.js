@@ -2,8 +2,9 @@
 // point the line of slope −1/C, along which the loss C·error + rate stays the same.
 
 import { significant, nats, terse, whole } from "../shared/format.js";
-import { element, renderer } from "../shared/mount.js";
+import { contextOf, element, renderer } from "../shared/mount.js";
 import { colours } from "../shared/palette.js";
+import { InView } from "../shared/redraws.js";
 import { robustRange, tickLabel, ticks } from "../shared/scale.js";
 import { follow } from "../shared/store.js";
 
@@ -22,32 +23,66 @@ export function vertical(ownsC) {
  * The trail as stretches of one C each: [{ C, fitted, points: [{ step, x: rate, y }] }], the newest last. A stretch ends
  * where C was turned; long histories are thinned to means over equally many records. `start`: C as the config has it.
  */
-export function trail({ train, markers, C }, name, start = null) {
-  const turns = markers.filter(({ knob }) => knob === "C");
-  const every = Math.max(1, Math.ceil(train.length / POINTS));
-  const stretches = [];
-  let [turn, stretch, sum] = [0, null, null];
-  const close = () => {
-    if (sum) stretch.points.push({ step: sum.step, x: sum.x / sum.n, y: sum.y / sum.n });
-    sum = null;
-  };
-  for (let i = 0; i < train.length; i++) {
-    const [step, x, y] = [train.step.values[i], train.rate.values[i], train[name].values[i]];
-    const before = turn;
-    while (turn < turns.length && turns[turn].step < step) turn += 1;
-    if (!stretch || turn !== before) {
-      if (stretch) close();
-      stretch = { C: NaN, fitted: (turns[turn - 1]?.value ?? start) === "fit", points: [] };
-      stretches.push(stretch);
-    }
-    stretch.C = C.values[i];
-    if (!Number.isFinite(x) || !Number.isFinite(y)) continue;
-    sum ??= { n: 0, x: 0, y: 0, step };
-    sum = { n: sum.n + 1, x: sum.x + x, y: sum.y + y, step };
-    if (sum.n === every) close();
+export function trail(history, name, start = null) {
+  return new GrowingTrail(name, start).of(history);
+}
+
+/** `trail` of a history that grows: records that were taken in before are not looked at again. */
+export class GrowingTrail {
+  constructor(name, start = null) {
+    this.name = name;
+    this.start = start;
+    this._startOver(null, 0);
   }
-  if (stretch) close();
-  return stretches.filter(({ points }) => points.length);
+
+  _startOver(train, every) {
+    this.train = train;
+    this.every = every; // records of a point
+    this.taken = this.turn = 0; // records and turns of C that were looked at
+    this.stretches = [];
+    this.stretch = null;
+    this.sum = { n: 0, x: 0, y: 0, step: 0 }; // of the records since the last whole point
+  }
+
+  /** The stretches so far, good until the next call. */
+  of({ train, markers, C }) {
+    const every = Math.max(1, Math.ceil(train.length / POINTS));
+    if (train !== this.train || every !== this.every) this._startOver(train, every);
+    const turns = markers.filter(({ knob }) => knob === "C");
+    if (this.sum.n) this.stretch.points.pop(); // it was not whole
+    for (; this.taken < train.length; this.taken++) this._take(train, C, turns);
+    if (this.sum.n) this._point();
+    return this.stretches.filter(({ points }) => points.length);
+  }
+
+  _take(train, C, turns) {
+    const { sum, taken: i } = this;
+    const [step, x, y] = [train.step.values[i], train.rate.values[i], train[this.name].values[i]];
+    const before = this.turn;
+    while (this.turn < turns.length && turns[this.turn].step < step) this.turn += 1;
+    if (!this.stretch || this.turn !== before) {
+      if (sum.n) this._close();
+      this.stretch = { C: NaN, fitted: (turns[this.turn - 1]?.value ?? this.start) === "fit", points: [] };
+      this.stretches.push(this.stretch);
+    }
+    this.stretch.C = C.values[i];
+    if (!Number.isFinite(x) || !Number.isFinite(y)) return;
+    sum.n += 1;
+    sum.x += x;
+    sum.y += y;
+    sum.step = step;
+    if (sum.n === this.every) this._close();
+  }
+
+  _point() {
+    const { n, x, y, step } = this.sum;
+    this.stretch.points.push({ step, x: x / n, y: y / n });
+  }
+
+  _close() {
+    this._point();
+    Object.assign(this.sum, { n: 0, x: 0, y: 0 });
+  }
 }
 
 /** The plane's ranges: both axes start at zero where zero is near. */
@@ -84,8 +119,14 @@ class Trail {
     root.append(
       element("section", { className: "er-card" }, element("header", {}, title, this.slope), this.canvas, this.note),
     );
-    this.observer = new ResizeObserver(() => this.source?.soon());
+    this.context = contextOf(this.canvas);
+    this.observer = new ResizeObserver(() => {
+      this._measure();
+      this.source?.soon();
+    });
     this.observer.observe(this.canvas);
+    this.inView = new InView([this.canvas], () => this.source?.soon());
+    this._measure();
     this.canvas.addEventListener("pointermove", (event) => {
       const box = this.canvas.getBoundingClientRect();
       this.pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
@@ -105,19 +146,22 @@ class Trail {
     this.data = data;
     this.palette = colours(this.root);
     this.axis = vertical(data.owns_C);
+    this.growing = new GrowingTrail(this.axis.name, data.C);
     this.source.soon();
   }
 
   destroy() {
     this.source?.close();
     this.observer.disconnect();
+    this.inView.close();
   }
 
   _draw() {
     const { history } = this.source.store;
-    const stretches = trail(history, this.axis.name, this.data.C);
+    const stretches = this.growing.of(history);
     this.canvas.setAttribute("aria-label", summary(this.data.run, stretches, this.data.owns_C));
     this.note.textContent = this._words(stretches);
+    if (!this.source.store.ended && !this.inView.has(this.canvas)) return;
     if (!this._resize() || !stretches.length) return;
     const points = stretches.flatMap((stretch) => stretch.points);
     this.range = ranges(points, this.axis.name);
@@ -145,13 +189,16 @@ class Trail {
     );
   }
 
+  _measure() {
+    this.size = { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+  }
+
   _resize() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const { width, height } = this.size;
     const ratio = devicePixelRatio || 1;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
     this.plot = { left: LEFT, right: width - RIGHT, top: TOP, bottom: height - BOTTOM };
-    this.context = this.canvas.getContext("2d");
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.context.clearRect(0, 0, width, height);
     this.context.font = `11px ${this.palette.font}`;

@@ -23,8 +23,8 @@ from vae.datasets.own.entries import (
     is_hidden,
     places_of,
 )
+from vae.datasets.zips import DAMAGED, TooManyFiles, open_zip
 from vae.errors import DataError
-from vae.zips import DAMAGED, TooManyFiles, open_zip
 
 MOST_FILES = 50_000
 MOST_BYTES = 4 * 2**30  # of all members, once they are expanded

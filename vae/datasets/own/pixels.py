@@ -14,8 +14,8 @@ from vae.datasets.arrays import ArrayFile
 from vae.datasets.dataset import Dataset
 from vae.datasets.npz import MOST_MEMBERS
 from vae.datasets.own.entries import Entry, Found, Item, Part
+from vae.datasets.zips import open_zip
 from vae.errors import DataError
-from vae.zips import open_zip
 
 
 def in_arrays(item: Item) -> Found:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vae import runs
-from vae.diagnosis.suspects.export import SUFFIXES, as_csv, as_json
+from vae.diagnosis.suspects.export import SUFFIXES, as_json
 from vae.diagnosis.suspects.marks import identity, read_marks
 from vae.diagnosis.suspects.opened import open_part, open_second, second_images
 from vae.diagnosis.suspects.options import KS
@@ -16,7 +16,7 @@ from vae.diagnosis.suspects.process import Asked, look_for_suspects
 from vae.diagnosis.suspects.results import read_scores
 from vae.diagnosis.suspects.table import KINDS, SECOND_KINDS, SORTS, Listed, order, rows_for
 from vae.errors import ConfigError
-from vae.files import write_atomically
+from vae.files import as_csv, write_atomically
 
 SHOWN = ("row", "label", "suggested", "differ", "neighbours", "rate", "distortion", "log_px", "copy_of", "blank", "far")
 
@@ -37,7 +37,9 @@ def answer(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     about |= {"n": len(listed), "found": len(indices), "k": options.k, "data": identity(run.data)}
     if options.out is not None:
         csv = options.out.suffix.lower() == ".csv"
-        write_atomically(options.out, (as_csv(rows) if csv else as_json(rows, about)).encode())
+        write_atomically(
+            options.out, (as_csv(rows, () if rows else ("part", "row")) if csv else as_json(rows, about)).encode()
+        )
     return {**about, "images": rows}
 
 

@@ -1,4 +1,4 @@
-"""Rows of the table as CSV and JSON, and a file of rows as those that a run is to do without."""
+"""Rows of the table as JSON, and a file of rows as those that a run is to do without."""
 
 from __future__ import annotations
 
@@ -12,21 +12,10 @@ from vae.checked_json import Misfit, fields, items, one_of, parse, read_bytes, w
 from vae.config import MOST_WITHOUT, parse_rows, write_rows
 from vae.diagnosis.suspects.marks import CONTENT, MOST_BYTES
 from vae.errors import ConfigError
-from vae.files import literal
 from vae.space.parts import PARTS
 
 SUFFIXES = (".csv", ".json")
 ROWS = fields(("images",), images=items(fields(("part", "row"), part=one_of(*PARTS), row=whole()), 1_000_000))
-
-
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Returns a table with one line an image; nothing in it is a formula."""
-    out = io.StringIO(newline="")
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ["part", "row"]
-    writer = csv.DictWriter(out, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: literal(value) for name, value in row.items()} for row in rows)
-    return out.getvalue()
 
 
 def as_json(rows: list[dict[str, Any]], about: dict[str, Any]) -> str:

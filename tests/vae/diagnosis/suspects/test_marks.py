@@ -13,12 +13,13 @@ import pytest
 
 from vae import runs
 from vae.config import Config
-from vae.diagnosis.suspects.export import as_csv, as_json, read_without
+from vae.diagnosis.suspects.export import as_json, read_without
 from vae.diagnosis.suspects.marks import FILE, change_marks, read_marks, rows_of
 from vae.diagnosis.suspects.options import KS
 from vae.diagnosis.suspects.scores import Scores
 from vae.diagnosis.suspects.table import SORTS, Listed, describe, order, removable, rows_for
 from vae.errors import ConfigError, RunDamaged, RunError
+from vae.files import as_csv
 
 DATA: dict[str, Any] = {"name": "faces.npz", "shape": [1, 2, 2], "digest": "a" * 64}
 
