@@ -59,7 +59,7 @@ def text_targets(room: Path) -> Iterable[Target]:
         assert read_suspects_view(view.to_query(), ("train", "test"), "elbo")[1] == []
         for name, field in FIELDS.items():
             if name in values and (value := field.read(values[name])) is not None:
-                assert field.read(field.write(value)) == value, name
+                assert field.write(field.read(field.write(value))) == field.write(value), name
         for read in (lambda: read_numbers(values.get("z", "")), lambda: read_seed(values.get("seed"))):
             with contextlib.suppress(ValueError):  # as they say
                 read()

@@ -64,6 +64,7 @@ PNG, END = next(iter(pictures())), _chunk(b"IEND", b"")
 OPTIONAL, REQUIRED = b"\x15\x04%\x02\x18\x05label", b"\x15\x04&\x02\x18\x05label"  # in a parquet's schema
 FOUND = {
     "a colour profile without a name": ("pictures", PNG.removesuffix(END) + _chunk(b"iCCP", b"") + END),
+    "a file that is called as its folder": ("zip of pictures", _zip(".")),
     "a file without a name": ("zip of pictures", _zip("x").replace(b"x", b"\0")),
     "a parquet that contradicts itself, by which pyarrow ended the process": (
         "parquet",

@@ -78,6 +78,9 @@ def test_a_zip_means_what_its_folder_means_and_so_does_a_drop(tmp_path: Path) ->
     names = {f"pets/{name}": place for name, place in read(at(folder)).items()}
     assert read(made) == names
     assert made.empty == ("pets/bird",)
+    with zipfile.ZipFile(tmp_path / "z.zip", "a") as archive:
+        archive.writestr("./", b"")  # as some programs pack the folder itself
+    assert read(at(tmp_path / "z.zip")) == names
     files = [(f"pets/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*.png")]
     assert read(dropped(files)) == read(at(folder))
     assert dropped(files).name == "pets"
