@@ -181,7 +181,7 @@ def hostname(host: str) -> str:
     if parts is None:
         return ""
     plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
-    plain = plain and _ENDS.search(parts.netloc) is None  # "[::1]x" would be ::1
+    plain = plain and parts.netloc == host and _ENDS.search(host) is None  # "[::1]x" and "[::1]?" would be ::1
     return (parts.hostname or "").lower().rstrip(".") if plain else ""
 
 
@@ -192,6 +192,8 @@ def _browser_name() -> str:
 
 def _split(address: str) -> SplitResult | None:
     """The address in its parts; None where it cannot be read as one."""
+    if any(sign <= " " for sign in address):  # which urlsplit passes over
+        return None
     try:
         parts = urlsplit(address)
         _ = parts.port  # raises for a port that is no number

@@ -79,6 +79,8 @@ FOUND = {
     "a setting of 5,000 letters in a sentence": ("config", _config(**{"x" * 5000: 1})),
     "a list of 5,000 letters for a name": ("config", _config(latent=["x" * 5000])),
     "a host that begins with ours": ("gate", b"Host: [::1]b"),
+    "a host and the beginning of a query": ("gate", b"Host: [::1]:?"),
+    "an origin behind a control character": ("gate", b"Host: localhost\nOrigin: \0http://localhost"),
 }
 
 
