@@ -22,6 +22,7 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
 HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a visitor's own is taken off
 FRAMES = "ELBO_ROOM_FRAME_ANCESTORS"
+_ENDS = re.compile(r"\](?!:\d*$|$)|[^\[]+\[")  # what stands behind or before an address in brackets
 _SITE = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -180,6 +181,7 @@ def hostname(host: str) -> str:
     if parts is None:
         return ""
     plain = not (parts.path or parts.query or parts.fragment or parts.username or parts.password)
+    plain = plain and parts.netloc == host and _ENDS.search(host) is None  # "[::1]x" and "[::1]?" would be ::1
     return (parts.hostname or "").lower().rstrip(".") if plain else ""
 
 
@@ -190,6 +192,8 @@ def _browser_name() -> str:
 
 def _split(address: str) -> SplitResult | None:
     """The address in its parts; None where it cannot be read as one."""
+    if any(sign <= " " for sign in address):  # which urlsplit passes over
+        return None
     try:
         parts = urlsplit(address)
         _ = parts.port  # raises for a port that is no number

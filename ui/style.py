@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 STATIC = Path(__file__).resolve().parent / "static"
+CODE = re.compile(r":(?=[\w+\\])")  # begins an icon or an emoji, escaped or not, unless something stands behind it
+MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
 LOGO = STATIC / "shared/logo.svg"
 
 
@@ -44,6 +47,12 @@ def problem(text: str) -> None:
 def notice(text: str) -> None:
     """Draws a sentence about something that happened just now. `text` is literal."""
     st.html(f'<p class="er-notice" role="status">{escape(text)}</p>')
+
+
+def plain(text: str) -> str:
+    """Returns a text as Markdown that says exactly this, for labels, which are Markdown: it may come from a stranger's
+    file or address."""
+    return CODE.sub(":\u2060", MARKDOWN.sub(r"\\\1", " ".join(text.split())))
 
 
 def facts(rows: dict[str, str]) -> None:

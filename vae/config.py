@@ -70,9 +70,9 @@ class Config:
             if value is not None or name in ("latent_dim", "samples"):
                 check_count(name, value)
         if not _whole(self.seed, 0, 2**63 - 1):
-            raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {_short(self.seed)}")
+            raise ConfigError(f"seed: expected a whole number from 0 to 2^63 - 1, got {short(self.seed)}")
         if self.lr is not None and not _positive(self.lr):
-            raise ConfigError(f"lr: expected a positive number such as 1e-3, got {_short(self.lr)}")
+            raise ConfigError(f"lr: expected a positive number such as 1e-3, got {short(self.lr)}")
         if self.C is not None and self.C != "fit":
             check_C(self.C)
         if self.hidden is not None:
@@ -102,7 +102,7 @@ class Config:
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise ConfigError(f"config: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+            raise ConfigError(f"config: unknown setting {short(unknown[0])}; known are {', '.join(sorted(known))}")
         return cls(**values)
 
 
@@ -140,20 +140,20 @@ class Knobs:
     def __post_init__(self) -> None:
         for name in ("paused", "stop"):
             if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name}: expected True or False, got {_short(getattr(self, name))}")
+                raise ConfigError(f"{name}: expected True or False, got {short(getattr(self, name))}")
         for name in ("steps_requested", "revision"):
             if not _whole(getattr(self, name), 0, 2**63 - 1):
                 raise ConfigError(
-                    f"{name}: expected a whole number from 0 to 2^63 - 1, got {_short(getattr(self, name))}"
+                    f"{name}: expected a whole number from 0 to 2^63 - 1, got {short(getattr(self, name))}"
                 )
         _choice("part", self.part, HALVES)
         if self.C is not None and self.C != "fit":
             check_C(self.C)
         if not _positive(self.lr_factor):
-            raise ConfigError(f"lr_factor: expected a positive number, got {_short(self.lr_factor)}")
+            raise ConfigError(f"lr_factor: expected a positive number, got {short(self.lr_factor)}")
         if self.pace is not None and not _positive(self.pace):
             raise ConfigError(
-                f"pace: expected steps per second above 0, or none for full speed, got {_short(self.pace)}"
+                f"pace: expected steps per second above 0, or none for full speed, got {short(self.pace)}"
             )
 
     def refresh(self) -> None:
@@ -165,7 +165,7 @@ def check_C(value: object) -> float:
     infinity."""
     if not _positive(value):
         raise ConfigError(
-            f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {_short(value)}"
+            f"C: expected a positive finite number (or 'fit' for a Gaussian likelihood), got {short(value)}"
         )
     if not C_LIMITS[0] <= value <= C_LIMITS[1]:
         raise ConfigError(f"C: expected a number from {C_LIMITS[0]:g} to {C_LIMITS[1]:g}, got {value!r}")
@@ -176,12 +176,12 @@ def check_count(name: str, value: object) -> None:
     """Raises a ConfigError unless it is a whole number of 1 or more, and no more than there may be of `name`."""
     most = MOST_OF.get(name, MOST)
     if not _whole(value, 1, most):
-        raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {_short(value)}")
+        raise ConfigError(f"{name}: expected a whole number from 1 to {most:,}, got {short(value)}")
 
 
 def check_hidden(widths: object) -> None:
     """Raises a ConfigError unless these can be the widths of hidden layers."""
-    hint = f"such as 400 or 512,256, got {_short(widths)}"
+    hint = f"such as 400 or 512,256, got {short(widths)}"
     if not isinstance(widths, (tuple, list)) or not all(_whole(width, 1, MOST_WIDTH) for width in widths):
         raise ConfigError(f"hidden: expected widths from 1 to {MOST_WIDTH:,} {hint}")
     if len(widths) > MOST_LAYERS:
@@ -195,9 +195,7 @@ def parse_lr_schedule(text: str) -> list[tuple[float, float]] | Literal["constan
         return "constant"
     if text == "cosine":
         return "cosine"
-    hint = (
-        f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {_short(text)}"
-    )
+    hint = f"lr_schedule: expected constant, cosine or steps:EPOCH=FACTOR,... such as steps:200=0.63, got {short(text)}"
     if not (isinstance(text, str) and text.startswith("steps:")):
         raise ConfigError(hint)
     try:
@@ -223,10 +221,10 @@ def parse_rows(text: str) -> dict[str, tuple[range, ...]]:
         ends = [span.strip().split("-") for span in rows.split(",")]
         sound = all(len(pair) < 3 and all(re.fullmatch("[0-9]{1,12}", end) for end in pair) for pair in ends)
         if part not in ("train", "test") or part in found or not sound:
-            raise ConfigError(f"{hint}, got {_short(one.strip())}")
+            raise ConfigError(f"{hint}, got {short(one.strip())}")
         found[part] = tuple(range(int(pair[0]), int(pair[-1]) + 1) for pair in ends)
         if not all(found[part]) or any(a.stop > b.start for a, b in itertools.pairwise(found[part])):
-            raise ConfigError(f"{hint}, got {_short(one.strip())}")
+            raise ConfigError(f"{hint}, got {short(one.strip())}")
     return found
 
 
@@ -254,7 +252,7 @@ def count_rows(text: str | None) -> dict[str, int]:
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
         names = ", ".join(str(a) for a in allowed if a is not None)
-        raise ConfigError(f"{name}: expected one of {names}, got {_short(value)}")
+        raise ConfigError(f"{name}: expected one of {names}, got {short(value)}")
 
 
 def plain(name: str, value: Any) -> Any:
@@ -286,7 +284,7 @@ def plain_row(name: str, value: Any) -> Any:
 def check_text(name: str, value: Any, open_choice: bool) -> None:
     """Raises ConfigError unless `value` is a text, or None where the choice may be left open."""
     if not (isinstance(value, str) or (open_choice and value is None)):
-        raise ConfigError(f"{name}: expected a text{', or None for the default' * open_choice}, got {value!r}")
+        raise ConfigError(f"{name}: expected a text{', or None for the default' * open_choice}, got {short(value)}")
 
 
 def _whole(value: object, least: int, most: int) -> bool:
@@ -301,8 +299,8 @@ def _positive(value: object) -> TypeGuard[float]:
         return False
 
 
-def _short(value: object) -> str:
-    """As Python writes it, at most 80 signs; a number of thousands of digits by their count."""
+def short(value: object) -> str:
+    """Returns a value as Python writes it, in at most 80 signs; a number of thousands of digits by their count."""
     if isinstance(value, int) and value.bit_length() > 256:
         return f"a number of about {int(value.bit_length() * math.log10(2)):,} digits"
     if isinstance(value, (list, tuple, dict)) and len(value) > 20:

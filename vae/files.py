@@ -99,8 +99,13 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
 
 
 def literal(value: object) -> object:
-    """Returns a cell of a table that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """Returns a cell of a table that no spreadsheet takes for a formula, which begins so, or so in full width; nor for
+    several: a lone carriage return ends a line, and csv puts no quotes around it."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    begins = text.lstrip(" \n")[:1]
+    return f"'{text}" if begins and begins in "=+-@\t＝＋－＠" else text
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:

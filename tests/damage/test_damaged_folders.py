@@ -176,7 +176,7 @@ def test_no_page_has_an_exception_box(file: str, damaged: Damaged, visiting: Cal
     assert not failures, "\n".join(f"{where}: {what}" for where, what in failures.items())
 
 
-@pytest.mark.parametrize("page", ["explore", "map", "binary", "train"])
+@pytest.mark.parametrize("page", ["explore", "map", "binary", "train", "diagnose", "suspects"])
 def test_a_sound_run_is_shown_beside_all_of_them(page: str, damaged: Damaged, visiting: Callable[[Path], None]) -> None:
     visiting(damaged.everything)
     app = AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120).run()

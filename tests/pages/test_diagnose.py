@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.vae.made_up import FOUND, RESULTS, keep, with_holes
 from ui.diagnose import work
-from ui.diagnose.words import detail_rows, plain
+from ui.diagnose.words import detail_rows
 from ui.live.processes import Processes
+from ui.style import plain
 from vae import runs
 from vae.diagnosis.process import diagnose_run, weights_of
 from vae.diagnosis.results import Result, folder_of, read_diagnosis, read_status
@@ -287,7 +288,7 @@ def test_the_map_of_holes_is_there_where_its_scores_are(app: AppTest, demo: Path
 
 
 def test_texts_of_others_are_no_markup() -> None:
-    assert plain("a *b* [c](http://d) $e$ :red[f]") == r"a \*b\* \[c\]\(http\://d\) \$e\$ \:red\[f\]"
+    assert plain("a *b* [c](http://d) $e$ :red[f]") == "a \\*b\\* \\[c\\]\\(http\\://d\\) \\$e\\$ \\:\u2060red\\[f\\]"
     rows = detail_rows(Result("x", "Q?", dataclasses.replace(FOUND, numbers={"a": {"b_c": None, "d": -0.5}})))
     assert rows["a"] == "b c –; d −0.5"
 

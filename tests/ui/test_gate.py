@@ -69,7 +69,17 @@ def test_the_policy_names_the_inline_script_of_streamlits_page_by_hash() -> None
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost", "", "localhost:x"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "a@localhost",
+        "",
+        "localhost:x",
+        "[::1]b",
+        "a[::1]",
+    ],
 )
 def test_a_foreign_host_is_refused(host: str) -> None:
     answer = client().get("/", headers={"host": host})

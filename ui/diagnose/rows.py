@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import navigation, style
 from ui.charts import figure
-from ui.diagnose.words import detail_rows, plain
+from ui.diagnose.words import detail_rows
 from vae.diagnosis.finding import Advice
 from vae.diagnosis.results import Result
 
@@ -45,7 +45,7 @@ def _title(result: Result, opened: bool) -> None:
     icon = ":material/expand_less:" if opened else ":material/expand_more:"
     help = "Close the details" if opened else "Threshold, protocol, further numbers, the picture larger"
     st.button(
-        plain(title), type="tertiary", icon=icon, icon_position="right", key=f"open-{result.name}",
+        style.plain(title), type="tertiary", icon=icon, icon_position="right", key=f"open-{result.name}",
         help=help, on_click=_toggle, args=(result.name,),
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def control(run: str, advice: Advice) -> None:
         return
     query = {name: value for name, value in advice.query.items() if not name.lower().startswith("embed")}  # Streamlit's
     of_run = {"from": run} if "from" in advice.query else {"run": run}  # a new run with its settings, or this one
-    st.page_link(navigation.FOLDER / file, label=plain(advice.words), query_params=query | of_run)
+    st.page_link(navigation.FOLDER / file, label=style.plain(advice.words), query_params=query | of_run)
 
 
 def _details(run: str, result: Result) -> None:

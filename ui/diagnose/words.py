@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from vae.diagnosis.report import headline
 from vae.diagnosis.results import FOLDER, WORKING, Diagnosis, Result, folder_of, read_diagnosis
 from vae.runs import Run
 
-MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
 FEW = 8  # numbers of a list that are written out
 
 
@@ -71,11 +69,6 @@ def parts_of(diagnosis: Diagnosis) -> tuple[list[Result], list[Result]]:
     """Returns the results that are rows, what was found first and by nats, and those that do not apply."""
     results = diagnosis.sorted()
     return [one for one in results if not one.why_not], [one for one in results if one.why_not]
-
-
-def plain(text: str) -> str:
-    """Returns a text as Markdown that says exactly this: it may come from a stranger's file."""
-    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
 def detail_rows(result: Result) -> dict[str, str]:

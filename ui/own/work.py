@@ -91,5 +91,5 @@ def follow(work: Work, key: str) -> bool:
 def _watch(work: Work, key: str) -> None:
     if not work.running:
         st.rerun()
-    st.progress(min(work.share, 1.0), f"{work.text[:1].upper()}{work.text[1:]}")
+    st.progress(min(work.share, 1.0), style.plain(f"{work.text[:1].upper()}{work.text[1:]}"))
     st.button("Stop", icon=":material/stop:", key=f"stop-{key}", on_click=work.stop)

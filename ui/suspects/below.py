@@ -117,8 +117,8 @@ def second_control(run: RunView, view: SuspectsView, working: bool) -> None:
     """Draws the button that scores a second dataset that is not scored yet."""
     style.note(f"{view.second} is not scored by this model yet.")
     st.button(
-        f"Score {view.second}", icon=":material/play_arrow:", key="suspects-second-start", disabled=working,
-        on_click=ask, args=(run.path, "", view.second),
+        f"Score {style.plain(view.second)}", icon=":material/play_arrow:", key="suspects-second-start",
+        disabled=working, on_click=ask, args=(run.path, "", view.second),
     )  # fmt: skip
 
 

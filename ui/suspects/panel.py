@@ -56,7 +56,7 @@ def progress(folder: Path) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="suspects-progress"):
         words = status.words[:1].upper() + status.words[1:] if status.words else "Starting"
-        st.progress(min(1.0, status.fraction), text=f"{words} · {status.seconds:.0f} s")
+        st.progress(min(1.0, status.fraction), text=style.plain(f"{words} · {status.seconds:.0f} s"))
         st.button(
             "Stop", icon=":material/stop:", key="suspects-stop", on_click=work.end, args=(folder,),
             disabled=not work.may_end(folder),
@@ -102,7 +102,7 @@ def go(view: SuspectsView) -> None:
 
 def choices(view: SuspectsView, parts: tuple[str, ...], listed: Listed | None, datasets: list[str]) -> None:
     """Draws which images are listed: part, class, number of neighbours, second dataset."""
-    words = {"train": "Training", "test": "Held out", SECOND: view.second or "Second dataset"}
+    words = {"train": "Training", "test": "Held out", SECOND: style.plain(view.second) or "Second dataset"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="suspects-choices"):
         offered = [*parts, *([SECOND] if view.second else [])]
         _segments("Images", "part", offered, view, words.get, parts)

@@ -142,7 +142,8 @@ def _action(view: RunView, name: str, made: Export, kind: str, reason: str, made
             style.note("Stopped; nothing was kept.")
         st.button(
             _label(it), key=f"take-make-{name}", type="tertiary" if state == "finished" else "secondary",
-            disabled=bool(reason), on_click=_make, args=(view.path, name, kind, made_by), help=reason or None,
+            disabled=bool(reason), on_click=_make, args=(view.path, name, kind, made_by),
+            help=style.plain(reason) or None,  # Markdown, and a sentence may quote the run's files
         )  # fmt: skip
     if state == "finished":
         style.note(facts(it.status))

@@ -126,13 +126,17 @@ def open_picture(
         raise DataError("picture: not a PNG or a JPEG") from None
     except Image.DecompressionBombError:
         raise DataError(f"picture: far too many pixels; make it smaller than {side} x {side}") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's parsers raise a dozen kinds for damaged bytes
         raise _unreadable(error) from None
     return Opened(image, width, height, mode, tuple(note for note in (depth_note, ground_note) if note))
 
 
 def _unreadable(error: Exception) -> DataError:
-    return DataError(f"picture: cannot be read ({str(error)[:80]}); save it again as a PNG or a JPEG")
+    return DataError(
+        f"picture: cannot be read ({str(error)[:80] or type(error).__name__}); save it again as a PNG or a JPEG"
+    )
 
 
 def _check_chunks(data: bytes) -> int:

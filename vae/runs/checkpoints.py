@@ -17,6 +17,7 @@ WEIGHTS = "weights.safetensors"
 STATE = "resume/state.safetensors"
 MOST_BYTES = 1 << 38  # of a checkpoint
 MOST_HEADER = 1 << 24  # bytes of its header
+MOST_WHY = 400  # characters
 
 
 def sum_of(value: Any) -> str:
@@ -59,7 +60,13 @@ def weights_step(path: Path) -> int | None:
 
 def damaged(path: Path, name: str, why: object) -> RunDamaged:
     """Returns the error for a file of the run that is not what it should be."""
-    return RunDamaged(f"run {path.name!r}: {name} cannot be read ({why})")
+    return RunDamaged(f"run {path.name!r}: {name} cannot be read ({told(why)})")
+
+
+def told(why: object) -> str:
+    """Returns what a library says of a file, on one line: it may quote as much of the file as it likes."""
+    words = " ".join(str(why).split())
+    return words if len(words) <= MOST_WHY else f"{words[: MOST_WHY - 1]}…"
 
 
 def check_free_disk(path: Path, needed: int, who: str = "") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vae.checked_json import Misfit, fields, items, number, one_of, optional, parse, read_bytes, text, whole
-from vae.config import Config
+from vae.config import Config, short
 from vae.errors import ConfigError, RunDamaged, RunError
 from vae.runs.checkpoints import FORMAT, damaged, read_checked, save_checked
 
@@ -68,7 +68,7 @@ def check_known(path: Path, config: Config) -> None:
         if value not in registry and (name, value) != ("estimator", None):
             raise RunDamaged(
                 f"run {path.name!r}: its model cannot be built by this version (config.json, {name}: expected one of "
-                f"{', '.join(registry)}, got {value!r}); update ELBO Room to open it"
+                f"{', '.join(registry)}, got {short(value)}); update ELBO Room to open it"
             )
 
 

@@ -23,7 +23,7 @@ from vae.checked_json import fields, optional, parse, text, whole
 from vae.config import MOST, Config
 from vae.errors import ConfigError, RunDamaged, RunError, RunUnwritable
 from vae.files import leftovers, write_json
-from vae.runs.checkpoints import kept_beside
+from vae.runs.checkpoints import kept_beside, told
 
 if TYPE_CHECKING:
     from vae.datasets import DataInfo
@@ -148,7 +148,7 @@ def unpack_state(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]
         tensors = load(data)
         values = fields(("history_bytes",), history_bytes=whole(), step=whole())(parse(written.encode()))
     except (ValueError, TypeError, SafetensorError) as error:
-        raise RunDamaged(f"run {name!r}: {runs.STATE} cannot be read ({error})") from None
+        raise RunDamaged(f"run {name!r}: {runs.STATE} cannot be read ({told(error)})") from None
     for key, tensor in tensors.items():
         if not tensor.is_floating_point():
             continue

@@ -12,6 +12,7 @@ from safetensors.torch import load
 from vae import runs
 from vae.errors import ConfigError, RunDamaged
 from vae.model.vae import IDENTITY, Model, lay_out
+from vae.runs.checkpoints import told
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ def model_with(path: Path, content: bytes, file: str) -> Model:
     try:
         weights = IDENTITY | load(content)
     except SafetensorError as error:
-        raise RunDamaged(f"run {path.name!r}: {file} is no safetensors file ({error})") from None
+        raise RunDamaged(f"run {path.name!r}: {file} is no safetensors file ({told(error)})") from None
     runs.check_known(path, config)
     try:
         model = lay_out(config, tuple(data["shape"]))  # of any size: the file's own bounds the memory

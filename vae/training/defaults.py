@@ -11,7 +11,7 @@ import torch
 
 from vae.bound.estimators import ESTIMATORS, choices
 from vae.bound.objectives import OBJECTIVES
-from vae.config import Config
+from vae.config import Config, short
 from vae.datasets import DataInfo
 from vae.errors import ConfigError
 from vae.machine import most_threads, usable_device
@@ -171,7 +171,7 @@ def _estimator(config: Config) -> str:
     if name not in possible:
         raise ConfigError(
             f"estimator: expected one of {', '.join(possible)} for a {config.latent} latent with the "
-            f"{config.objective} objective, got {name!r}"
+            f"{config.objective} objective, got {short(name)}"
         )
     ESTIMATORS[name].check(config.samples, config.latent_dim)
     return name
@@ -241,4 +241,4 @@ def _record_every(config: Config, info: DataInfo, device: str) -> int:
 
 def _known(name: str, value: str, registry: dict[str, Any]) -> None:
     if value not in registry:
-        raise ConfigError(f"{name}: expected one of {', '.join(registry)}, got {value!r}")
+        raise ConfigError(f"{name}: expected one of {', '.join(registry)}, got {short(value)}")

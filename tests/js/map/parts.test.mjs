@@ -264,6 +264,10 @@ test("a selection is counted, thinned and written out", () => {
     exportFile("csv", "run", Uint32Array.of(1), named, placed).text,
     /^run,index,row,row_of,file,label,.*\n"run",1,1234,"faces.npz, x_test","dog\/1\.png","c",/,
   );
+  for (const file of ["=1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "\n=1", "＝1"]) {
+    const text = exportFile("csv", "run", Uint32Array.of(1), { ...named, files: ["a", file] }, placed).text;
+    assert.ok(text.includes(`,"'${file}",`), "no spreadsheet takes it for a formula");
+  }
   const images = JSON.parse(exportFile("json", "run", Uint32Array.of(0, 1), named, placed).text).images;
   assert.deepEqual(
     images.map(({ file }) => file),

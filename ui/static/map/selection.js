@@ -67,13 +67,16 @@ export function exportFile(kind, run, indices, codes, { xy, method, names }) {
       text: JSON.stringify({ ...about, indices: Array.from(indices), images: rows }, null, 1),
     };
   }
-  const cell = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value);
+  const cell = (value) => (typeof value === "string" ? `"${literal(value).replaceAll('"', '""')}"` : value);
   const lines = [
     ["run", ...Object.keys(rows[0] ?? { index: 0 })],
     ...rows.map((row) => [run, ...Object.values(row)].map(cell)),
   ];
   return { name, type: "text/csv", text: `${lines.map((line) => line.join(",")).join("\n")}\n` };
 }
+
+/** As `literal` in vae/files.py: no spreadsheet takes it for a formula. @param {string} value */
+const literal = (value) => (/^[ \n]*[=+\-@\t\r＝＋－＠]/.test(value) ? `'${value}` : value);
 
 /** @import { Codes } from "../shared/codes.js" */
 /** @import { Describe, Placed } from "./types.js" */

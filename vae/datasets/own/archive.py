@@ -106,7 +106,7 @@ def _judge(item: Item, members: list[zipfile.ZipInfo]) -> None:
 def _judge_member(item: Item, one: zipfile.ZipInfo) -> None:
     name, shown = one.filename, one.filename[:60]
     path = PureWindowsPath(name)  # knows both kinds of slashes, and drives
-    if path.drive or path.root or ".." in path.parts or "\0" in one.orig_filename:
+    if not name or path.drive or path.root or ".." in path.parts or "\0" in one.orig_filename:
         raise DataError(f"{item.name}: holds {shown!r}, a name that leaves its folder; make it again from the folder")
     if stat.S_ISLNK(one.external_attr >> 16):
         raise DataError(f"{item.name}: holds {shown!r}, a link; make it again from the files themselves")

@@ -214,9 +214,14 @@ def _reader(item: Item) -> Callable[[], bytes]:
 def is_hidden(name: str) -> bool:
     """Returns whether a file is an operating system's, not a person's."""
     parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1] in (
-        "Thumbs.db",
-        "desktop.ini",
+    return (
+        not parts
+        or any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        or parts[-1]
+        in (
+            "Thumbs.db",
+            "desktop.ini",
+        )
     )
 
 

@@ -78,6 +78,9 @@ def test_a_zip_means_what_its_folder_means_and_so_does_a_drop(tmp_path: Path) ->
     names = {f"pets/{name}": place for name, place in read(at(folder)).items()}
     assert read(made) == names
     assert made.empty == ("pets/bird",)
+    with zipfile.ZipFile(tmp_path / "z.zip", "a") as archive:
+        archive.writestr("./", b"")  # as some programs pack the folder itself
+    assert read(at(tmp_path / "z.zip")) == names
     files = [(f"pets/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*.png")]
     assert read(dropped(files)) == read(at(folder))
     assert dropped(files).name == "pets"
@@ -249,6 +252,15 @@ def test_parquet_is_refused_by_its_footer(tmp_path: Path, monkeypatch: Any) -> N
     (tmp_path / "hurt.parquet").write_bytes(data)
     with pytest.raises(DataError, match=r"damaged|no picture can be used"):
         survey(at(tmp_path / "hurt.parquet"), quiet)
+    told = parquet(tmp_path / "label.parquet", {"image": images, "label": [0, 1, 0, 1]})
+    before, after = (
+        b"\x15\x04%\x02\x18\x05label",
+        b"\x15\x04&\x02\x18\x05label",
+    )  # no more optional: its counts do not fit
+    assert before in told.read_bytes()
+    told.write_bytes(told.read_bytes().replace(before, after, 1))
+    with pytest.raises(DataError, match="damaged after row 0"):  # by which pyarrow would end the process
+        list(at(told).entries())
     rows, _ = survey(at(parquet(tmp_path / "z.parquet", {"image": [*images, None, b"", b"no"]})), quiet)
     assert [reason for _, reason in rows.skips] == ["the row holds no bytes"] * 2 + ["not a PNG or a JPEG"]
 
