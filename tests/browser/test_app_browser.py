@@ -151,7 +151,8 @@ def test_another_tab_shows_the_same_run_and_another_browser_cannot_steer_it(
         expect(stranger.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
         stranger.goto(server.url)
         expect(stranger.get_by_role("link", name="Open")).to_be_visible()
-        expect(stranger.get_by_role("button", name="More")).to_have_count(0)
+        stranger.get_by_role("button", name="More").click()
+        expect(stranger.get_by_role("menuitem")).to_have_text(["Take away"])
     second.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
     expect(page.get_by_role("button", name="Continue")).to_be_visible()  # the first tab's page follows

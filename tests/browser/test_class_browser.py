@@ -92,7 +92,8 @@ def test_a_stranger_cannot_change_an_ownerless_run(
         expect(stranger.get_by_role("button", name="Continue")).to_be_disabled()
         stranger.goto(f"http://{address}:{opened.port}/")
         expect(stranger.get_by_text("alone")).to_be_visible()
-        expect(stranger.get_by_role("button", name="More")).to_have_count(0)
+        stranger.get_by_role("button", name="More").click()
+        expect(stranger.get_by_role("menuitem")).to_have_text(["Take away"])
 
     home = visit("localhost")
     button = home.get_by_role("button", name="Continue")
