@@ -16,7 +16,7 @@ from ui.runs.run_view import RunView
 from ui.suspects import work
 from ui.suspects.actions import PROBLEM, act
 from ui.suspects.below import ask, classes_table, evidence_control, rows_panel, second_control
-from ui.suspects.datasets import like_these
+from ui.suspects.datasets import like_these, may_see
 from ui.suspects.marks import marks_of
 from ui.suspects.panel import choices, kinds, progress
 from ui.suspects.shown import images_shown, listed_shown
@@ -55,7 +55,7 @@ def page(run: RunView) -> None:
         return
     parts = tuple(part for part in ("train", "test") if part in scores)
     labelled = scores[parts[0]].differ is not None
-    view, refused = read_view(st.query_params, parts, "disagreement" if labelled else "elbo")
+    view, refused = read_view(st.query_params, parts, "disagreement" if labelled else "elbo", may_see)
     if refused:
         style.notice(f"The address asked for what this run does not have ({', '.join(refused)}); it was left out.")
     table(run, sha, folder, view, parts, working or older)

@@ -131,6 +131,15 @@ def is_full(error: OSError) -> bool:
     return error.errno in FULL
 
 
+def told(error: Exception) -> str:
+    """Returns what an error says, that of the system without the place of a file: others watch, and this machine's
+    folders are no concern of theirs."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    name = Path(os.fsdecode(error.filename)).name if isinstance(error.filename, (str, bytes)) else ""
+    return f"{f'{name}: ' if name else ''}{error.strerror}; {what_helps(error)}"
+
+
 def what_helps(error: OSError) -> str:
     """Returns what to do where a file could not be written, the middle of a sentence."""
     if is_full(error):

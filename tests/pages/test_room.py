@@ -198,6 +198,11 @@ def test_a_start_beyond_a_limit_is_refused_with_its_numbers_and_leaves_nothing(
     page_opens(app, TRAIN, run="ended")
     app.button(key="train-on").click().run()
     assert "at most 900 on this server, got 1,200" in html(app)
+    brought = make_run("brought", "stopped", epochs=90_000)
+    owners.record_owner(brought, browser_of("bob"))
+    page_opens(app, TRAIN, run="brought")
+    app.button(key="continue").click().run()
+    assert "at most 900 on this server, got 90,000" in html(app)
     assert len(engine.submitted) == 1
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
@@ -243,6 +244,18 @@ def test_damaged_scores_and_marks_are_said_in_a_sentence(app: AppTest, run: Path
     folder = folder_of(run, str(runs.content_hash(run, runs.WEIGHTS)))
     (folder / "scores.npz").write_bytes(b"nothing")
     assert "scores.npz cannot be read" in words(opened(app, run="one"))
+
+
+def test_an_address_shows_no_file_of_the_server_to_those_who_do_not_sit_at_it(
+    app: AppTest, run: Path, tmp_path: Path, sit: Callable[[bool], None]
+) -> None:
+    file = str(tmp_path / "secret.npy")
+    np.save(file, np.arange(60 * 64, dtype=np.uint8).reshape(60, 8, 8))
+    for here in (True, False):
+        sit(here)
+        opened(app, run="one", part="second", second=file)
+        assert ("suspects-second-start" in [one.key for one in app.button]) == here
+        assert ("(second, part); it was left out" in words(app)) != here
 
 
 def test_names_of_others_are_text(app: AppTest, run: Path) -> None:

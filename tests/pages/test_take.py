@@ -14,6 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui import navigation
+from ui.runs import owners
 from ui.take import work as module
 from ui.take.work import Job, Work
 from vae import runs
@@ -210,13 +211,18 @@ def test_the_bar_shows_how_far_it_is(page: AppTest, work: InThisProcess, run: Pa
     assert "46%, frame &lt;3&gt; of 7" in text
 
 
-def test_only_who_asked_may_stop_it(page: AppTest, work: InThisProcess, run: Path, sit: Callable[[bool], None]) -> None:
+def test_only_who_asked_and_the_teacher_may_stop_it(
+    page: AppTest, work: InThisProcess, run: Path, sit: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     work.held = True
     work.order(Job(module.folder_for(run, "gif", "walk"), ("x",), "another browser"))
     sit(False)
     page.run()
     assert "Another browser asked for it." in html(page)
     assert "take-stop-gif" not in [button.key for button in page.button]
+    monkeypatch.setattr(owners, "is_teacher", lambda: True)
+    press(page.run(), "take-stop-gif")
+    assert not work.jobs
 
 
 def test_of_a_run_at_work_the_newest_save_is_taken_and_the_one_before_stays_at_hand(

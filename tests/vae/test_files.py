@@ -126,3 +126,22 @@ def test_what_is_in_the_way_of_a_replacement_is_named(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as error:
         (tmp_path / "live.bin").write_bytes(b"x")
     assert files.what_helps(error.value) == "move live.bin away, which is no file"
+
+
+def test_an_error_of_the_system_is_told_without_the_place_of_its_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        (tmp_path / "gone" / "knobs.json").write_bytes(b"x")
+    assert str(tmp_path) in str(error.value)
+    assert files.told(error.value) == "knobs.json: No such file or directory; see to its folder"
+    assert files.told(TimeoutError("the run does not answer")) == "the run does not answer"
+    assert files.told(PermissionError(13, "Permission denied")).startswith("Permission denied; make the folder")
+
+
+def test_no_page_shows_what_the_system_says_of_a_file_as_it_is() -> None:
+    shown = []
+    for file in [f for folder in ("ui", "pages") for f in (ROOT / folder).rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler) and node.type is not None and "OSError" in ast.unparse(node.type):
+                texts = [ast.unparse(one) for one in ast.walk(node) if isinstance(one, ast.Call)]
+                shown += [f"{file.name}:{node.lineno}"] * ("str(error)" in texts)
+    assert shown == []

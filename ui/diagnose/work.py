@@ -12,6 +12,7 @@ from ui.live.cache import weights_sha
 from ui.live.processes import Processes
 from vae.diagnosis.results import WORKING, folder_of, read_status, request_diagnosis, stop_diagnosis
 from vae.errors import ElboRoomError, RunBusy
+from vae.files import told
 
 MOST = 2  # runs diagnosed at a time; a classroom shares the cores with the training runs
 COMMAND = (sys.executable, "-m", "vae.diagnosis.process")
@@ -37,7 +38,7 @@ def start_diagnosis(path: Path, again: bool = False) -> str:
             folder = request_diagnosis(path, sha, again)
             holder.start(folder, [*COMMAND, str(path), "--weights", sha])
     except (ElboRoomError, OSError) as error:
-        return str(error)
+        return told(error)
     return ""
 
 

@@ -24,6 +24,7 @@ from ui.live.cache import Newest, codes_are_there, current_codes
 from ui.live.limiters import in_thread_of
 from ui.network import base_path
 from vae.errors import ConfigError, ElboRoomError, RunNotFound
+from vae.files import told
 from vae.runs import run_path, runs_root
 from vae.space.packed_codes import pack_codes
 
@@ -89,7 +90,7 @@ def in_words(make: Make, request: Request) -> Response:
     except ConfigError as error:
         return PlainTextResponse(str(error), 400, {"Cache-Control": "no-store"})
     except (ElboRoomError, OSError) as error:
-        return PlainTextResponse(str(error), 409, {"Cache-Control": "no-store"})
+        return PlainTextResponse(told(error), 409, {"Cache-Control": "no-store"})
 
 
 def in_thread(make: Make) -> Callable[[Request], Awaitable[Response]]:

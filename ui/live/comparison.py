@@ -29,6 +29,7 @@ from ui.network import base_path
 from vae import runs
 from vae.browser.framing import frame
 from vae.errors import ElboRoomError
+from vae.files import told
 
 if TYPE_CHECKING:
     from vae.comparison.comparison import Comparison
@@ -126,7 +127,7 @@ def comparison(request: Request) -> Response:
         with _lock:
             _works.pop((a, b), None)  # whoever asks again may have mended it
         if isinstance(work.fault, (ElboRoomError, OSError)):
-            return PlainTextResponse(str(work.fault), 409, FRESH)
+            return PlainTextResponse(told(work.fault), 409, FRESH)
         raise work.fault
     if work.data is None:
         header = {"state": "working", "fraction": work.fraction, "words": work.words}

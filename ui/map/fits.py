@@ -11,6 +11,7 @@ import streamlit as st
 from ui.live.cache import current_codes, weights_sha
 from ui.live.processes import Processes
 from vae.errors import ElboRoomError, RunBusy
+from vae.files import told
 from vae.space.fit_process import WORKING, folder_of, read_fit, request_fit, stop_fit
 from vae.space.projections import PROJECTIONS
 
@@ -40,7 +41,7 @@ def start_fit(path: Path, method: str, part: str = "test") -> str:
             command = [*COMMAND, str(path), "--method", method, "--part", part, "--weights", sha]
             holder.start(folder, command)
     except (ElboRoomError, OSError) as error:
-        return str(error)
+        return told(error)
     return ""
 
 

@@ -19,6 +19,7 @@ from ui.runs.gallery import cards_of
 from ui.runs.owners import current_owner, is_teacher, may_change
 from vae import runs
 from vae.errors import ElboRoomError
+from vae.files import told
 
 NAME, CODE, ASKED = "room-name", "room-code", "room-stop-asked"
 NO_COOKIES = (
@@ -122,7 +123,7 @@ def stop_all() -> None:
             if may_change(path):
                 server.engine_of(path).stop(path)
         except (ElboRoomError, OSError) as error:
-            st.session_state["notice"] = str(error)
+            st.session_state["notice"] = told(error)
 
 
 def _empty_trash() -> None:

@@ -12,6 +12,7 @@ from ui import style
 from ui.runs.owners import may_change, recorded_owner, why_not
 from vae import runs
 from vae.errors import ElboRoomError
+from vae.files import told
 
 
 def choose(path: Path, key: str) -> None:
@@ -62,4 +63,4 @@ def _attempt(path: Path, action: Callable[[], object]) -> None:
     try:
         action()
     except (ElboRoomError, OSError) as error:
-        st.session_state["notice"] = str(error)
+        st.session_state["notice"] = told(error)

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from ui.own.shelf import visible
+from ui.runs import owners
 from ui.runs.run_view import RunView
 from vae.config import YOURS
 from vae.errors import ElboRoomError
+
+
+def may_see(name: str) -> bool:
+    """Returns whether this browser may see the images of that name: anybody may put a path of the server's machine, or
+    the name of somebody's own images, into an address."""
+    from vae.datasets import DATASETS
+
+    return owners.at_this_machine() or name in (*DATASETS, *visible())
 
 
 def like_these(run: RunView) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,12 @@ class SuspectsView:
         return {name: str(value) for name, value in values.items() if name == "part" or value != getattr(usual, name)}
 
 
-def read_view(values: Mapping[str, Any], parts: tuple[str, ...], sort: str) -> tuple[SuspectsView, list[str]]:
+def read_view(
+    values: Mapping[str, Any], parts: tuple[str, ...], sort: str, may_see: Callable[[str], bool]
+) -> tuple[SuspectsView, list[str]]:
     """Returns the view that these values ask for, and the names of those that cannot be and were left out. parts: of
-    which there are images; sort: what is sorted by where nothing is said."""
+    which there are images; sort: what is sorted by where nothing is said; may_see: whether this visitor may see the
+    dataset of that name."""
     refused: list[str] = []
 
     def choice(name: str, allowed: tuple[str, ...], usual: str) -> str:
@@ -55,7 +58,7 @@ def read_view(values: Mapping[str, Any], parts: tuple[str, ...], sort: str) -> t
         return usual
 
     second = str(values.get("second", ""))
-    if len(second) > MOST_NAME:
+    if second and (len(second) > MOST_NAME or not may_see(second)):
         refused.append("second")
         second = ""
     part = choice("part", (*parts, SECOND) if second else parts, parts[0])

@@ -13,7 +13,7 @@ import streamlit as st
 from ui.live.cache import weights_sha
 from ui.live.processes import Processes
 from vae.errors import ElboRoomError, RunBusy
-from vae.files import write_json
+from vae.files import told, write_json
 
 MOST = 2  # at a time; a classroom shares the cores with the training runs
 PATIENCE = 3.0  # seconds that a process gets to end by itself before it is killed
@@ -45,7 +45,7 @@ def start(path: Path, evidence: str = "", second: str = "") -> str:
             command += ["--second", second] if second else []
             holder.start(folder, command)
     except (ElboRoomError, OSError) as error:
-        return str(error)
+        return told(error)
     return ""
 
 

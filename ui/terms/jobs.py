@@ -13,6 +13,7 @@ from ui.runs.owners import current_owner, may_change, record_owner
 from ui.terms.view import TermsView
 from vae import runs
 from vae.errors import ElboRoomError
+from vae.files import told
 from vae.runs import run_path
 from vae.sweeps import points as folder
 from vae.sweeps.bend import values_to_add
@@ -110,7 +111,7 @@ def _stop(names: Sequence[str]) -> None:
             if may_change(path):
                 server.engine_of(path).stop(path)
         except (ElboRoomError, OSError) as error:
-            st.session_state["notice"] = str(error)
+            st.session_state["notice"] = told(error)
 
 
 def _values(view: TermsView) -> list[float]:
@@ -150,7 +151,7 @@ def _add(along: Sequence[Point], values: Sequence[float]) -> None:
         with place_for(current_owner(), disk * len(values), config.epochs or 0, len(values)):
             begin(add_runs(along, values), disk)
     except (ElboRoomError, OSError) as error:
-        st.session_state["notice"] = str(error)
+        st.session_state["notice"] = told(error)
 
 
 def begin(paths: list[Path], disk: float, engine: str | None = None) -> None:

@@ -19,6 +19,7 @@ from vae.config import Config
 from vae.engines.engines import LOCAL
 from vae.engines.turns import default_slots
 from vae.errors import ConfigError, ElboRoomError
+from vae.files import told
 from vae.sweeps.grid import Plan, Sweep, create, plan, values_of_C
 
 GAUSSIAN_C, WEIGHT_C = "0.3..300:8", "0.1..10:8"
@@ -49,7 +50,7 @@ def new_sweep(view: TermsView | None) -> None:
         sweep = Sweep(base, tuple(values_of_C(C)), _rates(rates), _sizes(sizes), int(seeds), warm, name.strip() or None)
         planned = plan(sweep)
     except (ElboRoomError, OSError) as error:
-        style.problem(str(error))
+        style.problem(told(error))
         st.button("Start the sweep", type="primary", disabled=True, key="start-sweep")
         return
     engine = choose_engine("sweep-engine")
@@ -87,7 +88,7 @@ def _start(planned: Plan, engine: str) -> None:
             paths = create(planned)
             begin([paths[index] for index in planned.order()], planned.disk / count, engine)
     except (ElboRoomError, OSError) as error:
-        st.session_state["notice"] = str(error)
+        st.session_state["notice"] = told(error)
         return
     mark = runs.clean_name(planned.sweep.name or planned.info.name)
     likelihood = planned.points[0].config.likelihood

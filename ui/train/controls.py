@@ -53,12 +53,14 @@ def train_on(path: Path, config: Config) -> None:
 def _submit(path: Path, request: Request) -> None:
     """What cannot be is said before anything is changed. A process that has just said that it stopped needs a moment
     more to end."""
-    runs.load_run(path).check_data()
+    run = runs.load_run(path)
+    run.check_data()
     note = plan(path, request).note
+    epochs = request.epochs or run.config.epochs or 0  # its own too: a run from a bundle may have any number
     patience = time.monotonic() + ENDING
     while True:
         try:
-            with place_for(recorded_owner(path), 0, request.epochs or 0):
+            with place_for(recorded_owner(path), 0, epochs):
                 server.engine().submit(path, current_owner(), request)
             if note:
                 st.session_state["notice"] = note

@@ -16,6 +16,7 @@ import streamlit as st
 
 from ui.live.cache import model_of, weights_sha
 from vae.errors import ElboRoomError
+from vae.files import told
 from vae.runs.checkpoints import weights_step
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Track:
             self._add(replace(point, worst_row=self._row(point.worst)))
             self.problem = ""
         except (ElboRoomError, OSError) as error:  # the run has gone on, or away: the next look tries again
-            self.problem, self._sha = str(error), None
+            self.problem, self._sha = told(error), None
         now = time.monotonic()
         self._rest_until = now + max(EVERY, IDLE * (now - self.began))
 

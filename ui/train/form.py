@@ -17,6 +17,7 @@ from ui.train.more_settings import more_settings
 from ui.train.summary import size_words, summary
 from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
+from vae.files import told
 
 IMAGES = Path(__file__).resolve().parents[2] / "pages" / "images.py"
 ABOUT = {  # one line for each dataset that ships; others show their numbers only
@@ -158,7 +159,7 @@ def _about_data() -> str:
     try:
         info = described(_dataset())
     except (ElboRoomError, OSError) as error:
-        return str(error)
+        return told(error)
     kind = {"binary": "black and white", "unit": "grey" if info.shape[0] == 1 else "colour", "real": "real numbers"}[
         info.support
     ]

@@ -15,6 +15,7 @@ from ui.train.pace import default_pace
 from vae import runs
 from vae.config import Config, count_rows
 from vae.errors import ElboRoomError
+from vae.files import told
 from vae.runs.start import check_left_out
 
 ENGINE = "train-engine"  # key of the widget
@@ -27,7 +28,7 @@ def summary() -> None:
         asked = read_answers(st.session_state)
         rows = facts(asked)
     except (ElboRoomError, OSError) as error:
-        style.problem(str(error))
+        style.problem(told(error))
         st.button("Start training", type="primary", disabled=True, width="stretch", key="start")
         return
     style.facts(rows)
@@ -87,7 +88,7 @@ def start() -> None:
                 runs.change_knobs(path, pace=pace)
             server.engine(engine_chosen(ENGINE)).submit(path, owner)
     except (ElboRoomError, OSError) as error:
-        st.session_state["notice"] = str(error)
+        st.session_state["notice"] = told(error)
         return
     st.session_state[form_values.key("name")] = ""
     st.query_params.from_dict({"run": path.name})

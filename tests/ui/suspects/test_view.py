@@ -19,7 +19,7 @@ def test_a_view_comes_back_from_its_address() -> None:
         SuspectsView("second", "elbo", "", 5, "tail", 0, 1, "kmnist"),
     ):
         query = view.to_query()
-        assert read_view(query, BOTH, "disagreement") == (view, [])
+        assert read_view(query, BOTH, "disagreement", bool) == (view, [])
         assert all(isinstance(value, str) for value in query.values())
 
 
@@ -29,13 +29,13 @@ def test_a_view_comes_back_from_its_address() -> None:
      ("label", "-2"), ("label", "cat"), ("page", "0"), ("page", "1e3"), ("page", "9" * 40), ("second", "x" * 500)],
 )  # fmt: skip
 def test_what_an_address_cannot_ask_for_is_left_out_and_named(name: str, value: str) -> None:
-    assert read_view({name: value}, BOTH, "disagreement") == (SuspectsView(), [name])
+    assert read_view({name: value}, BOTH, "disagreement", bool) == (SuspectsView(), [name])
 
 
 def test_without_labels_the_elbo_comes_first_and_without_training_images_the_held_out() -> None:
-    view, refused = read_view({}, ("test",), "elbo")
+    view, refused = read_view({}, ("test",), "elbo", bool)
     assert (view.part, view.sort, refused) == ("test", "elbo", [])
-    assert read_view({"part": "train"}, ("test",), "elbo")[1] == ["part"]
+    assert read_view({"part": "train"}, ("test",), "elbo", bool)[1] == ["part"]
 
 
 @pytest.mark.parametrize(
