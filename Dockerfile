@@ -23,6 +23,6 @@ USER room
 ENV ELBO_ROOM_RUNS=/data/runs ELBO_ROOM_DATA=/data/datasets STREAMLIT_SERVER_ADDRESS=0.0.0.0 STREAMLIT_SERVER_HEADLESS=true
 VOLUME /data
 EXPOSE 8501
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", "import urllib.request as ask; ask.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", "import os, urllib.request as ask; below = os.environ.get('STREAMLIT_SERVER_BASE_URL_PATH', '').strip('/'); ask.urlopen('http://127.0.0.1:8501' + ('/' + below if below else '') + '/_stcore/health', timeout=4)"]
 # The demos that ship, where they are not there yet: the first visitor never finds an empty gallery.
 CMD ["sh", "-c", "mkdir -p $ELBO_ROOM_RUNS && for demo in checkpoints/demo-*; do [ -e $ELBO_ROOM_RUNS/${demo##*/} ] || cp -r $demo $ELBO_ROOM_RUNS; done; exec streamlit run app.py"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from ui import style
 from ui.own import bundle, model
@@ -109,7 +110,10 @@ def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str, str]
         card = read_card(path)
         if card.state != state and not card.active:
             st.rerun()
-        place.html(card_html(card, by))
+        try:
+            place.html(card_html(card, by))
+        except StreamlitInvalidLayoutContextError:  # a newer run of the page was broken off before it came here
+            st.rerun()
 
 
 cards = cards_of()

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_it_runs_as_nobody_special_and_installs_what_users_install() -> None:
         assert (ROOT / file).is_file()
     packages = re.findall(r"^torch(?:vision)?[<>=].*$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert len(packages) == 2  # the two lines that the image takes from PyTorch's own index
+
+
+@pytest.mark.parametrize(("below", "path"), [(None, ""), ("", ""), ("/elbo/", "/elbo"), ("a/b", "/a/b")])
+def test_the_health_check_asks_below_the_base_path(
+    below: str | None, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda address, timeout: asked.append(address))
+    monkeypatch.delenv("STREAMLIT_SERVER_BASE_URL_PATH", raising=False)
+    if below is not None:
+        monkeypatch.setenv("STREAMLIT_SERVER_BASE_URL_PATH", below)
+    exec(json.loads(re.sub(r"^.*?CMD ", "", instruction("HEALTHCHECK")))[-1], {})
+    assert asked == [f"http://127.0.0.1:8501{path}/_stcore/health"]
 
 
 @pytest.mark.slow

@@ -13,6 +13,14 @@ from tests.browser.map_page import demo
 from tests.browser.test_explore_browser import search, shown, slider
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+BUTTON_IN = """around => {
+  const [box, button] = [document.createElement('div'), document.createElement('div')];
+  box.className = around;
+  button.dataset.testid = 'stButton';
+  box.append(button);
+  document.body.append(box);
+  return getComputedStyle(button).display;
+}"""
 
 
 def opened(page: Page) -> str:
@@ -87,6 +95,18 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     expect(page.get_by_test_id("stHeader")).to_be_visible()
     assert search(page) == "?run=two"
 
+    page.goto(f"{server.url}/map?run=two&show=140")
+    for key, path in (("1", "/"), ("n", "/train"), ("p", "/"), ("p", "/converter")):
+        expect(page.get_by_test_id("stHeader")).to_be_hidden()
+        page.keyboard.press(key)
+        page.wait_for_url(f"{server.url}{path}?run=two&show=140")
+
+    page.goto(f"{server.url}?controls=hidden")
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    expect(page.locator(".er-card-name").first).to_be_visible()
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
+    assert page.evaluate(BUTTON_IN, "st-key-anything") == "none"
+    assert page.evaluate(BUTTON_IN, "st-key-er-fhead-holes") == "block"  # the name of a finding
     page.goto(hidden)
     shown(page)
     expect(link).to_be_hidden()
@@ -96,4 +116,7 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     page.goto(locked)
     shown(page)
     expect(link).to_be_visible()
-    assert page.get_by_test_id("stMain").evaluate("main => main.inert")
+    assert page.get_by_test_id("stMainBlockContainer").evaluate("main => main.inert")
+    page.mouse.move(500, 400)  # it moves nothing, and what is below can be seen
+    page.mouse.wheel(0, 300)
+    eventually(lambda: page.get_by_test_id("stMain").evaluate("main => main.scrollTop") > 0)

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
 from streamlit.testing.v1 import AppTest
 
 from ui.runs import owners
@@ -151,3 +155,23 @@ def test_a_run_at_work_comes_first(app: AppTest, make_run: Callable[..., Path]) 
     assert page.index("early") < page.index("late")
     assert runs.read_status(at_work).state == "queued"
     assert "waiting for its turn" in page
+
+
+def test_a_card_whose_page_was_broken_off_has_it_drawn_anew(
+    app: AppTest, make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit forgets where fragments may write when a run of the page begins, and that run may end before them."""
+    path = make_run("at-work", state="queued")
+    app.run()  # what the page imports keeps its fragments
+    page: dict[str, Any] = {}
+    monkeypatch.setattr(st, "fragment", lambda **_: lambda function: page.setdefault(function.__name__, function))
+    app.run()
+    drawn: list[bool] = []
+    monkeypatch.setattr(st, "rerun", lambda: drawn.append(True))
+
+    class Forgotten:
+        def html(self, text: str) -> None:
+            raise StreamlitInvalidLayoutContextError(text)
+
+    page["follow"]({path: (Forgotten(), "", "queued")})
+    assert drawn == [True]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
@@ -172,3 +174,8 @@ def test_a_link_for_others_names_a_host_that_they_reach(
     options.update({"server.allowedHosts": [], "browser.serverAddress": "localhost"})
     monkeypatch.setattr(network.net_util, "get_internal_ip", lambda: "127.0.0.1")  # no network
     assert network.origin_for_others(here) is None
+
+
+def test_the_settings_that_ship_listen_on_this_machine_alone() -> None:
+    settings = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit/config.toml").read_text())
+    assert settings["server"]["address"] == "127.0.0.1"

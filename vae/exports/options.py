@@ -12,8 +12,8 @@ def export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", required=True, help="{exports}")
     command.add_argument(
         "--what",
-        help="of csv codes or history, of onnx encoder or decoder, of gif traversal, interpolation or training, of svg "
-        "curves or plane (default: the first)",
+        help="of bundle whole, light or bare, of onnx encoder or decoder, of csv codes or history, of gif traversal, "
+        "interpolation or training, of svg curves or plane (default: the first)",
     )
     command.add_argument("--by", metavar="NAME", help="bundle: who made the run, as it is to be published")
     command.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: RUN-KIND.ENDING here)")

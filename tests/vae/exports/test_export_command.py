@@ -41,6 +41,15 @@ def test_what_cannot_be_is_one_sentence(words: list[str], said: str, capsys: pyt
     assert told.count("\n") == 1
 
 
+def test_help_names_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for name in EXPORTS:
+        if len(kinds := list(export(name).kinds)) > 1:
+            assert f"of {name} {', '.join(kinds[:-1])} or {kinds[-1]}" in told
+
+
 def test_the_history_as_a_table_holds_what_was_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "history.csv"
     assert main(["export", str(DEMO.path), "--format", "csv", "--what", "history", "--out", str(file), "--json"]) == 0

@@ -5,7 +5,7 @@ export const SIZES = [100, 120, 140, 160, 180, 200]; // percent
 export const USUAL = 140;
 export const CONTROLS = {
   "": "as on any page",
-  hidden: "nothing but the pictures: sliders and maps move, no buttons",
+  hidden: "the pictures without menus and forms: sliders and maps move",
   locked: "look only: nothing moves",
 };
 

@@ -14,10 +14,12 @@ const KEYS = {
   "+ −": "larger, smaller type",
   f: "the whole screen",
   "1 … 9": "the pages, in their order, with this run",
+  "n p": "the next page, the one before",
   "?": "these keys",
   Escape: "closes this; then ends presenting",
 };
-const TYPED = "input, textarea, select, [contenteditable=true]";
+const TYPED =
+  "input:not([type=checkbox], [type=radio], [type=range], [type=button]), textarea, select, [contenteditable=true]";
 
 class Show {
   /** Addresses, relative to the application's own. @type {string[]} */
@@ -88,7 +90,8 @@ class Show {
     page.toggleAttribute("data-er-room", size > 0);
     if (controls) page.dataset.erControls = controls;
     else delete page.dataset.erControls;
-    for (const part of document.querySelectorAll('[data-testid="stMain"]'))
+    // What scrolls is around this: nothing inert takes a wheel or a finger.
+    for (const part of document.querySelectorAll('[data-testid="stMainBlockContainer"]'))
       part.toggleAttribute("inert", controls === "locked");
   }
 
@@ -97,7 +100,7 @@ class Show {
     const typed = event.composedPath()[0];
     const busy = event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey;
     if (!size || busy || (typed instanceof Element && typed.matches(TYPED))) return;
-    const page = /^[1-9]$/.test(event.key) ? this.pages[Number(event.key) - 1] : undefined;
+    const page = this._called(event.key);
     if (page !== undefined) this._go(page);
     else if (event.key === "q" || event.key === "c") this._code(event.key === "c");
     else if (event.key === "+" || event.key === "=") this.present(nextSize(size, 1));
@@ -110,8 +113,17 @@ class Show {
     event.preventDefault();
   }
 
+  /** The page that a key leads to; undefined where it leads to none. */
+  _called(key) {
+    if (/^[1-9]$/.test(key)) return this.pages[Number(key) - 1];
+    const way = { n: 1, p: -1 }[key];
+    if (!way) return undefined;
+    const here = Math.max(0, this.pages.indexOf(location.pathname.split("/").at(-1) ?? ""));
+    return this.pages.at((here + way) % this.pages.length);
+  }
+
   _go(page) {
-    const address = new URL(page, document.baseURI);
+    const address = new URL(page || ".", document.baseURI); // "" would be the page that is open
     const run = new URLSearchParams(location.search).get("run");
     if (run) address.searchParams.set("run", run);
     for (const [name, value] of Object.entries(parameters(this.manner)))
