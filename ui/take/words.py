@@ -18,7 +18,7 @@ def of_which_save(view: RunView) -> str:
             if at
             else ("This run is still training: its newest save is taken.")
         )
-    return f"Made on this server from the run as it was saved last{at}, and kept here for a day."
+    return f"Made on this server from the run as it was saved last{at}, and kept here for a day at most."
 
 
 def command(run: str, name: str | None, kind: str | None) -> str:

@@ -97,6 +97,8 @@ class Work:
         if status.state in WORKING and folder not in self.jobs:
             with self.lock:  # it may have ended between the two looks
                 return self.endings.get(folder) or read_status(folder)
+        if status.state in WORKING and (folder / STOP_FILE).exists():  # a process that begins looks for it late
+            return dataclasses.replace(status, words="stopping")
         return status
 
     def may_stop(self, folder: Path, owner: str) -> bool:

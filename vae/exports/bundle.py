@@ -33,7 +33,7 @@ from vae.model.vae import Model
 from vae.runs import Run
 from vae.runs.config_file import CONFIG
 from vae.runs.moments import INDEX
-from vae.runs.origin import read_origin, visible
+from vae.runs.origin import ended, read_origin, visible
 from vae.runs.own_data import IMAGES
 from vae.runs.preview_file import read_header
 from vae.runs.ship import HELD_OUT, HeldOut, packed
@@ -56,7 +56,7 @@ def write_bundle(run: Run, kind: str, file: Path, progress: Progress = unheard, 
     carried = Carried(**_counts(run, kind, images, taken), why_none=why_none)
     origin = read_origin(run.path)
     maker = origin.made_by if origin else visible(made_by)
-    made = origin.made if origin else taken.status.heartbeat
+    made = ended(run.path, taken.status.heartbeat)
     versions = {"elbo_room": vae.__version__, "torch": str(torch.__version__)}
     about = {"bundle": layout.FORMAT, "kind": kind, "name": run.name, "made_by": maker, "made": made, **versions}
     progress(0.5, "writing the model card")

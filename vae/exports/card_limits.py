@@ -74,9 +74,9 @@ def _pixels(taken: Snapshot) -> list[str]:
     if config.binarize not in (None, "none"):
         return [f"Its nats are those of the {config.binarize} view in black and white, not of the grey images."]
     if data["support"] == "unit" and config.likelihood and config.dataset != YOURS:
-        levels = f"{data['scale'] + 1:,}" if data.get("scale", 1) > 1 else "finely many"
+        levels = f", one of {data['scale'] + 1:,}" if data.get("scale", 1) > 1 else ""
         return [
-            f"The pixels are grey levels, one of {levels}, and p(x|z) is a density: its nats may be above 0, and do "
+            f"The pixels are grey levels{levels}, and p(x|z) is a density: its nats may be above 0, and do "
             "not compare with those of likelihoods of whole grey levels or of black and white."
         ]
     return []

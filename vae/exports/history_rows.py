@@ -1,11 +1,23 @@
-"""What a training recorded, a row for each record."""
+"""What a training recorded, a row for each record, and how long it took."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 PARTS = (("train", "train"), ("test", "heldout"))  # in the history, and in a table
+
+
+def seconds_passed(records: Sequence[dict[str, Any]]) -> list[float]:
+    """Returns the seconds of training up to each record: the clock of each process begins anew, and a pause between two
+    is not told."""
+    passed, before, found = 0.0, 0.0, list[float]()
+    for record in records:
+        seconds = record.get("seconds", before)
+        passed += seconds - before if seconds >= before else seconds
+        before = seconds
+        found.append(passed)
+    return found
 
 
 def history_rows(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

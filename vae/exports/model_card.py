@@ -5,15 +5,18 @@ Each function returns lines of Markdown for one question; whatever a user wrote 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from vae.bound.metrics import ACTIVE_THRESHOLD
 from vae.config import Config, count_rows
 from vae.datasets import DATASETS
 from vae.diagnosis.results import folder_of, read_result
 from vae.exports.card_limits import limits
+from vae.exports.history_rows import seconds_passed
 from vae.exports.markdown import plain, table, yaml_text
 from vae.exports.snapshot import Snapshot
 from vae.files import sha256
@@ -23,7 +26,6 @@ from vae.runs.origin import day
 from vae.runs.own_numbers import why_no_likelihood
 from vae.space.encodings import Images
 
-ACTIVE = 0.01
 MOST_TURNS = 20  # of C that are listed
 SUPPORT = {"binary": "black and white, 0 or 1", "unit": "grey levels in [0, 1]", "real": "real numbers"}
 
@@ -162,7 +164,7 @@ def _likelihood(taken: Snapshot) -> list[str]:
         return [*lines, "Which C it was trained with is not told."]
     if kind is not None and kind.owns_C and not run.config.is_yours:
         C = float(model.likelihood.C)
-        how = "learned with the decoder" if fitted(taken) else "fixed"
+        how = "learned with the decoder" if fitted(taken.run.config, taken.lines) else "fixed"
         lines.append(f"C = {C:.5g}, {how}: a pixel's noise has the variance c = 1/(2C) = {1 / (2 * C):.3g}.")
     elif kind is not None and kind.owns_C:
         lines.append(f"C = {C:.5g}: a pixel's noise has the variance c = 1/(2C) = {1 / (2 * C):.3g}.")
@@ -178,10 +180,10 @@ def C_of(taken: Snapshot) -> float | None:
     return float(told[-1]) if told else float(asked) if isinstance(asked, (int, float)) else None
 
 
-def fitted(taken: Snapshot) -> bool:
-    """Returns whether C was learned in the end."""
-    turned = [line["value"] for line in taken.lines if line.get("knob") == "C"]
-    return bool((turned[-1] if turned else taken.run.config.C) == "fit")
+def fitted(config: Config, lines: Sequence[dict[str, Any]]) -> bool:
+    """Returns whether C was learned in the end; lines: of the history."""
+    turned = [line["value"] for line in lines if line.get("knob") == "C"]
+    return bool((turned[-1] if turned else config.C) == "fit")
 
 
 def _trail(taken: Snapshot) -> list[str]:
@@ -224,12 +226,12 @@ def _terms(taken: Snapshot, images: Images | None, means: torch.Tensor | None) -
         lines += ["", "± is the standard error of the mean over images; empty where it was not recorded."]
     lines += _evidence(taken)
     if images is not None and means is not None and len(means):
-        active = int((means.double().var(0, correction=0) > ACTIVE).sum())
+        active = int((means.double().var(0, correction=0) > ACTIVE_THRESHOLD).sum())
         lines += [
             "",
             f"Active units: {active} of {means.shape[1]}, the dimensions whose posterior mean varies by more ",
         ]
-        lines[-1] += f"than {ACTIVE} over {len(means):,} {plain(images.source)}."
+        lines[-1] += f"than {ACTIVE_THRESHOLD} over {len(means):,} {plain(images.source)}."
     return lines
 
 
@@ -302,7 +304,7 @@ def _machines(taken: Snapshot, config: Config) -> list[tuple[str, str]]:
 
 
 def _clock(taken: Snapshot) -> list[tuple[str, str]]:
-    seconds = [line["seconds"] for line in taken.lines if line.get("seconds")]
+    seconds = seconds_passed([line for line in taken.lines if line.get("seconds")])
     return [("time", f"{seconds[-1]:,.1f} s")] if seconds else []
 
 

@@ -16,7 +16,7 @@ from vae.browser.framing import frame, unframe
 from vae.errors import ConfigError, DecoderUnsupported, ProjectionError, RunDamaged
 from vae.exports import offline_data as data
 from vae.exports import offline_words as words
-from vae.exports.export import Export, Progress
+from vae.exports.export import Export, Progress, why_no_weights
 from vae.exports.offline_modules import ROOT, read_modules, theme_styles
 from vae.exports.offline_shell import Section, page_html
 from vae.files import write_atomically
@@ -212,15 +212,11 @@ def _further(about: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _why_not(run: Run, kind: str) -> str:
-    return "" if (run.path / WEIGHTS).is_file() else "it has no weights yet; they come with its first step"
-
-
 HTML = Export(
     title="Page (HTML)",
     about="One file for a browser without a network: sliders, map, samples, traversal, curves.",
     ending=".html",
     write=write_page,
     kinds={},
-    why_not=_why_not,
+    why_not=why_no_weights,
 )

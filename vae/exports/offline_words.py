@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from vae import runs
 from vae.bound.metrics import ACTIVE_THRESHOLD
+from vae.exports.model_card import fitted
 from vae.model.latent_words import words_of
 from vae.runs import Run
 from vae.runs.checkpoints import weights_step
+from vae.runs.origin import ended
 from vae.space.encodings import Codes
 
 
@@ -82,7 +84,8 @@ def what_C_is(run: Run) -> str:
     if likelihood.owns_C:
         if config.likelihood is None:
             return f"{float(likelihood.C):.4g}, weights the squared error"
-        return f"{float(likelihood.C):.4g}{' (fitted)' if config.C == 'fit' else ''}, part of the model: C = 1/(2c)"
+        how = " (fitted)" if fitted(config, run.history) else ""
+        return f"{float(likelihood.C):.4g}{how}, part of the model: C = 1/(2c)"
     newest = next((line["C"] for line in reversed(run.history) if line.get("C") is not None), config.C)
     return f"{newest:.4g}, weights the distortion" if isinstance(newest, (int, float)) else str(newest)
 
@@ -91,7 +94,7 @@ def when_trained(run: Run, status: runs.Status) -> str:
     """Returns the step of the weights and the day."""
     step = weights_step(run.path)
     step = status.step if step is None else step
-    day = f"{datetime.fromtimestamp(status.heartbeat, UTC):%Y-%m-%d}"
+    day = f"{datetime.fromtimestamp(ended(run.path, status.heartbeat), UTC):%Y-%m-%d}"
     if run.config.is_yours and not step:
         return f"not here; taken in on {day}"
     going = ", still training then" if status.state in runs.ACTIVE else ""

@@ -2,7 +2,8 @@
 
 encoder   image (N, channels, height, width), floats on the data's support -> mean and log_variance (N, k); with a full
           covariance mean and factor, L of L Lᵀ, (N, k, k) lower triangular; of bits their logits
-decoder   z (N, k), of bits 0 and 1 -> mean (N, channels, height, width) in the data's units, or probabilities
+decoder   z (N, k), of bits 0 and 1 -> mean (N, channels, height, width) in the data's units, or probabilities; of a
+          continuous Bernoulli these are λ, not the mean
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from vae.exports.export import Export, Progress
-from vae.exports.history_rows import PARTS, history_rows
+from vae.exports.history_rows import PARTS, history_rows, seconds_passed
 from vae.exports.protobuf import double, field
 from vae.files import write_atomically
 from vae.runs import Run, read_status
+from vae.runs.origin import ended
 
 MOST_RECORDS = 50_000  # evenly over the steps of longer histories; TensorBoard draws a thousand points
 AT_ONCE = 500
@@ -85,16 +86,10 @@ def _write(run: Run, kind: str, file: Path, progress: Progress) -> dict[str, Any
 
 
 def _times(run: Run, rows: list[dict[str, Any]]) -> list[float]:
-    """The wall time of each record, seconds since 1970, by the last sign of life; a pause between two processes is not
-    told, and their clocks begin anew."""
-    passed, before, times = 0.0, 0.0, list[float]()
-    for row in rows:
-        seconds = row.get("seconds", before)
-        passed += seconds - before if seconds >= before else seconds
-        before = seconds
-        times.append(passed)
-    began = read_status(run.path).heartbeat - passed
-    return [began + one for one in times]
+    """The wall time of each record, seconds since 1970, by when the training ended."""
+    passed = seconds_passed(rows)
+    began = ended(run.path, read_status(run.path).heartbeat) - passed[-1]
+    return [began + one for one in passed]
 
 
 def _why_not(run: Run, kind: str) -> str:

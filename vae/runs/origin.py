@@ -39,6 +39,13 @@ class Origin:
         return f"imported, made{by} on {day(self.made)}"
 
 
+def ended(path: Path, heartbeat: float) -> float:
+    """Returns when the training of a run ended, in seconds since 1970: at the heartbeat of its status, unless it came
+    in a bundle and has not been trained since, then when its bundle says."""
+    origin = read_origin(path)
+    return origin.made if origin is not None and heartbeat <= origin.imported else heartbeat
+
+
 def day(seconds: float) -> str:
     """Returns `29 Nov 2026`, the day in Greenwich."""
     then = time.gmtime(seconds)

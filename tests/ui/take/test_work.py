@@ -94,6 +94,16 @@ def test_two_are_made_at_a_time_and_the_others_in_turn(work: Work, job: Callable
     assert work.status(jobs[3].folder).words.endswith("next")
 
 
+def test_what_was_asked_to_stop_says_so_until_it_has(work: Work, job: Callable[..., Job]) -> None:
+    one = job(1, "deaf")
+    work.order(one)
+    at_work(work, one)
+    (one.folder / "stop").touch()
+    assert (work.status(one.folder).state, work.status(one.folder).words) == ("working", "stopping")
+    work.stop(one.folder)
+    until(lambda: work.status(one.folder).state == "stopped")
+
+
 def test_a_visitor_has_one_in_the_making(work: Work, job: Callable[..., Job]) -> None:
     first, second = job(1, owner="me"), job(2, owner="me")
     work.order(first)

@@ -24,8 +24,9 @@ from vae.diagnosis.results import Result
 from vae.exports.bundle import write_bundle
 from vae.exports.bundle_layout import BARE, LIGHT, WHOLE
 from vae.exports.markdown import plain
+from vae.exports.offline_words import what_C_is, when_trained
 from vae.model.likelihoods import LIKELIHOODS
-from vae.runs.origin import day
+from vae.runs.origin import Origin, day, write_origin
 
 Made = Callable[[str], Path]
 
@@ -143,6 +144,36 @@ def test_hands_on_C_and_log_evidence_are_told_where_there_are_any(made: Made, tm
     assert f"C was changed by hand while it trained: at step {step:,} to 2.5." in card
     assert "log p(x) ≥ −12.500 ± 0.250 (Monte Carlo) nats from 5,000 importance samples an image" in card
     assert "log p(x) ≥" not in card_of(made("full"), tmp_path)
+
+
+def test_the_time_is_that_of_all_processes(made: Made, tmp_path: Path) -> None:
+    path = shutil.copytree(made("full"), tmp_path / "run")
+    before = [line["seconds"] for line in runs.load_run(path).history if line.get("seconds")][-1]
+    step = runs.read_status(path).step
+    runs.append_history(path, {"step": step, "event": "started", "device": "cpu", "threads": 1})
+    for seconds in (before / 4, before / 2):  # the second process's clock
+        runs.append_history(path, {"step": step, "epoch": 2.0, "seconds": seconds, "train": {"rate": 1.0}})
+    assert rows(card_of(path, tmp_path))["time"] == [f"{1.5 * before:,.1f} s"]
+
+
+def test_an_imported_run_ended_when_its_bundle_says_until_it_is_trained_on(made: Made, tmp_path: Path) -> None:
+    path = shutil.copytree(made("full"), tmp_path / "run")
+    heartbeat = runs.read_status(path).heartbeat
+    write_origin(path, Origin("Ada", 1e9, heartbeat + 1))
+    assert "training finished on 9 Sep 2001" in card_of(path, tmp_path)
+    assert when_trained(runs.load_run(path), runs.read_status(path)).endswith(", 2001-09-09")
+    write_origin(path, Origin("Ada", 1e9, heartbeat - 1))
+    assert f"training finished on {day(heartbeat)}" in card_of(path, tmp_path)
+    assert "2001" not in when_trained(runs.load_run(path), runs.read_status(path))
+
+
+def test_whether_C_was_learned_is_told_as_it_was_last(made: Made, tmp_path: Path) -> None:
+    path = shutil.copytree(made("full"), tmp_path / "run")
+    assert runs.load_run(path).config.C == "fit"
+    assert "(fitted)" in what_C_is(runs.load_run(path))
+    runs.append_history(path, {"step": runs.read_status(path).step, "knob": "C", "value": 2.5})
+    assert "(fitted)" not in what_C_is(runs.load_run(path))
+    assert "fixed: a pixel's noise" in card_of(path, tmp_path)
 
 
 EVIL = (
