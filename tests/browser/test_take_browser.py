@@ -46,11 +46,11 @@ def test_a_run_is_taken_along_and_comes_back(
     page = window.page()
     page.goto(f"{server.url}/take?run=one&format=csv")
     table = saved(page, "csv", tmp_path)
-    assert table.name == "one-history.csv"
+    assert table.name == "one-codes.csv"
     assert main(["export", str(run), "--format", "csv", "--out", str(tmp_path / "expected.csv")]) == 0
     assert table.read_bytes() == (tmp_path / "expected.csv").read_bytes()
     answer = page.request.get(f"{server.url}/{row(page, 'csv').get_by_role('link').get_attribute('href')}")
-    assert answer.headers["content-disposition"] == 'attachment; filename="one-history.csv"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="one-codes.csv"'
     assert answer.headers["content-security-policy"].startswith("sandbox;")
     made_by = row(page, "bundle").get_by_role("textbox", name="Made by")
     made_by.fill("Ada <i>L</i>")
