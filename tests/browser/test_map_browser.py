@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from safetensors.torch import load, save
 
-from tests.browser.conftest import Traffic, box_of, rested
+from tests.browser.conftest import Traffic, box_of, pass_time, rested
 from tests.browser.map_page import demo, hues, middle, near, open_map, painted, pixels, search, stats, where
 from tests.browser.watched import page_of
 from vae import runs
@@ -175,7 +175,9 @@ def test_the_view_is_in_the_address_and_comes_back(
     page.get_by_role("button", name="PCA", exact=True).click()
     eventually(lambda: search(page).get("method") == "pca" and search(page).get("colour") == "z4")
     expect(page.get_by_text(re.compile(rf"{Pca.about}, with \d+ % of their variance"))).to_be_visible()
+    pass_time(page, 1000)  # Python hears of the colour and of the projection one after the other
     rested(page)
+    assert search(page).get("method") == "pca"
     page.reload()
     expect(page.get_by_label("Colour by")).to_have_value("z4")
     expect(page.get_by_role("button", name="PCA", exact=True)).to_have_attribute("aria-pressed", "true")
