@@ -52,11 +52,11 @@ def text_targets(room: Path) -> Iterable[Target]:
             z, fault = read_z(values.get("z", ""), k, support), z_fault(values.get("z", ""), k, support)
             assert not (z and fault)
             assert z is None or (len(z) == k and all(abs(one) <= FAR for one in z))
-        view, refused = read_suspects_view(values, ("train", "test"), "elbo")
+        view, refused = read_suspects_view(values, ("train", "test"), "elbo", str.isalnum)
         assert view.page >= 1
         assert view.label >= -1
         assert set(refused) <= set(values)
-        assert read_suspects_view(view.to_query(), ("train", "test"), "elbo")[1] == []
+        assert read_suspects_view(view.to_query(), ("train", "test"), "elbo", str.isalnum)[1] == []
         for name, field in FIELDS.items():
             if name in values and (value := field.read(values[name])) is not None:
                 assert field.write(field.read(field.write(value))) == field.write(value), name

@@ -50,7 +50,7 @@ def html(app: AppTest) -> str:
 
 
 def given(app: AppTest) -> dict[str, dict[str, Any]]:
-    """What each component of the view was given, by its name; the link beside the run is another's."""
+    """What each component of the view was given, by its name; what stands beside the view is another's."""
 
     def walk(block: Any) -> Any:
         for element in block:
@@ -61,7 +61,8 @@ def given(app: AppTest) -> dict[str, dict[str, Any]]:
 
     protos = walk(app.main.children.values())
     found = {proto.component_name.removeprefix("elbo_room_"): json.loads(proto.json) for proto in protos}
-    found.pop("shared_link", None)
+    for beside in ("shared_link", "show_show"):
+        found.pop(beside, None)
     return found
 
 

@@ -133,7 +133,8 @@ def test_the_teacher_may_steer_stop_rename_and_delete_every_run_but_those_that_s
     assert "by visitor" in html(app)
     home = page_opens(AppTest.from_file(app._script_path, default_timeout=60), HOME)
     assert "by visitor ffff" in html(home)
-    assert [one.proto.id.rsplit("menu-", 1)[-1] for one in home.get("menu_button")] == ["ended"]
+    offered = {one.proto.id.rsplit("menu-", 1)[-1]: list(one.proto.options) for one in home.get("menu_button")}
+    assert offered == {"theirs": ["Take away"], "demo": ["Take away"], "ended": ["Take away", "Rename", "Delete"]}
     home.button(key="room-stop-all").click().run()
     assert "1 train or wait" in html(home)
     home.button(key="room-stop-confirm").click().run()
@@ -248,12 +249,13 @@ CHANGES = {  # what changes a run, or has one made
     "change_knobs", "rename_run", "delete_run", "restore_run", "empty_trash", "change_marks", "stop_diagnosis",
     "stop_fit", "create_run", "create", "add_runs", "wrap", "submit", "stop", "write_status", "replace_config",
 }  # fmt: skip
-ASKS = {"may_change", "may_steer", "may_end", "_attempt", "place_for", "is_teacher", "mine"}
+ASKS = {"may_change", "may_steer", "may_end", "may_stop", "_may_stop", "_attempt", "place_for", "is_teacher", "mine"}
 ELSEWHERE = {  # asked by whoever calls these
     ("ui/server.py", "start"): "the trash of yesterday, as the server starts",
     ("ui/room/disk.py", "_look"): "the trash of yesterday",
     ("ui/terms/jobs.py", "begin"): "`_add` and the form of a sweep hold a place first",
     ("ui/own/model.py", "_open"): "`panel` holds a place first",
+    ("ui/own/bundle.py", "_forget_work"): "a visitor's own look at a file",
     ("ui/own/draft.py", "look_at"): "a visitor's own work on pictures",
     ("ui/own/draft.py", "start_over"): "a visitor's own work on pictures",
     ("ui/binary/job.py", "own_job"): "a visitor's own measurement",

@@ -263,7 +263,7 @@ def test_a_run_without_a_model_leaves_its_history(
     app: AppTest, work: InThisProcess, make_run: Callable[..., Path]
 ) -> None:
     make_run("history-only")
-    opened(app, run="history-only")
+    opened(app, run="history-only", format="csv", kind="history")
     assert "Made on this server from the run as it was saved last, and kept here" in html(app)
     assert app.button(key="take-make-bundle").disabled
     press(app, "take-make-csv")

@@ -52,7 +52,7 @@ def read_modules(
         while missing:
             name = missing.pop()
             file = instead.get(name, name)
-            text = (static / file).read_text("utf-8")
+            text = (static / file).read_text(encoding="utf-8")
             names = {way: _below(file, way) for way in (found[2] for found in IMPORT.finditer(text))}
             code[name] = IMPORT.sub(partial(_renamed, names), text)
             missing += {*names.values()} - {*code, *missing}
@@ -80,7 +80,7 @@ def theme_styles(config: Path = ROOT / ".streamlit/config.toml") -> str:
     system's theme, and of the one that `data-theme` on the document's root names. Raises ConfigError where the file of
     the application is not there."""
     try:
-        theme = tomllib.loads(config.read_text("utf-8"))["theme"]
+        theme = tomllib.loads(config.read_text(encoding="utf-8"))["theme"]
     except FileNotFoundError:
         raise ConfigError(f"html: {config} is not there; export it from a clone of ELBO Room's repository") from None
     light, dark = (_properties({**theme, **theme[tone]}) for tone in ("light", "dark"))

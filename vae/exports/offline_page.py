@@ -72,7 +72,7 @@ def write_page(run: Run, kind: str, file: Path, progress: Progress, static: Path
 
 
 def _style(static: Path, name: str) -> str:
-    return (static / name).read_text("utf-8")
+    return (static / name).read_text(encoding="utf-8")
 
 
 def _sha(run: Run) -> str:

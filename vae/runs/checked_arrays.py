@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.checked_json import Misfit
-from vae.datasets.zips import open_zip
 
 MOST_BYTES = 1 << 30  # of all arrays together, expanded
 MOST_MEMBERS = 100
@@ -21,6 +20,8 @@ ANY_RATIO_BYTES = 1 << 27
 
 def read_arrays(data: bytes, needed: Collection[str] = (), most: int = MOST_BYTES) -> dict[str, NDArray[Any]]:
     """Returns the arrays of an .npz by name: numbers in this machine's byte order, all finite. Raises Misfit."""
+    from vae.datasets.zips import open_zip  # its folder brings torch along
+
     try:
         with open_zip(io.BytesIO(data), MOST_MEMBERS) as archive:
             total = sum(member.file_size for member in archive.infolist())

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from ui import gate
 from ui.gate import Gate
 from ui.live.exports import export_routes
+from ui.room import identity
 from vae.exports.work_folder import ExportStatus, folder_of, prepare, write_status
 
 TOKEN = "0123456789abcdef" * 2
@@ -29,10 +29,10 @@ def put(root: Path, name: str, state: str = "finished", token: str = TOKEN) -> N
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path))
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
     put(tmp_path, "one.html")
     yield TestClient(Starlette(routes=export_routes, middleware=[Middleware(Gate)]), base_url="http://localhost:8501")
-    gate.signing_key.cache_clear()
+    identity.signing_key.cache_clear()
 
 
 def test_it_comes_whole_as_a_file_to_save(client: TestClient) -> None:

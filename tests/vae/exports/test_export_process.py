@@ -83,7 +83,7 @@ def left(folder: Path) -> list[str]:
 
 def test_it_makes_what_the_command_makes_and_says_so(run: Path, folder: Path) -> None:
     status = make(run, folder, "csv", "history", "one-history.csv")
-    expected = as_csv(history_rows(load_run(run))).encode()
+    expected = as_csv(history_rows(load_run(run).history)).encode()
     assert (status.state, status.fraction, status.message) == ("finished", 1.0, "")
     assert (status.file, status.bytes, status.step) == ("one-history.csv", len(expected), 3368)
     assert status.facts == {"rows": f"{expected.count(10) - 1:,}"}
@@ -199,8 +199,8 @@ def test_a_run_that_is_deleted_meanwhile_is_said(run: Path, folder: Path, regist
 def test_what_cannot_be_had_is_refused_with_its_reason(run: Path, folder: Path, register: Callable[..., None]) -> None:
     register(full, why_not=lambda run, kind: "it kept no moments")
     assert make(run, folder).message == "it kept no moments"
-    assert "expected csv" in make(run, folder, "docx").message
-    assert "expected history" in make(run, folder, "csv", "everything").message
+    assert "expected html" in make(run, folder, "docx").message
+    assert "expected codes, history" in make(run, folder, "csv", "everything").message
 
 
 def test_a_save_that_came_meanwhile_is_said(run: Path, folder: Path, register: Callable[..., None]) -> None:
