@@ -388,6 +388,8 @@ def test_an_error_in_the_loop_is_a_failed_run_and_stays_the_loops_error() -> Non
 
 
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its jobs in the background ignore it
 import sys, time, numpy as np, vae
 log = vae.log("script")
 terms = dict(distortion=np.ones(4), rate=np.ones((4, 2)))
