@@ -23,15 +23,13 @@ def row(page: Page, name: str) -> Locator:
 
 def saved(page: Page, name: str, folder: Path) -> Path:
     """Makes a format by the keyboard alone, and saves it."""
-    make = row(page, name).get_by_role("button", name="Make", exact=True)
-    make.focus()
-    page.keyboard.press("Enter")
+    rested(page)
+    row(page, name).get_by_role("button", name="Make", exact=True).press("Enter")
     link = row(page, name).get_by_role("link", name="Download")
     expect(link).to_be_visible()
     rested(page)
-    link.focus()
     with page.expect_download() as waited:
-        page.keyboard.press("Enter")
+        link.press("Enter")
     file = folder / waited.value.suggested_filename
     waited.value.save_as(file)
     return file
