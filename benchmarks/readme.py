@@ -137,8 +137,7 @@ def watching() -> list[str]:
     first = results("first_minute")
     return [
         "**Watching.** Speed that a run keeps, median (lowest–highest) over pairs of phases "
-        f"({made_on(viewers)}; `benchmarks/viewers.py`): {'; '.join(kept)}. Real tabs on the same two cores draw their "
-        "charts with the time that training would have had.",
+        f"({made_on(viewers)}; `benchmarks/viewers.py`): {'; '.join(kept)}.",
         "",
         f"**Turning C** takes effect after (median / worst; {made_on({**turns, **turns['setting']})}; "
         f"`benchmarks/control.py`): {'; '.join(turned)}. From the click on *Start training* to good reconstructions of "
