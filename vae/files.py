@@ -13,9 +13,9 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from vae.errors import ConfigError
 
@@ -65,14 +65,22 @@ def expanded(path: str | Path) -> Path:
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
-    """Replaces `path` by `data`: a reader sees the old bytes or the new ones, never a part. Errors leave the old.
+    """Replaces `path` by `data`, as `replacing` does."""
+    with replacing(path, durable) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """Gives a file to write, which replaces `path` at the end: a reader sees the old bytes or the new ones, never a
+    part. Errors leave the old.
 
     `durable=False` skips the wait for the disk: for files that are rewritten several times a second.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())

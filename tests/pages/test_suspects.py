@@ -14,6 +14,7 @@ import pytest
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.page_contract import page_opens
 from ui import navigation
 from ui.runs.run_view import RunView
 from ui.suspects import actions, work
@@ -55,12 +56,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
-    app.run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.switch_page(PAGE).run()
-    assert not app.exception, app.exception[0].message
-    return app
+    return page_opens(app, PAGE, **query)
 
 
 def table(app: AppTest) -> dict[str, Any]:

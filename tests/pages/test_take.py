@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.page_contract import page_opens
 from ui import navigation
 from ui.runs import owners
 from ui.take import work as module
@@ -82,12 +83,7 @@ def page(app: AppTest, work: InThisProcess, run: Path) -> AppTest:
 
 
 def opened(app: AppTest, **address: str) -> AppTest:
-    app.run()
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.switch_page(PAGE).run()
-    assert not app.exception, app.exception[0].message
-    return app
+    return page_opens(app, PAGE, **address)
 
 
 def html(app: AppTest) -> str:

@@ -5,11 +5,8 @@ The same run gives the same bytes: no time of writing, one order, one compressio
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
-import secrets
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -28,7 +25,7 @@ from vae.exports.bundle_layout import BARE, LIGHT, WHOLE
 from vae.exports.export import Export, Progress, unheard
 from vae.exports.model_card import Carried, model_card
 from vae.exports.snapshot import Snapshot, snapshot
-from vae.files import insist, sha256
+from vae.files import replacing, sha256
 from vae.model.vae import Model
 from vae.runs import Run
 from vae.runs.config_file import CONFIG
@@ -61,17 +58,8 @@ def write_bundle(run: Run, kind: str, file: Path, progress: Progress = unheard, 
     about = {"bundle": layout.FORMAT, "kind": kind, "name": run.name, "made_by": maker, "made": made, **versions}
     progress(0.5, "writing the model card")
     card = model_card(taken, carried, images, means, about).encode()
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as target:
-            _write(target, about, _entries(taken, kind, images, means, card), progress)
-            target.flush()
-            os.fsync(target.fileno())
-        insist(os.replace, temporary, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with replacing(file) as target:
+        _write(target, about, _entries(taken, kind, images, means, card), progress)
     return {"kind": kind, "step": taken.step, **carried.facts(taken)}
 
 
