@@ -6,14 +6,18 @@ torch is imported where it is asked: the memory is found without it.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 from vae.config import Config
 from vae.errors import ConfigError
 
 MOST_FILES = 20_000  # twice the runs of the largest sweep
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
+KEPT_FREE = 2**29  # bytes at the heap's end that stay with the process
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -35,6 +39,18 @@ def compute_on_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def keep_large_arrays() -> None:
+    """Has glibc, in a process that trains, keep arrays of more than 32 MB too for the next step, up to KEPT_FREE.
+
+    It takes each of these from the system page by page otherwise, and gives it back (mallopt(3), M_MMAP_MAX and
+    M_TRIM_THRESHOLD): 30,000 faults a step of convolutions at 64x64, a fifth of its time. Elsewhere nothing happens.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if set_option is not None:
+        set_option(M_TRIM_THRESHOLD, KEPT_FREE)
+        set_option(M_MMAP_MAX, 0)
 
 
 def let_many_files_open() -> None:

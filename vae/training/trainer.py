@@ -23,7 +23,7 @@ from vae.bound.objectives import OBJECTIVES
 from vae.config import Config, Knobs, check_C, parse_lr_schedule
 from vae.datasets import Dataset
 from vae.errors import ConfigError
-from vae.machine import usable_device
+from vae.machine import keep_large_arrays, usable_device
 from vae.model.vae import IDENTITY, Model, build_model
 from vae.training.adam import Moments, adam_step, schedule_factor
 from vae.training.batches import Batches
@@ -61,6 +61,7 @@ class Trainer:
         if self.device.type == "cuda" and self.device.index is not None:
             torch.cuda.set_device(self.device)  # streams and graphs are the current device's
         keep_freed_memory()
+        keep_large_arrays()
         self.images = dataset.train.to(self.device) if images is None else images
         self.N, self.B = len(self.images), min(config.batch_size or 1, len(self.images))
         self.model: Model = build_model(config, dataset.info.shape).to(self.device)

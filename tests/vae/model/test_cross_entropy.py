@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -52,6 +54,16 @@ def test_the_sum_over_an_image_loses_no_more_in_float32_than_torchs_own() -> Non
     ours = bernoulli_log_prob(logits.float(), x.float())[0]
     own = -F.binary_cross_entropy_with_logits(logits.float(), x.float(), reduction="none").sum((-3, -2, -1))
     assert (ours - exact).abs().max() < 1.5 * (own - exact).abs().max()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 97), (3, 128, 128), (1, 1, 1), (1, 7, 131)])
+def test_a_product_of_many_halves_stays_above_float32s_smallest_number(shape: tuple[int, ...]) -> None:
+    pixels = math.prod(shape)
+    even = bernoulli_log_prob(torch.zeros(2, *shape), torch.ones(2, *shape))[0]
+    assert even.tolist() == pytest.approx([-pixels * math.log(2)] * 2, rel=1e-6)
+    logits, x = 3 * drawn(2, *shape).float(), (drawn(2, *shape) > 0).float()
+    exact = bernoulli_log_prob(logits.double(), x.double())[0]
+    torch.testing.assert_close(bernoulli_log_prob(logits, x)[0].double(), exact, rtol=2e-7 * pixels**0.5, atol=1e-6)
 
 
 def test_vmap_over_models_is_one_model_after_the_other() -> None:
