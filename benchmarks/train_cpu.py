@@ -28,7 +28,7 @@ import torch  # noqa: E402
 
 from benchmarks import training_loops as loops  # noqa: E402
 from benchmarks import training_tables as tables  # noqa: E402
-from benchmarks.machine import IDLE, machine, wait_for_idle  # noqa: E402
+from benchmarks.machine import machine, wait_for_idle  # noqa: E402
 from benchmarks.training_loops import Task  # noqa: E402
 from benchmarks.training_plot import draw  # noqa: E402
 from vae.training.defaults import multiplies_bfloat16  # noqa: E402
@@ -146,7 +146,8 @@ def show(found: dict[str, Any]) -> None:
         (tables.show_quality if "targets" in found["table"][0] else tables.show_speed)(title, found["table"])
     for name, why in found["left_out"].items():
         print(f"{name:43}not measured: {why}")
-    print(f"At most {IDLE:g} cores busy with other programs count as idle: {tables.beside(found['runs'])}.")
+    beside = tables.beside(found["runs"])
+    print(f"{beside[0].upper()}{beside[1:]}.", flush=True)
 
 
 def write(task: str, found: dict[str, Any]) -> None:

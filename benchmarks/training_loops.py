@@ -23,6 +23,7 @@ EQUAL, SHIPPED = "ELBO Room, equal settings", "ELBO Room, shipped defaults"
 CEILING, CEILING_BFLOAT16 = "matrix products only", "matrix products only, bfloat16"
 BASES = (IDIOMATIC, PYTHAE)  # what speeds are divided by, where they take part
 AS_SHIPPED = [OURS, "--shipped", "yes"]
+STEPS_ONLY = f"{SHIPPED}, steps only"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ SPEED = Task(
         EQUAL: [OURS],
         f"{EQUAL}, --binarize epoch": [OURS, "--binarize", "epoch"],
         SHIPPED: AS_SHIPPED,
+        STEPS_ONLY: [*AS_SHIPPED, "--records", "no"],
         CEILING: ["matrix_products.py"],
         CEILING_BFLOAT16: ["matrix_products.py", "--precision", "bfloat16"],
     },

@@ -62,8 +62,9 @@ def draw(found: dict[str, Any]) -> str:
 
 def bfloat16_loops(found: dict[str, Any]) -> set[str]:
     """The loops whose products are in bfloat16."""
-    named = {row["loop"] for row in found["table"] if "bfloat16" in row["loop"]}
-    return named | ({SHIPPED} if found["shipped"]["precision"] == "bfloat16" else set())
+    by_default = found["shipped"]["precision"] == "bfloat16"
+    names = [row["loop"] for row in found["table"]]
+    return {name for name in names if "bfloat16" in name or (by_default and name.startswith(SHIPPED))}
 
 
 def bar(loop: str, speeds: dict[str, list[float]], in_bfloat16: bool, top: float, x: Any) -> list[str]:
