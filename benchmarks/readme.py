@@ -187,7 +187,7 @@ def soak() -> list[str]:
     )
     return [
         f"**An hour's history** of 72,000 records makes larger: {grown} (from {last['records']:,} records in "
-        f"{last['seconds'] / 60:.0f} minutes; {made_on(found)}; `benchmarks/soak.py`)."
+        f"{last['seconds'] / 60:.0f} minutes, {found['rate']:g} a second; {made_on(found)}; `benchmarks/soak.py`)."
     ]
 
 

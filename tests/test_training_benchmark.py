@@ -169,7 +169,10 @@ def test_the_quick_form_runs_and_writes_nothing() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "train_cpu.py"), "--quick", "--only", "ELBO Room, shipped"]
     done = subprocess.run([*command, "--tasks", "speed", "quality"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    speed, quality = [line for line in done.stdout.splitlines() if line.startswith("ELBO Room, shipped defaults")]
+    lines = done.stdout.splitlines()
+    speed, steps_only, quality = [line for line in lines if line.startswith("ELBO Room, shipped defaults")]
     assert float(speed.split()[5].replace(",", "")) > 0
+    assert float(steps_only.split()[7].replace(",", "")) > 0
+    assert "The machine was " in done.stdout
     assert "not in" not in quality
     assert results.read_bytes() == before
