@@ -217,7 +217,7 @@ def exploring() -> list[str]:
     for row in found["rows"]:
         load = f"{min(row['load'])}–{max(row['load'])}"
         lines.append(
-            f"| {row['page']} | {row['model']} | {row['pictures_per_second']:.0f} | "
+            f"| {row['page'].capitalize()} | {row['model']} | {row['pictures_per_second']:.0f} | "
             f"{row['pointer_ms']['median']:.0f} ms | {load} |"
         )
     return lines
