@@ -180,13 +180,17 @@ def thirty() -> list[str]:
 
 
 def soak() -> list[str]:
+    from benchmarks.soak import EXPLAINED, HOUR
+
     found, last = results("soak"), results("soak")["samples"][-1]
+    allowed = EXPLAINED["tab"] * HOUR / 1e6
     grown = ", ".join(
-        f"{name} {found['found'][kind]['an_hour'] / 1e6:.1f} MB"
+        f"{name} by {found['found'][kind]['an_hour'] / 1e6:.1f} MB".replace("by -", "by −")
         for kind, name in (("heap", "the page's heap"), ("tab", "the tab's process"), ("server", "the server"))
     )
     return [
-        f"**An hour's history** of 72,000 records makes larger: {grown} (from {last['records']:,} records in "
+        f"**An hour's history** of 72,000 records grows {grown}, by the slope of the second half; the history "
+        f"explains {allowed:.0f} MB of the tab's (from {last['records']:,} records in "
         f"{last['seconds'] / 60:.0f} minutes, {found['rate']:g} a second; {made_on(found)}; `benchmarks/soak.py`)."
     ]
 
