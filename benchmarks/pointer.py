@@ -1,10 +1,13 @@
-"""From pointer to pixels on the Explore page: `python benchmarks/pointer.py`.
+"""From pointer to pixels, on the Explore page and in an exported one: `python benchmarks/pointer.py`.
 
 A real Chromium drags a slider over the page that the application serves, with its own input events 120 times a second,
-and presses arrow keys. Models of several sizes, randomly initialised (speed does not depend on what a model has
-learned), with 1,600 held-out images of noise for the neighbours. Told apart per model:
+and presses arrow keys; then the same in the page that `python -m vae export` writes, opened from the disk without a
+network (`--pages explore`, `--pages exported`: one of them; the file keeps what it says of the other). Models of
+several sizes, randomly initialised (speed does not depend on what a model has learned), with 1,600 held-out images of
+noise for the neighbours. Told apart per model:
 
-    pictures/s       decoded images that were put on the large canvas, per second of dragging
+    pictures/s       decoded images that were put on the large canvas, per second of dragging; a browser draws no more
+                     than its frame rate allows, 60 here
     pointer, key     milliseconds from the event's own time stamp to the first task after the frame that shows it:
                      median and 95th percentile
     messages         requests and websocket frames that the page sent while the pointer was down; promised: none
@@ -26,6 +29,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +43,13 @@ from benchmarks.machine import machine  # noqa: E402
 from benchmarks.viewers import Server  # noqa: E402
 from vae import runs  # noqa: E402
 from vae.config import Config  # noqa: E402
+from vae.exports.export import unheard  # noqa: E402
+from vae.exports.offline_page import write_page  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "pointer.json"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 IMAGES = 8000  # a fifth is held out
+PAGES = ("explore", "exported")
 EVERY = 1 / 120  # seconds between two pointer events, as from a fast mouse
 MODELS: dict[str, tuple[tuple[int, int, int], str, float]] = {  # shape, network, promised pictures/s
     "28x28 mlp": ((1, 28, 28), "mlp", 50),
@@ -81,6 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="drags of each model")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each drag")
+    parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES))
     parser.add_argument("--quick", action="store_true", help="one model, one short drag; writes no file")
     arguments = parser.parse_args()
     names = list(MODELS)
@@ -89,8 +97,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             make_run(Path(folder), name)
-        with serving(Path(folder)) as server:
-            rows = asyncio.run(measure_all(server, names, arguments))
+        rows = asyncio.run(measure_all(Path(folder), names, arguments))
     report(rows, arguments)
     return int(any(row["messages"] or row["pictures_per_second"] < row["promised"] for row in rows))
 
@@ -132,34 +139,55 @@ def serving(folder: Path) -> Any:
         server.close()
 
 
-async def measure_all(server: Server, names: list[str], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+async def measure_all(folder: Path, names: list[str], arguments: argparse.Namespace) -> list[dict[str, Any]]:
     installed = next((path for path in map(shutil.which, NAMES) if path), None)
     flags = ["--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    rows = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=installed, args=flags)
-        rows = []
-        for name in names:
-            context = await browser.new_context(viewport={"width": 1280, "height": 900})
-            page = await context.new_page()
-            row = await measure(page, server.port, name, arguments)
-            rows.append({**row, "browser": browser.version})
-            print(line(row), flush=True)
-            await context.close()
+        for which in arguments.pages:
+            with addresses(which, folder) as address:
+                for name in names:
+                    context = await browser.new_context(
+                        viewport={"width": 1280, "height": 900}, offline=which == "exported"
+                    )
+                    row = await measure(await context.new_page(), address(name), which, name, arguments)
+                    rows.append({**row, "browser": browser.version})
+                    print(line(row), flush=True)
+                    await context.close()
         await browser.close()
     return rows
 
 
-async def measure(page: Page, port: int, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+@contextlib.contextmanager
+def addresses(which: str, folder: Path) -> Iterator[Callable[[str], str]]:
+    """Where the page of a model is: on a server of its own, or in a file that is written now."""
+    if which == "explore":
+        with serving(folder) as server:
+            yield lambda name: f"http://localhost:{server.port}/explore?run={run_name(name)}"
+        return
+
+    def written(name: str) -> str:
+        file = folder / f"{run_name(name)}.html"
+        write_page(runs.load_run(folder / run_name(name)), "", file, unheard)
+        return file.as_uri()
+
+    yield written
+
+
+async def measure(page: Page, address: str, which: str, name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     counter = Counter(page)
     start = time.perf_counter()
-    await page.goto(f"http://localhost:{port}/explore?run={run_name(name)}")
+    await page.goto(address)
     await page.locator("canvas.mean:visible").wait_for(timeout=120_000)
     first = time.perf_counter() - start
-    await page.locator(".strip .tile").first.wait_for(timeout=120_000)
+    if which == "explore":
+        await page.locator(".strip .tile").first.wait_for(timeout=120_000)
     await page.wait_for_timeout(1500)
     await page.evaluate(WATCH)
     devtools = await page.context.new_cdp_session(page)
-    slider = page.locator(".slider").first
+    slider = page.locator(".slider:visible").first
+    await slider.scroll_into_view_if_needed()
     drags, keys, loads, messages, after = [], [], [], 0, 0
     for _ in range(arguments.rounds):
         loads.append(os.getloadavg()[0])
@@ -170,12 +198,13 @@ async def measure(page: Page, port: int, name: str, arguments: argparse.Namespac
         after += counter.count - before
         keys += await press(page, slider, arguments.seconds)
         await page.wait_for_timeout(800)
-    if not after:
-        raise SystemExit("no message came after a release either: the counter does not count")
+    if not (after if which == "explore" else counter.count):
+        raise SystemExit("no message came after a release, or no request for the file: the counter does not count")
     pointer = [delay for one in drags for delay in one["delays"]]
     return {
+        "page": which,
         "model": name,
-        "place": await page.locator(".place").inner_text(),
+        "place": await page.locator(".place:visible").first.inner_text(),
         "pictures_per_second": round(statistics.median(one["pictures_per_second"] for one in drags), 1),
         "promised": MODELS[name][2],
         "pointer_ms": percentiles(pointer),
@@ -184,6 +213,7 @@ async def measure(page: Page, port: int, name: str, arguments: argparse.Namespac
         "messages_after_releases": after,
         "first_picture_s": round(first, 2),
         "load": [round(load, 1) for load in loads],
+        "measured": time.strftime("%Y-%m-%d"),
     }
 
 
@@ -250,7 +280,8 @@ def percentiles(delays: list[float]) -> dict[str, float]:
 def line(row: dict[str, Any]) -> str:
     pointer, key = row["pointer_ms"], row["key_ms"]
     return (
-        f"{row['model']:14} {row['pictures_per_second']:5.1f} pictures/s (promised {row['promised']:g})   "
+        f"{row['page']:8} {row['model']:15} {row['pictures_per_second']:5.1f} pictures/s "
+        f"(promised {row['promised']:g})   "
         f"pointer to pixels {pointer['median']:5.1f} ms (95 %: {pointer['p95']:.1f})   "
         f"key {key['median']:5.1f} ms   messages {row['messages']}   "
         f"first picture {row['first_picture_s']:.1f} s   load {max(row['load']):.1f} on {os.cpu_count()} cores"
@@ -258,16 +289,20 @@ def line(row: dict[str, Any]) -> str:
 
 
 def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """The file keeps the rows of a page that was not measured now."""
     if arguments.quick:
         return
-    RESULTS.parent.mkdir(exist_ok=True)
+    kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     result = {
-        "what": "pointer to pixels on the Explore page, decoded in the page",
+        "what": "pointer to pixels on the Explore page and in an exported one, decoded in the page",
         "machine": machine(),
         "rounds": arguments.rounds,
         "seconds_each": arguments.seconds,
-        "rows": rows,
+        "rows": sorted(
+            [row for row in kept if row["page"] not in arguments.pages] + rows, key=lambda row: PAGES.index(row["page"])
+        ),
     }
+    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 

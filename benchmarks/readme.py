@@ -12,7 +12,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.training_tables import quality_table  # noqa: E402
+from benchmarks.training_tables import beside, quality_table  # noqa: E402
 
 README = HERE.parent / "README.md"
 IDIOMATIC, PYTHAE, CEILING = "idiomatic loop", "pythae", "matrix products only"  # rows of train_cpu
@@ -48,8 +48,8 @@ def training() -> list[str]:
     lines = [
         f"**Training** ({speed['task']}; one thread, {speed['table'][0]['rounds']} interleaved rounds, by CPU time; in "
         "brackets the lowest and the highest ratio of a round). Equal settings are Adam at 1e-3 in float32, shipped "
-        f"defaults {_shipped(speed)}. {made_on(speed, [])}; {_others(found)}. `python benchmarks/train_cpu.py`, see "
-        "`benchmarks/README.md`:",
+        f"defaults {_shipped(speed)}. {made_on(speed)}, torch {speed['versions']['torch']}; {_beside(found)}. "
+        "`python benchmarks/train_cpu.py`, see `benchmarks/README.md`:",
         "",
         "| loop | images per CPU second | times the idiomatic loop | times pythae | share of the matrix products |",
         "|---|---|---|---|---|",
@@ -57,11 +57,18 @@ def training() -> list[str]:
     for row in (row for row in speed["table"] if row["threads"] == 1):
         ratios = " | ".join(_ratio(row, base) for base in (IDIOMATIC, PYTHAE, CEILING))
         lines.append(f"| {row['loop']} | {row['images_per_cpu_second']:,.0f} | {ratios} |")
+    lines += _left_out(speed, 4)
+    lines += [
+        "",
+        "![Speed of each loop in units of the float32 matrix products', and its gap to the products of its precision]"
+        "(benchmarks/results/train_cpu.svg)",
+    ]
     lines += ["", "| convolutional | loop | images per CPU second | times pythae |", "|---|---|---|---|"]
     for task in (found["conv28"], found["conv64"]):
         for row in task["table"]:
             images = f"{row['images_per_cpu_second']:,.0f}"
             lines.append(f"| {task['task'].split(',')[0]} | {row['loop']} | {images} | {_ratio(row, PYTHAE)} |")
+        lines += [f"| {task['task'].split(',')[0]} {line}" for line in _left_out(task, 2)]
     shipped = "; ".join(
         f"{task['task'].split(',')[0]}: {_shipped(task)}" for task in (found["conv28"], found["conv64"])
     )
@@ -79,13 +86,19 @@ def training() -> list[str]:
     ]
     for row in quality_table(quality["runs"], tuple(map(float, targets))):
         lines.append(f"| {row['loop']} | " + " | ".join(_seconds(row, target) for target in targets) + " |")
-    return lines
+    return [*lines, *_left_out(quality, len(targets))]
 
 
-def _others(found: dict[str, Any]) -> str:
-    """How many cores other programs kept busy beside a loop."""
-    busy = [row["others"] for task in found.values() for row in task["table"]]
-    return f"other programs kept {min(busy):.1f}–{max(busy):.1f} cores busy"
+def _beside(found: dict[str, Any]) -> str:
+    """Whether the processor multiplies bfloat16, and whether the machine was idle during all tasks."""
+    told = beside([run for task in found.values() for run in task["runs"]])
+    has = found["speed"]["machine"].get("bfloat16", True)
+    return told if has else f"this processor has no bfloat16 products; {told}"
+
+
+def _left_out(task: dict[str, Any], columns: int) -> list[str]:
+    """A row for each loop that was not measured, with the reason in its first column."""
+    return [f"| {name} | not measured: {why} |{' |' * (columns - 1)}" for name, why in task.get("left_out", {}).items()]
 
 
 def _ratio(row: dict[str, Any], base: str) -> str:
@@ -167,14 +180,18 @@ def thirty() -> list[str]:
 
 
 def soak() -> list[str]:
+    from benchmarks.soak import EXPLAINED, HOUR
+
     found, last = results("soak"), results("soak")["samples"][-1]
+    allowed = EXPLAINED["tab"] * HOUR / 1e6
     grown = ", ".join(
-        f"{name} {found['found'][kind]['an_hour'] / 1e6:.1f} MB"
+        f"{name} by {found['found'][kind]['an_hour'] / 1e6:.1f} MB".replace("by -", "by −")
         for kind, name in (("heap", "the page's heap"), ("tab", "the tab's process"), ("server", "the server"))
     )
     return [
-        f"**An hour's history** of 72,000 records makes larger: {grown} (from {last['records']:,} records in "
-        f"{last['seconds'] / 60:.0f} minutes; {made_on(found)}; `benchmarks/soak.py`)."
+        f"**An hour's history** of 72,000 records grows {grown}, by the slope of the second half; the history "
+        f"explains {allowed:.0f} MB of the tab's (from {last['records']:,} records in "
+        f"{last['seconds'] / 60:.0f} minutes, {found['rate']:g} a second; {made_on(found)}; `benchmarks/soak.py`)."
     ]
 
 
@@ -195,15 +212,17 @@ def exploring() -> list[str]:
     loads = [load for row in found["rows"] for load in row["load"]]
     lines = [
         f"**Exploring**, Chromium without a GPU ({made_on(found, loads)}; `benchmarks/pointer.py`; no message leaves "
-        "the page in a drag):",
+        "the page in a drag; the browser draws at most 60 pictures a second). Exported: the page for a browser without "
+        "a network, opened from the disk:",
         "",
-        "| decoder | pictures/s while dragging | pointer to pixels, median | load |",
-        "|---|---|---|---|",
+        "| page | decoder | pictures/s while dragging | pointer to pixels, median | load |",
+        "|---|---|---|---|---|",
     ]
     for row in found["rows"]:
         load = f"{min(row['load'])}–{max(row['load'])}"
         lines.append(
-            f"| {row['model']} | {row['pictures_per_second']:.0f} | {row['pointer_ms']['median']:.0f} ms | {load} |"
+            f"| {row['page'].capitalize()} | {row['model']} | {row['pictures_per_second']:.0f} | "
+            f"{row['pointer_ms']['median']:.0f} ms | {load} |"
         )
     return lines
 

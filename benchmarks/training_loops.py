@@ -20,9 +20,10 @@ ELSEWHERE = ("pythae_trainer.py", "lightning_loop.py")  # run by the interpreter
 OURS = "elbo_room.py"
 IDIOMATIC, LIGHTNING, PYTHAE = "idiomatic loop", "Lightning", "pythae"
 EQUAL, SHIPPED = "ELBO Room, equal settings", "ELBO Room, shipped defaults"
-CEILING = "matrix products only"
+CEILING, CEILING_BFLOAT16 = "matrix products only", "matrix products only, bfloat16"
 BASES = (IDIOMATIC, PYTHAE)  # what speeds are divided by, where they take part
 AS_SHIPPED = [OURS, "--shipped", "yes"]
+STEPS_ONLY = f"{SHIPPED}, steps only"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ SPEED = Task(
         EQUAL: [OURS],
         f"{EQUAL}, --binarize epoch": [OURS, "--binarize", "epoch"],
         SHIPPED: AS_SHIPPED,
+        STEPS_ONLY: [*AS_SHIPPED, "--records", "no"],
         CEILING: ["matrix_products.py"],
+        CEILING_BFLOAT16: ["matrix_products.py", "--precision", "bfloat16"],
     },
 )
 CONV_28 = Task("MNIST 28x28, convolutional, batch 128", "mnist", CONV, CONVOLUTIONAL, limit=12_800)

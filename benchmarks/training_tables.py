@@ -6,7 +6,8 @@ import math
 import statistics
 from typing import Any
 
-from benchmarks.training_loops import BASES, CEILING
+from benchmarks.machine import IDLE
+from benchmarks.training_loops import BASES, CEILING, CEILING_BFLOAT16
 
 Run = dict[str, Any]  # loop, round, threads, and what the loop reported
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ def speed_table(runs: list[Run]) -> list[Row]:
         for clock in ("cpu", "wall"):
             row[f"images_per_{clock}_second"] = statistics.median(r["images"] / r[clock] for r in mine.values())
         row["times"] = {}
-        for base in (*BASES, CEILING):
+        for base in (*BASES, CEILING, CEILING_BFLOAT16):
             theirs = {r["round"]: r for r in runs if (r["threads"], r["loop"]) == (threads, base)}
             if theirs:
                 row["times"][base] = {
@@ -59,6 +60,26 @@ def quality_table(runs: list[Run], targets: tuple[float, ...]) -> list[Row]:
             row["targets"][f"{target:g}"] = found
         rows.append(row)
     return rows
+
+
+def idle(runs: list[Run]) -> bool | None:
+    """Returns whether other programs kept at most IDLE cores busy during each run; None where that is not known."""
+    known = [r["others"] for r in runs if r["others"] is not None]
+    return max(known) <= IDLE if known else None
+
+
+def beside(runs: list[Run]) -> str:
+    """Returns the same in words."""
+    known = [r["others"] for r in runs if r["others"] is not None]
+    busy = [others for others in known if others > IDLE]
+    if not known:
+        return "whether the machine was idle is not known"
+    if not busy:
+        return f"the machine was idle: other programs kept at most {max(known):.2f} cores busy during a run"
+    return (
+        f"the machine was not idle: other programs kept more than {IDLE:g} cores busy during {len(busy)} of "
+        f"{len(known)} runs, at most {max(busy):.1f}"
+    )
 
 
 CLOCKS = {"cpu": 1, "wall": 2}  # place in a point of the curve: images, CPU seconds, wall seconds, held-out −ELBO

@@ -1,4 +1,4 @@
-"""The ceiling: nothing but the eleven matrix products of a training step, in float32, into memory that is there.
+"""The ceiling: nothing but the eleven matrix products of a training step, in one precision, into memory that is there.
 
 Four layers forward, four gradients of weights and three gradients of inputs (the first layer's images need none).
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from measuring import Stopwatch, report, settings
 
-task, _ = settings(__doc__)
+task, chosen = settings(__doc__, precision="float32")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(task.threads)
 torch.manual_seed(0)
+torch.set_default_dtype(getattr(torch, chosen.precision))
 images, height, width = np.load(task.pixels)["train"].shape
 pixels, B = height * width, task.batch
 layers = [(pixels, task.hidden), (task.hidden, 2 * task.latent), (task.latent, task.hidden), (task.hidden, pixels)]

@@ -65,11 +65,11 @@ class Stopwatch:
 
     def start(self) -> None:
         self.running = True
-        self._since = (time.perf_counter(), time.process_time(), _busy_seconds())
+        self._since = (time.perf_counter(), time.process_time(), busy_seconds())
 
     def stop(self) -> None:
         if self.running:
-            now = (time.perf_counter(), time.process_time(), _busy_seconds())
+            now = (time.perf_counter(), time.process_time(), busy_seconds())
             wall, cpu, busy = (after - before for after, before in zip(now, self._since, strict=True))
             self.wall, self.cpu, self.busy = self.wall + wall, self.cpu + cpu, self.busy + busy
             self.running = False
@@ -98,10 +98,11 @@ def report(watch: Stopwatch, images: int, loss: float | None, curve: list[Any] |
     print("\n" + json.dumps(result), flush=True)
 
 
-def _busy_seconds() -> float:
-    """CPU seconds spent by everybody since the machine started; 0 where /proc is missing."""
+def busy_seconds() -> float:
+    """CPU seconds since the machine started that were spent by everybody or, on a virtual machine, taken by its host;
+    0 where /proc is missing."""
     if sys.platform != "linux":
         return 0.0
     with open("/proc/stat") as file:
-        user, nice, system, _, _, irq, softirq, *_ = (int(word) for word in file.readline().split()[1:])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+        user, nice, system, _, _, irq, softirq, steal, *_ = (int(word) for word in file.readline().split()[1:])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -217,10 +217,11 @@ def _precision(config: Config, multiply_adds: float, where: str) -> str:
         return config.precision or "float32"
     if device == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0):
         return "bfloat16" if multiply_adds >= LARGE_STEP_ON_GPU else "tf32"
-    return "bfloat16" if multiply_adds >= LARGE_STEP and device == "cpu" and _multiplies_bfloat16() else "float32"
+    return "bfloat16" if multiply_adds >= LARGE_STEP and device == "cpu" and multiplies_bfloat16() else "float32"
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
+    """Returns whether this processor has instructions for bfloat16 products."""
     processor: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that we run with
     return any(processor.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
