@@ -1,4 +1,5 @@
-"""No formula is cut off: at the widths of a phone, of a zoomed and of a small laptop window all of it is inside."""
+"""No formula is cut off: at the widths of a phone, of a zoomed and of a small laptop window all of it is inside.
+Those of the steps are looked at where test_learn_browser.py walks through them."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import pass_time, rested
-from ui.lessons.steps import STEPS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -41,15 +41,5 @@ def test_the_formulas_of_the_converter_are_inside_the_window(server: Any, window
     for address in ADDRESSES:
         page.goto(f"{server.url}/converter{address}")
         expect(page.locator(".st-key-er-summary .katex")).not_to_have_count(0)
-        rested(page)
-        nothing_cut_off(page)
-
-
-def test_the_formulas_of_all_steps_are_inside_the_window(server: Any, window: Any) -> None:
-    page = window.page()
-    for step in STEPS[:-1]:
-        page.goto(f"{server.url}/learn?step={step.name}")
-        expect(page.get_by_role("heading", name=step.title, exact=True)).to_be_visible()
-        expect(page.locator(".er-check:visible, .er-verdict:visible").first).to_be_visible()
         rested(page)
         nothing_cut_off(page)
