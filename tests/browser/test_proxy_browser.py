@@ -29,10 +29,11 @@ def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Se
     options = {} if kind == "stripping" else {"STREAMLIT_SERVER_BASE_URL_PATH": "elbo"}
     if kind == "rewriting":
         options["STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS"] = proxy.origin
-    server = Server(tmp_path, **options)
+    server = Server(tmp_path, **options) if options else request.getfixturevalue("server")
     proxy.upstream = server.port
     yield server, proxy
-    server.close()
+    if options:
+        server.close()
     proxy.close()
 
 
