@@ -99,7 +99,7 @@ def test_links_walk_through_all_steps_by_keyboard(server: Any, window: Any, even
         eventually(lambda: not re.search(r"\$[^$]*\$", page.locator("[data-testid='stMain']").inner_text()))
         assert page.locator(".katex-error").count() == 0
         if place < len(STEPS):
-            nothing_cut_off(page)
+            nothing_cut_off(page, eventually)
             page.set_viewport_size(SIZE)
             link = page.locator(".st-key-learn-turn-head").get_by_role("link", name="Next")
             link.focus()
