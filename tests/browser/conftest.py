@@ -117,8 +117,9 @@ class Server:
         """No map, finding or file is made any more, and no run is at work; a server that cannot end one is closed."""
         for module in ("vae.space.fit_process", "vae.diagnosis", "vae.exports.process"):
             for pid in self.workers(module):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGTERM)
+                with contextlib.suppress(OSError):
+                    if not waits_for_work(pid):
+                        os.kill(pid, signal.SIGTERM)
         limit = time.monotonic() + PATIENCE
         while self.process.poll() is None and (working := [*filter(runs.is_locked, runs.list_runs(self.runs))]):
             if time.monotonic() > limit:
@@ -156,6 +157,13 @@ class Server:
             if module.encode() in words and str(self.runs).encode() in place:
                 found.append(int(folder.name))
         return found
+
+
+def waits_for_work(pid: int) -> bool:
+    """Whether a process is a spare one that nothing has been handed: it still writes where its server does. Another
+    in its place takes seconds to import torch."""
+    process = Path(f"/proc/{pid}")
+    return b"--spare" in (process / "cmdline").read_bytes() and not os.readlink(process / "fd/1").endswith("/log.txt")
 
 
 @pytest.fixture(scope="session")

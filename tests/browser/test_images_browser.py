@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,17 +29,28 @@ from vae.datasets import load_dataset, own_datasets
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ELBO_ROOM_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def server(data: Path, tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path, ELBO_ROOM_DATA=str(data))
+@pytest.fixture(scope="module")
+def with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a data root of its own, beside its log."""
+    folder = tmp_path_factory.mktemp("images")
+    made = Server(folder, ELBO_ROOM_DATA=str(folder / "data"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def data(with_data: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = with_data.log.with_name("data")
+    shutil.rmtree(root, ignore_errors=True)
+    monkeypatch.setenv("ELBO_ROOM_DATA", str(root))
+    return root
+
+
+@pytest.fixture
+def server(with_data: Server, data: Path) -> Iterator[Server]:
+    with_data.empty_runs()
+    yield with_data
+    with_data.settle()
 
 
 def mixed(folder: Path) -> dict[str, str]:

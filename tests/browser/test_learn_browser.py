@@ -1,4 +1,5 @@
-"""The Learn page by keyboard: sliders change both numbers and they agree; links walk through the steps."""
+"""The Learn page by keyboard: sliders change both numbers and they agree; links walk through the steps, whose formulas
+are inside the window at every width."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import rested
+from tests.browser.test_formulas_browser import nothing_cut_off
+from tests.browser.watched import SIZE
 from ui.lessons.steps import STEPS
 from ui.style import number
 from vae.lessons.derivation import gaussians
@@ -96,6 +99,8 @@ def test_links_walk_through_all_steps_by_keyboard(server: Any, window: Any, even
         eventually(lambda: not re.search(r"\$[^$]*\$", page.locator("[data-testid='stMain']").inner_text()))
         assert page.locator(".katex-error").count() == 0
         if place < len(STEPS):
+            nothing_cut_off(page, eventually)
+            page.set_viewport_size(SIZE)
             link = page.locator(".st-key-learn-turn-head").get_by_role("link", name="Next")
             link.focus()
             link.press("Enter")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import rested
+from tests.browser.conftest import pass_time, rested
 from tests.browser.map_page import READ, demo, hues, middle, near, open_map, search, stats, where
 from vae.runs import load_run
 from vae.space.encodings import codes_of
@@ -148,8 +148,11 @@ def test_back_leaves_the_map_and_forward_brings_its_view_back(
     open_map(page, server.url, "run=two")
     page.get_by_label("Colour by").select_option("rate")
     page.get_by_role("button", name="t-SNE", exact=True).click()
-    eventually(lambda: search(page).get("colour") == "rate" and search(page).get("method") == "tsne")
+    asked = lambda: search(page).get("colour") == "rate" and search(page).get("method") == "tsne"  # noqa: E731
+    eventually(asked)
+    pass_time(page, 1000)  # Python hears of both one after the other, and writes each into the address
     rested(page)
+    eventually(asked)
     page.go_back()
     expect(page.locator(".stage")).to_have_count(0)
     expect(page).to_have_url(f"{server.url}/")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.train_page import curves, start, state
+from tests.browser.train_page import curves, records, start, state
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -56,12 +56,14 @@ def test_a_collapsed_posterior_is_named_and_its_bars_keep_their_unit(
     page = window.page()
     path = server.runs / start(page, server, 100, **{"C at the start": "30"})
     unit = page.get_by_text(re.compile("^full width: "))
+    full = lambda: float(unit.inner_text().split()[2].replace(",", ""))  # noqa: E731
     eventually(lambda: curves(page)["rate"] > 3 and curves(page)["step"] >= 300, 120)
-    before = unit.inner_text()
+    before = full()
     expect(page.get_by_text("Posterior collapse")).to_have_count(0)
     runs.change_knobs(path, C=0.01)
     expect(page.get_by_text(re.compile("^Posterior collapse: q"))).to_be_visible(timeout=120_000)
-    assert unit.inner_text() == before
+    highest = max(rate for record in records(path) for rate in record["train"]["rate_per_dim"])
+    assert max(before, highest) <= full() <= max(before, 1.6 * highest)  # it may have grown until C was turned
     page.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
 
