@@ -68,7 +68,7 @@ class ReadyDecoder:
         return time.monotonic() - self.looked < LOOK_EVERY
 
 
-_ready: Newest[ReadyDecoder] = Newest(8)  # by the run's directory
+_ready: Newest[ReadyDecoder] = Newest(3)  # by the run's directory; each holds a model
 _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
 _older: Newest[bytes | DecoderUnsupported] = Newest(4)  # moments: a browser keeps what it got
 _limits: Newest[tuple[float, float]] = Newest(8)  # of a run's pictures: reading them takes longer than decoding one
