@@ -23,6 +23,7 @@ from ui.live.holes import hole_routes
 from ui.live.live import routes
 from ui.live.map import map_routes
 from ui.live.moments import moments_routes
+from ui.live.shortcut import Shortcut
 from ui.map import fits
 from ui.own.drops import drop_routes, drops
 from ui.room import settings
@@ -87,5 +88,5 @@ app = st.App(
         *export_routes,
         *drop_routes,
     ],
-    middleware=[Middleware(Gate, ancestors=ANCESTORS)],
+    middleware=[Middleware(Gate, ancestors=ANCESTORS), Middleware(Shortcut, routes=[*routes, *codes_routes])],
 )

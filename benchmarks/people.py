@@ -27,6 +27,13 @@ MAP_EVERY = 20.0  # seconds between two maps that one person opens, about
 RERUN_EVERY = (3.0, 6.0)  # seconds between two reruns of one session
 
 
+ASKS = (  # what Chromium says with each request, about
+    "Connection: keep-alive\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0\r\n"
+    "Accept: */*\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n"
+    "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
+)
+
+
 class Log:
     """What was waited for, in seconds by kind, and what went wrong."""
 
@@ -55,10 +62,20 @@ class Http:
             if self.streams is None:
                 self.streams = await asyncio.open_connection("127.0.0.1", self.port)
             reader, writer = self.streams
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n{ASKS}\r\n".encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if "transfer-encoding: chunked" in head:
+                return int(head.split()[1]), await self._chunks(reader)
             size = next(line[15:] for line in head.split("\r\n") if line.startswith("content-length:"))
             return int(head.split()[1]), await reader.readexactly(int(size))
+
+    async def _chunks(self, reader: asyncio.StreamReader) -> bytes:
+        """A body that is packed while it is sent."""
+        body = b""
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readexactly(2)
+        return body
 
     def close(self) -> None:
         if self.streams is not None:

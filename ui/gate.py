@@ -109,7 +109,7 @@ class Gate:
         self.app = app
         self.door = Door()
         self.framed = bool(ancestors)
-        self.headers = security_headers(ancestors)
+        self.headers = [(name.encode(), value.encode()) for name, value in security_headers(ancestors).items()]
         self.logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,11 +138,8 @@ class Gate:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                message["headers"] = self._with_ours(list(message.get("headers", ())))
                 answer = MutableHeaders(scope=message)
-                stricter = answer.get(POLICY_HEADER, "").startswith("sandbox")  # a route's own stays
-                for name, value in self.headers.items():
-                    if not (stricter and name == POLICY_HEADER):
-                        answer[name] = value  # set, not append: Streamlit sends some of them too
                 if "/app/static/" in path:
                     answer["cache-control"] = "no-cache"  # modules of two versions must not meet after an update
                 if "location" in answer:
@@ -163,6 +160,15 @@ class Gate:
             app = UPLOADS_CLOSED
         own = not reason and path.endswith("/_stcore/host-config")
         await app(scope, receive, without_dialogs(send_with_headers) if own else send_with_headers)
+
+    def _with_ours(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """An answer's headers with the security headers in the place of those of these names, which Streamlit sends
+        too; a route's own stricter policy stays."""
+        policy = POLICY_HEADER.encode()
+        stays = {name for name, value in headers if name.lower() == policy and value.startswith(b"sandbox")}
+        ours = [pair for pair in self.headers if not (stays and pair[0] == policy)]
+        names = {name for name, _ in ours}
+        return [*(pair for pair in headers if pair[0].lower() not in names), *ours]
 
     def _log(self, reason: str) -> None:
         """A page whose websocket is refused only waits: the terminal says why. Each reason once, and few of them."""

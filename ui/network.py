@@ -7,6 +7,7 @@ and `ELBO_ROOM_FRAME_ANCESTORS` for frames, for which Streamlit has none.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import posixpath
@@ -20,6 +21,7 @@ from vae.errors import ConfigError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+PASSED_ON = ("x-forwarded-", *FORWARDING)
 HERE = "x-elbo-room-here"  # put by the gate onto requests from this machine; a visitor's own is taken off
 FRAMES = "ELBO_ROOM_FRAME_ANCESTORS"
 _ENDS = re.compile(r"\](?!:\d*$|$)|[^\[]+\[")  # what stands behind or before an address in brackets
@@ -112,9 +114,10 @@ def from_this_machine(client: str, headers: Mapping[str, str]) -> bool:
     shows in its headers or in the Host, and where the settings tell of a proxy nothing is taken for local, because it
     may pass on a Host that its visitor made up.
     """
-    passed_on = any(name.lower().startswith(("x-forwarded-", *FORWARDING)) for name in headers)
-    direct = _is_loopback(client) and hostname(headers.get("host", "")) in LOCAL and not passed_on
-    return direct and not behind_a_proxy()
+    if not _is_loopback(client) or hostname(headers.get("host", "")) not in LOCAL:
+        return False
+    passed_on = any(name.lower().startswith(PASSED_ON) for name in headers)
+    return not passed_on and not behind_a_proxy()
 
 
 def behind_a_proxy() -> bool:
@@ -175,6 +178,7 @@ def relative_location(path: str, location: str, host: str) -> str:
     return f"./{way}/{leaf}" + (f"?{parts.query}" if parts.query else "")
 
 
+@functools.lru_cache(64)  # asked several times for every request
 def hostname(host: str) -> str:
     """Returns the name in a Host header, lower case, without its port; "" where it is none."""
     parts = _split(f"//{host}")
@@ -214,6 +218,7 @@ def _plain(origin: str) -> str:
     return origin.strip().rstrip("/").lower()
 
 
+@functools.lru_cache(64)
 def _is_loopback(address: str) -> bool:
     try:
         ip = ipaddress.ip_address(address)

@@ -6,5 +6,6 @@ moments                 the same of a run at the moments that it kept
 comparison              two runs compared, computed once for all who ask
 exports                 files that were made of runs, downloaded
 processes               what a page has started, held once per server
+shortcut                the way there, past Streamlit's layers
 cache limiters          models and codes by the weights' digest; threads for slow answers
 """

@@ -94,6 +94,9 @@ def _read_model(path: Path, sha: str) -> Model:
 def model_kept(path: Path, sha: str) -> Model:
     """Returns the model with exactly these weights, be they the run's newest or those of one of its moments; shared as
     those of `model_of` are. Raises RunError where they are neither."""
+    for kept in (_models, _moments):
+        if (model := kept.find((path, sha))) is not None:
+            return model
     step = moment_step(path, sha)
     return model_of(path, sha) if step is None else _moments.get((path, sha), lambda: model_at(path, step))
 

@@ -7,14 +7,20 @@
                                      display limits are 0 and 255. The mean of p(x|z), or with &seed=7 a draw from it
 
 The answer of `decode` names in X-Weights the weights it was computed with. A refusal is a sentence; 409 carries
-"X-Decode: server": this decoder is run by the third address. Weights are read, exported and run off the event loop.
+"X-Decode: server": this decoder is run by the third address. Weights are read, exported and run off the event loop,
+but for a few codes through a small decoder whose run was looked at a moment ago: a thread would take longer to wake
+than these take.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -28,11 +34,41 @@ from vae import runs
 from vae.errors import DecoderUnsupported, ElboRoomError, RunError
 from vae.runs.checkpoints import weights_step
 
+if TYPE_CHECKING:
+    import torch
+
+    from vae.model.vae import Model
+
+T = TypeVar("T")
 CODES_LIMIT = 256  # codes that one request may decode
+LOOK_EVERY = 0.2  # seconds between two looks at a run's files, however many move its sliders
+AT_ONCE = 1e-3  # seconds of decoding that the event loop does itself
+SHORT = 4096  # bytes of a query whose numbers it reads itself
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 FRESH = {"Cache-Control": "private, no-cache"}
 
 
+@dataclass(frozen=True)
+class ReadyDecoder:
+    """A run's newest decoder as it was at `looked` (monotonic seconds), and the seconds that it takes for a code."""
+
+    model: Model
+    sha: str
+    limits: tuple[float, float]
+    looked: float
+    seconds: float
+
+    @property
+    def size(self) -> list[torch.Size]:
+        """The shapes of the weights: other weights of these shapes take as long."""
+        return [weight.shape for weight in self.model.decoder.parameters()]
+
+    def is_fresh(self) -> bool:
+        """Returns whether the run was looked at a moment ago."""
+        return time.monotonic() - self.looked < LOOK_EVERY
+
+
+_ready: Newest[ReadyDecoder] = Newest(3)  # by the run's directory; each holds a model
 _packed: Newest[bytes | DecoderUnsupported] = Newest(8)
 _older: Newest[bytes | DecoderUnsupported] = Newest(4)  # moments: a browser keeps what it got
 _limits: Newest[tuple[float, float]] = Newest(8)  # of a run's pictures: reading them takes longer than decoding one
@@ -61,13 +97,21 @@ def _export(path: Path, sha: str) -> bytes | DecoderUnsupported:
 def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None = None) -> bytes:
     """Returns (n, height, width, channels) bytes for n·k numbers, between the display limits of the run's data.
     Raises ValueError with a sentence, RunError."""
+    return pixels_of(model_kept(path, sha), _limits_of(path, sha), numbers, seed)
+
+
+def _limits_of(path: Path, sha: str) -> tuple[float, float]:
+    from vae.space.encodings import display_limits_of
+
+    return _limits.get((path, sha), lambda: display_limits_of(runs.Run(path)))
+
+
+def pixels_of(model: Model, limits: tuple[float, float], numbers: list[float], seed: int | None = None) -> bytes:
+    """Returns what `decode_pixels` does, of a model that is there. Raises ValueError with a sentence."""
     import torch
 
     from vae.datasets.scale import to_bytes
-    from vae.space.encodings import display_limits_of
 
-    model = model_kept(path, sha)
-    limits = _limits.get((path, sha), lambda: display_limits_of(runs.Run(path)))
     codes = len(numbers) // model.k
     if not numbers or len(numbers) != codes * model.k:
         raise ValueError(f"z: expected a multiple of {model.k} numbers, got {len(numbers)}")
@@ -77,8 +121,10 @@ def decode_pixels(path: Path, sha: str, numbers: list[float], seed: int | None =
     with torch.no_grad():
         px_z = model.decode(torch.tensor(numbers, dtype=weight.dtype, device=weight.device).reshape(codes, model.k))
         image = px_z.mean if seed is None else px_z.sample(torch.Generator(weight.device).manual_seed(seed))
-    pixels = to_bytes(image, limits)
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy().tobytes()
+        pixels = to_bytes(image, limits)
+        if pixels.shape[1] > 1:
+            pixels = pixels.permute(0, 2, 3, 1)
+        return pixels.contiguous().cpu().numpy().tobytes()
 
 
 def read_numbers(text: str) -> list[float]:
@@ -113,13 +159,29 @@ async def packed(request: Request) -> Response:
 
 async def decode(request: Request) -> Response:
     """Images of codes, computed here."""
+    ready = _ready.find(runs.runs_root() / request.path_params["name"])
+    if ready is not None and ready.is_fresh() and len(request.scope["query_string"]) <= SHORT:
+        answer = in_words(lambda: _at_once(request, ready))
+        if answer is not None:
+            return answer
     return await in_thread_of("decoding", answer_about_run, request, _decode)
+
+
+def _at_once(request: Request, ready: ReadyDecoder) -> Response | None:
+    """The images; None where the event loop should not wait for so many."""
+    numbers = read_numbers(request.query_params.get("z", ""))
+    return _images(request, ready, numbers) if len(numbers) / ready.model.k * ready.seconds < AT_ONCE else None
 
 
 def answer_about_run(request: Request, make: Callable[[Request, Path], Response]) -> Response:
     """What `make` answers, or the sentence that says why not."""
+    return in_words(lambda: make(request, runs.run_path(request.path_params["name"])))
+
+
+def in_words(make: Callable[[], T]) -> T | Response:
+    """What `make` answers, or the sentence that says why not."""
     try:
-        return make(request, runs.run_path(request.path_params["name"]))
+        return make()
     except DecoderUnsupported as error:
         return PlainTextResponse(str(error), 409, {**FRESH, "X-Decode": "server"})
     except ElboRoomError as error:
@@ -145,11 +207,25 @@ def _pack(request: Request, path: Path) -> Response:
 
 
 def _decode(request: Request, path: Path) -> Response:
+    from vae.model.vae import Model
+
+    sha, now = weights_sha(path), time.monotonic()
+    ready = ReadyDecoder(model_kept(path, sha), sha, _limits_of(path, sha), now, math.inf)
+    began = time.perf_counter()
     numbers = read_numbers(request.query_params.get("z", ""))
-    seed = read_seed(request.query_params.get("seed"))
-    sha = weights_sha(path)
-    pixels = decode_pixels(path, sha, numbers, seed)
-    return Response(pixels, media_type="application/octet-stream", headers={**FRESH, "X-Weights": sha})
+    answer = _images(request, ready, numbers)
+    seconds = (time.perf_counter() - began) * ready.model.k / len(numbers)
+    before = _ready.find(path)  # the least is nearest: whatever else runs here adds to it
+    if before is not None and before.size == ready.size:
+        seconds = min(seconds, before.seconds)
+    if type(ready.model) is Model:  # nobody knows how long another's own takes for the next code
+        _ready.keep(path, dataclasses.replace(ready, seconds=seconds))
+    return answer
+
+
+def _images(request: Request, ready: ReadyDecoder, numbers: list[float]) -> Response:
+    pixels = pixels_of(ready.model, ready.limits, numbers, read_seed(request.query_params.get("seed")))
+    return Response(pixels, media_type="application/octet-stream", headers={**FRESH, "X-Weights": ready.sha})
 
 
 def make_decoder_routes(base: str = "") -> list[BaseRoute]:

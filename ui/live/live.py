@@ -26,9 +26,8 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.decoder import decoder_routes
-from ui.live.run_watcher import RunWatcher
+from ui.live.run_watcher import Lines, RunWatcher
 from ui.network import base_path, origin_allowed
-from vae.browser.framing import frame
 from vae.checked_json import Misfit, parse, read_bytes
 from vae.errors import RunDamaged, RunNotFound
 from vae.runs import run_path
@@ -57,8 +56,8 @@ async def live(socket: WebSocket) -> None:
     Receives {"watch": run, "offset": bytes, "file": id or null} and {"unwatch": run}. Sends per run:
     {"run", "file", "from", "offset", "lines"} (history; resume with the last offset and file), {"run", "reset": true}
     (forget what came, the history starts over), {"run", "status", "knobs", "weights", "viewers"} (weights: the
-    SHA-256 of the newest published ones, or null), {"run", "error"}, and binary
-    previews: uint32 length of a padded JSON {"run", "bytes"}, the JSON, the bytes of live.bin.
+    SHA-256 of the newest published ones, or null), these and lines in one where both are new, {"run", "error"}, and
+    binary previews: uint32 length of a padded JSON {"run", "bytes"}, the JSON, the bytes of live.bin.
     """
     if not origin_allowed(socket.headers):  # as the gate; here again, because a socket is no request of the page's
         await socket.close(1008)  # before accept: the handshake is answered by 403
@@ -178,35 +177,32 @@ class Viewer:
             await self.send_text(head + '"error":"this run was renamed or deleted"}')
             return False
         if watch.status_version < 0:
-            await self.send_status(head, watch)
+            await self.send_news_of(watch, None, True)
         if watch.file != watcher.file or watch.offset > watcher.end:
             if watch.file is not None:
                 await self.send_text(head + '"reset":true}')
             watch.file, watch.offset = watcher.file, 0
         file, lines = watcher.file, await watcher.lines_from(watch.offset)
-        if lines is not None and file == watcher.file:
-            place = f'"file":{json.dumps(file)},"from":{lines.start},"offset":{lines.end},'
-            watch.offset = lines.end
-            await self.send_text(f'{head}{place}"lines":[{lines.json}]}}')
+        if file != watcher.file:
+            lines = None  # of a history that was replaced meanwhile
+        at_end = (watch.offset if lines is None else lines.end) >= watcher.end
+        status = at_end and watch.status_version != watcher.status_version
+        if lines is not None or status:
+            await self.send_news_of(watch, lines, status)
         if watch.preview_version != watcher.preview_version and watcher.preview is not None:
             watch.preview_version = watcher.preview_version
-            await self.send_preview(run, watcher.preview)
-        if watch.offset < watcher.end:
-            return lines is not None
-        if watch.status_version != watcher.status_version:
-            await self.send_status(head, watch)
-        return False
+            with anyio.fail_after(SEND_LIMIT):
+                await self.socket.send_bytes(watcher.preview)
+        return lines is not None and watch.offset < watcher.end
 
-    async def send_status(self, head: str, watch: Watch) -> None:
-        """Sends the newest status, with the number of viewers."""
-        watch.status_version = watch.watcher.status_version
-        news = {**(watch.watcher.status or {}), "viewers": len(watch.watcher.viewers)}
-        await self.send_text(head + json.dumps(news)[1:])
-
-    async def send_preview(self, run: str, preview: bytes) -> None:
-        """Sends a preview in its frame."""
-        with anyio.fail_after(SEND_LIMIT):
-            await self.socket.send_bytes(frame({"run": run, "bytes": len(preview)}, preview))
+    async def send_news_of(self, watch: Watch, lines: Lines | None, status: bool) -> None:
+        """Sends the next lines, the newest status, or both."""
+        message = watch.watcher.message(lines, status)
+        if lines is not None:
+            watch.offset = lines.end
+        if status:
+            watch.status_version = watch.watcher.status_version
+        await self.send_text(message)
 
     async def send_text(self, text: str) -> None:
         """Sends a text; raises TimeoutError where the tab takes nothing."""

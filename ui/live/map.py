@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.live.cache import current_codes, model_of
+from ui.live.cache import Newest, current_codes, model_of
 from ui.live.codes import IMMUTABLE, answer_with_codes, in_thread, with_codes
 from ui.network import base_path
 from vae.browser.framing import frame
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vae.space.projection import Projection
 
 FRESH = {"Cache-Control": "no-store"}
+_planes: Newest[dict[str, Any]] = Newest(8)
 _placing = threading.Lock()  # a fitted projection is shared, and moves while it places
 
 
@@ -58,12 +59,18 @@ def method_asked(request: Request, usual: str = "") -> str:
 def plane(request: Request) -> Response:
     """Answers with the PCA of the codes."""
     path, sha, part = _asked(request)
-    projection = PROJECTIONS[method_asked(request, Pca.name)]()
+    method = method_asked(request, Pca.name)
+    codes = current_codes(path, sha, part)
+    plane = _planes.get((path, sha, part, method), lambda: _plane(method, codes.loc))
+    return JSONResponse(plane, headers=IMMUTABLE)
+
+
+def _plane(method: str, loc: np.ndarray) -> dict[str, Any]:
+    projection = PROJECTIONS[method]()
     if not isinstance(projection, LinearProjection):
         raise ConfigError(f"method: {projection.title} is no plane; its places are those of its layout")
-    projection.fit(current_codes(path, sha, part).loc)
-    arrays = {name: array.tolist() for name, array in projection.arrays().items()}
-    return JSONResponse({"method": projection.name, **arrays}, headers=IMMUTABLE)
+    projection.fit(loc)
+    return {"method": projection.name, **{name: array.tolist() for name, array in projection.arrays().items()}}
 
 
 def layout(request: Request) -> Response:

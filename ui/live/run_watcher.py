@@ -2,13 +2,15 @@
 
 A `RunWatcher` looks at a run's files several times a second while somebody watches. It keeps no queues: it
 remembers how far the history reaches and the newest status and preview, and wakes its viewers, who take what they
-lack when they can. So a slow viewer falls behind on its own and skips previews; it never holds up another.
+lack when they can. So a slow viewer falls behind on its own and skips previews; it never holds up another. What several
+lack is written once for all of them; and the more they are, the more of it goes into one message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import logging
 import os
 import secrets
@@ -22,12 +24,16 @@ from typing import Any, BinaryIO
 
 import anyio.to_thread
 
+from ui.live.cache import Newest
+from vae.browser.framing import frame
 from vae.checked_json import Misfit, read_bytes
 from vae.errors import RunDamaged, RunError
 from vae.runs import ACTIVE, WEIGHTS, content_hash, read_knobs, read_line, read_status
 from vae.runs.preview_file import PREVIEW_LIMIT, read_header
 
 LOOK_EVERY = 0.12  # seconds between two looks at the files' stat
+VIEWER = 0.01  # seconds for each viewer where these are more: a hundred viewers of all runs are woken in a second
+LONGEST = 0.5  # seconds between two looks, however many watch
 STATUS_EVERY = 0.25  # seconds between two statuses: four a second are enough to read
 PROBE_EVERY = 1.0  # seconds between two looks at an unchanged status of an active run: has its process died?
 CHUNK = 1 << 18  # bytes of history in one message: a long history arrives in pieces, the page draws in between
@@ -147,11 +153,12 @@ class RunWatcher:
         self.end = 0  # bytes of history that viewers may have
         self.status: dict[str, Any] | None = None  # status and knobs, as in the message
         self.status_version = 0
-        self.preview: bytes | None = None
+        self.preview: bytes | None = None  # the newest, as its message
         self.preview_version = 0
         self.viewers: set[Callable[[], None]] = set()  # the functions that wake them
         self._history = HistoryFile(path / "history.jsonl")
         self._recent: deque[Lines] = deque()
+        self._messages: Newest[str] = Newest(2)
         self._task: asyncio.Task[None] | None = None
         self._status_stamp: tuple[Stamp, ...] | None = None
         self._status_time = 0.0
@@ -172,6 +179,7 @@ class RunWatcher:
         elif self._task is not None:
             self._task.cancel()
             self._task, self.ready = None, False
+            self._messages.clear()
 
     def _viewers_changed(self) -> None:
         self.status_version += 1
@@ -190,6 +198,20 @@ class RunWatcher:
                 return lines
         return await anyio.to_thread.run_sync(self._reread, start, self.end)
 
+    def message(self, lines: Lines | None, status: bool) -> str:
+        """Returns the message that brings these lines, the newest status with the number of viewers, or both."""
+        key = self.file, lines and (lines.start, lines.end), self.status_version if status else None
+        return self._messages.get(key, lambda: self._write(lines, status))
+
+    def _write(self, lines: Lines | None, status: bool) -> str:
+        parts = [f'"run":{json.dumps(self.path.name)}']
+        if lines is not None:
+            place = f'"file":{json.dumps(self.file)},"from":{lines.start},"offset":{lines.end}'
+            parts.append(f'{place},"lines":[{lines.json}]')
+        if status:
+            parts.append(json.dumps({**(self.status or {}), "viewers": len(self.viewers)})[1:-1])
+        return "{" + ",".join(parts) + "}"
+
     def _reread(self, start: int, end: int) -> Lines | None:
         try:
             with open(self._history.path, "rb") as file:
@@ -206,7 +228,7 @@ class RunWatcher:
                 await asyncio.sleep(1)
                 continue
             self._apply(news)
-            await asyncio.sleep(0 if news.more else LOOK_EVERY)
+            await asyncio.sleep(0 if news.more else pause(len(self.viewers)))
 
     def _look(self) -> News:
         """One look at all files, in a thread; touches nothing that viewers read.
@@ -230,7 +252,8 @@ class RunWatcher:
             while len(self._recent) > 1 and self._recent[-1].end - self._recent[0].start > RECENT_LIMIT:
                 self._recent.popleft()
         if news.preview is not None:
-            self.preview, self.preview_version, changed = news.preview, self.preview_version + 1, True
+            self.preview = frame({"run": self.path.name, "bytes": len(news.preview)}, news.preview)
+            self.preview_version, changed = self.preview_version + 1, True
         if news.status is not None and _without_clock(news.status) != _without_clock(self.status):
             self.status, self.status_version, changed = news.status, self.status_version + 1, True
         if changed:
@@ -267,6 +290,11 @@ class RunWatcher:
             return data
         except (OSError, Misfit, RunDamaged):
             return None
+
+
+def pause(viewers: int) -> float:
+    """Returns the seconds between two looks at the files of a run with so many viewers."""
+    return max(LOOK_EVERY, min(VIEWER * viewers, LONGEST))
 
 
 def stamp(path: Path) -> Stamp:

@@ -52,6 +52,7 @@ def is_granted(kind: str, cookies: Mapping[str, str]) -> bool:
     return bool(visitor and granted) and _same(granted, _grant(kind, code, visitor, key))
 
 
+@functools.lru_cache(8)
 def cookie_name(key: bytes) -> str:
     """Ports of one host share cookies: two servers with different keys must not overwrite each other's."""
     return "elbo_room_" + hashlib.sha256(b"name:" + key).hexdigest()[:8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,71 @@ def test_a_decoder_that_the_page_cannot_run_is_refused_and_decoded_here(
     expected = model_in(tmp_path).decode(torch.tensor([[0.5, -1.0, 2.0]])).mean.permute(0, 2, 3, 1).numpy()
     got = np.frombuffer(decoded.content, np.uint8).reshape(1, 8, 8, 1) / 255
     assert np.abs(got - expected).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kind of each thread that is asked for from here on."""
+    used: list[str] = []
+    real = module.in_thread_of
+
+    async def noted(kind: str, *given: Any) -> Any:
+        used.append(kind)
+        return await real(kind, *given)
+
+    monkeypatch.setattr(module, "in_thread_of", noted)
+    module._ready.clear()
+    return used
+
+
+def test_a_small_decoder_that_is_known_answers_without_a_thread(
+    client: TestClient, publish: Any, threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY", 60)
+    monkeypatch.setattr(module, "AT_ONCE", 60)
+    sha = publish()
+    first = client.get("/runs/one/decode?z=0.5,-1,2")
+    again = client.get("/runs/one/decode?z=0.5,-1,2")
+    other = client.get("/runs/one/decode?z=0.5,-1,2,0,0,0&seed=3")
+    assert threads == ["decoding"]
+    assert again.content == first.content
+    assert again.headers == first.headers
+    assert (len(other.content), other.headers["x-weights"]) == (2 * 64, sha)
+    assert client.get("/runs/one/decode?z=1,2").status_code == 400
+    assert client.get("/runs/one/decode?z=nan,0,0").text.startswith("z:")
+    assert threads == ["decoding"]
+
+
+def test_what_takes_long_is_decoded_in_a_thread(
+    client: TestClient, publish: Any, threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY", 60)
+    monkeypatch.setattr(module, "AT_ONCE", 60)
+    publish()
+    client.get("/runs/one/decode?z=0,0,0")
+    ready = module._ready.find(runs.run_path("one"))
+    assert ready is not None
+    module._ready.keep(runs.run_path("one"), dataclasses.replace(ready, seconds=25.0))
+    client.get("/runs/one/decode?z=0,0,0,0,0,0")  # fifty seconds
+    assert threads == ["decoding"]
+    module._ready.keep(runs.run_path("one"), dataclasses.replace(ready, seconds=35.0))
+    client.get("/runs/one/decode?z=0,0,0,0,0,0")  # seventy
+    client.get("/runs/one/decode?z=0,0," + "0" * module.SHORT)
+    assert threads == ["decoding"] * 3
+
+
+def test_new_weights_and_a_deleted_run_are_noticed_at_the_next_look(
+    client: TestClient, publish: Any, threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 60)
+    monkeypatch.setattr(module, "LOOK_EVERY", 0)
+    publish()
+    client.get("/runs/one/decode?z=0,0,0")
+    newer = publish(seed=1)
+    assert client.get("/runs/one/decode?z=0,0,0").headers["x-weights"] == newer
+    shutil.rmtree(runs.run_path("one"))
+    assert client.get("/runs/one/decode?z=0,0,0").status_code == 404
+    assert threads == ["decoding"] * 3
 
 
 def test_several_codes_and_colour_come_as_images_in_order(client: TestClient, publish: Any, tmp_path: Path) -> None:

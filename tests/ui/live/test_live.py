@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -19,7 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from ui.live import live as module
 from ui.live.live import routes, thumbnail_png
-from ui.live.run_watcher import CHUNK, HistoryFile, RunWatcher, read_lines
+from ui.live.run_watcher import CHUNK, HistoryFile, News, RunWatcher, pause, read_lines
 from vae.config import Config
 from vae.files import write_atomically
 from vae.runs import Status, append_history, change_knobs, create_run, history_size, truncate_history, write_status
@@ -273,6 +274,53 @@ def test_an_active_run_whose_process_died_is_reported_as_interrupted(client: Tes
         tab = Tab(socket)
         tab.watch("one")
         assert tab.next("status")["status"]["state"] == "interrupted"
+
+
+def test_what_viewers_lack_is_written_once_for_all_of_them(
+    client: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[Any, bool]] = []
+    write = RunWatcher._write
+    monkeypatch.setattr(RunWatcher, "_write", lambda self, *news: (written.append(news), write(self, *news))[1])
+    with contextlib.ExitStack() as tabs:
+        sockets = [tabs.enter_context(client.websocket_connect("/live")) for _ in range(4)]
+        for number, socket in enumerate(sockets, 1):
+            Tab(socket).watch("one")
+            while Tab(socket).next("viewers")["viewers"] != number:
+                pass
+        for socket in sockets[:-1]:
+            while Tab(socket).next("viewers")["viewers"] != 4:
+                pass
+        written.clear()
+        append_history(run, record(0))
+        assert [Tab(socket).steps(0) for socket in sockets] == [[0]] * 4
+        assert len(written) == 1
+
+
+def test_new_lines_and_the_status_after_them_come_in_one_message(
+    client: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client.websocket_connect("/live") as socket:
+        tab = Tab(socket)
+        tab.watch("one")
+        tab.next("status")
+        holder = module._watchers[run]
+        news = News(status={"status": {"state": "stopped"}, "knobs": None, "weights": None})
+        monkeypatch.setattr(
+            RunWatcher, "_look", lambda self: (append_history(run, record(3)), news, set_lines(self))[1]
+        )
+
+        def set_lines(watcher: RunWatcher) -> None:
+            news.lines, news.more = watcher._history.look()
+
+        message = tab.next("lines")
+        assert [line["step"] for line in message["lines"]] == [3]
+        assert message["status"] == {"state": "stopped"}
+        assert (message["viewers"], message["offset"]) == (1, holder.end)
+
+
+def test_the_more_people_watch_the_fewer_looks_there_are() -> None:
+    assert [pause(viewers) for viewers in (1, 12, 30, 1000)] == [0.12, 0.12, 0.3, 0.5]
 
 
 def test_every_line_comes_before_the_last_status(client: TestClient, run: Path) -> None:
