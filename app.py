@@ -56,7 +56,7 @@ def _warm(ended: threading.Event) -> None:
     gc.freeze()
     diagnoses.warm()
     while not ended.wait(COLLECT_EVERY):
-        if gc.get_count()[1]:  # nothing has run since where this is 0
+        if any(gc.get_count()[1:]):  # else nothing has run since the last time
             gc.collect()
 
 
