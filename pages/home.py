@@ -98,17 +98,13 @@ def gallery(cards: list[Card]) -> None:
         st.rerun()
     active = {path: place for path, place in places.items() if place[2] in runs.ACTIVE}
     if active:
-        follow(active, set(active))
+        follow(active)
 
 
 @st.fragment(run_every=2.0)
-def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str, str]], drawn: set[Path]) -> None:
-    """Keeps the cards of active runs up to date; draws the page anew when one of them ends. `drawn`: what the page
-    itself has drawn just now, emptied."""
+def follow(places: dict[Path, tuple[st.delta_generator.DeltaGenerator, str, str]]) -> None:
+    """Keeps the cards of active runs up to date; draws the page anew when one of them ends."""
     for path, (place, by, state) in places.items():
-        if path in drawn:
-            drawn.remove(path)
-            continue
         if not path.is_dir():
             st.rerun()
         card = read_card(path)

@@ -14,7 +14,6 @@ from vae.config import Config
 from vae.errors import ConfigError
 
 MOST_FILES = 20_000  # twice the runs of the largest sweep
-LESS = 5  # of niceness by which a training comes after pages: a third of their weight where both want a core
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -36,20 +35,6 @@ def compute_on_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
-
-
-def let_others_go_first(pid: int) -> None:
-    """Has a process that has just been started, and all that it starts, take the cores that others leave, as far as
-    the system allows: whoever turns a page waits for it, nobody waits for a step of training.
-
-    Linux may share the cores between sessions first and then inside each (autogroups): both are told.
-    """
-    if not hasattr(os, "setpriority"):  # not on Windows
-        return
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + LESS)
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(LESS), encoding="ascii")
 
 
 def let_many_files_open() -> None:

@@ -173,5 +173,5 @@ def test_a_card_whose_page_was_broken_off_has_it_drawn_anew(
         def html(self, text: str) -> None:
             raise StreamlitInvalidLayoutContextError(text)
 
-    page["follow"]({path: (Forgotten(), "", "queued")}, set())
+    page["follow"]({path: (Forgotten(), "", "queued")})
     assert drawn == [True]

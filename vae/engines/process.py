@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO
 
 from vae.engines.parent import REST
-from vae.machine import let_others_go_first
 
 
 class WorkerProcess:
@@ -41,7 +40,6 @@ class WorkerProcess:
             start_new_session=True,  # Ctrl-C in the terminal reaches the server only
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
         )
-        let_others_go_first(self._process.pid)
 
     def hand(self, path: Path) -> bool:
         """Sends a spare worker its run; False if it is not there any more."""

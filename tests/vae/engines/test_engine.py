@@ -22,7 +22,6 @@ from vae.engines.process import gpus
 from vae.engines.states import recover
 from vae.engines.turns import Job, default_slots, fair_order
 from vae.errors import ConfigError, RunBusy, RunError
-from vae.machine import LESS
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 REPOSITORY = Path(__file__).parents[3]
@@ -460,24 +459,6 @@ def test_the_spare_worker_is_used_and_replaced(
         assert engine.wait(PATIENCE)
     assert [attempts(path)[0][1] for path in paths] == ["spare", "spare"]
     assert (paths[0] / "log.txt").read_text() == "attempt 1\n"
-
-
-@pytest.mark.parametrize("spare", [False, True])
-def test_a_worker_comes_after_the_server(
-    tmp_path: Path, make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, spare: bool
-) -> None:
-    monkeypatch.setattr("vae.engines.workers.SPARE_DELAY", 0.1)
-    engine, path = make_engine(spare=spare), new_run(tmp_path, steps=LONG)
-    engine.start()
-    until(lambda: not spare or engine._workers.spare is not None)
-    engine.submit(path)
-    wait_for_state(path, "running")
-    ours = os.getpriority(os.PRIO_PROCESS, 0)
-    assert os.getpriority(os.PRIO_PROCESS, pid(path)) == min(19, ours + LESS)
-    group = Path(f"/proc/{pid(path)}/autogroup")
-    assert not group.exists() or group.read_text().endswith(f" nice {LESS}\n")
-    engine.stop(path)
-    assert engine.wait(PATIENCE)
 
 
 def test_a_spare_that_dies_is_not_made_for_ever(
