@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,19 +40,25 @@ except ConfigError as error:
 let_idle_threads_sleep()  # training beside us has the cores
 
 WARM_AFTER = 2.5  # seconds: the first page, which needs no torch, comes in two thirds of the time without its import
+COLLECT_EVERY = 5.0  # seconds
 
 
-def _warm() -> None:
-    """Import what later pages need, then take it out of the garbage collector's sight.
+def _warm(ended: threading.Event) -> None:
+    """Import what later pages need, then take it out of the garbage collector's sight; from then on collect garbage.
 
-    Streamlit collects after every script run, which costs 0.1 s with torch's objects in view.
+    Streamlit collects after every script run, where `runner.postScriptGC` is not false: with torch's objects in view
+    that is 0.1 s, without them still as much as the rest of a short run.
     """
-    time.sleep(WARM_AFTER)
+    if ended.wait(WARM_AFTER):
+        return
     import vae.model.vae  # noqa: F401
 
     gc.collect()
     gc.freeze()
     diagnoses.warm()
+    while not ended.wait(COLLECT_EVERY):
+        if any(gc.get_count()[1:]):  # else nothing has run since the last time
+            gc.collect()
 
 
 @asynccontextmanager
@@ -63,10 +68,12 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     settings.configure_streamlit()
     server.start()
     exports()  # what a killed server left behind goes
-    threading.Thread(target=_warm, daemon=True, name="warm-up").start()
+    ended = threading.Event()
+    threading.Thread(target=_warm, args=(ended,), daemon=True, name="warm-up").start()
     try:
         yield {}
     finally:
+        ended.set()
         drops().close()
         fits.stop_all()
         diagnoses.stop_all()

@@ -205,8 +205,9 @@ class Session:
         if message.metadata.cacheable:
             self.hashes.add(message.hash)
         kind = message.WhichOneof("type")
-        if kind == "new_session":
-            self.page_hash = message.new_session.page_script_hash
+        if kind == "navigation":  # a new session names the main script alone
+            self.page_hash = message.navigation.page_script_hash
+        elif kind == "new_session":
             if not message.metadata.run.fragment_ids:
                 self._stop_repeating()  # the page says anew what repeats
         elif kind == "delta" and message.delta.new_element.HasField("exception"):

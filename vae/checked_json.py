@@ -131,7 +131,7 @@ def text(most: int = 4096) -> Check[str]:
     def check(value: Any) -> str:
         if type(value) is not str or len(value) > most:
             raise Misfit(f"expected text of at most {most:,} characters, got {_shown(value)}")
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if "\0" in value or not (value.isascii() or all(not "\ud800" <= character <= "\udfff" for character in value)):
             raise Misfit(f"expected text without NUL and lone surrogates, got {_shown(value)}")
         return value
 

@@ -11,8 +11,12 @@ from vae import runs
 from vae.checked_json import Misfit
 from vae.config import Config, Knobs
 from vae.errors import RunError
+from vae.runs.history import Histories
 
 TAIL = 1 << 16  # bytes at the end of a history in which the newest held-out record is looked for
+
+
+_HISTORIES = Histories()  # of all visitors
 
 
 class RunView:
@@ -63,11 +67,11 @@ class RunView:
 
     @cached_property
     def _history(self) -> tuple[list[dict[str, Any]], str]:
-        return runs.checked_history(self.path)
+        return _HISTORIES.checked(self.path)
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """All lines of the history."""
+        """All lines of the history: to be read, never changed."""
         return self._history[0]
 
     @property

@@ -64,7 +64,7 @@ def _panel(path: Path, part: str, watching: bool) -> None:
     if not track.points:
         style.note(track.problem or "Measuring …")
         return
-    point, changes = track.points[-1], halves_trained(runs.read_history(path))
+    point, changes = track.points[-1], halves_trained(RunView(path).history)
     st.markdown(r"$\log p(x) = \mathrm{ELBO} + \mathrm{KL}\big(q(z|x)\,\|\,p(z|x)\big)$")
     figure.show(bars(point), f"evidence-bars-{path.name}")
     style.facts(facts(point))

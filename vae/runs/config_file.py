@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -14,6 +15,7 @@ from vae.errors import ConfigError, RunDamaged, RunError
 from vae.runs.checkpoints import FORMAT, damaged, read_checked, save_checked
 
 CONFIG = "config.json"
+MOST_KEPT, MOST_KEPT_BYTES = 4_096, 1 << 14  # configs, and bytes of each of their two files
 MOST_VALUES = 1 << 28  # of one image
 DATA = fields(
     ("shape",),
@@ -29,6 +31,7 @@ DATA = fields(
     limits=items(number(), 2, 2),
     spread=number(1e-30),
 )
+_kept: dict[Path, tuple[tuple[bytes, bytes], Config, dict[str, Any]]] = {}
 
 
 def create_config(path: Path, config: Config, data: dict[str, Any]) -> None:
@@ -38,8 +41,21 @@ def create_config(path: Path, config: Config, data: dict[str, Any]) -> None:
 
 def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
     """Returns the run's config and its data's description. RunDamaged names the field that is wrong, or says that the
-    file is not the one that was written."""
-    return _understood(path, _read(path))
+    file is not the one that was written.
+
+    Pages ask for all runs again and again: what was understood before holds while config and manifest have the very
+    bytes that it was understood from.
+    """
+    before = _written(path)
+    kept = _kept.get(path)
+    if kept is None or before is None or kept[0] != before:
+        config, data = _understood(path, _read(path))
+        if before is None or before != _written(path):  # somebody is writing
+            return config, data
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        kept = _kept[path] = before, config, data
+    return kept[1], copy.deepcopy(kept[2])
 
 
 def replace_config(path: Path, config: Config, data: dict[str, Any] | None = None) -> None:
@@ -70,6 +86,14 @@ def check_known(path: Path, config: Config) -> None:
                 f"run {path.name!r}: its model cannot be built by this version (config.json, {name}: expected one of "
                 f"{', '.join(registry)}, got {short(value)}); update ELBO Room to open it"
             )
+
+
+def _written(path: Path) -> tuple[bytes, bytes] | None:
+    """What config and manifest hold; None where they cannot be read, or are too large to be kept."""
+    try:
+        return read_bytes(path / CONFIG, MOST_KEPT_BYTES), read_bytes(path / "manifest.json", MOST_KEPT_BYTES)
+    except (OSError, Misfit):
+        return None
 
 
 def _read(path: Path) -> dict[str, Any]:

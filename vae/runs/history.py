@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from vae.files import write_atomically
 from vae.runs.checkpoints import damaged
 
 MOST_BYTES = 1 << 29
+MOST_KEPT = 1 << 24  # bytes of the histories whose lines are kept parsed
 MOST_LINE = 1 << 20  # bytes; a record of 512 dimensions has 40,000
 _nats = optional(number())  # null: it was not a finite number
 MEANS = fields(
@@ -78,19 +81,72 @@ def history_fault(path: Path) -> str:
 def checked_history(path: Path) -> tuple[list[dict[str, Any]], str]:
     """Reads the file once for both: returns the lines of `read_history` and the sentence of `history_fault`. Raises
     RunDamaged."""
-    lines, faults = [], []
-    pieces = _history_bytes(path).split(b"\n")
-    for place, line in enumerate(pieces, 1):
+    data = _history_bytes(path)
+    return _told(path, data, _read_on(data, _Read()))
+
+
+class Histories:
+    """Histories that are read again and again, of which each line is parsed once: what is kept of a run counts where
+    its file still begins with the very bytes that it was made of. From any thread. The lines are everybody's: to be
+    read, never changed."""
+
+    def __init__(self, most_bytes: int = MOST_KEPT) -> None:
+        self._most_bytes = most_bytes
+        self._kept: dict[Path, _Read] = {}  # the one that was asked for last is last
+        self._lock = threading.Lock()
+
+    def checked(self, path: Path) -> tuple[list[dict[str, Any]], str]:
+        """Returns what `checked_history` returns now. Raises RunDamaged."""
+        data = _history_bytes(path)
+        with self._lock:
+            before = self._kept.get(path)
+        if before is None or not data.startswith(before.data):
+            before = _Read()
+        read = _read_on(data, before)
+        with self._lock:
+            self._kept.pop(path, None)
+            self._kept[path] = read
+            while sum(len(kept.data) for kept in self._kept.values()) > self._most_bytes:
+                del self._kept[next(iter(self._kept))]
+        return _told(path, data, read)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the whole lines at the beginning of a history say. places: how many there are, with those that cannot be
+    read; faults: of these, and what is wrong with the first."""
+
+    data: bytes = b""
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    places: int = 0
+    faults: int = 0
+    first_fault: str = ""
+
+
+def _read_on(data: bytes, before: _Read) -> _Read:
+    """Reads the whole lines that come after those that were read before."""
+    whole_lines = data[: data.rfind(b"\n") + 1]
+    pieces = whole_lines[len(before.data) :].split(b"\n")[:-1]
+    if not pieces:
+        return before
+    lines, faults, first_fault = list(before.lines), before.faults, before.first_fault
+    for place, piece in enumerate(pieces, before.places + 1):
         try:
-            lines.append(read_line(line))
+            lines.append(read_line(piece))
         except Misfit as misfit:
-            if place < len(pieces):
-                faults.append(f"line {place:,}, {misfit}")
-    if not faults:
+            faults += 1
+            first_fault = first_fault or f"line {place:,}, {misfit}"
+    return _Read(whole_lines, lines, before.places + len(pieces), faults, first_fault)
+
+
+def _told(path: Path, data: bytes, read: _Read) -> tuple[list[dict[str, Any]], str]:
+    """The lines, with the one after the last line's end if it is whole, and the sentence."""
+    lines = [*read.lines, *_lines(data[len(read.data) :])]
+    if not read.faults:
         return lines, ""
-    more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
-    fault = f"run {path.name!r}: history.jsonl has lines that cannot be read and are left out ({faults[0]}{more})."
-    return lines, fault
+    more = f", and {read.faults - 1:,} more" if read.faults > 1 else ""
+    which = f"({read.first_fault}{more})"
+    return lines, f"run {path.name!r}: history.jsonl has lines that cannot be read and are left out {which}."
 
 
 def history_size(path: Path) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from tests.vae.runs.test_runs import CONFIG, DATA, killed_at
 from vae import Knobs, runs
 from vae.checked_json import Misfit
-from vae.errors import RunDamaged
+from vae.errors import RunDamaged, RunError
 from vae.runs import history, knobs, status
 from vae.runs.checked_arrays import read_array, read_arrays
 from vae.runs.ship import HELD_OUT, held_out
@@ -47,6 +48,25 @@ def test_every_flipped_bit_of_a_config_is_noticed(run: Path) -> None:
     with pytest.raises(RunDamaged, match=r"config\.json is damaged \(its SHA-256 is not in manifest\.json\)"):
         runs.read_config(run)
     assert runs.list_runs(run.parent) == [run]
+
+
+def test_a_config_that_was_read_before_is_as_it_is_now(run: Path) -> None:
+    runs.read_config(run)[1]["shape"][0] = 99  # somebody's own copy
+    assert runs.read_config(run) == (CONFIG, DATA)
+    file = run / "config.json"
+    before, written = file.stat(), file.read_bytes()
+    without_sum(run, "config.json")  # so that a change on purpose is taken
+    for replaced in (False, True):
+        for epochs in (7, 8):
+            if replaced:
+                file.unlink()
+            file.write_bytes(written.replace(b'"epochs": 1,', b'"epochs": %d,' % epochs))
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+            assert file.stat().st_size == before.st_size
+            assert runs.read_config(run)[0] == dataclasses.replace(CONFIG, epochs=epochs)
+    file.unlink()
+    with pytest.raises(RunError, match=r"no config\.json"):
+        runs.read_config(run)
 
 
 def test_a_run_of_an_older_version_has_no_sums_and_opens(run: Path) -> None:
