@@ -251,7 +251,18 @@ CHANGES = {  # what changes a run, or has one made
     "change_knobs", "rename_run", "delete_run", "restore_run", "empty_trash", "change_marks", "stop_diagnosis",
     "stop_fit", "create_run", "create", "add_runs", "wrap", "submit", "stop", "write_status", "replace_config",
 }  # fmt: skip
-ASKS = {"may_change", "may_steer", "may_end", "may_stop", "_may_stop", "_attempt", "place_for", "check_disk", "is_teacher", "mine"}
+ASKS = {
+    "may_change",
+    "may_steer",
+    "may_end",
+    "may_stop",
+    "_may_stop",
+    "_attempt",
+    "place_for",
+    "check_disk",
+    "is_teacher",
+    "mine",
+}
 ELSEWHERE = {  # asked by whoever calls these
     ("ui/server.py", "start"): "the trash of yesterday, as the server starts",
     ("ui/room/disk.py", "_look"): "the trash of yesterday",
