@@ -65,7 +65,8 @@ def figure(title: str, about: str, panels: Sequence[Panel]) -> str:
 def _panels(run: Run, kind: str) -> tuple[list[Panel], str]:
     if kind == PLANE:
         about = (
-            "Held-out means, upright their standard error where the run tells it; a diamond: not taken as converged."
+            "Held-out means, upright their standard error where the run tells it; a diamond: not taken as converged; "
+            "dashed: the best linear decoders."
         )
         return plane_panels(run), f"{about} {run.name} in ochre."
     from vae.model.likelihoods import LIKELIHOODS  # torch takes its time
