@@ -217,13 +217,13 @@ def test_a_full_folder_is_told_on_home_and_beside_the_button(
     assert "of 1 MB (9" in html(app)
     (make_run("larger") / "log.txt").write_bytes(b"x" * 900_000)
     assert "Nothing new starts until something is deleted" in html(app.run())
-    page_opens(app, TRAIN, run="large")
-    assert "what trains or waits has its room and goes on" in html(app)
     page_opens(app, TRAIN)
     assert "Nothing new starts until something is deleted" in html(app)
     app.button(key="start").click().run()
     assert "All visitors together may take 1 MB of this server&#x27;s disk: they take 1.8 MB" in html(app)
     assert engine.submitted == []
+    page_opens(app, TRAIN, run="large")
+    assert "what trains or waits has its room and goes on" in html(app)
 
 
 def test_home_says_what_is_kept_for_how_long(app: AppTest, make_run: Callable[..., Path]) -> None:

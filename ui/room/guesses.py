@@ -52,9 +52,9 @@ class Guesses:
 
     def _browser_waits(self, visitor: str) -> float:
         count, when = self._taken.get(_browser(visitor), (0.0, 0.0))
-        if count < BROWSER:
+        if round(count) < BROWSER:
             return 0.0
-        return min(FIRST_WAIT * 2 ** min(count - BROWSER, 30), LONGEST_WAIT) - (self._clock() - when)
+        return min(FIRST_WAIT * 2 ** min(max(count - BROWSER, 0), 30), LONGEST_WAIT) - (self._clock() - when)
 
     def _left(self, one: Hashable, again: float) -> float:
         """How many wrong codes still count."""

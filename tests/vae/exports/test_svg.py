@@ -109,6 +109,14 @@ def test_words_are_literal_and_every_shape_of_a_chart_has_a_look() -> None:
     assert used - set(INKS) - set(LOOKS) == set()
     svg = figure('<img src="x">', "a & b", [Panel("<i>", chart)])
     root = ElementTree.fromstring(svg)
-    assert {one.tag.removeprefix(NAMESPACE) for one in root.iter()} == {"svg", "title", "rect", "text", "g", "path"}
-    words = [one.text for one in root.iter(f"{NAMESPACE}text")]
+    assert {one.tag.removeprefix(NAMESPACE) for one in root.iter()} == {
+        "svg",
+        "title",
+        "rect",
+        "text",
+        "g",
+        "path",
+        "tspan",
+    }
+    words = [one.text for kind in ("text", "tspan") for one in root.iter(f"{NAMESPACE}{kind}")]
     assert {'<img src="x">', "a & b", "<i>", '<script>alert("x")</script>', "<b>rate</b>"} <= set(words)
