@@ -128,7 +128,8 @@ class Show {
     if (run) address.searchParams.set("run", run);
     for (const [name, value] of Object.entries(parameters(this.manner)))
       if (value) address.searchParams.set(name, value);
-    location.assign(address);
+    history.pushState(null, "", address); // as if it was gone back to: a load would end the whole screen
+    dispatchEvent(new PopStateEvent("popstate"));
   }
 
   _whole() {
