@@ -128,8 +128,7 @@ class Show {
     if (run) address.searchParams.set("run", run);
     for (const [name, value] of Object.entries(parameters(this.manner)))
       if (value) address.searchParams.set(name, value);
-    history.pushState(null, "", address); // as if it was gone back to: a load would end the whole screen
-    dispatchEvent(new PopStateEvent("popstate"));
+    location.assign(address);
   }
 
   _whole() {
