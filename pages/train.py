@@ -9,6 +9,7 @@ import streamlit as st
 from ui import style
 from ui.address import take_unknown
 from ui.components import C_slider, link, live_charts, live_preview, live_trail, rate_bars, run_state
+from ui.room.menu import about_the_disk
 from ui.runs.chooser import ways
 from ui.runs.display_limits import limits_note
 from ui.runs.gallery import facts
@@ -77,6 +78,7 @@ def watch(view: RunView) -> None:
     header(view)
     if view.history_fault:
         style.problem(view.history_fault)
+    about_the_disk()
     left, right = st.columns([1.12, 1], gap="large")
     with left:
         progress(view)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui import style
 from ui.components.explore import z_fault
-from ui.components.show import FIELDS as SHOWN
+from ui.manner import FIELDS as SHOWN
 
 NAMED = 3  # parameters that a sentence names; of the others it says how many there are
 

@@ -12,17 +12,18 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import streamlit
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui import network
+from ui.manner import FIELDS, page_with_manner
 from ui.network import HERE
 from ui.room.door import Door
 from ui.room.identity import identity_cookie, new_visitor, owner_id, visitor_id
@@ -72,9 +73,17 @@ def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
     return headers
 
 
-def without_dialogs(send: Send) -> Send:
+def without_dialogs(body: bytes) -> bytes:
     """Returns Streamlit's answer on how to behave, changed: no dialog over the page when the server goes away. What
     decodes in the page goes on, and the page says so itself."""
+    try:
+        return json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
+    except (ValueError, TypeError):
+        return body  # no such answer: as it is
+
+
+def changed_by(change: Callable[[bytes], bytes], send: Send) -> Send:
+    """Returns a way to send an answer whose whole body is changed before."""
     start: Message = {}
     body = bytearray()
 
@@ -86,10 +95,7 @@ def without_dialogs(send: Send) -> Send:
         body.extend(message.get("body", b""))
         if message.get("more_body"):
             return
-        try:
-            answer_body = json.dumps({**json.loads(body), "blockErrorDialogs": True}).encode()
-        except (ValueError, TypeError):
-            answer_body = bytes(body)  # no such answer: as it is
+        answer_body = change(bytes(body))
         if "content-length" in (answer := MutableHeaders(scope=start)):
             answer["content-length"] = str(len(answer_body))
         await send(start)
@@ -158,8 +164,13 @@ class Gate:
             app = await self.door.answer(scope, receive, in_frame, admitted)
         elif path.startswith(f"{base}/_stcore/upload_file"):
             app = UPLOADS_CLOSED
-        own = not reason and path.endswith("/_stcore/host-config")
-        await app(scope, receive, without_dialogs(send_with_headers) if own else send_with_headers)
+        if not reason and path.endswith("/_stcore/host-config"):
+            await app(scope, receive, changed_by(without_dialogs, send_with_headers))
+        elif page and app is self.app and (asked := _manner(scope)):
+            scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+            await app(scope, receive, changed_by(lambda html: page_with_manner(html, asked), send_with_headers))
+        else:
+            await app(scope, receive, send_with_headers)
 
     def _with_ours(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """An answer's headers with the security headers in the place of those of these names, which Streamlit sends
@@ -202,6 +213,12 @@ def _in_frame(headers: Mapping[str, str]) -> bool:
     and on this machine only, as they keep Secure cookies there only."""
     site = headers.get("sec-fetch-site")
     return headers.get("sec-fetch-dest") == "iframe" and (site == "cross-site" or "origin" in headers)
+
+
+def _manner(scope: Scope) -> dict[str, str]:
+    """What the address says of how the page is to be shown."""
+    given = QueryParams(scope.get("query_string", b""))
+    return {name: given[name] for name in FIELDS if name in given}
 
 
 def _wants_page(headers: Mapping[str, str]) -> bool:

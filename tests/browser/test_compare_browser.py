@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 from safetensors.torch import load, save
 
@@ -152,6 +153,12 @@ def test_two_runs_in_step_and_under_one_lasso(
     assert page.locator(".maps").evaluate("maps => maps.closest('.er').dataset.tone") == "dark"
     for place in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
         assert page.evaluate(f"{place}.scrollWidth <= {place}.clientWidth")
+    for part, called in ((".pictures", "a-b-image-"), (".maps", "a-b-maps.png")):
+        with page.expect_download() as saved:
+            page.locator(part).get_by_role("button", name="Save PNG").click()
+        assert saved.value.suggested_filename.startswith(called)
+        with Image.open(saved.value.path()) as picture:
+            assert picture.convert("L").getextrema()[0] < picture.convert("L").getextrema()[1]
 
 
 def test_a_comparison_is_stopped_and_begun_anew(window: Any, server: Any, pair: None) -> None:

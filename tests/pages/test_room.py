@@ -211,17 +211,19 @@ def test_a_full_folder_is_told_on_home_and_beside_the_button(
     app: AppTest, shared: Shared, make_run: Callable[..., Path], engine: RememberingEngine, monkeypatch: Any
 ) -> None:
     shared(disk_in_all=0.001)
-    (make_run("large") / "log.txt").write_bytes(b"x" * 900_000)
+    (make_run("large", "training") / "log.txt").write_bytes(b"x" * 900_000)
     monkeypatch.setattr("ui.room.limits.usage", lambda fresh=False: disk.usage(fresh=True))
     app.run()
     assert "of 1 MB (9" in html(app)
     (make_run("larger") / "log.txt").write_bytes(b"x" * 900_000)
-    assert "Nothing new starts until runs are deleted" in html(app.run())
+    assert "Nothing new starts until something is deleted" in html(app.run())
     page_opens(app, TRAIN)
-    assert "Nothing new starts until runs are deleted" in html(app)
+    assert "Nothing new starts until something is deleted" in html(app)
     app.button(key="start").click().run()
-    assert "The folder of runs may take 1 MB of this server&#x27;s disk: it has 1.8 MB" in html(app)
+    assert "All visitors together may take 1 MB of this server&#x27;s disk: they take 1.8 MB" in html(app)
     assert engine.submitted == []
+    page_opens(app, TRAIN, run="large")
+    assert "what trains or waits has its room and goes on" in html(app)
 
 
 def test_home_says_what_is_kept_for_how_long(app: AppTest, make_run: Callable[..., Path]) -> None:
@@ -249,7 +251,18 @@ CHANGES = {  # what changes a run, or has one made
     "change_knobs", "rename_run", "delete_run", "restore_run", "empty_trash", "change_marks", "stop_diagnosis",
     "stop_fit", "create_run", "create", "add_runs", "wrap", "submit", "stop", "write_status", "replace_config",
 }  # fmt: skip
-ASKS = {"may_change", "may_steer", "may_end", "may_stop", "_may_stop", "_attempt", "place_for", "is_teacher", "mine"}
+ASKS = {
+    "may_change",
+    "may_steer",
+    "may_end",
+    "may_stop",
+    "_may_stop",
+    "_attempt",
+    "place_for",
+    "check_disk",
+    "is_teacher",
+    "mine",
+}
 ELSEWHERE = {  # asked by whoever calls these
     ("ui/server.py", "start"): "the trash of yesterday, as the server starts",
     ("ui/room/disk.py", "_look"): "the trash of yesterday",

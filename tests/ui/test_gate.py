@@ -10,13 +10,13 @@ import streamlit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.web.server.starlette import starlette_routes
 
-from ui import gate
+from ui import gate, manner
 from ui.gate import Gate
 from ui.room import identity
 from ui.room.identity import owner_id
@@ -188,6 +188,35 @@ def test_streamlit_is_told_to_put_no_dialog_over_the_page() -> None:
     missing = client().get("/_stcore/host-config", headers=HOST)
     assert (missing.status_code, missing.text) == (404, "Not Found")
     assert client().get("/lab/_stcore/host-config", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_a_page_comes_in_the_manner_that_its_address_asks_for() -> None:
+    """Nothing that is to be hidden is seen before the component that hides it is there."""
+
+    async def page(request: Request) -> Response:
+        return HTMLResponse('<html lang="en"><head></head><body>')
+
+    asked = TestClient(
+        Starlette(routes=[Route("/explore", page)], middleware=[Middleware(Gate)]), base_url="http://localhost:8501"
+    )
+    usual = asked.get("/explore?run=a&controls=none&show=999", headers=PAGE).text
+    assert usual == '<html lang="en"><head></head><body>'
+    answer = asked.get("/explore?run=a&controls=hidden&show=140", headers=PAGE)
+    opening = '<html data-er-room style="font-size: 140%" data-er-controls="hidden" lang="en"><head><style>'
+    assert answer.text.startswith(opening)
+    assert 'html[data-er-controls="hidden"]' in answer.text.partition("</style></head>")[0]
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert "<html>" not in asked.get('/explore?controls="><html>', headers=PAGE).text
+
+
+def test_the_manners_are_those_that_the_browser_knows() -> None:
+    source = (Path(manner.__file__).parent / "static/show/manner.js").read_text()
+    (sizes,) = re.findall(r"SIZES = \[(.*?)\]", source)
+    assert tuple(sizes.split(", ")) == manner.SIZES
+    (kinds,) = re.findall(r"CONTROLS = \{(.*?)\n\}", source, re.DOTALL)
+    assert tuple(re.findall(r"^  (\w+):", kinds, re.MULTILINE)) == manner.CONTROLS
+    page = (Path(streamlit.__file__).parent / "static/index.html").read_text()
+    assert page.count("<html") == page.count("</head>") == 1
 
 
 def test_the_installed_streamlit_still_has_that_switch() -> None:

@@ -8,7 +8,6 @@ from ui.components.mounting import browser_component
 from ui.network import origin_for_others
 
 _show = browser_component("show/show")
-FIELDS = ("show", "controls")  # of the address, on every page; the browser alone reads them
 
 
 def show(addresses: list[str], key: str = "er-show") -> None:

@@ -10,6 +10,8 @@ import streamlit as st
 
 from ui.live.cache import weights_sha
 from ui.live.processes import Processes
+from ui.room.limits import check_disk
+from ui.runs.owners import current_owner, is_teacher
 from vae.diagnosis.results import WORKING, folder_of, read_status, request_diagnosis, stop_diagnosis
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import told
@@ -35,6 +37,7 @@ def start_diagnosis(path: Path, again: bool = False) -> str:
                 return ""
             if len(holder.living()) >= MOST:
                 raise RunBusy(f"{MOST} runs are being diagnosed already; this one can start when one of them is done")
+            check_disk(current_owner(), 0, is_teacher())
             folder = request_diagnosis(path, sha, again)
             holder.start(folder, [*COMMAND, str(path), "--weights", sha])
     except (ElboRoomError, OSError) as error:

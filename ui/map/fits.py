@@ -10,6 +10,8 @@ import streamlit as st
 
 from ui.live.cache import current_codes, weights_sha
 from ui.live.processes import Processes
+from ui.room.limits import check_disk
+from ui.runs.owners import current_owner, is_teacher
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import told
 from vae.space.fit_process import WORKING, folder_of, read_fit, request_fit, stop_fit
@@ -36,6 +38,7 @@ def start_fit(path: Path, method: str, part: str = "test") -> str:
                 return ""
             if len(holder.living()) >= MOST:
                 raise RunBusy(f"{MOST} maps are being computed already; this one can start when one of them is done")
+            check_disk(current_owner(), 0, is_teacher())
             codes = current_codes(path, sha, part)
             request_fit(path, method, sha, codes.loc, part)
             command = [*COMMAND, str(path), "--method", method, "--part", part, "--weights", sha]

@@ -148,7 +148,7 @@ def _start_over() -> None:
     _forget_work()
     if old := st.session_state.pop(TOKEN, None):
         drops.drops().close(old)
-    st.session_state[TOKEN] = drops.drops().begin()
+    st.session_state[TOKEN] = drops.drops().begin(current_owner())
 
 
 def _forget_work() -> None:

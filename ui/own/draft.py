@@ -14,6 +14,8 @@ import streamlit as st
 
 from ui.own.drops import drops
 from ui.own.work import Work
+from ui.room.limits import place_for
+from ui.runs.owners import current_owner, record_owner
 
 if TYPE_CHECKING:
     from vae.datasets.downloads import Progress
@@ -49,7 +51,7 @@ def draft() -> Draft:
     """This visitor's."""
     found: Draft | None = st.session_state.get(KEY)
     if found is None or drops().find(found.token) is None:
-        found = st.session_state[KEY] = Draft(drops().begin())
+        found = st.session_state[KEY] = Draft(drops().begin(current_owner()))
     return found
 
 
@@ -90,17 +92,18 @@ def _original(entry: Entry) -> Any:
 
 
 def make_dataset(own: Draft, look: Look, name: str, choices: Choices, owner: str) -> None:
-    """Prepare the dataset; it belongs to this browser."""
+    """Prepare the dataset; it belongs to this browser. Raises ConfigError where the disk has no room for it."""
 
     def do(progress: Progress) -> str:
-        from ui.runs.owners import record_owner
         from vae.datasets import data_root
         from vae.datasets.own.prepare import prepare
 
         record_owner(prepare(look.found, look.report, name, choices, data_root(), progress), owner)
         return name
 
-    own.make = Work(do)
+    height, width = choices.size
+    with place_for(owner, look.report.images * height * width * choices.channels, count=0):
+        own.make = Work(do)
 
 
 def preview(look: Look, choices: Choices) -> None:

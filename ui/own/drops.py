@@ -1,6 +1,7 @@
 """Files that a visitor drops on a page, on their way to a dataset.
 
-    PUT    /own/drop/{token}?name=cat/1.png    one file, as the body; 413 with a sentence where it is too much
+    PUT    /own/drop/{token}?name=cat/1.png    one file, as the body; 413 with a sentence where it is too much, of the
+                                               drop, of the server, or of what this visitor may have on its disk
     DELETE /own/drop/{token}                   all of them
 
 A token is made by the page, known to nobody else, and good for one drop. The files lie in a folder of the system's for
@@ -16,6 +17,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +28,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ui.network import base_path
+from ui.room.identity import TEACHER, is_granted
+from vae.errors import ConfigError
 
 MOST_BYTES = 2 * 10**9  # of one drop
 MOST_OF_ALL = 8 * 10**9  # of all visitors together
@@ -38,9 +42,10 @@ FRESH = {"Cache-Control": "no-store"}
 
 @dataclass
 class Drop:
-    """What one visitor dropped: (name, place) of each file."""
+    """What one visitor dropped: (name, place) of each file. owner: the visitor's owner id."""
 
     folder: Path
+    owner: str
     files: list[tuple[str, Path]] = field(default_factory=list)
     bytes: int = 0
     touched: float = field(default_factory=time.monotonic)
@@ -57,14 +62,14 @@ class Drops:
         self._drops: dict[str, Drop] = {}
         self._lock = threading.Lock()
 
-    def begin(self) -> str:
+    def begin(self, owner: str) -> str:
         """The token of a new, empty drop."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             now = time.monotonic()
             for idle in [name for name, drop in self._drops.items() if now - drop.touched > IDLE]:
                 _clear(self._drops.pop(idle))
-            self._drops[token] = Drop(Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(8)}")
+            self._drops[token] = Drop(Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(8)}", owner)
         return token
 
     def find(self, token: str) -> Drop | None:
@@ -104,6 +109,14 @@ class Drops:
             drop.files.append((name, path))
             return path
 
+    def by_owner(self) -> dict[str, int]:
+        """The bytes of each owner's drops."""
+        with self._lock:
+            found = Counter[str]()
+            for drop in self._drops.values():
+                found[drop.owner] += drop.bytes
+            return found
+
     def grow(self, drop: Drop, count: int) -> None:
         """Count bytes before they are written. TooMuch."""
         with self._lock:
@@ -136,18 +149,27 @@ async def put(request: Request) -> Response:
     drop = drops().find(request.path_params["token"])
     if drop is None:
         return PlainTextResponse("This page is older than the server's memory of it; reload it.", 404, FRESH)
+    from ui.room.limits import check_disk  # which counts what lies here
+
+    teacher = is_granted(TEACHER, request.cookies)
     try:
+        await anyio.to_thread.run_sync(check_disk, drop.owner, _length(request), teacher)
         path = drops().reserve(drop, name)
         with open(path, "xb") as file:
             async for chunk in request.stream():
                 drops().grow(drop, len(chunk))
                 await anyio.to_thread.run_sync(file.write, chunk)
-    except TooMuch as error:
+    except (TooMuch, ConfigError) as error:
         drops().empty(request.path_params["token"])
         return PlainTextResponse(str(error), 413, FRESH)
     except OSError as error:
         return PlainTextResponse(f"The file could not be kept ({error.strerror}); see to the disk.", 507, FRESH)
     return Response(status_code=204)
+
+
+def _length(request: Request) -> int:
+    told = request.headers.get("content-length", "")
+    return int(told) if told.isdecimal() and len(told) < 16 else MOST_BYTES
 
 
 def delete(request: Request) -> Response:

@@ -56,7 +56,7 @@ def panel(explore: Path) -> None:
     """Draws the whole way from files to a run; leaves for `explore` when it is there."""
     token = st.session_state.get(TOKEN)
     if token is None or drops.drops().find(token) is None:
-        token = st.session_state[TOKEN] = drops.drops().begin()
+        token = st.session_state[TOKEN] = drops.drops().begin(current_owner())
     drop_zone(token, MOST_BYTES, 3, words=WORDS, key=f"drop-model-{token}")
     files = drops.drops().find(token)
     there = [name for name, _ in files.files] if files else []

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -104,8 +105,10 @@ class Door:
         if "leave" in form:
             gone = [grant_cookie(kind, "", secure, in_frame) for kind in (CLASS, TEACHER)]
             return Answer(cookies=(identity_cookie("", secure, in_frame), *gone))
-        if wait := self.guesses.wait(address):
-            return Answer(f"Too many wrong codes came from here. The next one is looked at in {wait:.0f} s.", 429)
+        if wait := self.guesses.wait(address, visitor):
+            return Answer(
+                f"Too many wrong codes came from here. The next one is looked at in {math.ceil(wait)} s.", 429
+            )
         text = same_code(form.get("code", ""))
         codes = {CLASS: room().class_code, TEACHER: room().teacher_code}
         grants = [kind for kind, code in codes.items() if _is(text, code)]
@@ -115,7 +118,7 @@ class Door:
             await anyio.to_thread.run_sync(hand_over, owner_id(visitor), owner_id(ticket.visitor))
             granted = [grant_cookie(kind, ticket.visitor, secure, in_frame) for kind in ticket.grants]
             return Answer(cookies=(identity_cookie(ticket.visitor, secure, in_frame), *granted))
-        self.guesses.wrong(address)
+        self.guesses.wrong(address, visitor)
         logging.getLogger("elbo_room").info("A wrong code came from %s.", address)
         return Answer(WRONG, 403)
 

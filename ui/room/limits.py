@@ -44,11 +44,7 @@ def _check(owner: str, disk: float, epochs: int, count: int) -> None:
         )
     if count and (limits.runs_per_person is not None or limits.runs_in_all is not None):
         _check_runs(owner, count, teacher)
-    if limits.disk_per_person is not None or limits.disk_in_all is not None:
-        try:
-            _check_disk(owner, disk, teacher, usage())
-        except ConfigError:  # by what was known; something may have been deleted since
-            _check_disk(owner, disk, teacher, usage(fresh=True))
+    check_disk(owner, disk, teacher)
 
 
 def _check_runs(owner: str, count: int, teacher: bool) -> None:
@@ -71,24 +67,42 @@ def _runs(count: int) -> str:
     return f"{count:,} run{'s' * (count != 1)}"
 
 
-def _check_disk(owner: str, disk: float, teacher: bool, taken: Usage) -> None:
+def check_disk(owner: str, disk: float, teacher: bool) -> None:
+    """Raises ConfigError where a visitor's `disk` bytes more are too many, or anything is, because the disk is full.
+    From any thread."""
     limits = room()
-    mine = taken.by_owner.get(owner, 0)
-    if not teacher and limits.disk_per_person is not None and mine + disk > limits.disk_per_person * 1e9:
+    if limits.disk_per_person is None and limits.disk_in_all is None:
+        return
+    try:
+        _check_usage(owner, disk, teacher, usage())
+    except ConfigError:  # by what was known; something may have been deleted since
+        _check_usage(owner, disk, teacher, usage(fresh=True))
+
+
+def _check_usage(owner: str, disk: float, teacher: bool, taken: Usage) -> None:
+    limits = room()
+    mine, trash = taken.by_owner.get(owner, 0), taken.trash_by_owner.get(owner, 0)
+    if not teacher and limits.disk_per_person is not None and _full(mine, disk, limits.disk_per_person):
         raise ConfigError(
-            f"The runs of a person may take {in_words(limits.disk_per_person * 1e9)} of this server's disk: yours take "
-            f"{in_words(mine)}, and this needs {in_words(disk)}. Delete some of yours on Home, largest first."
+            f"A person may take {in_words(limits.disk_per_person * 1e9)} of this server's disk: you take "
+            f"{in_words(mine)}, {in_words(trash)} of it in the trash, and this needs {in_words(disk)}. Delete runs and "
+            "images of yours, largest first, and empty your trash under You on Home."
         )
-    if limits.disk_in_all is not None and taken.whole + disk > limits.disk_in_all * 1e9:
+    if limits.disk_in_all is not None and _full(taken.whole, disk, limits.disk_in_all):
         raise ConfigError(
-            f"The folder of runs may take {in_words(limits.disk_in_all * 1e9)} of this server's disk: it has "
+            f"All visitors together may take {in_words(limits.disk_in_all * 1e9)} of this server's disk: they take "
             f"{in_words(taken.whole)}, {in_words(taken.trash)} of it in the trash, and this needs {in_words(disk)}. "
-            "Delete runs on Home; the teacher can empty the trash, which otherwise goes after a day."
+            "Delete runs on Home, and empty the trash there under You; it goes after a day otherwise."
         )
+
+
+def _full(taken: float, more: float, most: float) -> bool:
+    """Whether so many bytes more are too many for so many GB; at the limit, any are."""
+    return taken + more > most * 1e9 or taken >= most * 1e9
 
 
 def disk_words() -> tuple[bool, str]:
-    """Returns whether the folder of runs is full, and a sentence from 80 % on; "" before, and without a limit."""
+    """Returns whether the disk is full, and a sentence from 80 % on; "" before, and without a limit."""
     most = room().disk_in_all
     if most is None:
         return False, ""
@@ -101,5 +115,9 @@ def disk_words() -> tuple[bool, str]:
 
 def _told(taken: Usage, most: float, share: float) -> str:
     trash = f", {in_words(taken.trash)} of them in the trash, which goes after a day" if taken.trash else ""
-    what = "Nothing new starts until runs are deleted" if share >= 1 else "Delete runs that nobody needs"
-    return f"The runs take {in_words(taken.whole)} of {in_words(most)} ({share:.0%}){trash}. {what}."
+    what = (
+        "Nothing new starts until something is deleted; what trains or waits has its room and goes on"
+        if share >= 1
+        else "Delete what nobody needs"
+    )
+    return f"Visitors take {in_words(taken.whole)} of {in_words(most)} ({share:.0%}){trash}. {what}."

@@ -47,6 +47,7 @@ def menu() -> None:
         )  # fmt: skip
         if is_teacher():
             _for_the_teacher()
+        _trash(owner)
         _moving()
         st.html(f'<p class="er-note"><a href=".{PATH}" style="color:inherit">Enter a code</a></p>')
         for sentence in _disk(owner):
@@ -89,17 +90,22 @@ def _issue(visitor: str) -> None:
 
 def _for_the_teacher() -> None:
     style.note("You have the teacher’s rights: you may steer, stop, rename and delete every run.")
-    with st.container(horizontal=True):
-        count = len(_at_work())
-        st.button(
-            f"Stop all {count:,} runs" if count else "Stop all runs", key="room-stop-all", icon=":material/stop:",
-            disabled=not count, on_click=lambda: st.session_state.__setitem__(ASKED, True),
-        )  # fmt: skip
-        trash = usage().trash
-        st.button(
-            f"Empty the trash ({in_words(trash)})", key="room-empty-trash", icon=":material/delete_forever:",
-            disabled=not trash, on_click=_empty_trash, help="Deletes for good what was deleted in the last day.",
-        )  # fmt: skip
+    count = len(_at_work())
+    st.button(
+        f"Stop all {count:,} runs" if count else "Stop all runs", key="room-stop-all", icon=":material/stop:",
+        disabled=not count, on_click=lambda: st.session_state.__setitem__(ASKED, True),
+    )  # fmt: skip
+
+
+def _trash(owner: str) -> None:
+    """The teacher empties all of it, others what they deleted themselves."""
+    taken = usage()
+    trash = taken.trash if is_teacher() else taken.trash_by_owner.get(owner, 0)
+    st.button(
+        f"Empty {'the' if is_teacher() else 'your'} trash ({in_words(trash)})", key="room-empty-trash",
+        icon=":material/delete_forever:", disabled=not trash, on_click=_empty_trash,
+        help="Deletes for good what was deleted in the last day.",
+    )  # fmt: skip
 
 
 @st.dialog("Stop all runs?")
@@ -127,17 +133,16 @@ def stop_all() -> None:
 
 
 def _empty_trash() -> None:
-    if is_teacher():
-        runs.empty_trash(older_than=0)
-        usage(fresh=True)
+    runs.empty_trash(older_than=0, which=may_change)
+    usage(fresh=True)
 
 
 def _disk(owner: str) -> list[str]:
     limits, taken = room(), usage()
     lines = []
     for what, most, count in (
-        ("Your runs take", limits.disk_per_person, taken.by_owner.get(owner, 0)),
-        ("All runs take", limits.disk_in_all, taken.whole),
+        ("On the disk, you take", limits.disk_per_person, taken.by_owner.get(owner, 0)),
+        ("All visitors take", limits.disk_in_all, taken.whole),
     ):
         lines.append(f"{what} {in_words(count)}" + (f" of {in_words(most * 1e9)}." if most is not None else "."))
     return lines

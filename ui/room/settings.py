@@ -29,7 +29,8 @@ from ui import network
 from vae.errors import ConfigError
 
 PREFIX, TABLE = "ELBO_ROOM_", "room"
-LEAST = {"class_code": 4, "teacher_code": 8}  # characters
+LEAST = {"class_code": 6, "teacher_code": 9}  # characters, of which LETTERS differ: by guesses at the rate that
+LETTERS = 4  # `ui.room.guesses` leaves, six small letters of chance last four years, nine a hundred thousand
 MOST_CODE = 100
 MOST = 10**9
 SHARED: dict[str, float] = {  # the limits of a server that others reach; at localhost there are none
@@ -127,6 +128,8 @@ def _checked(name: str, value: Any) -> Any:
     if name in LEAST:
         if not isinstance(value, str) or not LEAST[name] <= len(same_code(value)) <= MOST_CODE:
             raise ConfigError(f"{name}: expected a text of {LEAST[name]} to {MOST_CODE} characters, got another")
+        if len(set(same_code(value))) < LETTERS or (same_code(value).isdecimal() and len(same_code(value)) < 9):
+            raise ConfigError(f"{name}: too easy to guess; take two words or more, or nine digits or more")
         return same_code(value)
     whole = _type(name) is int
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST:

@@ -12,6 +12,8 @@ import streamlit as st
 
 from ui.live.cache import weights_sha
 from ui.live.processes import Processes
+from ui.room.limits import check_disk
+from ui.runs.owners import current_owner, is_teacher
 from vae.errors import ElboRoomError, RunBusy
 from vae.files import told, write_json
 
@@ -39,6 +41,7 @@ def start(path: Path, evidence: str = "", second: str = "") -> str:
                 return ""
             if len(holder.living()) >= MOST:
                 raise RunBusy(f"{MOST} runs are looked through already; this one can start when one of them is done")
+            check_disk(current_owner(), 0, is_teacher())
             request_suspects(path, sha)
             command = [sys.executable, "-m", "vae.diagnosis.suspects.process", str(path), "--weights", sha]
             command += ["--evidence", evidence] if evidence else []

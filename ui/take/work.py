@@ -21,6 +21,8 @@ from pathlib import Path
 import streamlit as st
 
 from ui.live.processes import Processes
+from ui.room.limits import place_for
+from ui.runs.owners import record_owner
 from vae import runs
 from vae.engines.process import WorkerProcess, describe_exit
 from vae.errors import RunBusy, RunError
@@ -82,6 +84,7 @@ class Work:
             self.endings = {folder: status for folder, status in self.endings.items() if folder.is_dir()}
             self.endings.pop(job.folder, None)
             prepare(job.folder)
+            record_owner(job.folder, job.owner)
             self.jobs[job.folder] = job
             self._advance()
 
@@ -220,7 +223,8 @@ def order(path: Path, name: str, made: Export, kind: str, owner: str, made_by: s
     out = folder / file_name(path.name, made, kind)
     command = (*COMMAND, f"--by={made_by}", str(path), name, kind, str(out))
     try:
-        work().order(Job(folder, command, owner))
+        with place_for(owner, 0, count=0):
+            work().order(Job(folder, command, owner))
     except OSError as error:
         if is_full(error):
             raise RunError("The server's disk is full; make room, and try again.") from None

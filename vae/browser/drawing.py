@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 460, 54, 12, 8, 34
 LEGEND_LINE = 18
 LETTER = 6.4  # about the width of a letter of the legend
+SIDES = ((0, 1), (0.9, 1), (0, -1), (0.9, -1), (1, 0), (-0.9, -1), (-1, 0), (-0.9, 1))  # of a place, for its word
 FAR = 1e5  # of a place outside the axes, in units of the figure
 
 
@@ -105,6 +106,23 @@ class Chart:
         a, b = self._across(x), self._up(y)
         words = f'x="{a:.1f}" y="{b:.1f}" text-anchor="{anchor}">{escape(text)}'
         self._marks.append(f'<text class="named {idea}" {words}</text>')
+
+    def words(self, places: Iterable[tuple[float, float, str]], idea: str) -> None:
+        """Writes a word beside each of these places, (x, y, text), where it lies over none of them and over no other
+        word; the first ones first, and of a crowd as many as there is room for."""
+        known = [(self._across(x), self._up(y), text) for x, y, text in places]
+        taken = [(a - 6, b - 6, a + 6, b + 6) for a, b, _ in known]
+        for a, b, text in known:
+            half = LETTER * len(text) / 2
+            for across, up in SIDES:
+                left, top = a + across * (half + 8) - half, b - up * 13 - 7
+                box = (left, top, left + 2 * half, top + 14)
+                inside = box[0] >= LEFT and box[2] <= self._width and box[1] >= 0 and box[3] <= self._height - BOTTOM
+                if inside and not any(_overlap(box, other) for other in taken):
+                    taken.append(box)
+                    words = f'x="{left + half:.1f}" y="{top + 11:.1f}" text-anchor="middle">{escape(text)}'
+                    self._marks.append(f'<text class="named {idea}" {words}</text>')
+                    break
 
     def svg(self, about: str, x: int | None = None) -> str:
         """Returns the figure; `about` says in words what it shows. `x`: where it stands within another (`beside`)."""
@@ -197,6 +215,11 @@ def ellipse(loc: Sequence[float], root: Sequence[Sequence[float]], radius: float
     xs = [loc[0] + radius * (root[0][0] * math.cos(t) + root[0][1] * math.sin(t)) for t in turns]
     ys = [loc[1] + radius * (root[1][0] * math.cos(t) + root[1][1] * math.sin(t)) for t in turns]
     return xs, ys
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes (left, top, right, bottom) share a place."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _wide(pair: tuple[float, float]) -> tuple[float, float]:

@@ -29,6 +29,7 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 class Digits(Source):
     """8x8 grey digits in 17 levels, embedded in scikit-learn (Alpaydin and Kaynak 1998): works offline at once."""
 
+    # By archive.ics.uci.edu/dataset/80 (doi 10.24432/C50P49); scikit-learn has a copy of its test part.
     credit = "handwritten digits of E. Alpaydin and C. Kaynak (UCI, 1998), as scikit-learn has them; CC BY 4.0."
 
     def describe(self, root: Path) -> DataInfo:
@@ -194,6 +195,7 @@ class DSprites(Source):
     hand, 3 GB unpacked). Each file's pickled `metadata` is never read.
     """
 
+    # By LICENSE in github.com/google-deepmind/dsprites-dataset; zlib/libpng is that of LÖVE, which drew the images.
     credit = "dSprites (L. Matthey, I. Higgins, D. Hassabis, A. Lerchner, 2017); Apache 2.0."
     _FILE = "dsprites_downsampled.npz"
     url = "https://raw.githubusercontent.com/colleenjg/neuromatch_ssl_tutorial/130380eb77e46a993489d7c6c89d0c9ee8ce3ed3/dsprites/"
@@ -272,7 +274,9 @@ DATASETS: dict[str, Source] = {
         DataInfo("kmnist", (1, 28, 28), "unit", 255, 60_000, 10_000, _KANA),
         "KMNIST",
         (18165135, 29497, 3041136, 5120),
-        credit="Kuzushiji-MNIST (T. Clanuwat and others, 2018), from the Kuzushiji dataset of NIJL; CC BY-SA 4.0.",
+        # Licence and attribution as README.md in github.com/rois-codh/kmnist has them.
+        credit="KMNIST Dataset (created by CODH; T. Clanuwat and others, 2018), adapted from Kuzushiji Dataset "
+        "(created by NIJL and others), doi:10.20676/00000341; CC BY-SA 4.0.",
     ),
     "binarized-mnist": BinarizedMnist(),
     "dsprites": DSprites(),

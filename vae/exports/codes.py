@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from vae.bound.chunks import rows_at_once
 from vae.exports.export import Progress
-from vae.model.latent import FullNormal
 from vae.runs import Run
-from vae.space.encodings import Codes, codes_of
+from vae.space.encodings import Codes, codes_of, covariance_factors
 
 MOST_NUMBERS = 20_000_000  # of a file; of larger codes the first images
 CODES = "codes"
@@ -72,19 +69,5 @@ def table_of(run: Run, progress: Progress) -> Table:
     facts |= {"source": codes.source, "unit": "nats"}
     if codes.log_variance is not None:
         return Table(codes, "mean", "standard_deviation", np.exp(0.5 * codes.log_variance), facts)
-    factors = _factors(run, codes, lambda share: progress(0.4 + 0.4 * share, "encoding images"))
+    factors = covariance_factors(run.model, codes, lambda share: progress(0.4 + 0.4 * share, "encoding images"))
     return Table(codes, "probability" if factors is None else "mean", "factor", factors, facts)
-
-
-@torch.no_grad()
-def _factors(run: Run, codes: Codes, look: Callable[[float], None]) -> NDArray[np.float32] | None:
-    """(n, k, k) of posteriors with a full covariance; None of others."""
-    if not isinstance(run.model.encode(codes.x(0)), FullNormal):
-        return None
-    stored = torch.from_numpy(codes.images) if codes.encoded is None else codes.encoded
-    batch, found = rows_at_once(run.model), list[Array]()
-    for start in range(0, len(codes), batch):
-        look(start / len(codes))
-        qz_x = run.model.encode(stored[start : start + batch].float() / codes.scale)
-        found.append(qz_x.L.numpy())  # type: ignore[attr-defined]  # a FullNormal
-    return np.concatenate(found)

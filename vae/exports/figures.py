@@ -11,7 +11,7 @@ from vae.browser.drawing import Chart, decades
 from vae.runs import Run
 from vae.sweeps.planes import Point
 from vae.sweeps.points import points
-from vae.sweeps.report import curves
+from vae.sweeps.report import curves, linear, spectrum_for
 
 POINTS = 400  # of a line; every so-many-th record of more
 WIDTH = 720
@@ -91,7 +91,8 @@ def _C_panel(C: tuple[Numbers, Numbers], ends: tuple[float, float]) -> Chart:
 
 def plane_panels(run: Run) -> list[Panel]:
     """Returns the run's sweep in both planes, or without one all runs of its folder on its images under its likelihood:
-    over the rate the squared error where C belongs to the model, and the distortion; [] where none tells its means."""
+    over the rate the squared error where C belongs to the model, and the distortion; dashed the best linear decoders;
+    [] where none tells its means."""
     found = points(run.path.parent, str(run.data.get("name", run.config.dataset)))
     own = next((point for point in found if point.name == run.name), None)
     if own is None or own.rate is None:
@@ -103,29 +104,35 @@ def plane_panels(run: Run) -> list[Panel]:
     if not own.weights_C:
         names.insert(0, ("squared_error", "Squared error, pixel², over rate, nats"))
     shown = [(name, title) for name, title in names if getattr(own, name) is not None]
+    best = linear(found, spectrum_for(run.path))
     return [
-        Panel(title, _plane([p for p in found if getattr(p, name) is not None], name, run.name))
+        Panel(title, _plane([p for p in found if getattr(p, name) is not None], name, run.name, best))
         for name, title in shown
     ]
 
 
-def _plane(found: Sequence[Point], name: str, chosen: str) -> Chart:
+def _plane(found: Sequence[Point], name: str, chosen: str, linear: Sequence[dict[str, float]]) -> Chart:
     most = _around(found, "rate", 0.5)[1]
     ends = (-0.03 * most, most), _around(found, name, 0.4 * most if name == "distortion" else 0.01)
     chart = Chart(*ends, height=360, width=WIDTH, labels=("rate, nats", ""))
+    if linear:
+        chart.line([one["rate"] for one in linear], [one[name] for one in linear], "faint", dashed=True)
     for curve in curves(found):
         if len(curve.points) > 1:
             along = [(p.rate, getattr(p, name)) for p in curve.points if p.rate is not None]
             chart.line([x for x, _ in along], [y for _, y in along], "elbo")
-    above = 0.025 * (ends[1][1] - ends[1][0])
     for point in found:
         x, y, error = point.rate or 0.0, getattr(point, name), getattr(point, f"{name}_error") or 0.0
         chart.line([x, x], [y - error, y + error], "faint")
         idea = "sample" if point.name == chosen else "elbo"
         chart.marker(x, y, idea, "diamond" if point.unsettled else "circle")
-        if point.C is not None:
-            chart.word(x, y + max(error, above), f"C = {point.C:.3g}", "faint", "middle")
+    known = [(p.rate or 0.0, getattr(p, name), f"C = {p.C:.3g}") for p in _first(found, chosen) if p.C is not None]
+    chart.words(known, "faint")
     return chart
+
+
+def _first(found: Sequence[Point], chosen: str) -> list[Point]:
+    return sorted(found, key=lambda point: point.name != chosen)
 
 
 def _around(found: Sequence[Point], name: str, least: float) -> tuple[float, float]:

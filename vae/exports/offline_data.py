@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from vae.browser.framing import frame, unframe
 from vae.errors import RunError
-from vae.space.encodings import Codes
+from vae.model.vae import Model
+from vae.space.encodings import Codes, covariance_factors
 
 MOST_IMAGES = 2000
 MOST_PIXELS = 8_000_000  # bytes of all images, unpacked
@@ -108,22 +109,13 @@ def rounding_of_images(codes: Codes) -> float | None:
     return float((seen - shown).abs().max()) / (high - low)
 
 
-@torch.no_grad()
-def covariance_factors(model: Any, codes: Codes) -> bytes | None:
-    """Returns the lower triangles L, L Lᵀ the covariance of each image's q(z|x), as float16 (n, k (k + 1) / 2) row by
-    row; None where q has no covariance, or they are too many for a file."""
-    k, n = model.k, len(codes)
-    if codes.log_variance is not None or n * k * (k + 1) > MOST_FACTORS:
+def packed_factors(model: Model, codes: Codes) -> bytes | None:
+    """Returns the lower triangles of `covariance_factors` as float16 (n, k (k + 1) / 2) row by row; None where q has no
+    covariance, or they are too many for a file."""
+    if len(codes) * model.k * (model.k + 1) > MOST_FACTORS:
         return None
-    rows, columns = np.tril_indices(k)
-    kind, parts = next(model.parameters()).dtype, []
-    for start in range(0, n, 500):
-        x = torch.cat([codes.x(index) for index in range(start, min(n, start + 500))])
-        covariance = getattr(model.encode(x.to(kind)), "covariance", None)
-        if covariance is None:
-            return None
-        parts.append(torch.linalg.cholesky(covariance.double()).numpy()[:, rows, columns].astype("<f2"))
-    return np.concatenate(parts).tobytes()
+    factors = covariance_factors(model, codes)
+    return None if factors is None else factors[:, *np.tril_indices(model.k)].astype("<f2").tobytes()
 
 
 def thin_history(history: list[dict[str, Any]]) -> tuple[bytes, int, int]:

@@ -105,7 +105,7 @@ def _blocks(
     progress(0.92, "packing the training curves")
     lines, kept, recorded = data.thin_history(run.history)
     blocks = {"codes": packed, "images": picture, "history": lines}
-    if (factors := data.covariance_factors(model, few)) is not None:
+    if (factors := data.packed_factors(model, few)) is not None:
         blocks["covariances"] = factors
     planes, layouts = _planes(few), _layouts(run, few, rows, sha)
     blocks |= {f"layout-{method}": packed for method, packed in layouts.items()}

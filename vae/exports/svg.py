@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from vae.exports.export import Export, Progress
@@ -15,6 +16,7 @@ from vae.runs import Run
 
 CURVES, PLANE = "curves", "plane"
 MARGIN, TITLE, HEAD, GAP = 16, 24, 22, 10  # pixels
+LINE, LETTERS = 15, 115  # pixels of a line of small words, and what it has room for
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 INKS = {  # those of the pages in the light theme
     "distortion": "#d55e00", "rate": "#0072b2", "prior": "#1f7f37", "posterior": "#aa3377", "sample": "#b98300",
@@ -52,20 +54,22 @@ def figure(title: str, about: str, panels: Sequence[Panel]) -> str:
         parts.append(f'<text x="{MARGIN}" y="{y + 14}" font-size="12" font-weight="600">{escape(panel.title)}</text>')
         parts.append(f'<g transform="translate({MARGIN} {y + HEAD})">{inked(panel.chart.svg(panel.title, 0))}</g>')
         y += HEAD + panel.chart.size[1] + GAP
-    width, height = WIDTH + 2 * MARGIN, y + 24
+    lines = [f'<tspan x="{MARGIN}" dy="{LINE}">{escape(line)}</tspan>' for line in wrap(about, LETTERS)]
+    width, height = WIDTH + 2 * MARGIN, y + 10 + LINE * len(lines)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'font-family="{FONT}" fill="#20242c"><title>{escape(title)}</title>'
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
         f'<text x="{MARGIN}" y="{MARGIN + 10}" font-size="14" font-weight="600">{escape(title)}</text>{"".join(parts)}'
-        f'<text x="{MARGIN}" y="{height - 12}" font-size="11" fill="#63645f">{escape(about)}</text></svg>\n'
+        f'<text y="{y}" font-size="11" fill="#63645f">{"".join(lines)}</text></svg>\n'
     )
 
 
 def _panels(run: Run, kind: str) -> tuple[list[Panel], str]:
     if kind == PLANE:
         about = (
-            "Held-out means, upright their standard error where the run tells it; a diamond: not taken as converged."
+            "Held-out means, upright their standard error where the run tells it; a diamond: not taken as converged; "
+            "dashed: the best linear decoders."
         )
         return plane_panels(run), f"{about} {run.name} in ochre."
     from vae.model.likelihoods import LIKELIHOODS  # torch takes its time

@@ -47,6 +47,7 @@ from vae.runs.checkpoints import (
 )
 from vae.runs.config_file import check_known, read_config, replace_config
 from vae.runs.directory import (
+    TRASH,
     Run,
     clean_name,
     create_run,
@@ -89,11 +90,12 @@ from vae.runs.status import (
 )
 
 __all__ = [
-    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "START_LIMIT", "STATE", "WAITING", "WEIGHTS", "Run", "Status",
-    "acquire", "append_history", "change_knobs", "check_free_disk", "check_known", "checked_history", "clean_name",
-    "clear_knobs_leftovers", "content_hash", "create_run", "damaged", "delete_run", "empty_trash", "free_knobs",
-    "history_fault", "history_size", "insist_on_ours", "is_alive", "is_locked", "is_shipped", "list_runs", "load_run",
-    "lock_holds", "mark_as_shipped", "put_back_knobs", "read_checked", "read_config", "read_file", "read_history",
-    "read_knobs", "read_line", "read_status", "rename_run", "replace_config", "restore_run", "run_lock", "run_path",
-    "runs_on", "runs_root", "save_checked", "split_history", "truncate_history", "write_status",
+    "ACTIVE", "ENDED", "FORMAT", "HEARTBEAT_LIMIT", "START_LIMIT", "STATE", "TRASH", "WAITING", "WEIGHTS", "Run",
+    "Status", "acquire", "append_history", "change_knobs", "check_free_disk", "check_known", "checked_history",
+    "clean_name", "clear_knobs_leftovers", "content_hash", "create_run", "damaged", "delete_run", "empty_trash",
+    "free_knobs", "history_fault", "history_size", "insist_on_ours", "is_alive", "is_locked", "is_shipped",
+    "list_runs", "load_run", "lock_holds", "mark_as_shipped", "put_back_knobs", "read_checked", "read_config",
+    "read_file", "read_history", "read_knobs", "read_line", "read_status", "rename_run", "replace_config",
+    "restore_run", "run_lock", "run_path", "runs_on", "runs_root", "save_checked", "split_history",
+    "truncate_history", "write_status",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ import re
 import shutil
 import time
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ from vae.runs.status import ACTIVE, Status, read_status, write_status
 if TYPE_CHECKING:
     from vae.datasets import Dataset
     from vae.model.vae import Model
+
+TRASH = ".trash"
 
 
 def runs_root() -> Path:
@@ -134,7 +137,7 @@ def delete_run(path: Path) -> Path:
     """Moves an ended run to `.trash` beside it; returns the path there, for `restore_run`. Raises RunBusy, RunError for
     a demo."""
     _require_ended(path)
-    trash = path.parent / ".trash"
+    trash = path.parent / TRASH
     trash.mkdir(exist_ok=True)
     target = trash / f"{path.name}.{time.time_ns()}"
     insist(path.rename, target)
@@ -150,11 +153,13 @@ def restore_run(trashed: Path) -> Path:
     return target
 
 
-def empty_trash(root: Path | None = None, older_than: float = 86_400.0) -> None:
-    """Deletes for good what was deleted more than `older_than` seconds ago."""
-    for path in ((root or runs_root()) / ".trash").glob("*"):
+def empty_trash(
+    root: Path | None = None, older_than: float = 86_400.0, which: Callable[[Path], bool] = lambda _: True
+) -> None:
+    """Deletes for good what was deleted more than `older_than` seconds ago. which: only those runs."""
+    for path in ((root or runs_root()) / TRASH).glob("*"):
         stamp = path.name.rsplit(".", 1)[-1]
-        if stamp.isdigit() and time.time_ns() - int(stamp) > older_than * 1e9:
+        if stamp.isdigit() and time.time_ns() - int(stamp) > older_than * 1e9 and which(path):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -21,6 +21,7 @@ from vae.datasets import DATASETS, is_here
 from vae.datasets.dataset import limits_of
 from vae.datasets.scale import display_limits, to_bytes
 from vae.errors import ConfigError, DataChanged, DataError, RunDamaged
+from vae.model.latent import FullNormal
 from vae.model.vae import Model
 from vae.runs import Run
 from vae.runs.ship import HELD_OUT, held_out
@@ -211,3 +212,22 @@ def encoded_arrays(
         "distortion": distortion,
         "images": shown,
     }
+
+
+@torch.no_grad()
+def covariance_factors(model: Model, codes: Codes, look: Look = lambda share: None) -> NDArray[np.float32] | None:
+    """Returns the lower triangular L, L Lᵀ the covariance of each image's q(z|x), (n, k, k); None of posteriors whose
+    covariance is diagonal, or that have none. `look` is called before each batch."""
+    if codes.log_variance is not None or not isinstance(model.encode(codes.x(0).to(_kind(model))), FullNormal):
+        return None
+    stored = torch.from_numpy(codes.images) if codes.encoded is None else codes.encoded
+    batch, found = rows_at_once(model), list[NDArray[np.float32]]()
+    for start in range(0, len(codes), batch):
+        look(start / len(codes))
+        qz_x = model.encode((stored[start : start + batch].float() / codes.scale).to(_kind(model)))
+        found.append(qz_x.L.float().numpy())  # type: ignore[attr-defined]  # a FullNormal
+    return np.concatenate(found)
+
+
+def _kind(model: Model) -> torch.dtype:
+    return next(model.parameters()).dtype

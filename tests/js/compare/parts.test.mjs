@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { paintResidual, reachOf, residualOf, rgbOf } from "../../../ui/static/compare/residual.js";
-import { aboutSelection, counted, withError } from "../../../ui/static/compare/words.js";
+import { plan } from "../../../ui/static/compare/maps_save.js";
+import { aboutSelection, counted, named, withError } from "../../../ui/static/compare/words.js";
 
 test("a residual is x − f(z), its mean over the channels", () => {
   const image = { data: Uint8ClampedArray.of(10, 10, 10, 255, 200, 200, 200, 255) };
@@ -52,4 +53,16 @@ test("a selection says how far it moved beside all images", () => {
     sentence,
     "They moved by 1.50 ± 0.10 prior standard deviations (all images: 0.50); of their 10 nearest 25.0 ± 2.0 % stayed (all: 50 %).",
   );
+});
+
+test("saved maps stand side by side below their words, and nothing is cut", () => {
+  const maps = [
+    { width: 300, height: 200 },
+    { width: 300, height: 260 },
+  ];
+  const { places, width, height, top } = plan(maps, ["a", "b"]);
+  assert.ok(places[0].x + places[0].width < places[1].x);
+  assert.ok(places.every((place) => place.y > top && top > 2 * 20));
+  assert.ok(places.every((place) => place.x + place.width < width && place.y + place.height < height));
+  assert.deepEqual([named({ run: "a", step: null }), named({ run: "a", step: 0 })], ["a", "a at step 0"]);
 });

@@ -40,8 +40,27 @@ const palette = {
   hair: "#ccc",
 };
 
+const typeOf = (fontSize) =>
+  Object.assign(globalThis, { document: { documentElement: {} }, getComputedStyle: () => ({ fontSize }) });
+
+test("a panel is drawn larger where the page's type is", () => {
+  const [places, canvas] = [[], { clientWidth: 300, clientHeight: 96 }];
+  const context = new Proxy(
+    { setTransform: (...matrix) => places.push(matrix) },
+    { get: (of, name) => of[name] ?? (() => ({ width: 0 })) },
+  );
+  for (const fontSize of ["16px", "24px"]) {
+    typeOf(fontSize);
+    const panel = new Panel({ ...canvas, getContext: () => context });
+    panel.resize(2);
+    assert.equal(panel.width * parseFloat(fontSize), 300 * 16);
+  }
+  assert.deepEqual(places, [[2, 0, 0, 2, 0, 0], [3, 0, 0, 3, 0, 0]]); // prettier-ignore
+});
+
 test("the SVG holds every panel's curve, text as text, and balanced groups", () => {
   globalThis.devicePixelRatio = 1;
+  typeOf("16px");
   const svg = new SvgContext(400, 300, (text) => 6 * text.length);
   const canvas = {
     clientWidth: 300,

@@ -36,7 +36,7 @@ def client(drops: Drops) -> TestClient:
 
 
 def test_files_lie_under_numbers_and_keep_their_names(drops: Drops, client: TestClient, tmp_path: Path) -> None:
-    token = drops.begin()
+    token = drops.begin("ada")
     for name in ("cat/1.png", "../../etc/passwd", "C:\\x\\2.JPG", "Größe.parquet", ""):
         assert client.put(f"/own/drop/{token}", params={"name": name}, content=name.encode()).status_code == 204
     drop = drops.find(token)
@@ -54,10 +54,10 @@ def test_files_lie_under_numbers_and_keep_their_names(drops: Drops, client: Test
 def test_a_token_is_known_or_nothing_is_taken(drops: Drops, client: TestClient, tmp_path: Path) -> None:
     answer = client.put("/own/drop/guessed", params={"name": "a.png"}, content=b"x")
     assert (answer.status_code, "reload" in answer.text) == (404, True)
-    token = drops.begin()
+    token = drops.begin("ada")
     drops.close(token)
     assert client.put(f"/own/drop/{token}", content=b"x").status_code == 404
-    assert client.get(f"/own/drop/{drops.begin()}").status_code == 405
+    assert client.get(f"/own/drop/{drops.begin('ada')}").status_code == 405
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,7 +70,7 @@ def test_too_much_is_refused_and_what_came_before_is_gone(
     limit: str, value: int, sentence: str, drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    token = drops.begin()
+    token = drops.begin("ada")
     assert client.put(f"/own/drop/{token}", params={"name": "a.png"}, content=bytes(200)).status_code == 204
     monkeypatch.setattr(drops_module, limit, value)
     answer = client.put(f"/own/drop/{token}", params={"name": "b.png"}, content=bytes(100))
@@ -78,9 +78,29 @@ def test_too_much_is_refused_and_what_came_before_is_gone(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_visitor_drops_no_more_than_the_disk_has_room_for(
+    drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, float, bool]] = []
+
+    def check_disk(owner: str, disk: float, teacher: bool) -> None:
+        asked.append((owner, disk, teacher))
+        if drops.by_owner()[owner] + disk > 250:
+            raise ConfigError("Too much for you.")
+
+    monkeypatch.setattr("ui.room.limits.check_disk", check_disk)
+    token = drops.begin("ada")
+    assert client.put(f"/own/drop/{token}", params={"name": "a.png"}, content=bytes(200)).status_code == 204
+    assert drops.by_owner() == {"ada": 200}
+    answer = client.put(f"/own/drop/{token}", params={"name": "b.png"}, content=bytes(100))
+    assert (answer.status_code, answer.text) == (413, "Too much for you.")
+    assert asked == [("ada", 200, False), ("ada", 100, False)]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_many_files_are_refused(drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vae.datasets.own.entries.MOST_DROPPED", 2)
-    token = drops.begin()
+    token = drops.begin("ada")
     codes = [client.put(f"/own/drop/{token}", params={"name": f"{i}.png"}).status_code for i in range(3)]
     assert codes == [204, 204, 413]
 
@@ -88,13 +108,13 @@ def test_too_many_files_are_refused(drops: Drops, client: TestClient, monkeypatc
 def test_idle_drops_and_those_of_a_killed_server_are_removed(
     drops: Drops, client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    old, young = drops.begin(), drops.begin()
+    old, young = drops.begin("ada"), drops.begin("ada")
     for token in (old, young):
         client.put(f"/own/drop/{token}", params={"name": "a.png"}, content=b"x")
     gone = drops.find(old)
     assert gone is not None
     gone.touched -= drops_module.IDLE + 1
-    drops.begin()
+    drops.begin("ada")
     assert drops.find(old) is None
     assert not gone.folder.exists()
     assert drops.find(young) is not None
@@ -166,7 +186,7 @@ def test_work_says_how_far_it_is_stops_and_says_what_went_wrong() -> None:
 
 def test_another_sites_page_cannot_drop_files_here(drops: Drops, tmp_path: Path) -> None:
     app = Starlette(routes=drop_routes, middleware=[Middleware(Gate)])
-    browser, token = TestClient(app, base_url="http://localhost"), drops.begin()
+    browser, token = TestClient(app, base_url="http://localhost"), drops.begin("ada")
     for method in ("PUT", "DELETE"):
         answer = browser.request(method, f"/own/drop/{token}", headers={"Origin": "https://evil.example"})
         assert answer.status_code == 403

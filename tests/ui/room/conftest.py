@@ -12,8 +12,9 @@ from ui.room import settings as room_settings
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of runs with a key of its own, and no settings but the test's."""
+    """A folder of runs with a key of its own, no images, and no settings but the test's."""
     monkeypatch.setenv("ELBO_ROOM_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("ELBO_ROOM_DATA", str(tmp_path / "data"))
     for name in room_settings.Room.__dataclass_fields__:
         monkeypatch.delenv(room_settings.PREFIX + name.upper(), raising=False)
     for cached in (identity.signing_key, room_settings.room):

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.gate import Gate
-from ui.room import door, guesses, identity, moving
+from ui.room import door, guesses, identity, moving, settings
 from ui.room.guesses import Guesses
 from ui.room.moving import Tickets
 from ui.runs import owners
@@ -231,39 +231,89 @@ def test_cookies_are_secure_over_https_and_stay_below_the_base_path(given: Give,
         assert {"HttpOnly", "Secure", "SameSite=Lax", "Path=/lab"} <= set(cookie.split("; "))
 
 
-def test_wrong_codes_are_limited_by_address_and_in_all(given: Give) -> None:
+def test_a_students_typos_hold_up_that_student_alone(given: Give) -> None:
+    """A class of thirty behind one address; most mistype the code now and then."""
     given(class_code=CLASS)
     app = server()
-    browser = visitor(app=app)
-    browser.get("/", headers=PAGE)
-    answers = [enter(browser, "wrong").status_code for _ in range(guesses.EACH + 1)]
+    hasty, *others = (visitor(app=app) for _ in range(31))
+    answers = [enter(hasty, "wrong").status_code for _ in range(guesses.BROWSER + 30)]
+    assert answers == [403] * guesses.BROWSER + [429] * 30
+    assert enter(hasty, CLASS).status_code == 429  # else the limit would be none
+    for other in others:
+        assert [enter(other, code).status_code for code in ("gren table", "green tabel", CLASS)] == [403, 403, 303]
+
+
+def test_wrong_codes_are_limited_by_address_and_in_all(given: Give, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes a new browser for each guess is held up by the address."""
+    monkeypatch.setattr(guesses, "EACH", 20)
+    given(class_code=CLASS)
+    app = server()
+    answers = [enter(visitor(app=app), "wrong").status_code for _ in range(guesses.EACH + 1)]
     assert answers == [403] * guesses.EACH + [429]
-    assert enter(browser, CLASS).status_code == 429  # else the limit would be none
+    assert enter(visitor(app=app), CLASS).status_code == 429
     assert enter(visitor("192.0.2.51", app=app), CLASS).status_code == 303
 
 
+def test_a_browser_waits_longer_with_every_wrong_code() -> None:
+    now = [0.0]
+    made, waits = Guesses(lambda: now[0]), []
+    for _ in range(guesses.BROWSER + 12):
+        waits.append(made.wait("192.0.2.1", "one"))
+        now[0] += waits[-1]
+        assert made.wait("192.0.2.1", "one") == pytest.approx(0, abs=1e-9)
+        made.wrong("192.0.2.1", "one")
+    grown = waits[guesses.BROWSER :]
+    assert waits[: guesses.BROWSER] == [0] * guesses.BROWSER
+    assert grown[0] == guesses.FIRST_WAIT
+    assert grown == sorted(grown)
+    assert grown[4] / grown[3] > 1.9
+    assert grown[-1] == guesses.LONGEST_WAIT
+    now[0] += 100 * guesses.BROWSER_AGAIN
+    made.wrong("192.0.2.1", "one")
+    assert made.wait("192.0.2.1", "one") == 0, "an honest browser starts anew another day"
+
+
+def test_guessing_is_hopeless_whatever_an_attacker_does() -> None:
+    """A million browsers at ten thousand addresses, an hour long: at that rate half of the shortest
+    codes last for years."""
+    now = [0.0]
+    made, tried, hour = Guesses(lambda: now[0]), 0, 3_600.0
+    while now[0] < hour:
+        address, browser = f"192.0.{tried % 40}.{tried % 250}", f"browser {tried}"
+        if wait := made.wait(address, browser):
+            now[0] += wait
+        made.wrong(address, browser)
+        tried += 1
+    assert tried < guesses.ALL + hour / guesses.ALL_AGAIN + 2
+    years = guesses.ALL_AGAIN / (365 * 86_400.0)  # that a guess takes in the long run
+    assert 26 ** settings.LEAST["class_code"] / 2 * years > 4
+    assert 26 ** settings.LEAST["teacher_code"] / 2 * years > 10_000
+
+
 def test_a_bucket_fills_again_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guesses, "MOST_ADDRESSES", 100)
+    monkeypatch.setattr(guesses, "MOST_KEPT", 100)
+    monkeypatch.setattr(guesses, "EACH", 20)
+    monkeypatch.setattr(guesses, "ALL", 200)
     now = [0.0]
     made = Guesses(lambda: now[0])
-    for _ in range(guesses.EACH):
-        assert made.wait("192.0.2.1") == 0
-        made.wrong("192.0.2.1")
-    assert made.wait("192.0.2.1") == pytest.approx(guesses.EACH_AGAIN)
-    assert made.wait("::ffff:192.0.2.1") == pytest.approx(guesses.EACH_AGAIN)
-    assert made.wait("192.0.2.2") == 0
-    now[0] += guesses.EACH_AGAIN / 2
-    assert made.wait("192.0.2.1") == pytest.approx(guesses.EACH_AGAIN / 2)
-    now[0] += guesses.EACH_AGAIN / 2
-    assert made.wait("192.0.2.1") == pytest.approx(0)
     for number in range(guesses.EACH):
-        made.wrong(f"2001:db8::{number:x}")
-    assert made.wait("2001:db8::ffff") > 0
-    assert made.wait("2001:db8:0:1::1") == 0
+        assert made.wait("192.0.2.1", str(number)) == 0
+        made.wrong("192.0.2.1", str(number))
+    assert made.wait("192.0.2.1", "new") == pytest.approx(guesses.EACH_AGAIN)
+    assert made.wait("::ffff:192.0.2.1", "new") == pytest.approx(guesses.EACH_AGAIN)
+    assert made.wait("192.0.2.2", "new") == 0
+    now[0] += guesses.EACH_AGAIN / 2
+    assert made.wait("192.0.2.1", "new") == pytest.approx(guesses.EACH_AGAIN / 2)
+    now[0] += guesses.EACH_AGAIN / 2
+    assert made.wait("192.0.2.1", "new") == pytest.approx(0)
+    for number in range(guesses.EACH):
+        made.wrong(f"2001:db8::{number:x}", str(number))
+    assert made.wait("2001:db8::ffff", "new") > 0
+    assert made.wait("2001:db8:0:1::1", "new") == 0
     for number in range(1_000):
-        made.wrong(f"address {number}")
-    assert len(made._taken) <= guesses.MOST_ADDRESSES
-    assert made.wait("nobody") > 0  # all together
+        made.wrong(f"address {number}", str(number))
+    assert len(made._taken) <= guesses.MOST_KEPT
+    assert made.wait("nobody", "new") > 0  # all together
 
 
 def test_strange_cookies_and_forms_let_nobody_in(given: Give, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +343,7 @@ def test_strange_cookies_and_forms_let_nobody_in(given: Give, monkeypatch: pytes
         if number % 100 == 0:
             headers = {"host": HOST, "cookie": header.encode("latin-1")}
             assert (stranger.get("/runs/a/preview", headers=headers).status_code == 200) == admitted, header
-    monkeypatch.setattr(Guesses, "wait", lambda self, address: 0.0)
+    monkeypatch.setattr(Guesses, "wait", lambda self, address, visitor: 0.0)
     fields = ["code", "leave", "x", ""]
     identity_alone = next(name for name in good if "_teacher" not in name)
     for _ in range(300):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ui.own.drops import Drops
+from ui.own.shelf import folder_of
 from ui.room import disk, limits
 from ui.room.disk import in_words, measure, size
 from ui.room.limits import disk_words, place_for
@@ -96,12 +98,45 @@ def test_the_disk_is_counted_by_person_and_in_all(given: Give, make: Callable[..
     make("b", "bob", "queued", count=GB // 10, told=GB)  # what it will have
     assert refused("ada", disk=0.9 * GB) == ""
     sentence = refused("ada", disk=1.5 * GB)
-    assert "may take 2 GB of this server's disk: yours take 1.0 GB, and this needs 1.5 GB. Delete" in sentence
+    assert "may take 2 GB of this server's disk: you take 1.0 GB, 0 MB of it in the trash, and this needs" in sentence
     assert refused("eve", disk=1.9 * GB) == ""
     runs.delete_run(make("gone", "ada", count=GB))
-    assert refused("ada", disk=0.9 * GB) == "", "what is in the trash is no longer hers"
-    assert "it has 3.0 GB, 1.0 GB of it in the trash, and this needs 1.5 GB" in refused("eve", disk=1.5 * GB)
+    assert "you take 2.0 GB, 1.0 GB of it in the trash, and this needs 900 MB" in refused("ada", disk=0.9 * GB)
+    assert "they take 3.0 GB, 1.0 GB of it in the trash, and this needs 1.5 GB" in refused("eve", disk=1.5 * GB)
     assert measure(folder).by_owner.keys() == {"ada", "bob"}
+    runs.empty_trash(folder, 0, which=lambda path: owners.recorded_owner(path) == "bob")
+    assert measure(folder).trash_by_owner == {"ada": pytest.approx(GB, rel=1e-3)}, "others empty theirs alone"
+    runs.empty_trash(folder, 0, which=lambda path: owners.recorded_owner(path) == "ada")
+    assert refused("ada", disk=0.9 * GB) == ""
+
+
+def test_all_that_a_visitor_brings_about_counts(given: Give, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prepared images, a file to take away, and what was dropped on a page."""
+    given(disk_per_person="1", disk_in_all="10")
+    made = Drops()
+    monkeypatch.setattr(disk, "drops", lambda: made)
+    for path, count in ((folder_of("faces"), 3), (folder / ".exports" / ("0" * 32), 4)):
+        path.mkdir(parents=True)
+        owners.record_owner(path, "ada")
+        with open(path / "data", "wb") as file:
+            file.truncate(count * GB // 10)
+    drop = made.find(made.begin("ada"))
+    assert drop is not None
+    made.grow(drop, GB // 5)
+    assert disk.usage(fresh=True).by_owner["ada"] == pytest.approx(0.9 * GB, rel=1e-3)
+    assert disk.usage().whole == pytest.approx(0.9 * GB, rel=1e-3)
+    assert refused("ada", disk=GB // 20, count=0) == ""
+    made.grow(drop, GB // 10)
+    assert "you take 1.0 GB" in refused("ada", count=0), "nothing more at the limit, however small"
+    assert refused("bob", count=0) == ""
+
+
+def test_nothing_new_starts_on_a_full_disk(given: Give, make: Callable[..., Path]) -> None:
+    given(disk_in_all="1")
+    make("a", "ada", "resting", told=GB)
+    assert "All visitors together may take 1 GB" in refused("eve")
+    assert "All visitors together may take 1 GB" in refused("eve", count=0)
+    assert disk_words()[1].endswith("until something is deleted; what trains or waits has its room and goes on.")
 
 
 def test_starts_count_until_the_next_look_and_what_was_deleted_at_once(
@@ -138,12 +173,12 @@ def test_the_page_warns_from_four_fifths_on(given: Give, make: Callable[..., Pat
     make("b", count=GB // 10)
     full, sentence = disk_words()
     assert not full
-    assert sentence == "The runs take 8.0 GB of 10 GB (80%). Delete runs that nobody needs."
+    assert sentence == "Visitors take 8.0 GB of 10 GB (80%). Delete what nobody needs."
     runs.delete_run(make("c", count=2 * GB))
     full, sentence = disk_words()
     assert full
     assert sentence.startswith(
-        "The runs take 10 GB of 10 GB (100%), 2.0 GB of them in the trash, which goes after a day."
+        "Visitors take 10 GB of 10 GB (100%), 2.0 GB of them in the trash, which goes after a day."
     )
 
 

@@ -58,10 +58,12 @@ def test_the_file_holds_them_in_a_table_and_the_environment_goes_first(
         ("[room]\ncode = 1", "[room] has no setting 'code'; it has class_code, teacher_code, runs_per_person"),
         ("room = 1", "expected room to be a table"),
         ("[room\nclass_code = 'hush'", "expected TOML in UTF-8"),
-        ('[room]\nclass_code = "abc"', "class_code: expected a text of 4 to 100 characters"),
-        ("[room]\nclass_code = 12345", "class_code: expected a text of 4 to 100 characters"),
-        ('[room]\nteacher_code = "owls"', "teacher_code: expected a text of 8 to 100 characters"),
-        (f'[room]\nclass_code = "{"x" * 101}"', "class_code: expected a text of 4 to 100 characters"),
+        ('[room]\nclass_code = "abc"', "class_code: expected a text of 6 to 100 characters"),
+        ("[room]\nclass_code = 12345", "class_code: expected a text of 6 to 100 characters"),
+        ('[room]\nclass_code = "20262026"', "class_code: too easy to guess"),
+        ('[room]\nclass_code = "abcabcabc"', "class_code: too easy to guess"),
+        ('[room]\nteacher_code = "owls"', "teacher_code: expected a text of 9 to 100 characters"),
+        (f'[room]\nclass_code = "{"x" * 101}"', "class_code: expected a text of 6 to 100 characters"),
         ('[room]\nclass_code = "the same one"\nteacher_code = "the same one"', "teacher_code: expected another code"),
         ("[room]\nruns_in_all = 0", "runs_in_all: expected a whole number from 1 to 1,000,000,000, got 0"),
         ("[room]\nruns_in_all = 2.5", "runs_in_all: expected a whole number from 1 to 1,000,000,000, got 2.5"),
@@ -80,7 +82,7 @@ def test_nonsense_is_one_sentence_that_tells_no_code(
     with pytest.raises(ConfigError) as error:
         room()
     assert sentence in str(error.value)
-    assert not any(code in str(error.value) for code in ("hush", "abc", "owls", "the same"))
+    assert not any(code in str(error.value) for code in ("hush", "abc", "2026", "owls", "the same"))
 
 
 @pytest.mark.parametrize(

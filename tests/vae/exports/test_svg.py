@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from vae import runs
-from vae.browser.drawing import Chart
+from vae.browser.drawing import Chart, _overlap
 from vae.exports.export import unheard
 from vae.exports.figures import Panel, curve_panels, plane_panels
 from vae.exports.svg import CURVES, INKS, LOOKS, PLANE, SVG, figure
 from vae.runs.sweep_mark import SweepMark, write_mark
+from vae.sweeps.report import LINEAR_POINTS
 
 DEMOS = Path(__file__).resolve().parents[3] / "checkpoints"
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -69,10 +72,29 @@ def test_a_sweeps_plane_has_its_runs_alone(tmp_path: Path) -> None:
     assert [panel.title.split(",")[0] for panel in panels] == ["Squared error", "Distortion"]
     assert all(panel.chart.svg("").count("<circle") == 3 for panel in panels)
     assert plane_panels(runs.load_run(tmp_path / "other"))[0].chart.svg("").count("<circle") == 4
+    dashed = [re.findall('class="line dashed faint" d="([^"]+)"', panel.chart.svg("")) for panel in panels]
+    assert [[path.count("L") for path in one] for one in dashed] == [[LINEAR_POINTS - 1]] * 2, (
+        "the best linear decoders"
+    )
     assert SVG.write(run, PLANE, tmp_path / "a.svg", unheard)["panels"] == 2
     (tmp_path / "b/history.jsonl").write_text("")
     assert "no held-out record" in SVG.why_not(runs.load_run(tmp_path / "b"), PLANE)
     assert "no held-out record" in SVG.why_not(runs.load_run(tmp_path / "b"), CURVES)
+
+
+def test_words_beside_places_lie_over_no_place_and_no_other_word() -> None:
+    chart, random = Chart((0, 1), (0, 1), height=360, width=720), np.random.default_rng(0)
+    places = [(x, y, f"C = {1000 * x:.3g}") for x, y in random.random((60, 2))]
+    places += [(0.5, 0.5, "C = 77"), (0.501, 0.5, "C = 78"), (0.0, 0.0, "corner")]
+    chart.words(places, "faint")
+    drawn = re.findall(r'class="named faint" x="([\d.]+)" y="([\d.]+)" text-anchor="middle">([^<]+)<', chart.svg(""))
+    words = [(float(x), float(y), 3.2 * len(text)) for x, y, text in drawn]
+    boxes = [(x - half, y - 11, x + half, y + 3) for x, y, half in words]
+    assert len(boxes) > 30
+    assert not any(_overlap(one, other) for one, other in itertools.combinations(boxes, 2))
+    centres = [(chart._across(x), chart._up(y)) for x, y, _ in places]
+    marks = [(a - 4.5, b - 4.5, a + 4.5, b + 4.5) for a, b in centres]
+    assert not any(_overlap(box, mark) for box in boxes for mark in marks)
 
 
 def test_words_are_literal_and_every_shape_of_a_chart_has_a_look() -> None:
@@ -87,6 +109,14 @@ def test_words_are_literal_and_every_shape_of_a_chart_has_a_look() -> None:
     assert used - set(INKS) - set(LOOKS) == set()
     svg = figure('<img src="x">', "a & b", [Panel("<i>", chart)])
     root = ElementTree.fromstring(svg)
-    assert {one.tag.removeprefix(NAMESPACE) for one in root.iter()} == {"svg", "title", "rect", "text", "g", "path"}
-    words = [one.text for one in root.iter(f"{NAMESPACE}text")]
+    assert {one.tag.removeprefix(NAMESPACE) for one in root.iter()} == {
+        "svg",
+        "title",
+        "rect",
+        "text",
+        "g",
+        "path",
+        "tspan",
+    }
+    words = [one.text for kind in ("text", "tspan") for one in root.iter(f"{NAMESPACE}{kind}")]
     assert {'<img src="x">', "a & b", "<i>", '<script>alert("x")</script>', "<b>rate</b>"} <= set(words)

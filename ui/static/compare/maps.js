@@ -5,13 +5,15 @@ import { Controls } from "../map/controls.js";
 import { Focus } from "../map/focus.js";
 import { MapCanvas } from "../map/canvas.js";
 import { describeImage } from "../map/side.js";
-import { choice } from "../modes/controls.js";
+import { button, choice } from "../modes/controls.js";
 import { View, oneOf, sender } from "../modes/view.js";
 import { element, renderer } from "../shared/mount.js";
+import { colours } from "../shared/palette.js";
 import { meanOf } from "./comparison.js";
 import { sameSides } from "./kept_decoder.js";
+import { saveMaps } from "./maps_save.js";
 import { openPair } from "./pair.js";
-import { aboutSelection } from "./words.js";
+import { aboutSelection, named } from "./words.js";
 
 const FIELDS = {
   colour: { read: oneOf("label", "movement", "kept"), fallback: "label" },
@@ -108,11 +110,13 @@ class Maps {
       className: "er-note keys",
       text: "Keys on a map: arrows move the pointer, Shift and arrows the map, + and − zoom, 0 shows all, Enter chooses, space sets the corners of a box, Escape clears.",
     });
+    const save = button("Save PNG", () => this._save());
+    save.title = "Both maps as they are here, as one picture";
     this.box = element(
       "div",
       { className: "maps", hidden: "" },
       this.refusal,
-      element("div", { className: "bar-row" }, this.colour.root, this.neighbours.root),
+      element("div", { className: "bar-row" }, this.colour.root, this.neighbours.root, save),
       element("div", { className: "two" }, ...figures),
       this.focus.legend.box,
       this.about,
@@ -216,6 +220,23 @@ class Maps {
     this.view.change(values);
     this.refusal.textContent = "";
     this._colour();
+  }
+
+  _save() {
+    const { a, b } = this.data;
+    const maps = this.canvases.map(({ stage, layers }, side) => ({
+      name: `${NAMES[side]}: ${named([a, b][side])}`,
+      width: stage.clientWidth,
+      height: stage.clientHeight,
+      layers,
+    }));
+    const lines = [`${named(a)} and ${named(b)}: maps, coloured by ${this.view.values.colour}`];
+    saveMaps(
+      maps,
+      [...lines, ...this.about.textContent.split(/(?<=\.) /)],
+      colours(this.root),
+      `${a.run}-${b.run}-maps`,
+    );
   }
 
   /** A lasso or box on one of them: the other one's goes. */

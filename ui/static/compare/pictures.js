@@ -1,11 +1,14 @@
 // One held-out image under both runs: itself, what each makes of its own code, and what that lacks and adds.
 
 import { paint, paintBytes } from "../explore/picture.js";
+import { button } from "../modes/controls.js";
+import { saveSheet } from "../modes/save.js";
 import { SUPPORTS } from "../explore/supports.js";
 import { nats } from "../shared/format.js";
 import { element } from "../shared/mount.js";
 import { colours } from "../shared/palette.js";
 import { openSide } from "./kept_decoder.js";
+import { named } from "./words.js";
 import { paintResidual, reachOf, residualOf, rgbOf } from "./residual.js";
 
 const NAMES = ["A", "B"];
@@ -17,6 +20,8 @@ const NAMES = ["A", "B"];
 export class Pictures {
   /** @type {import("../decoder/client.js").Handle[]} */ decoders = [];
   /** @type {Support[]} */ supports = [];
+  /** @type {string[]} */ runs = [];
+  index = 0; // of the image that is shown
   calls = 0;
 
   constructor() {
@@ -29,16 +34,31 @@ export class Pictures {
     this.made = NAMES.map((name) => figure(`Reconstruction by ${name}`));
     this.lacks = NAMES.map((name) => figure(`Residual of ${name}`));
     this.scale = element("p", { className: "er-note scale-note" });
+    this.saved = button("Save PNG", () => this._save());
+    this.saved.title = "The image, both reconstructions and residuals, as one picture";
     const figures = [this.original, this.made[0], this.lacks[0], this.made[1], this.lacks[1]];
     this.box = element(
       "section",
       { className: "pictures" },
       element("div", { className: "five" }, ...figures.map(({ box }) => box)),
       this.scale,
+      this.saved,
     );
   }
 
+  _save() {
+    const canvases = [this.original, this.made[0], this.lacks[0], this.made[1], this.lacks[1]].map(
+      ({ canvas }) => canvas,
+    );
+    const [a, b] = this.runs;
+    const lines = [`A: ${a}, B: ${b}`, `image ${this.index}`, ...this.made.map(({ caption }) => caption.textContent)];
+    const columns = ["x", "A", "x − A", "B", "x − B"];
+    const sheet = { lines, columns, rows: [{ pictures: canvases }], image: canvases[0] };
+    saveSheet(sheet, `${a}-${b}-image-${this.index}`);
+  }
+
   open(sides) {
+    this.runs = sides.map(named);
     this.supports = sides.map(({ support }) => support);
     this.decoders = sides.map((side) => openSide(side)); // of its own: the sliders' requests overtake one another
   }
@@ -58,6 +78,7 @@ export class Pictures {
   /** @param {Comparison} comparison  @param {Codes} codes  @param {number} index */
   async show(comparison, codes, index) {
     const call = ++this.calls;
+    this.index = index;
     let bytes;
     try {
       bytes = await codes.image(index);

@@ -33,3 +33,6 @@ export function aboutSelection(n, moved, allMoved, kept, allKept, count) {
     `${share(kept)} % stayed (all: ${(100 * allKept.mean).toFixed(0)} %).`
   );
 }
+
+/** What a side is called in a saved picture: its run, and the step of one of its moments. */
+export const named = ({ run, step }) => (step === null || step === undefined ? run : `${run} at step ${step}`);

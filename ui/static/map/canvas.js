@@ -10,7 +10,7 @@ import { Shade } from "./shade.js";
 import { Tiles } from "./tiles.js";
 import { View, boundsOf, joined } from "./view.js";
 import { contextOf, element } from "../shared/mount.js";
-import { colours } from "../shared/palette.js";
+import { colours, typeScale } from "../shared/palette.js";
 
 const GLIDE = 240; // milliseconds in which points move to newer places
 const MANY = 250_000; // points that do not glide
@@ -257,6 +257,7 @@ export class MapCanvas {
     for (const layer of this.layers) Object.assign(layer, { width, height });
     const first = this.view.width === 1;
     this.view.resize(width, height);
+    if (this.inks) this.inks.type = typeScale(); // which may have brought the size about
     this.image = new ImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
     if (first || !this.touched) this.showAll();

@@ -13,11 +13,11 @@ export const ringLabel = (sigma) => `${sigma}σ, ${shareWithin(sigma)} %`;
 export const aboutRings = `dashed: the prior at ${RINGS.join(", ")}σ, which hold ${RINGS.map(shareWithin).join(", ")} % of it`;
 
 /** Circles at 1, 2, 3 standard deviations of the prior, above the points: a thin halo of the ground keeps them readable. */
-export function rings(context, view, [x, y], { prior, card, font }, ratio) {
+export function rings(context, view, [x, y], { prior, card, font, type }, ratio) {
   const [px, py] = [view.toX(x), view.toY(y)];
   context.save();
   context.lineJoin = "round";
-  context.font = `600 ${11 * ratio}px ${font}`;
+  context.font = `600 ${11 * type * ratio}px ${font}`;
   context.textAlign = "center";
   for (const sigma of RINGS) {
     const radius = sigma * view.scale;
@@ -51,19 +51,19 @@ export function arcWithin({ width, height }, px, py, radius) {
 }
 
 /** Ticks with numbers along the left and lower edges, and the axes' names. */
-export function axes(context, view, [across, upwards], { faint, font }, ratio) {
+export function axes(context, view, [across, upwards], { faint, font, type }, ratio) {
   const { left, right, bottom, top } = view.bounds;
   context.save();
   context.fillStyle = context.strokeStyle = faint;
   context.lineWidth = ratio;
-  context.font = `${11 * ratio}px ${font}`;
-  const count = Math.max(3, view.width / ratio / 110);
+  context.font = `${11 * type * ratio}px ${font}`;
+  const count = Math.max(3, view.width / ratio / type / 110);
   const length = 4 * ratio;
   const horizontal = ticks(left, right, count);
   context.textAlign = "center";
   for (const value of horizontal.values) {
     const x = Math.round(view.toX(value)) + 0.5;
-    if (x < 34 * ratio || x > view.width - 60 * ratio) continue;
+    if (x < 34 * type * ratio || x > view.width - 60 * type * ratio) continue;
     context.fillRect(x, view.height - length, ratio, length);
     context.fillText(tickLabel(value, horizontal.step), x, view.height - 7 * ratio);
   }
@@ -72,16 +72,16 @@ export function axes(context, view, [across, upwards], { faint, font }, ratio) {
   context.textBaseline = "middle";
   for (const value of vertical.values) {
     const y = Math.round(view.toY(value)) + 0.5;
-    if (y < 26 * ratio || y > view.height - 26 * ratio) continue;
+    if (y < 26 * type * ratio || y > view.height - 26 * type * ratio) continue;
     context.fillRect(0, y, length, ratio);
     context.fillText(tickLabel(value, vertical.step), 7 * ratio, y);
   }
-  context.font = `600 ${11 * ratio}px ${font}`;
+  context.font = `600 ${11 * type * ratio}px ${font}`;
   context.textBaseline = "alphabetic";
   context.textAlign = "right";
   context.fillText(across, view.width - 8 * ratio, view.height - 7 * ratio);
   context.textAlign = "left";
-  context.fillText(upwards, 8 * ratio, 16 * ratio);
+  context.fillText(upwards, 8 * ratio, (5 + 11 * type) * ratio);
   context.restore();
 }
 
@@ -179,9 +179,9 @@ export function outline(context, view, shape, colour, ratio) {
 }
 
 /** Names of classes where their points lie thickest; a halo keeps them readable. */
-export function names(context, view, labels, { text, card, font }, ratio) {
+export function names(context, view, labels, { text, card, font, type }, ratio) {
   context.save();
-  context.font = `650 ${13 * ratio}px ${font}`;
+  context.font = `650 ${13 * type * ratio}px ${font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";

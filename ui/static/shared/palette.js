@@ -37,6 +37,9 @@ export function followTheme(root) {
   root.dataset.tone = light !== null && light < 0.2 ? "dark" : "light";
 }
 
+/** The size of the page's type, 1 where it is the usual: canvases, which know no rem, draw their words by it. */
+export const typeScale = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
+
 /**
  * The computed colours by idea, for canvases.
  *
@@ -58,5 +61,9 @@ export function colours(root) {
     "track",
   ];
   const found = Object.fromEntries(names.map((name) => [name, computed(root, `--er-${name}`)]));
-  return /** @type {import("./types.js").Palette} */ ({ ...found, font: getComputedStyle(root).fontFamily });
+  return /** @type {import("./types.js").Palette} */ ({
+    ...found,
+    font: getComputedStyle(root).fontFamily,
+    type: typeScale(),
+  });
 }

@@ -94,6 +94,7 @@ export type Timer = number & { unref?(): void };
 
 /** The page's colours by idea, and its font; see palette.js. */
 export interface Palette {
+  type: number; // the size of the page's type, 1 the usual
   distortion: string;
   rate: string;
   elbo: string;

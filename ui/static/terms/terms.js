@@ -2,7 +2,7 @@
 
 import { download } from "../shared/download.js";
 import { contextOf, element, renderer } from "../shared/mount.js";
-import { colours } from "../shared/palette.js";
+import { colours, typeScale } from "../shared/palette.js";
 import { SvgContext } from "../shared/svg_context.js";
 import { markAt, neighbour, shownIn } from "./layout.js";
 import { arrange, drawPlane } from "./plane.js";
@@ -52,7 +52,7 @@ class Terms {
     canvas.addEventListener("pointermove", (event) => this._over(plane, event));
     canvas.addEventListener("pointerleave", () => this._over(plane, null));
     canvas.addEventListener("click", (event) => {
-      const mark = plane.plan && markAt(plane.plan.marks, event.offsetX, event.offsetY);
+      const mark = plane.plan && this._markAt(plane.plan, event);
       if (mark) this._choose(mark.point.name);
     });
     return plane;
@@ -95,10 +95,11 @@ class Terms {
 
   draw() {
     if (!this.data) return;
-    const ratio = devicePixelRatio || 1;
+    this.type = typeScale(); // all is drawn larger by it
+    const ratio = (devicePixelRatio || 1) * this.type;
     for (const plane of this.planes) {
       const { canvas, kind } = plane;
-      const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+      const [width, height] = [canvas.clientWidth / this.type, canvas.clientHeight / this.type];
       if (!width) continue;
       if (canvas.width !== Math.round(width * ratio)) plane.plan = null;
       if (!plane.plan || plane.plan.width !== width || plane.plan.height !== height) {
@@ -123,8 +124,12 @@ class Terms {
     return (text) => context.measureText(text).width;
   }
 
+  _markAt({ marks }, { offsetX, offsetY }) {
+    return markAt(marks, offsetX / this.type, offsetY / this.type);
+  }
+
   _over({ plan, canvas }, event) {
-    const mark = event && plan ? markAt(plan.marks, event.offsetX, event.offsetY) : null;
+    const mark = event && plan ? this._markAt(plan, event) : null;
     canvas.style.cursor = mark ? "pointer" : "default";
     const name = mark?.point.name ?? "";
     if (name === this.hover) return;
@@ -145,9 +150,9 @@ class Terms {
       ...words.map((text) => element("span", { text })),
     );
     const [box, outer] = [canvas.getBoundingClientRect(), this.figures.getBoundingClientRect()];
-    const left = box.left - outer.left + x + 14;
+    const left = box.left - outer.left + x * this.type + 14;
     this.card.style.left = `${Math.max(0, Math.min(left, outer.width - this.card.offsetWidth - 4))}px`;
-    this.card.style.top = `${box.top - outer.top + y + 14}px`;
+    this.card.style.top = `${box.top - outer.top + y * this.type + 14}px`;
   }
 
   _key(event) {

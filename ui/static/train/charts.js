@@ -5,7 +5,7 @@ import { gaussianParts } from "./c_scale.js";
 import { saveCurves } from "./curves_save.js";
 import { addends, nats, significant, terse, whole } from "../shared/format.js";
 import { element, renderer } from "../shared/mount.js";
-import { colours } from "../shared/palette.js";
+import { colours, typeScale } from "../shared/palette.js";
 import { InView } from "../shared/redraws.js";
 import { GUTTER, Panel } from "./panel.js";
 import { Columns, frameEnd, nearest, readableRange, robustRange } from "../shared/scale.js";
@@ -197,13 +197,13 @@ class Charts {
 
   _measure() {
     for (const { panel } of this.panels) panel.measure();
-    this.wide = Math.max(50, this.section.clientWidth - GUTTER - 10);
+    this.wide = Math.max(50, this.section.clientWidth / typeScale() - GUTTER - 10);
   }
 
   _listen() {
     const move = ({ clientX, currentTarget }) => {
-      const box = currentTarget.getBoundingClientRect();
-      const share = (clientX - box.left - GUTTER) / (box.width - GUTTER - 10);
+      const [box, type] = [currentTarget.getBoundingClientRect(), typeScale()];
+      const share = ((clientX - box.left) / type - GUTTER) / (box.width / type - GUTTER - 10);
       const { step } = this.source.store.history.train;
       this._point(share < -0.02 || share > 1.03 ? null : nearest(step.values, step.length, share * this.end));
     };

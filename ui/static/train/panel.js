@@ -1,5 +1,6 @@
 // One panel of the chart on its canvas: grid, curves, markers, crosshair. It is told what to draw; it decides nothing.
 
+import { typeScale } from "../shared/palette.js";
 import { compact, nats, whole } from "../shared/format.js";
 import { Columns, tickLabel, ticks } from "../shared/scale.js";
 
@@ -20,13 +21,15 @@ export class Panel {
 
   /** Take the canvas's size from its place: asked for while drawing, the page would be laid out once more each time. */
   measure() {
-    this.width = this.canvas.clientWidth;
-    this.height = this.canvas.clientHeight;
+    this.type = typeScale(); // all is drawn larger by it
+    this.width = this.canvas.clientWidth / this.type;
+    this.height = this.canvas.clientHeight / this.type;
   }
 
   /** Match the canvas to its place and the screen's resolution; true if there is room to draw. */
-  resize(ratio) {
+  resize(screen) {
     const { width, height } = this;
+    const ratio = screen * this.type;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);

@@ -3,7 +3,7 @@
 
 import { significant, nats, terse, whole } from "../shared/format.js";
 import { contextOf, element, renderer } from "../shared/mount.js";
-import { colours } from "../shared/palette.js";
+import { colours, typeScale } from "../shared/palette.js";
 import { InView } from "../shared/redraws.js";
 import { robustRange, tickLabel, ticks } from "../shared/scale.js";
 import { follow } from "../shared/store.js";
@@ -129,7 +129,7 @@ class Trail {
     this._measure();
     this.canvas.addEventListener("pointermove", (event) => {
       const box = this.canvas.getBoundingClientRect();
-      this.pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
+      this.pointer = { x: (event.clientX - box.left) / this.type, y: (event.clientY - box.top) / this.type };
       this.source?.soon();
     });
     this.canvas.addEventListener("pointerleave", () => {
@@ -190,12 +190,13 @@ class Trail {
   }
 
   _measure() {
-    this.size = { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+    this.type = typeScale(); // all is drawn larger by it
+    this.size = { width: this.canvas.clientWidth / this.type, height: this.canvas.clientHeight / this.type };
   }
 
   _resize() {
     const { width, height } = this.size;
-    const ratio = devicePixelRatio || 1;
+    const ratio = (devicePixelRatio || 1) * this.type;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
     this.plot = { left: LEFT, right: width - RIGHT, top: TOP, bottom: height - BOTTOM };
