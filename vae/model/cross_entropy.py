@@ -53,7 +53,8 @@ def _sum_of_logs(p: Tensor) -> Tensor:
     """Returns Σ log p over the pixels, (...), of p (..., channels, height, width) from ½ to 1."""
     pixels = p.flatten(-3)
     factors = max(n for n in range(1, MOST_FACTORS + 1) if pixels.shape[-1] % n == 0)
-    return pixels.unflatten(-1, (-1, factors)).prod(-1).log().sum(-1)
+    product: Tensor = pixels.unflatten(-1, (-1, factors)).prod(-1)
+    return product.log().sum(-1)
 
 
 def bernoulli_log_prob(logits: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
