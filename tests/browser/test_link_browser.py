@@ -53,6 +53,11 @@ def test_a_link_follows_the_view(server: Any, window: Any, eventually: Callable[
         assert opened(page).startswith(f"{server.url}/{path}?run=two")
 
 
+def keys_are_heard(page: Page) -> None:
+    """A page comes in its manner at once, the component that listens to keys with Streamlit's own code."""
+    page.locator(".panel[role=dialog][aria-live=polite]").first.wait_for(state="attached")
+
+
 def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     server: Any, window: Any, eventually: Callable[..., None]
 ) -> None:
@@ -91,6 +96,7 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     page.keyboard.press("5")
     page.wait_for_url("**/map?run=two&show=160")
     expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    keys_are_heard(page)
     page.locator("body").press("Escape")
     expect(page.get_by_test_id("stHeader")).to_be_visible()
     assert search(page) == "?run=two"
@@ -98,6 +104,7 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     page.goto(f"{server.url}/map?run=two&show=140")
     for key, path in (("1", "/"), ("n", "/train"), ("p", "/"), ("p", "/converter")):
         expect(page.get_by_test_id("stHeader")).to_be_hidden()
+        keys_are_heard(page)
         page.keyboard.press(key)
         page.wait_for_url(f"{server.url}{path}?run=two&show=140")
 
