@@ -48,7 +48,7 @@ def training() -> list[str]:
     lines = [
         f"**Training** ({speed['task']}; one thread, {speed['table'][0]['rounds']} interleaved rounds, by CPU time; in "
         "brackets the lowest and the highest ratio of a round). Equal settings are Adam at 1e-3 in float32, shipped "
-        f"defaults {_shipped(speed)}. {made_on(speed)}, torch {speed['versions']['torch']}; {_beside(found)}. "
+        f"defaults {_shipped(speed)}. {_measured(speed)}. "
         "`python benchmarks/train_cpu.py`, see `benchmarks/README.md`:",
         "",
         "| loop | images per CPU second | times the idiomatic loop | times pythae | share of the matrix products |",
@@ -63,15 +63,16 @@ def training() -> list[str]:
         "![Speed of each loop in units of the float32 matrix products', and its gap to the products of its precision]"
         "(benchmarks/results/train_cpu.svg)",
     ]
+    convolutional = found["conv28"], found["conv64"]
+    where = " ".join(f"{task['task'].split(',')[0]}: {_measured(task)}." for task in convolutional)
+    lines += ["", f"Convolutional networks. {where}"]
     lines += ["", "| convolutional | loop | images per CPU second | times pythae |", "|---|---|---|---|"]
-    for task in (found["conv28"], found["conv64"]):
+    for task in convolutional:
         for row in task["table"]:
             images = f"{row['images_per_cpu_second']:,.0f}"
             lines.append(f"| {task['task'].split(',')[0]} | {row['loop']} | {images} | {_ratio(row, PYTHAE)} |")
         lines += [f"| {task['task'].split(',')[0]} {line}" for line in _left_out(task, 2)]
-    shipped = "; ".join(
-        f"{task['task'].split(',')[0]}: {_shipped(task)}" for task in (found["conv28"], found["conv64"])
-    )
+    shipped = "; ".join(f"{task['task'].split(',')[0]}: {_shipped(task)}" for task in convolutional)
     targets = list(quality["table"][0]["targets"])
     lines += [
         "",
@@ -79,7 +80,7 @@ def training() -> list[str]:
         "",
         "CPU seconds until the held-out −ELBO (MNIST, fixed binarisation, all 10,000 images) is that low, median of "
         f"{quality['table'][0]['rounds']} rounds; in brackets the lowest and highest share, within a round, of the "
-        "idiomatic loop's time and of pythae's:",
+        f"idiomatic loop's time and of pythae's. {_measured(quality)}:",
         "",
         "| loop | " + " | ".join(f"{target} nats" for target in targets) + " |",
         "|---" * (1 + len(targets)) + "|",
@@ -89,11 +90,11 @@ def training() -> list[str]:
     return [*lines, *_left_out(quality, len(targets))]
 
 
-def _beside(found: dict[str, Any]) -> str:
-    """Whether the processor multiplies bfloat16, and whether the machine was idle during all tasks."""
-    told = beside([run for task in found.values() for run in task["runs"]])
-    has = found["speed"]["machine"].get("bfloat16", True)
-    return told if has else f"this processor has no bfloat16 products; {told}"
+def _measured(task: dict[str, Any]) -> str:
+    """Where and with what a task was measured, whether the processor multiplies bfloat16, and what ran beside."""
+    has = task["machine"].get("bfloat16", True)
+    lacks = "" if has else "this processor has no bfloat16 products; "
+    return f"{made_on(task)}, torch {task['versions']['torch']}; {lacks}{beside(task['runs'])}"
 
 
 def _left_out(task: dict[str, Any], columns: int) -> list[str]:
