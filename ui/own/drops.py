@@ -153,8 +153,8 @@ async def put(request: Request) -> Response:
 
     teacher = is_granted(TEACHER, request.cookies)
     try:
+        path = drops().reserve(drop, name)  # first: files that come together keep the order that a person gave them
         await anyio.to_thread.run_sync(check_disk, drop.owner, _length(request), teacher)
-        path = drops().reserve(drop, name)
         with open(path, "xb") as file:
             async for chunk in request.stream():
                 drops().grow(drop, len(chunk))
