@@ -144,7 +144,7 @@ def _image_as(taken: End, shape: Shape) -> tuple[tuple[int, ...], list[nn.Module
 
 
 def _fits(sizes: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
-    return all(size in (None, own) for size, own in zip(sizes, given, strict=True))
+    return len(sizes) == len(given) and all(size in (None, own) for size, own in zip(sizes, given, strict=True))
 
 
 def _only(ends: list[End], name: str, what: str) -> End:
