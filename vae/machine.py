@@ -42,9 +42,10 @@ def compute_on_one_thread() -> None:
 
 
 def keep_large_arrays() -> None:
-    """Has glibc, in a process that trains, keep arrays of more than 32 MB too for the next step, up to KEPT_FREE.
+    """Has glibc, in a process that trains, keep all arrays for the next step, up to KEPT_FREE: those of more than 32 MB
+    too, which `vae.bound.chunks.keep_freed_memory` cannot.
 
-    It takes each of these from the system page by page otherwise, and gives it back (mallopt(3), M_MMAP_MAX and
+    It takes each of those from the system page by page otherwise, and gives it back (mallopt(3), M_MMAP_MAX and
     M_TRIM_THRESHOLD): 30,000 faults a step of convolutions at 64x64, a fifth of its time. Elsewhere nothing happens.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -36,20 +36,18 @@ export class Pictures {
     this.scale = element("p", { className: "er-note scale-note" });
     this.saved = button("Save PNG", () => this._save());
     this.saved.title = "The image, both reconstructions and residuals, as one picture";
-    const figures = [this.original, this.made[0], this.lacks[0], this.made[1], this.lacks[1]];
+    this.figures = [this.original, this.made[0], this.lacks[0], this.made[1], this.lacks[1]];
     this.box = element(
       "section",
       { className: "pictures" },
-      element("div", { className: "five" }, ...figures.map(({ box }) => box)),
+      element("div", { className: "five" }, ...this.figures.map(({ box }) => box)),
       this.scale,
       this.saved,
     );
   }
 
   _save() {
-    const canvases = [this.original, this.made[0], this.lacks[0], this.made[1], this.lacks[1]].map(
-      ({ canvas }) => canvas,
-    );
+    const canvases = this.figures.map(({ canvas }) => canvas);
     const [a, b] = this.runs;
     const lines = [`A: ${a}, B: ${b}`, `image ${this.index}`, ...this.made.map(({ caption }) => caption.textContent)];
     const columns = ["x", "A", "x − A", "B", "x − B"];
