@@ -1,6 +1,6 @@
 // Both maps as one PNG, as they are on screen, twice as large.
 
-import { download } from "../shared/download.js";
+import { downloadPng } from "../shared/download.js";
 import { contextOf } from "../shared/mount.js";
 
 const [SCALE, MARGIN, GAP, LINE] = [2, 24, 22, 20];
@@ -47,6 +47,5 @@ export async function saveMaps(maps, lines, palette, name) {
     context.fillRect(x, y, width, height);
     for (const layer of map.layers) context.drawImage(layer, x, y, width, height);
   });
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-  download(blob, `${name}.png`);
+  await downloadPng(canvas, name);
 }

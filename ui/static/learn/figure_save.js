@@ -1,7 +1,7 @@
 // A figure that Python drew as a file of its own: its colours, which a page gives by style sheets, written into it.
 
 import { plain } from "../shared/svg_context.js";
-import { download } from "../shared/download.js";
+import { download, downloadPng } from "../shared/download.js";
 import { contextOf } from "../shared/mount.js";
 
 const ENLARGED = 3; // pixels of the PNG for one of the figure
@@ -52,5 +52,5 @@ export async function saveFigure(kind, /** @type {SVGSVGElement} */ figure, grou
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: ENLARGED * picture.width, height: ENLARGED * picture.height });
   contextOf(canvas).drawImage(picture, 0, 0, canvas.width, canvas.height);
-  canvas.toBlob((blob) => download(blob, `${name}.png`), "image/png");
+  await downloadPng(canvas, name);
 }

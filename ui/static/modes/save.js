@@ -1,6 +1,6 @@
 // A sheet as a PNG that explains itself: title, headings, pictures enlarged by whole pixels.
 
-import { download } from "../shared/download.js";
+import { downloadPng } from "../shared/download.js";
 import { contextOf } from "../shared/mount.js";
 
 const INK = "#20242c";
@@ -61,6 +61,5 @@ export function drawSheet(sheet) {
 
 /** Let the browser download the sheet as `name`.png. */
 export async function saveSheet(sheet, name) {
-  const blob = await new Promise((resolve) => drawSheet(sheet).toBlob(resolve, "image/png"));
-  download(blob, `${name}.png`);
+  await downloadPng(drawSheet(sheet), name);
 }

@@ -8,3 +8,8 @@ export function download(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
+
+/** Let the browser keep what is on `canvas` as `name`.png. */
+export async function downloadPng(canvas, name) {
+  download(await new Promise((resolve) => canvas.toBlob(resolve, "image/png")), `${name}.png`);
+}

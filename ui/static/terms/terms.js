@@ -1,6 +1,6 @@
 // Both planes side by side: rate against squared error, rate against distortion; a point is a run.
 
-import { download } from "../shared/download.js";
+import { download, downloadPng } from "../shared/download.js";
 import { contextOf, element, renderer } from "../shared/mount.js";
 import { colours, typeScale } from "../shared/palette.js";
 import { SvgContext } from "../shared/svg_context.js";
@@ -205,7 +205,7 @@ class Terms {
       const canvas = document.createElement("canvas");
       Object.assign(canvas, { width: 2 * picture.width, height: 2 * picture.height });
       contextOf(canvas).drawImage(picture, 0, 0, canvas.width, canvas.height);
-      canvas.toBlob((blob) => download(blob, `${name}.png`), "image/png");
+      downloadPng(canvas, name);
     });
     picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(this.svg())}`;
   }
