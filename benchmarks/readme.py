@@ -448,8 +448,8 @@ def main() -> None:
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     intro = (
         "Measured on a shared two-core machine; its processor and load stand with each block as far as they were "
-        "recorded. Other programs may have run beside, so take the ratios rather than the absolute figures, and run the "
-        "scripts on yours. In brackets behind a median: the lowest and the highest."
+        "recorded. Other programs may have run beside, so take the ratios rather than the absolute figures, and run "
+        "the scripts on yours. In brackets behind a median: the lowest and the highest."
     )
     speed = [
         [intro],
