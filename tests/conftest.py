@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the tests' processes too: th
 import torch
 
 from vae.datasets import is_here
+from vae.engines.process import WorkerProcess, end_all
 
 if TYPE_CHECKING:
     from tests.vae.diagnosis.faulty_mnist import FaultyRun
@@ -31,8 +33,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def what_is_left_open_is_told_in_its_own_file() -> Iterator[None]:
-    """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test."""
+    """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test. Processes
+    end as with a server: which spare ones the pages keep depends on what was slow."""
     yield
+    end_all([each for each in gc.get_objects() if type(each) is WorkerProcess], time.monotonic() + 5)
     gc.collect()
 
 
