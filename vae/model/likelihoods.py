@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from vae.model.cross_entropy import bernoulli_log_prob
 from vae.model.likelihood import EVENT, Likelihood, PixelDistribution
+from vae.model.logits import bernoulli_log_prob, continuous_bernoulli_log_prob, continuous_bernoulli_mean
 
 
 class BernoulliPixels(PixelDistribution):
@@ -113,37 +113,26 @@ class Gaussian(Likelihood):
 
 
 class ContinuousBernoulliPixels(PixelDistribution):
-    """Density λ^x (1−λ)^(1−x) · l / tanh(l/2) on [0, 1], l = logit λ (Loaiza-Ganem & Cunningham 2019).
-
-    Mean 1/(1−e^−l) − 1/l. Both have a removable singularity at l = 0 (λ = ½); a Taylor series stands in around it.
-    """
-
-    NEAR = 0.3  # |l| below which the series is used: it is exact to float32's last digit there
+    """Density λ^x (1−λ)^(1−x) · l / tanh(l/2) on [0, 1], l = logit λ (Loaiza-Ganem & Cunningham 2019)."""
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits
-        self.near = logits.abs() < self.NEAR
-        self.far_logits = torch.where(self.near, torch.ones_like(logits), logits)  # keeps gradients finite
 
     @property
     def mean(self) -> Tensor:
-        l2, far = self.logits.square(), self.far_logits
-        series = 0.5 + self.logits / 12 * (1 - l2 / 60 * (1 - l2 / 42))
-        return torch.where(self.near, series, -1 / torch.expm1(-far) - 1 / far)
-
-    def log_normaliser(self) -> Tensor:
-        """Returns log(l / tanh(l/2)) per pixel, nats; log 2 at l = 0."""
-        l2, far = self.logits.square(), self.far_logits.abs()
-        series = math.log(2) + l2 / 12 * (1 - l2 * 7 / 120 * (1 - l2 * 31 / 441))
-        return torch.where(self.near, series, far.log() - torch.tanh(0.5 * far).log())
+        return continuous_bernoulli_mean(self.logits)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.log_normaliser().sum(EVENT) + bernoulli_log_prob(self.logits, x)[0]
+        return continuous_bernoulli_log_prob(self.logits, x)[0]
+
+    def log_prob_and_squared_error(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        log_prob, residual = continuous_bernoulli_log_prob(self.logits, x)
+        return log_prob, residual.square().sum(EVENT)
 
     def log_prob_table(self, x: Tensor) -> Tensor:
-        logits = self.logits.flatten(1).to(x.dtype)
-        constant = (self.log_normaliser().flatten(1).to(x.dtype) - F.softplus(logits)).sum(1, keepdim=True)
-        return logits @ x.flatten(1).T + constant
+        logits = self.logits.to(x.dtype)
+        at_zero = continuous_bernoulli_log_prob(logits, torch.zeros_like(logits))[0]  # −A(l)
+        return logits.flatten(1) @ x.flatten(1).T + at_zero[:, None]
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """Draws by the inverse CDF of −|l|, log1p(u (e^−|l| − 1)) / −|l|, mirrored where l > 0."""

@@ -1,15 +1,19 @@
-"""The Bernoulli's log-likelihood and its hand-written gradient against torch's own, at the ends, and under vmap."""
+"""Log-likelihoods from logits and their hand-written gradients against torch's own, at the ends, and under vmap."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from vae.model.cross_entropy import bernoulli_log_prob
+from vae.model.logits import NEAR, bernoulli_log_prob, continuous_bernoulli_log_prob, continuous_bernoulli_mean
+
+LogProb = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+both = pytest.mark.parametrize("log_prob_of", [bernoulli_log_prob, continuous_bernoulli_log_prob])
 
 
 def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -66,23 +70,65 @@ def test_a_product_of_many_halves_stays_above_float32s_smallest_number(shape: tu
     torch.testing.assert_close(bernoulli_log_prob(logits, x)[0].double(), exact, rtol=2e-7 * pixels**0.5, atol=1e-6)
 
 
-def test_vmap_over_models_is_one_model_after_the_other() -> None:
+@both
+def test_vmap_over_models_is_one_model_after_the_other(log_prob_of: LogProb) -> None:
     logits, x = drawn(3, 5, 1, 4, 4), drawn(3, 5, 1, 4, 4).sigmoid()
 
     def gradient(one: Tensor, pixels: Tensor) -> Tensor:
-        return torch.func.grad(lambda logit: bernoulli_log_prob(logit, pixels)[0].sum())(one)
+        return torch.func.grad(lambda logit: log_prob_of(logit, pixels)[0].sum())(one)
 
     together = torch.func.vmap(gradient)(logits, x)
     alone = torch.stack([gradient(*one) for one in zip(logits, x, strict=True)])
     torch.testing.assert_close(together, alone, rtol=0, atol=0)
-    torch.testing.assert_close(together, x - logits.sigmoid(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(together, log_prob_of(logits, x)[1], rtol=1e-12, atol=1e-12)
 
 
-def test_its_derivatives_are_those_of_differences_also_the_second() -> None:
-    logits, x = drawn(2, 1, 2, 2).requires_grad_(), drawn(2, 1, 2, 2).sigmoid().requires_grad_()
+@both
+def test_their_derivatives_are_those_of_differences_also_the_second(log_prob_of: LogProb) -> None:
+    logits, x = (2 * drawn(2, 1, 2, 2)).requires_grad_(), drawn(2, 1, 2, 2).sigmoid().requires_grad_()
+    assert 0 < (logits.abs() < NEAR).sum() < 8
 
     def of(logits: Tensor, x: Tensor) -> Tensor:
-        return bernoulli_log_prob(logits, x)[0]
+        return log_prob_of(logits, x)[0]
 
     assert torch.autograd.gradcheck(of, (logits, x))
     assert torch.autograd.gradgradcheck(of, (logits, x))
+
+
+# the continuous Bernoulli
+
+
+def test_a_continuous_bernoullis_sum_over_an_image_is_right_in_float32() -> None:
+    logits, x = 6 * drawn(64, 1, 28, 28), drawn(64, 1, 28, 28).sigmoid()
+    own = x * logits - (torch.expm1(logits) / logits).log()
+    exact, residual = continuous_bernoulli_log_prob(logits, x)
+    torch.testing.assert_close(exact, own.sum((-3, -2, -1)), rtol=1e-12, atol=1e-8)
+    ours, found = continuous_bernoulli_log_prob(logits.float(), x.float())
+    assert (ours - exact).abs().max() < 1e-6 * 784**0.5 * 4
+    assert (found - residual).abs().max() < 4e-7
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize("logit", [0.0, 1e-8, -0.4, NEAR, -NEAR, 3.0, -40.0])
+def test_the_mean_changes_with_the_logit_as_the_variance_says(logit: float) -> None:
+    """By autograd through the mean; by the second derivative of log p; as an integral."""
+    leaf = torch.full((1, 1, 1), logit, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(continuous_bernoulli_mean(leaf).sum(), leaf)
+    (score,) = torch.autograd.grad(
+        continuous_bernoulli_log_prob(leaf, torch.zeros_like(leaf))[0].sum(), leaf, create_graph=True
+    )
+    (curvature,) = torch.autograd.grad(score.sum(), leaf)
+    x = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+    density = torch.softmax(logit * x, 0)
+    mean = (density * x).sum()
+    variance = (density * (x - mean) ** 2).sum().item()
+    assert -curvature.item() == pytest.approx(variance, rel=1e-7)
+    assert slope.item() == pytest.approx(variance, rel=1e-7)
+
+
+@pytest.mark.parametrize("edge", [NEAR, -NEAR])
+def test_series_and_formula_meet_at_the_switch(edge: float) -> None:
+    logits = torch.tensor([edge * (1 - 1e-12), edge * (1 + 1e-12)], dtype=torch.float64).reshape(2, 1, 1, 1)
+    assert continuous_bernoulli_mean(logits).diff(dim=0).abs().item() < 1e-10
+    log_prob, _ = continuous_bernoulli_log_prob(logits, torch.zeros_like(logits))
+    assert log_prob.diff(dim=0).abs().item() < 1e-11
