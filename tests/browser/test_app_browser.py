@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import pass_time, rested
 from tests.browser.train_page import curves, records, start, state, step_shown, turned
-from tests.browser.watched import page_of
+from tests.browser.watched import context_of, page_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -144,7 +144,7 @@ def test_another_tab_shows_the_same_run_and_another_browser_cannot_steer_it(
     second.goto(f"{server.url}/train?run={name}")
     state(second, "training")
     expect(second.get_by_role("button", name="Pause")).to_be_enabled()
-    with chromium.new_context() as elsewhere:
+    with context_of(chromium) as elsewhere:
         stranger = page_of(elsewhere)
         stranger.goto(f"{server.url}/train?run={name}")
         expect(stranger.get_by_text("Another browser started this run")).to_be_visible()

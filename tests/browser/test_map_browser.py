@@ -20,7 +20,8 @@ from safetensors.torch import load, save
 
 from tests.browser.conftest import Traffic, box_of, pass_time, rested
 from tests.browser.map_page import demo, hues, middle, near, open_map, painted, pixels, search, stats, where
-from tests.browser.watched import page_of
+from tests.browser.proxy import Proxy
+from tests.browser.watched import context_of, page_of
 from vae import runs
 from vae.files import sha256
 from vae.runs import load_run
@@ -77,11 +78,11 @@ def test_the_plane_decodes_exactly_where_the_pointer_is(
 
 
 def test_a_drag_sends_nothing_and_goes_on_without_the_server(
-    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+    relay: Proxy, window: Any, plane: Path, eventually: Callable[..., None]
 ) -> None:
     page = window.page()
     traffic = Traffic(page)
-    stage = open_map(page, server.url, "run=two")
+    stage = open_map(page, relay.url, "run=two")
     eventually(traffic.rests)  # images are fetched once, unasked
     x, y = middle(stage)
     page.mouse.move(x, y)
@@ -108,7 +109,7 @@ def test_a_drag_sends_nothing_and_goes_on_without_the_server(
     page.mouse.down()
     page.mouse.move(x + 20, y, steps=4)
     window.watching = False
-    server.close()
+    relay.close()
     before = stats(stage)
     eventually(panned)
     page.mouse.up()
@@ -358,7 +359,7 @@ def test_on_a_phone_nothing_is_cut_off(
     chromium: Any, server: Any, plane: Path, eventually: Callable[..., None]
 ) -> None:
     size = {"width": 390, "height": 844}
-    with chromium.new_context(viewport=size, color_scheme="dark", has_touch=True) as context:
+    with context_of(chromium, viewport=size, color_scheme="dark", has_touch=True) as context:
         page = page_of(context)
         stage = open_map(page, server.url, "run=two&method=plane")
         eventually(lambda: page.evaluate("document.documentElement.scrollWidth") <= 390)

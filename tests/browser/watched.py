@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Error, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize
 
 PATIENCE = 60.0  # seconds that anything may take which waits for a browser or a process: nothing is slow for so long
 SIZE: ViewportSize = {"width": 1280, "height": 900}
@@ -79,6 +80,11 @@ class Watched:
         parts = urlsplit(address)
         if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
             self.foreign.append(address)
+
+
+def context_of(browser: Browser, **options: Any) -> BrowserContext:
+    """A person's browser of its own. Motion is drawn by the processor, and dear: it is asked for less of it."""
+    return browser.new_context(**{"viewport": SIZE, "reduced_motion": "reduce", **options})
 
 
 def page_of(context: BrowserContext) -> Page:
