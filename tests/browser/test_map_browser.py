@@ -23,7 +23,7 @@ from tests.browser.map_page import demo, hues, middle, near, open_map, painted, 
 from tests.browser.proxy import Proxy
 from tests.browser.watched import context_of, page_of
 from vae import runs
-from vae.files import sha256
+from vae.files import sha256, write_json
 from vae.runs import load_run
 from vae.space.encodings import codes_of
 from vae.space.fit_process import folder_of, read_fit
@@ -40,8 +40,14 @@ def plane(server: Any) -> Path:
 
 @pytest.fixture
 def ten(server: Any) -> Path:
-    """A trained run with ten, whose images come along where MNIST is absent."""
-    return demo(server.runs, "demo-mnist-10d", "ten")
+    """A trained run with ten, of whose images, as where MNIST is absent, 2,000 come along."""
+    path = demo(server.runs, "demo-mnist-10d", "ten")
+    config = json.loads((path / "config.json").read_bytes())
+    config["config"]["dataset"] = config["data"]["path"] = "/nowhere/mnist.npz"
+    write_json(path / "config.json", config)
+    sums = json.loads((path / "manifest.json").read_bytes())["files"]
+    write_json(path / "manifest.json", {"format": 1, "files": {runs.WEIGHTS: sums[runs.WEIGHTS]}})
+    return path
 
 
 def test_the_plane_decodes_exactly_where_the_pointer_is(
@@ -216,7 +222,7 @@ def test_tsne_shows_itself_stops_and_is_there_again(
         eventually(lambda: (folder / "stop").exists() or read_fit(folder).state == "stopped")
     expect(line).to_contain_text("stopped at step")
     status = read_fit(folder)
-    assert (status.state, status.n) == ("stopped", len(codes_of(runs.load_run(ten)).loc))  # all, or those packed
+    assert (status.state, status.n) == ("stopped", len(codes_of(runs.load_run(ten)).loc)) == ("stopped", 2000)
     assert 0 < status.iteration < 625
     page.get_by_role("button", name="Start over").click()
     expect(line).to_contain_text("computed in", timeout=240_000)
