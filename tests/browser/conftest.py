@@ -76,7 +76,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 class Server:
-    """`streamlit run app.py`, cold, from a folder that is not the application's. `runs`, its runs folder, is a link."""
+    """`streamlit run app.py`, cold, from a folder that is not the application's. `runs`, its runs folder, is a link.
+
+    Without spare processes, of which most servers would use none; `ELBO_ROOM_SPARES="1"` keeps them.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.runs = folder / "runs"
@@ -93,7 +96,7 @@ class Server:
                 [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(self.port),
                  "--server.headless", "true"],
                 cwd=folder, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "ELBO_ROOM_RUNS": str(self.runs), **environment},
+                env={**os.environ, "ELBO_ROOM_RUNS": str(self.runs), "ELBO_ROOM_SPARES": "0", **environment},
             )  # fmt: skip
         self._wait_until_healthy()
 

@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Traffic, box_of, digits_row, rested
+from tests.browser.map_page import pixels as read_pixels
 from tests.browser.proxy import Proxy
 from tests.oracles.latent_geometry import attribute_direction
 from vae.runs import load_run
@@ -25,12 +26,6 @@ from vae.space.encodings import codes_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
-PIXELS = """canvas => {
-  const { width, height } = canvas;
-  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  copy.drawImage(canvas, 0, 0);
-  return [...copy.getImageData(0, 0, width, height).data];
-}"""
 
 
 def open_mode(server: Any, page: Page, mode: str, more: str = "") -> None:
@@ -42,7 +37,8 @@ def open_mode(server: Any, page: Page, mode: str, more: str = "") -> None:
 
 
 def pixels(canvas: Locator) -> np.ndarray:
-    return np.array(canvas.evaluate(PIXELS), float)
+    """Its values one after the other: red, green, blue, opacity, 0 to 255."""
+    return read_pixels(canvas).ravel().astype(float)
 
 
 def picture(cell: Locator) -> np.ndarray:

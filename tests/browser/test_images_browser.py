@@ -31,9 +31,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a data root of its own, beside its log."""
+    """A server with a data root of its own, beside its log; it trains and maps with spare processes, as by default."""
     folder = tmp_path_factory.mktemp("images")
-    made = Server(folder, ELBO_ROOM_DATA=str(folder / "data"))
+    made = Server(folder, ELBO_ROOM_DATA=str(folder / "data"), ELBO_ROOM_SPARES="1")
     yield made
     made.close()
 

@@ -84,6 +84,3 @@ def test_a_run_is_taken_along_and_comes_back(
     page.wait_for_url("**/explore?run=back-again")
     expect(page.get_by_role("slider")).to_have_count(2)
     capsys.readouterr()
-    page.close()
-    server.close()
-    assert not any((server.runs / ".exports").iterdir())

@@ -24,8 +24,8 @@ class Watched:
         self._emptied: Page | None = None
 
     def page(self, beside: Page | None = None) -> Page:
-        """A tab; the first of a test is the one of the test before, emptied. One that `beside` opens shares its process,
-        in which the application lies compiled."""
+        """A tab; the first of a test is the one of the test before, emptied. One that `beside` opens shares its
+        process, in which the application lies compiled."""
         if self._emptied is not None:
             page, self._emptied = self._emptied, None
             return page

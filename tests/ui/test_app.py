@@ -14,6 +14,7 @@ from ui import server
 from ui.diagnose import work
 from ui.modules import VERSION, read_modules
 from ui.room import identity
+from ui.take.work import work as exports
 from vae.engines.local import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         with TestClient(app.app, base_url="http://localhost:8501") as made:
             yield made
         assert server._holder().engines == {}  # closed with the server
+        assert exports().closed
     identity.signing_key.cache_clear()
 
 
