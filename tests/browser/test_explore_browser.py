@@ -128,7 +128,7 @@ def test_a_drag_moves_the_image_sends_nothing_and_a_link_brings_it_back(
     link, image, position = search(page), settled(page, lambda: mean(page)), value(page, 0)
     assert position > 1
 
-    other = window.page()
+    other = window.page(page)
     explore(other, server.url, link.removeprefix("?"))
     eventually(lambda: value(other, 0) == position)
     eventually(lambda: mean(other) == image)

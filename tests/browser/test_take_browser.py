@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import ROOT, Server, Watched, rested
+from tests.browser.conftest import ROOT, Server, Watched, pass_time, rested
 from ui.runs.owners import recorded_owner
 from vae import load_run, runs
 from vae.__main__ import main
@@ -23,7 +23,9 @@ def row(page: Page, name: str) -> Locator:
 
 def saved(page: Page, name: str, folder: Path) -> Path:
     """Makes a format by the keyboard alone, and saves it."""
-    rested(page)
+    expect(page.get_by_text("The same from a terminal")).to_be_visible()  # the page's last line: its script has begun,
+    pass_time(page, 500)  # has heard of what was typed,
+    rested(page)  # and takes no button away between its focus and its key
     row(page, name).get_by_role("button", name="Make", exact=True).press("Enter")
     link = row(page, name).get_by_role("link", name="Download")
     expect(link).to_be_visible()
