@@ -24,6 +24,7 @@ from ui.live.map import map_routes
 from ui.live.moments import moments_routes
 from ui.live.shortcut import Shortcut
 from ui.map import fits
+from ui.modules import module_routes
 from ui.own.drops import drop_routes, drops
 from ui.room import settings
 from ui.suspects import work as suspects
@@ -94,6 +95,7 @@ app = st.App(
         *comparison_routes,
         *export_routes,
         *drop_routes,
+        *module_routes,
     ],
     middleware=[Middleware(Gate, ancestors=ANCESTORS), Middleware(Shortcut, routes=[*routes, *codes_routes])],
 )

@@ -34,6 +34,7 @@ sys.path.insert(0, str(REPOSITORY))
 from benchmarks.machine import machine  # noqa: E402
 from benchmarks.people import Http, Log, Session, Watcher, present  # noqa: E402
 from benchmarks.viewers import SETTLE, Server, cpu_seconds, serve, training  # noqa: E402
+from ui.modules import VERSION  # noqa: E402
 from vae import runs  # noqa: E402
 from vae.config import Config  # noqa: E402
 
@@ -191,7 +192,7 @@ async def waiting(port: int, count: int, log: Log) -> dict[str, Any]:
     sha = json.loads((await asking.get(f"/runs/{DEMO}/decoder"))[1])["sha"]
     asking.close()
     addresses = {
-        "static": "/app/static/shared/style.css",
+        "static": f"/modules/{VERSION}/shared/style.css",
         "decode": f"/runs/{DEMO}/decode?z={','.join(['0.1'] * 10)}",
         "preview": f"/runs/{DEMO}/preview",
         "health": "/_stcore/health",

@@ -146,8 +146,6 @@ class Gate:
             if message["type"] == "http.response.start":
                 message["headers"] = self._with_ours(list(message.get("headers", ())))
                 answer = MutableHeaders(scope=message)
-                if "/app/static/" in path:
-                    answer["cache-control"] = "no-cache"  # modules of two versions must not meet after an update
                 if "location" in answer:
                     answer["location"] = network.relative_location(path, answer["location"], headers.get("host", ""))
                 if newcomer:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser.watched import PATIENCE, SIZE, Watched
+from tests.browser.proxy import Proxy
+from tests.browser.watched import PATIENCE, Watched, context_of
 from vae import runs
 from vae.datasets.dataset import split_indices
 from vae.errors import RunError
@@ -74,7 +76,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 class Server:
-    """`streamlit run app.py`, cold, from a folder that is not the application's. `runs`, its runs folder, is a link."""
+    """`streamlit run app.py`, cold, from a folder that is not the application's. `runs`, its runs folder, is a link.
+
+    Without spare processes, of which most servers would use none; `ELBO_ROOM_SPARES="1"` keeps them.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.runs = folder / "runs"
@@ -91,7 +96,7 @@ class Server:
                 [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(self.port),
                  "--server.headless", "true"],
                 cwd=folder, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "ELBO_ROOM_RUNS": str(self.runs), **environment},
+                env={**os.environ, "ELBO_ROOM_RUNS": str(self.runs), "ELBO_ROOM_SPARES": "0", **environment},
             )  # fmt: skip
         self._wait_until_healthy()
 
@@ -244,8 +249,7 @@ def window(
     """One person's browser; whatever a test does in it, the console stays clean and nothing leaves the machine."""
     host = f"localhost:{server.port}"
     if not windows or windows[0].context.browser is not chromium:
-        context = chromium.new_context(viewport=SIZE, reduced_motion="reduce")  # drawn by the processor, motion is dear
-        windows[:] = [Watched(context, host)]
+        windows[:] = [Watched(context_of(chromium), host)]
     watched = windows[0]
     watched.host = host
     yield watched
@@ -254,6 +258,18 @@ def window(
         watched.close()
     else:
         watched.empty()
+
+
+@pytest.fixture
+def relay(server: Server, window: Watched) -> Iterator[Proxy]:
+    """The window's way to the server: closed, it ends the server for the window, and for nobody else. The next server
+    would take ten seconds of the processor to start."""
+    proxy = Proxy()
+    proxy.upstream = server.port
+    window.host = urlsplit(proxy.url).netloc
+    yield proxy
+    window.host = f"localhost:{server.port}"
+    proxy.close()
 
 
 @pytest.fixture

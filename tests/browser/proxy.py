@@ -1,11 +1,12 @@
-"""A small reverse proxy, as somebody puts one in front of the app: websockets pass."""
+"""A small reverse proxy, as somebody puts one in front of the app: websockets pass. To a page that came through it, the
+server has ended when it is closed."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,6 +34,9 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def close(self) -> None:
+        """Twice is fine."""
+        if self._loop.is_closed():
+            return
         self._here(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -46,15 +50,15 @@ class Proxy:
         await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError), _closing(writer):
             head = self._translated(await reader.readuntil(b"\r\n\r\n"))
             if head:
-                upstream = await asyncio.open_connection("127.0.0.1", self.upstream)
-                upstream[1].write(head)
-                await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
+                answers, asks = await asyncio.open_connection("127.0.0.1", self.upstream)
+                with _closing(asks):
+                    asks.write(head)
+                    await asyncio.gather(_copy(reader, asks), _copy(answers, writer))
             else:
                 writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.close()
 
     def _translated(self, head: bytes) -> bytes:
         """The request as the upstream gets it, one to a connection; empty where it is not below the prefix."""
@@ -71,9 +75,21 @@ class Proxy:
         return b"\r\n".join([first, *(name + b" " + value for name, value in headers.items()), b"", b""])
 
 
+@contextmanager
+def _closing(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """Closed however it ends; at once, and whatever it has still to send, where the proxy itself is closed: what is
+    open when its loop ends stays open for ever."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        writer.transport.abort()
+        raise
+    finally:
+        writer.close()
+
+
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
+    with suppress(OSError), _closing(writer):
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
-    writer.close()

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import pass_time, rested
 from tests.browser.train_page import curves, records, start, state, step_shown, turned
-from tests.browser.watched import page_of
+from tests.browser.watched import context_of, page_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -140,11 +140,11 @@ def test_another_tab_shows_the_same_run_and_another_browser_cannot_steer_it(
     page = window.page()
     name = start(page, server, 10)
     state(page, "training")
-    second = window.page()
+    second = window.page(page)
     second.goto(f"{server.url}/train?run={name}")
     state(second, "training")
     expect(second.get_by_role("button", name="Pause")).to_be_enabled()
-    with chromium.new_context() as elsewhere:
+    with context_of(chromium) as elsewhere:
         stranger = page_of(elsewhere)
         stranger.goto(f"{server.url}/train?run={name}")
         expect(stranger.get_by_text("Another browser started this run")).to_be_visible()
@@ -188,7 +188,7 @@ def test_seven_tabs_at_once_stay_alive_and_ctrl_c_ends_everything(
     """A browser opens six connections to a host at most: what held one open would be missed in the seventh tab."""
     page = window.page()
     name = start(page, server, 10)
-    tabs = [window.page() for _ in range(6)]
+    tabs = [window.page(page) for _ in range(6)]
     for number, tab in enumerate(tabs):
         tab.goto(f"{server.url}/train?run={name}" if number % 3 else server.url, wait_until="commit")
     for number, tab in enumerate(tabs):

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ROOT, Server, pass_time, rested
 from tests.browser.train_page import start, state, step_shown
-from tests.browser.watched import SIZE, Watched
+from tests.browser.watched import Watched, context_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -42,18 +42,19 @@ def other_address() -> str:
     return next((address for address in sorted(found) if not address.startswith("127.")), "")
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path, STREAMLIT_SERVER_ADDRESS="0.0.0.0")
+@pytest.fixture(scope="module")
+def classroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the network reaches, with a place for one run."""
+    made = Server(tmp_path_factory.mktemp("class"), STREAMLIT_SERVER_ADDRESS="0.0.0.0", ELBO_ROOM_SLOTS="1")
     yield made
     made.close()
 
 
 @pytest.fixture
-def crowded(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path, ELBO_ROOM_SLOTS="1")
-    yield made
-    made.close()
+def server(classroom: Server) -> Iterator[Server]:
+    classroom.empty_runs()
+    yield classroom
+    classroom.settle()
 
 
 def ownerless(folder: Path) -> Path:
@@ -68,34 +69,37 @@ def ownerless(folder: Path) -> Path:
 
 
 def test_a_stranger_cannot_change_an_ownerless_run(
-    opened: Server, chromium: Browser, eventually: Callable[..., None]
+    server: Server, chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     address = other_address()
     if not address:
         pytest.skip("this machine has no address besides its own loopback")
-    path = ownerless(opened.runs)
+    path = ownerless(server.runs)
     contexts = []
 
-    def visit(host: str, headers: dict[str, str] | None = None) -> Page:
-        context = chromium.new_context(extra_http_headers=headers or {})
+    def page_at(host: str) -> Page:
+        context = context_of(chromium)
         context.add_init_script(HOLD)
         contexts.append(context)
-        page = Watched(context, f"{host}:{opened.port}").page()
-        page.goto(f"http://{host}:{opened.port}/train?run={path.name}")
-        expect(page.get_by_role("button", name="Continue")).to_be_visible()
-        return page
+        return Watched(context, f"{host}:{server.port}").page()
 
+    def visit(page: Page, host: str) -> None:
+        page.goto(f"http://{host}:{server.port}/train?run={path.name}")
+        expect(page.get_by_role("button", name="Continue")).to_be_visible()
+
+    stranger, home = page_at(address), page_at("localhost")
     forged = {"X-Elbo-Room-Here": "1", "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=::1"}
-    for headers in (None, forged):
-        stranger = visit(address, headers)
+    for headers in (forged, {}):
+        stranger.set_extra_http_headers(headers)
+        visit(stranger, address)
         expect(stranger.get_by_text("only on the server's own machine")).to_be_visible()
         expect(stranger.get_by_role("button", name="Continue")).to_be_disabled()
-        stranger.goto(f"http://{address}:{opened.port}/")
+        stranger.goto(f"http://{address}:{server.port}/")
         expect(stranger.get_by_text("alone")).to_be_visible()
         stranger.get_by_role("button", name="More").click()
         expect(stranger.get_by_role("menuitem")).to_have_text(["Take away"])
 
-    home = visit("localhost")
+    visit(home, "localhost")
     button = home.get_by_role("button", name="Continue")
     expect(button).to_be_enabled()
     before = {file.name: file.read_bytes() for file in path.glob("*.json")}
@@ -108,7 +112,7 @@ def test_a_stranger_cannot_change_an_ownerless_run(
         pass_time(page, 2000)
         rested(page)
 
-    stranger = visit(address)
+    visit(stranger, address)
     say(stranger)  # what the browser at home would have said, byte for byte
     assert {file.name: file.read_bytes() for file in path.glob("*.json")} == before
     say(home)
@@ -127,15 +131,15 @@ def press_in_vain(page: Page) -> list[list[int]]:
 
 
 def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
-    crowded: Server, chromium: Browser, eventually: Callable[..., None]
+    server: Server, chromium: Browser, eventually: Callable[..., None]
 ) -> None:
-    host = f"localhost:{crowded.port}"
-    teacher, student = (Watched(chromium.new_context(viewport=SIZE, reduced_motion="reduce"), host) for _ in range(2))
+    host = f"localhost:{server.port}"
+    teacher, student = (Watched(context_of(chromium), host) for _ in range(2))
     first = teacher.page()
-    path = crowded.runs / start(first, crowded, 20)
+    path = server.runs / start(first, server, 20)
     state(first, "training")
     second = student.page()
-    other = crowded.runs / start(second, crowded, 20)
+    other = server.runs / start(second, server, 20)
     state(second, "waiting for its turn")
     note = f"Waiting: number 1 in the queue. “{path.name}” (another browser’s) trains now"
     expect(second.get_by_text(note)).to_be_visible()
@@ -147,7 +151,7 @@ def test_a_paused_run_lets_the_next_one_in_and_goes_on_afterwards(
     state(second, "training")
     eventually(lambda: step_shown(second) > 0)
     rested = runs.read_status(path)
-    assert (rested.state, len(crowded.workers())) != ("paused", 2)
+    assert (rested.state, len(server.workers())) != ("paused", 2)
 
     first.get_by_role("button", name="Resume").click()
     state(first, "waiting for its turn")

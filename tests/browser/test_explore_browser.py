@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Traffic, box_of, digits_row, pass_time, rested
-from tests.browser.watched import page_of
+from tests.browser.proxy import Proxy
+from tests.browser.watched import context_of, page_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -127,7 +128,7 @@ def test_a_drag_moves_the_image_sends_nothing_and_a_link_brings_it_back(
     link, image, position = search(page), settled(page, lambda: mean(page)), value(page, 0)
     assert position > 1
 
-    other = window.page()
+    other = window.page(page)
     explore(other, server.url, link.removeprefix("?"))
     eventually(lambda: value(other, 0) == position)
     eventually(lambda: mean(other) == image)
@@ -137,11 +138,11 @@ def test_a_drag_moves_the_image_sends_nothing_and_a_link_brings_it_back(
 
 
 def test_it_goes_on_decoding_with_the_network_off_and_with_the_server_stopped(
-    server: Any, window: Any, trained: Path, eventually: Callable[..., None], followed: Callable[..., Any]
+    relay: Proxy, window: Any, trained: Path, eventually: Callable[..., None], followed: Callable[..., Any]
 ) -> None:
     page = window.page()
     traffic = Traffic(page)
-    explore(page, server.url)
+    explore(page, relay.url)
     eventually(traffic.rests)
     window.watching = False  # from here on Streamlit complains that the server is gone
     hand, images = Hand(page, 1), [mean(page)]
@@ -154,7 +155,7 @@ def test_it_goes_on_decoding_with_the_network_off_and_with_the_server_stopped(
     window.context.set_offline(True)
     drag(0.6)
     window.context.set_offline(False)
-    server.interrupt()
+    relay.close()
     for share in (0.8, 0.1):
         drag(share)
     assert len({tuple(image) for image in images[1:]}) == 4
@@ -309,7 +310,7 @@ def test_what_the_page_cannot_run_is_decoded_by_the_server_with_a_word(
 def test_on_a_phone_nothing_runs_off_and_the_image_stays_in_sight(
     server: Any, chromium: Any, trained: Path, eventually: Callable[..., None]
 ) -> None:
-    with chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True) as context:
+    with context_of(chromium, viewport={"width": 390, "height": 844}, has_touch=True) as context:
         page = explore(page_of(context), server.url)
         inside = "() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth"
         eventually(lambda: page.evaluate(inside))

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,14 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Traffic, box_of, digits_row, rested
+from tests.browser.map_page import pixels as read_pixels
+from tests.browser.proxy import Proxy
 from tests.oracles.latent_geometry import attribute_direction
 from vae.runs import load_run
 from vae.space.encodings import codes_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DEMO = Path(__file__).resolve().parents[2] / "checkpoints" / "demo-digits-2d"
-PIXELS = """canvas => {
-  const { width, height } = canvas;
-  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  copy.drawImage(canvas, 0, 0);
-  return [...copy.getImageData(0, 0, width, height).data];
-}"""
 
 
 def open_mode(server: Any, page: Page, mode: str, more: str = "") -> None:
@@ -40,7 +37,8 @@ def open_mode(server: Any, page: Page, mode: str, more: str = "") -> None:
 
 
 def pixels(canvas: Locator) -> np.ndarray:
-    return np.array(canvas.evaluate(PIXELS), float)
+    """Its values one after the other: red, green, blue, opacity, 0 to 255."""
+    return read_pixels(canvas).ravel().astype(float)
 
 
 def picture(cell: Locator) -> np.ndarray:
@@ -181,14 +179,15 @@ def assert_pictures_follow(
 
 def test_an_interpolation_needs_no_server_while_it_is_dragged(
     server: Any,
+    relay: Proxy,
     window: Any,
     eventually: Callable[..., None],
     settled: Callable[..., Any],
     followed: Callable[..., Any],
 ) -> None:
-    page = window.page()
+    page, relayed = window.page(), SimpleNamespace(url=relay.url, runs=server.runs)
     traffic = Traffic(page)
-    open_mode(server, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")
+    open_mode(relayed, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")
     slider = page.get_by_role("slider", name="From A to B", include_hidden=True)
     large = page.get_by_label(re.compile("^Decoded .* on the straight path"))
     expect(large).to_be_visible()
@@ -201,7 +200,7 @@ def test_an_interpolation_needs_no_server_while_it_is_dragged(
 
     eventually(another)
     page.wait_for_url(re.compile(r"b=(?!1&)\d+"))
-    open_mode(server, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")  # two that differ
+    open_mode(relayed, page, "interpolate", "&a=0&b=1&path=straight&t=0.25")  # two that differ
 
     eventually(traffic.rests)
     before = len(traffic.sent)
@@ -215,7 +214,7 @@ def test_an_interpolation_needs_no_server_while_it_is_dragged(
     window.watching = False  # from here on the page complains that the server is gone
     move = grip(page, slider)
     settled(page, lambda: pixels(large))
-    server.close()
+    relay.close()
     assert_pictures_follow(page, move, large, followed)
     page.mouse.up()
 

@@ -20,9 +20,10 @@ from safetensors.torch import load, save
 
 from tests.browser.conftest import Traffic, box_of, pass_time, rested
 from tests.browser.map_page import demo, hues, middle, near, open_map, painted, pixels, search, stats, where
-from tests.browser.watched import page_of
+from tests.browser.proxy import Proxy
+from tests.browser.watched import context_of, page_of
 from vae import runs
-from vae.files import sha256
+from vae.files import sha256, write_json
 from vae.runs import load_run
 from vae.space.encodings import codes_of
 from vae.space.fit_process import folder_of, read_fit
@@ -39,8 +40,14 @@ def plane(server: Any) -> Path:
 
 @pytest.fixture
 def ten(server: Any) -> Path:
-    """A trained run with ten, whose images come along where MNIST is absent."""
-    return demo(server.runs, "demo-mnist-10d", "ten")
+    """A trained run with ten, of whose images, as where MNIST is absent, 2,000 come along."""
+    path = demo(server.runs, "demo-mnist-10d", "ten")
+    config = json.loads((path / "config.json").read_bytes())
+    config["config"]["dataset"] = config["data"]["path"] = "/nowhere/mnist.npz"
+    write_json(path / "config.json", config)
+    sums = json.loads((path / "manifest.json").read_bytes())["files"]
+    write_json(path / "manifest.json", {"format": 1, "files": {runs.WEIGHTS: sums[runs.WEIGHTS]}})
+    return path
 
 
 def test_the_plane_decodes_exactly_where_the_pointer_is(
@@ -77,11 +84,11 @@ def test_the_plane_decodes_exactly_where_the_pointer_is(
 
 
 def test_a_drag_sends_nothing_and_goes_on_without_the_server(
-    server: Any, window: Any, plane: Path, eventually: Callable[..., None]
+    relay: Proxy, window: Any, plane: Path, eventually: Callable[..., None]
 ) -> None:
     page = window.page()
     traffic = Traffic(page)
-    stage = open_map(page, server.url, "run=two")
+    stage = open_map(page, relay.url, "run=two")
     eventually(traffic.rests)  # images are fetched once, unasked
     x, y = middle(stage)
     page.mouse.move(x, y)
@@ -108,7 +115,7 @@ def test_a_drag_sends_nothing_and_goes_on_without_the_server(
     page.mouse.down()
     page.mouse.move(x + 20, y, steps=4)
     window.watching = False
-    server.close()
+    relay.close()
     before = stats(stage)
     eventually(panned)
     page.mouse.up()
@@ -215,7 +222,7 @@ def test_tsne_shows_itself_stops_and_is_there_again(
         eventually(lambda: (folder / "stop").exists() or read_fit(folder).state == "stopped")
     expect(line).to_contain_text("stopped at step")
     status = read_fit(folder)
-    assert (status.state, status.n) == ("stopped", len(codes_of(runs.load_run(ten)).loc))  # all, or those packed
+    assert (status.state, status.n) == ("stopped", len(codes_of(runs.load_run(ten)).loc)) == ("stopped", 2000)
     assert 0 < status.iteration < 625
     page.get_by_role("button", name="Start over").click()
     expect(line).to_contain_text("computed in", timeout=240_000)
@@ -358,7 +365,7 @@ def test_on_a_phone_nothing_is_cut_off(
     chromium: Any, server: Any, plane: Path, eventually: Callable[..., None]
 ) -> None:
     size = {"width": 390, "height": 844}
-    with chromium.new_context(viewport=size, color_scheme="dark", has_touch=True) as context:
+    with context_of(chromium, viewport=size, color_scheme="dark", has_touch=True) as context:
         page = page_of(context)
         stage = open_map(page, server.url, "run=two&method=plane")
         eventually(lambda: page.evaluate("document.documentElement.scrollWidth") <= 390)

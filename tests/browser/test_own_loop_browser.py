@@ -83,10 +83,12 @@ def until(fits: Callable[[], bool], seconds: float = PATIENCE) -> None:
 def loop(server: Any) -> Iterator[Loop]:
     """It waits, so that it has learned nothing before the page is there: what C makes of a loss depends on that."""
     made = Loop(server.runs, "--epochs", "100000")
-    until(lambda: (made.path / "config.json").exists())
-    runs.change_knobs(made.path, paused=True)
-    yield made
-    made.end()
+    try:
+        until(lambda: (made.path / "config.json").exists(), 2 * PATIENCE)  # it imports torch
+        runs.change_knobs(made.path, paused=True)
+        yield made
+    finally:  # one that came too late would compute for hours
+        made.end()
 
 
 def drag_to(page: Page, share: float) -> None:

@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -16,33 +15,51 @@ from playwright.sync_api import Browser, Page, Response, expect
 from tests.browser.conftest import Server, rested
 from tests.browser.proxy import Proxy
 from tests.browser.test_app_browser import curves, start, state
-from tests.browser.watched import ALLOWED_404, SIZE, Watched, page_of
+from tests.browser.watched import ALLOWED_404, Watched, context_of, page_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+@pytest.fixture(scope="module")
+def hiding() -> Iterator[Proxy]:
+    """One that hides the Host: its server has to know its origin."""
+    made = Proxy("/elbo", rewrite=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def below_a_path(hiding: Proxy, course: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server below a path, which knows one proxy's origin, and lets one site frame it."""
+    options = {
+        "STREAMLIT_SERVER_BASE_URL_PATH": "elbo",
+        "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": hiding.origin,
+        "ELBO_ROOM_FRAME_ANCESTORS": course.site,
+    }
+    made = Server(tmp_path_factory.mktemp("below"), **options)
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=["stripping", "keeping", "rewriting"])
-def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Server, Proxy]]:
+def proxied(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Proxy]]:
     """The app behind a proxy that takes the prefix off, one that leaves it, and one that hides the Host too."""
     kind = request.param
-    proxy = Proxy("/elbo", strip=kind == "stripping", rewrite=kind == "rewriting")
-    options = {} if kind == "stripping" else {"STREAMLIT_SERVER_BASE_URL_PATH": "elbo"}
-    if kind == "rewriting":
-        options["STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS"] = proxy.origin
-    server = Server(tmp_path, **options) if options else request.getfixturevalue("server")
+    server = request.getfixturevalue("server" if kind == "stripping" else "below_a_path")
+    proxy = request.getfixturevalue("hiding") if kind == "rewriting" else Proxy("/elbo", strip=kind == "stripping")
     proxy.upstream = server.port
+    if kind != "stripping":
+        server.empty_runs()
     yield server, proxy
-    if options:
-        server.close()
-    proxy.close()
+    if kind != "rewriting":
+        proxy.close()
 
 
 class Below(Watched):
     """A window that also notes what is asked beside the prefix, and what is answered by an error."""
 
     def __init__(self, browser: Browser, proxy: Proxy) -> None:
-        context = browser.new_context(viewport=SIZE, reduced_motion="reduce")
-        super().__init__(context, urlsplit(proxy.origin).netloc)
+        super().__init__(context_of(browser), urlsplit(proxy.origin).netloc)
         self.prefix = proxy.prefix
         self.wrong: list[str] = []
         self.context.on("response", self._hear)
@@ -116,7 +133,7 @@ def test_every_page_works_behind_a_proxy_and_charts_move(
     eventually(lambda: page.locator(".stage").evaluate("stage => stage.stats?.first > 0"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def course() -> Iterator[SimpleNamespace]:
     """A course page with a frame in it, on another site than localhost: `shows` is what its frame holds."""
     page = SimpleNamespace(shows="")
@@ -142,11 +159,12 @@ def course() -> Iterator[SimpleNamespace]:
 
 
 def test_only_a_named_site_frames_the_app_and_who_starts_a_run_there_is_its_owner(
-    course: SimpleNamespace, tmp_path: Path, chromium: Browser
+    course: SimpleNamespace, below_a_path: Server, chromium: Browser
 ) -> None:
-    server = Server(tmp_path, ELBO_ROOM_FRAME_ANCESTORS=course.site)
+    server = below_a_path
+    server.empty_runs()
     course.shows = f"{server.url}/train"
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context = context_of(chromium)
     try:
         page = page_of(context)
         with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
@@ -159,4 +177,4 @@ def test_only_a_named_site_frames_the_app_and_who_starts_a_run_there_is_its_owne
         assert json.loads(owner.read_text())["owner"]
     finally:
         context.close()
-        server.close()
+        server.settle()

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, Watched, rested
 from tests.browser.train_page import start, state
+from tests.browser.watched import context_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -42,7 +43,7 @@ def test_a_class_comes_in_by_a_code_watches_is_taught_and_moves_to_another_brows
     asking: Server, chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     host = f"localhost:{asking.port}"
-    ada, bob, hall = (Watched(chromium.new_context(viewport={"width": 1280, "height": 900}), host) for _ in range(3))
+    ada, bob, hall = (Watched(context_of(chromium), host) for _ in range(3))
     page = ada.page()
     page.goto(asking.url)
     give(page, CLASS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import ROOT, Server, Watched, rested
+from tests.browser.conftest import ROOT, Server, Watched, pass_time, rested
 from ui.runs.owners import recorded_owner
 from vae import load_run, runs
 from vae.__main__ import main
@@ -23,7 +23,9 @@ def row(page: Page, name: str) -> Locator:
 
 def saved(page: Page, name: str, folder: Path) -> Path:
     """Makes a format by the keyboard alone, and saves it."""
-    rested(page)
+    expect(page.get_by_text("The same from a terminal")).to_be_visible()  # the page's last line: its script has begun,
+    pass_time(page, 500)  # has heard of what was typed,
+    rested(page)  # and takes no button away between its focus and its key
     row(page, name).get_by_role("button", name="Make", exact=True).press("Enter")
     link = row(page, name).get_by_role("link", name="Download")
     expect(link).to_be_visible()
@@ -84,6 +86,3 @@ def test_a_run_is_taken_along_and_comes_back(
     page.wait_for_url("**/explore?run=back-again")
     expect(page.get_by_role("slider")).to_have_count(2)
     capsys.readouterr()
-    page.close()
-    server.close()
-    assert not any((server.runs / ".exports").iterdir())

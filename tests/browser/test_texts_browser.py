@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server, rested
 from tests.browser.map_page import demo
-from tests.browser.watched import PATIENCE, page_of
+from tests.browser.watched import PATIENCE, context_of, page_of
 from tests.vae.made_up import FOUND, RESULTS, keep
 from vae import runs
 from vae.diagnosis.finding import Advice
@@ -164,7 +164,7 @@ def test_texts_of_strangers_stay_texts_on_every_page(chromium: Browser, server: 
     texts = hostile(recorder.site)
     made_hostile(demo(server.runs, "demo-digits-2d", NAME), texts, 0.1)
     made_hostile(demo(server.runs, "demo-digits-2d", "other"), texts, 0.2)
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
+    context = context_of(chromium, bypass_csp=True)
     page, dialogs = page_of(context), list[str]()
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     shown = page.get_by_text("/markdown)")  # as it was written: no picture took its place

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Error, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize
 
 PATIENCE = 60.0  # seconds that anything may take which waits for a browser or a process: nothing is slow for so long
 SIZE: ViewportSize = {"width": 1280, "height": 900}
@@ -22,12 +23,13 @@ class Watched:
         self.watching = True
         self._emptied: Page | None = None
 
-    def page(self) -> Page:
-        """A tab; the first of a test is the one of the test before, emptied."""
+    def page(self, beside: Page | None = None) -> Page:
+        """A tab; the first of a test is the one of the test before, emptied. One that `beside` opens shares its
+        process, in which the application lies compiled."""
         if self._emptied is not None:
             page, self._emptied = self._emptied, None
             return page
-        page = page_of(self.context)
+        page = page_of(self.context, beside)
         page.on("console", lambda message: self._console(message.type, message.text, message.location.get("url", "")))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._request(request.url))
@@ -81,8 +83,18 @@ class Watched:
             self.foreign.append(address)
 
 
-def page_of(context: BrowserContext) -> Page:
-    """A page as patient as all others, in a window of its own."""
-    page = context.new_page()
+def context_of(browser: Browser, **options: Any) -> BrowserContext:
+    """A person's browser of its own. Motion is drawn by the processor, and dear: it is asked for less of it."""
+    return browser.new_context(**{"viewport": SIZE, "reduced_motion": "reduce", **options})
+
+
+def page_of(context: BrowserContext, beside: Page | None = None) -> Page:
+    """A page as patient as all others, in a window of its own; `beside`: the page that opens it."""
+    if beside is None:
+        page = context.new_page()
+    else:
+        with beside.expect_popup() as opened:
+            beside.evaluate("() => void open()")
+        page = opened.value
     page.set_default_timeout(1000 * PATIENCE)
     return page

@@ -12,7 +12,9 @@ from starlette.testclient import TestClient
 
 from ui import server
 from ui.diagnose import work
+from ui.modules import VERSION, read_modules
 from ui.room import identity
+from ui.take.work import work as exports
 from vae.engines.local import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         with TestClient(app.app, base_url="http://localhost:8501") as made:
             yield made
         assert server._holder().engines == {}  # closed with the server
+        assert exports().closed
     identity.signing_key.cache_clear()
 
 
@@ -45,7 +48,7 @@ def test_a_deep_link_gets_the_same_page(client: TestClient) -> None:
     assert client.get("/train?run=x").text == client.get("/").text
 
 
-PLANES = ["/", "/train", "/_stcore/health", "/app/static/shared/live.js", "/runs/x/thumbnail.png"]
+PLANES = ["/", "/train", "/_stcore/health", f"/modules/{VERSION}/shared/live.js", "/runs/x/thumbnail.png"]
 
 
 @pytest.mark.parametrize("path", PLANES)
@@ -60,9 +63,33 @@ def test_streamlits_uploads_are_closed(client: TestClient) -> None:
     assert (answer.status_code, answer.text) == (404, "No page of this app takes uploads here.")
 
 
-def test_modules_and_styles_have_their_types(client: TestClient) -> None:
-    assert "javascript" in client.get("/app/static/shared/live.js").headers["content-type"]
-    assert client.get("/app/static/shared/palette.css").headers["content-type"].startswith("text/css")
+def test_modules_and_styles_have_their_types_and_are_kept_for_ever(client: TestClient) -> None:
+    types = {".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm"}
+    for name in ("shared/live.js", "shared/palette.css", "decoder/kernel.wasm"):
+        kind = types[Path(name).suffix]
+        answer = client.get(f"/modules/{VERSION}/{name}")
+        assert answer.content == (ROOT / "ui/static" / name).read_bytes()
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("path", ["other/shared/live.js", f"{VERSION}/shared/none.js", f"{VERSION}/shared/types.d.ts"])
+def test_no_other_version_and_no_other_file_is_served(client: TestClient, path: str) -> None:
+    answer = client.get(f"/modules/{path}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+    assert "load the page again" in answer.text
+
+
+def test_the_version_follows_names_and_contents(tmp_path: Path) -> None:
+    seen = set()
+    for name, content in (("a.js", "1"), ("a.js", "2"), ("b.js", "2"), ("c.css", "")):
+        (tmp_path / name).write_text(content)
+        seen.add(read_modules(tmp_path)[0])
+    (tmp_path / "notes.txt").write_text("no module")
+    version, modules = read_modules(tmp_path)
+    assert len(seen) == 4
+    assert version in seen
+    assert modules == {"a.js": b"2", "b.js": b"2", "c.css": b""}
 
 
 def test_an_unknown_run_is_answered_in_a_sentence(client: TestClient) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ui.runs import owners
-from vae.engines.process import WorkerProcess, end_all
+from vae.engines.process import WorkerProcess, end_all, spares_wanted
 
 
 class Processes:
@@ -44,9 +44,9 @@ class Processes:
             return WorkerProcess(command, log)
 
     def warm(self, command: Sequence[str]) -> None:
-        """Keeps a spare process at hand, which has imported what takes seconds."""
+        """Keeps a spare process at hand, which has imported what takes seconds, where spares are wanted."""
         with self.lock:
-            if self.spare is None or self.spare.exit_code() is not None:
+            if spares_wanted() and (self.spare is None or self.spare.exit_code() is not None):
                 try:
                     self.spare = WorkerProcess(command)
                 except OSError:

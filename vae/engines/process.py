@@ -13,6 +13,16 @@ from pathlib import Path
 from typing import IO
 
 from vae.engines.parent import REST
+from vae.errors import ConfigError
+
+
+def spares_wanted() -> bool:
+    """Returns whether processes are kept at hand that have imported torch: unless `ELBO_ROOM_SPARES` is 0. Raises
+    ConfigError where it is anything but 0 or 1."""
+    wanted = os.environ.get("ELBO_ROOM_SPARES") or "1"
+    if wanted not in ("0", "1"):
+        raise ConfigError(f"ELBO_ROOM_SPARES: expected 1, or 0 to keep no process at hand, got {wanted!r}")
+    return wanted == "1"
 
 
 class WorkerProcess:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from vae.engines.process import WorkerProcess, gpus
+from vae.engines.process import WorkerProcess, gpus, spares_wanted
 
 SPARE_DELAY = 3.0  # seconds after a start in which no spare is made: importing torch would slow the new run's start
 
@@ -18,7 +18,8 @@ class Workers:
     def __init__(self, command: Sequence[str], spare: bool) -> None:
         self.command, self.devices = tuple(command), gpus()
         self.spare: WorkerProcess | None = None
-        self.spares_left = 2 if spare else 0  # a spare that dies unused is replaced once, not for ever
+        # a spare that dies unused is replaced once, not for ever
+        self.spares_left = 2 if spare and spares_wanted() else 0
         self._spare_after = 0.0
 
     def start(self, path: Path, working: Sequence[WorkerProcess], now: float, fresh: bool) -> WorkerProcess:

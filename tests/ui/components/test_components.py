@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from ui.components import live, mounting
 from ui.components.live import gaussian_range, owns_C, read_C
+from ui.modules import VERSION
 from ui.runs.states import STATES
 from ui.train.halves import WORDS
 from vae.config import C_GAUSSIAN_RANGE, C_WEIGHT_RANGE
@@ -126,7 +127,7 @@ def test_the_inline_script_only_imports() -> None:
         patch.setattr(mounting.st.components.v2, "component", lambda name, js: given.append(js))
         mounting.browser_component("train/charts")
     assert "\n" in given[0]  # a one-line string is taken for a file's path
-    assert "app/static/train/charts.js" in given[0]
+    assert f"modules/{VERSION}/train/charts.js" in given[0]
     assert len(given[0]) < 250
 
 

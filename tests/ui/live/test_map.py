@@ -244,6 +244,10 @@ def wait_for(run: Path, states: tuple[str, ...], seconds: float = 60.0) -> str:
 
 @pytest.mark.slow
 def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient, no_fits: Processes) -> None:
+    with pytest.MonkeyPatch.context() as other:
+        other.setenv("ELBO_ROOM_SPARES", "0")
+        fits.warm()
+        assert no_fits.spare is None
     fits.warm()
     assert no_fits.spare is not None
     assert fits.start_fit(run, "tsne") == ""

@@ -21,6 +21,7 @@ from vae.engines.local import LocalEngine
 from vae.engines.process import gpus
 from vae.engines.states import recover
 from vae.engines.turns import Job, default_slots, fair_order
+from vae.engines.workers import Workers
 from vae.errors import ConfigError, RunBusy, RunError
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -445,6 +446,15 @@ def test_stop_reaches_a_run_that_nobody_has(tmp_path: Path, make_engine: MakeEng
 
 
 # ---- the spare worker and the slots
+
+
+def test_no_spare_is_kept_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELBO_ROOM_SPARES", "0")
+    assert Workers(FAKE, spare=True).spares_left == 0
+    for wrong in ("no", "2"):
+        monkeypatch.setenv("ELBO_ROOM_SPARES", wrong)
+        with pytest.raises(ConfigError, match="ELBO_ROOM_SPARES"):
+            Workers(FAKE, spare=True)
 
 
 def test_the_spare_worker_is_used_and_replaced(

@@ -1,6 +1,6 @@
 // What the modules ask of the app goes through here. A page in a file of its own answers itself (offline/server.js).
 
-/** The app's base: modules are at <base>/app/static/<folder>/. */
+/** The app's base: modules are at <base>/modules/<version>/<folder>/. */
 export const base = new URL("../../../", import.meta.url);
 
 /** The answer for an address below the base.  @param {string} address  @param {RequestInit} [options] */
