@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the tests' processes too: threads that wait for each other spin
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # nor those of tests that ask for more than one
 import torch
 
 from vae.datasets import is_here
@@ -34,6 +35,7 @@ def what_is_left_open_is_told_in_its_own_file() -> Iterator[None]:
     """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test."""
     yield
     gc.collect()
+    gc.freeze()  # what outlives its file is not gone through again after every other
 
 
 @pytest.fixture
