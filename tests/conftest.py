@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -25,9 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What the imports made stays for good: no collection goes through it again."""
+    """What the imports made stays for good: no collection goes through it again. Torch's loggers pass on what they
+    hear: pytest would hang its handlers on each of the forty that do not, in each phase of each test."""
     gc.collect()
     gc.freeze()
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -88,5 +93,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Findings learn and sample with less, where a test looks at what they tell and not at how sharply."""
     monkeypatch.setattr("vae.bound.density_ratio.STEPS", 150)
     monkeypatch.setattr("vae.bound.density_ratio.DRAWS", 10_000)
+    monkeypatch.setattr("vae.bound.density_ratio.WIDTH", 64)
     monkeypatch.setattr("vae.diagnosis.findings.loose_bound.IMAGES", 20)
     monkeypatch.setattr("vae.diagnosis.findings.loose_bound.SAMPLES", (20, 100, 500))

@@ -69,6 +69,7 @@ def quadrature(modes: list) -> float:
 
 def classified(modes: list, n: int, monkeypatch: pytest.MonkeyPatch, steps: int = 300) -> Ratio:
     monkeypatch.setattr("vae.bound.density_ratio.STEPS", steps)
+    monkeypatch.setattr("vae.bound.density_ratio.WIDTH", 64)
     generator = Generator().manual_seed(n)
     ratio = fit_ratio(images(modes, n, 1), PRIOR, generator)
     return measure_ratio(ratio, images(modes, n, 2), PRIOR, generator)

@@ -69,6 +69,7 @@ def no_training_images_of_planted_codes(monkeypatch: pytest.MonkeyPatch) -> None
 
 def holes_in(case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("vae.bound.density_ratio.STEPS", 400)
+    monkeypatch.setattr("vae.bound.density_ratio.WIDTH", 64)
     assert FINDINGS["holes"].why_not(case) == ""
     return FINDINGS["holes"].find(case)
 
