@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the tests' processes too: threads that wait for each other spin
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # nor those of tests that ask for more than one
 import torch
 
 from vae.datasets import is_here
@@ -26,9 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What the imports made stays for good: no collection goes through it again."""
+    """What the imports made stays for good: no collection goes through it again. Torch's loggers pass on what they
+    hear: pytest would hang its handlers on each of the forty that do not, in each phase of each test."""
     gc.collect()
     gc.freeze()
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -38,6 +44,7 @@ def what_is_left_open_is_told_in_its_own_file() -> Iterator[None]:
     yield
     end_all([each for each in gc.get_objects() if type(each) is WorkerProcess], time.monotonic() + 5)
     gc.collect()
+    gc.freeze()  # what outlives its file is not gone through again after every other
 
 
 @pytest.fixture
@@ -90,5 +97,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Findings learn and sample with less, where a test looks at what they tell and not at how sharply."""
     monkeypatch.setattr("vae.bound.density_ratio.STEPS", 150)
     monkeypatch.setattr("vae.bound.density_ratio.DRAWS", 10_000)
+    monkeypatch.setattr("vae.bound.density_ratio.WIDTH", 64)
     monkeypatch.setattr("vae.diagnosis.findings.loose_bound.IMAGES", 20)
     monkeypatch.setattr("vae.diagnosis.findings.loose_bound.SAMPLES", (20, 100, 500))

@@ -58,10 +58,10 @@ def _conv_transpose(x: Array, layer: dict[str, Any], weights: Array) -> Array:
     taps = (x.reshape(-1, inputs) @ matrix).reshape(-1, height, width, *size, outputs)
     out = (layer["out_height"], layer["out_width"])
     sums = np.zeros((len(taps), *out, outputs), np.float32)
-    for y, c, ky, kx in itertools.product(range(height), range(width), range(size[0]), range(size[1])):
-        row, column = y * stride[0] - padding[0] + ky, c * stride[1] - padding[1] + kx
-        if 0 <= row < out[0] and 0 <= column < out[1]:
-            sums[:, row, column] += taps[:, y, c, ky, kx]
+    for ky, kx in itertools.product(range(size[0]), range(size[1])):
+        y, row = _within(height, stride[0], padding[0], ky, out[0])
+        c, column = _within(width, stride[1], padding[1], kx, out[1])
+        sums[:, row[:, None], column] += taps[:, y[:, None], c, ky, kx]
     return (sums + weights[layer["bias"] :][:outputs]).reshape(len(taps), -1)
 
 
@@ -72,11 +72,19 @@ def _conv(x: Array, layer: dict[str, Any], weights: Array) -> Array:
     matrix = _matrix(weights, layer["weights"], size[0] * size[1] * inputs, outputs).reshape(*size, inputs, outputs)
     images, out = x.reshape(-1, height, width, inputs), (layer["out_height"], layer["out_width"])
     sums = np.zeros((len(images), *out, outputs), np.float32) + weights[layer["bias"] :][:outputs]
-    for y, c, ky, kx in itertools.product(range(out[0]), range(out[1]), range(size[0]), range(size[1])):
-        row, column = y * stride[0] - padding[0] + ky, c * stride[1] - padding[1] + kx
-        if 0 <= row < height and 0 <= column < width:
-            sums[:, y, c] += images[:, row, column] @ matrix[ky, kx]
+    for ky, kx in itertools.product(range(size[0]), range(size[1])):
+        y, row = _within(out[0], stride[0], padding[0], ky, height)
+        c, column = _within(out[1], stride[1], padding[1], kx, width)
+        sums[:, y[:, None], c] += images[:, row[:, None], column] @ matrix[ky, kx]
     return sums.reshape(len(images), -1)
+
+
+def _within(count: int, stride: int, padding: int, tap: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Of positions 0 … count − 1 those whose tap, at position · stride − padding + tap, lies from 0 to size − 1; and
+    where it lies."""
+    at = np.arange(count) * stride - padding + tap
+    inside = np.flatnonzero((at >= 0) & (at < size))
+    return inside, at[inside]
 
 
 def _pair(value: int | list[int]) -> list[int]:

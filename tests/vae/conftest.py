@@ -20,6 +20,11 @@ def in_one_thread(one_thread: None) -> None:
     """All tests of the core."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def components_are_looked_for_once() -> None:
+    """No page is opened here, nor Streamlit imported, with a hundred loggers that pytest goes through at each test."""
+
+
 @pytest.fixture
 def make_dataset() -> Callable[..., Dataset]:
     return small_dataset

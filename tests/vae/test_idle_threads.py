@@ -48,11 +48,18 @@ def test_OpenMP_is_not_loaded_before_it_is_asked(entry: str) -> None:
     assert done.stdout.split() == ["False"], done.stderr
 
 
-@pytest.mark.parametrize("module", ["vae.diagnosis.process", "vae.diagnosis.suspects.process"])
-def test_what_looks_at_runs_beside_a_training_computes_on_one_thread(module: str, tmp_path: Path) -> None:
-    script = f"import sys, torch; from {module} import main; main([sys.argv[1]]); print(torch.get_num_threads())"
+def test_what_looks_at_runs_beside_a_training_computes_on_one_thread(tmp_path: Path) -> None:
+    script = """
+import sys, torch
+from vae.diagnosis import process as findings
+from vae.diagnosis.suspects import process as suspects
+for process in (findings, suspects):
+    torch.set_num_threads(2)
+    process.main([sys.argv[1]])
+    print(torch.get_num_threads())
+"""
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "nothing")],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert done.stdout.split() == ["1"], done.stderr
+    assert done.stdout.split() == ["1", "1"], done.stderr

@@ -88,7 +88,7 @@ def _best_normals(
 
     def elbo(q: Any) -> Tensor:
         on_step()
-        z = q.mean + ((q.L @ noise.unsqueeze(-1)).squeeze(-1) if isinstance(q, FullNormal) else q.scale * noise)
+        z = q.of_noise(noise)
         rows = max(1, rows_at_once(model) // len(x))
         log_px_z = torch.cat([model.decode(some).log_prob(x).double() for some in z.split(rows)]).mean(0)
         return log_px_z - _rate(q).double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib.util
 import shutil
@@ -36,25 +37,28 @@ class Digits(Source):
         return DataInfo("digits", (1, 8, 8), "unit", 16, 1437, 360, tuple("0123456789"))
 
     def load(self, root: Path, progress: Progress) -> Dataset:
-        table = self._table()
-        images = table[:, :64].reshape(-1, 1, 8, 8).astype(np.uint8)
+        table = _digits()
+        images = table[:, :64].reshape(-1, 1, 8, 8)
         labels = table[:, 64].astype(np.int64)
         return split(identified(self.describe(root), images, labels), images, labels)
 
     def is_here(self, root: Path) -> bool:
         return True
 
-    def _table(self) -> np.ndarray:
-        """(1797, 65): pixels and label. Read without importing scikit-learn, which takes longer than the training."""
-        package = importlib.util.find_spec("sklearn")
-        file = Path(package.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if package else Path()
-        if file.is_file():
-            with gzip.open(file, "rt", encoding="ascii") as lines:
-                return np.loadtxt(lines, delimiter=",")
-        from sklearn.datasets import load_digits  # the file has moved
 
-        digits = load_digits()
-        return np.column_stack([digits.data, digits.target])
+@functools.cache
+def _digits() -> np.ndarray:
+    """(1797, 65) uint8: pixels and label. Read without importing scikit-learn, which takes longer than the training,
+    and once a process: to read the text takes as long as twenty steps of it."""
+    package = importlib.util.find_spec("sklearn")
+    file = Path(package.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if package else Path()
+    if file.is_file():
+        with gzip.open(file, "rt", encoding="ascii") as lines:
+            return np.loadtxt(lines, delimiter=",").astype(np.uint8)
+    from sklearn.datasets import load_digits  # the file has moved
+
+    digits = load_digits()
+    return np.column_stack([digits.data, digits.target]).astype(np.uint8)
 
 
 @dataclass(frozen=True)

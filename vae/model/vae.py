@@ -149,7 +149,7 @@ def build_model(config: Config, shape: Shape) -> Model:
     Raises ConfigError for what is no model of images of this shape."""
     torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions: float32 is to mean float32
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # the CPU's alone: `torch.manual_seed` is every device's
         model = Model(config, shape)
     return _with_C(model, config)
 

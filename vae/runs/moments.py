@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +224,7 @@ class Keeper(Kept):
         write_atomically(self.path / moment.file, data, durable=False)
 
     def write_index(self) -> None:
-        entries = [asdict(moment) for moment in self.moments]
+        entries = [vars(moment) for moment in self.moments]
         write_json(self.path / INDEX, {"format": runs.FORMAT, "moments": entries}, durable=False)
 
     def remove(self, moment: Moment) -> None:

@@ -21,13 +21,13 @@ def to_line(event: Record | KnobChange | MeanTerms) -> dict[str, Any]:
     null."""
 
     def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(item) for key, item in value.items()}
+        if dataclasses.is_dataclass(value):
+            return {key: clean(item) for key, item in vars(value).items()}
         if isinstance(value, list):
             return [clean(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    return {name: clean(value) for name, value in dataclasses.asdict(event).items()}
+    return {name: clean(value) for name, value in vars(event).items()}
 
 
 def started(config: Config, step: int) -> dict[str, Any]:

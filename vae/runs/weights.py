@@ -42,7 +42,8 @@ def model_with(path: Path, content: bytes, file: str) -> Model:
     if file != runs.WEIGHTS:
         weights = {name: _widened(tensor, expected.get(name)) for name, tensor in weights.items()}
     _check(weights, expected, f"run {path.name!r}: {file}")
-    model.to_empty(device="cpu").load_state_dict(weights)
+    # not by to_empty, for which torch imports sympy: half a second of each process that opens a run
+    model.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, assign=True)
     return model.eval().requires_grad_(False)
 
 

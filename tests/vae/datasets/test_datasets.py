@@ -127,10 +127,11 @@ def test_dsprites_labels_are_shapes_and_fit_the_images(data_folder: Path) -> Non
     assert torch.bincount(torch.cat([data.train_labels, data.test_labels])).tolist() == [15_360] * 3
     area = [data.test[data.test_labels == shape].float().sum(dim=(1, 2, 3)).max().item() for shape in range(3)]
     with np.load(data_folder / "dsprites" / "dsprites_downsampled.npz") as published:
-        rows = data.test_rows.numpy()
-        assert (data.test.numpy()[:, 0] == published["imgs"][rows]).all()
-        assert (data.test_labels.numpy() == published["latents_classes"][rows, 0]).all()
-        whole, shapes = published["imgs"][5 * 2560 : 6 * 2560], published["latents_classes"][5 * 2560 : 6 * 2560, 0]
+        images, factors = published["imgs"], published["latents_classes"]  # each unpacked once
+    rows = data.test_rows.numpy()
+    assert (data.test.numpy()[:, 0] == images[rows]).all()
+    assert (data.test_labels.numpy() == factors[rows, 0]).all()
+    whole, shapes = images[5 * 2560 : 6 * 2560], factors[5 * 2560 : 6 * 2560, 0]
     assert set(shapes) == {0}
     assert area[0] == whole.sum(axis=(1, 2)).max()
 
@@ -159,10 +160,11 @@ def test_digits_equal_scikit_learns_and_vary_by_4_69_per_image(digits: Dataset) 
     assert float(x.var(dim=0, correction=0).sum()) == pytest.approx(4.693, abs=0.001)
 
 
-def test_digits_do_without_importing_scikit_learn_or_torchvision() -> None:
+def test_digits_and_a_run_open_without_scikit_learn_torchvision_or_sympy() -> None:
     code = (
-        "import sys; from vae.datasets import load_dataset; load_dataset('digits'); "
-        "print({'sklearn', 'torchvision', 'scipy'} & set(sys.modules))"
+        "import sys; from vae.datasets import load_dataset; from vae.runs import load_run; load_dataset('digits'); "
+        "load_run('checkpoints/demo-digits-2d').model; "
+        "print({'sklearn', 'torchvision', 'scipy', 'sympy'} & set(sys.modules))"
     )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

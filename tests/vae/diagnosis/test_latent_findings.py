@@ -69,6 +69,7 @@ def no_training_images_of_planted_codes(monkeypatch: pytest.MonkeyPatch) -> None
 
 def holes_in(case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("vae.bound.density_ratio.STEPS", 400)
+    monkeypatch.setattr("vae.bound.density_ratio.WIDTH", 64)
     assert FINDINGS["holes"].why_not(case) == ""
     return FINDINGS["holes"].find(case)
 
@@ -118,6 +119,7 @@ def test_the_shipped_mnist_has_holes_samples_that_show_it_and_an_encoder_that_le
     """As measured with all there is: 2.01 ± 0.03 nats of holes, 73 % told apart, 3.9 ± 0.2 nats between the ELBO and
     log p(x), of which 3.0 ± 0.2 the encoder's. Here with less; of few images a classifier learns few holes."""
     run = load_run(DEMOS / "demo-mnist-10d")
+    monkeypatch.setattr("vae.diagnosis.findings.samples.NEIGHBOURHOOD", 1000)  # of the distances, which are not asked
     case = Case(run, limit=2000)
     found = {name: FINDINGS[name].find(case) for name in ("samples", "loose_bound", "knows")}
     assert [name for name, one in found.items() if one.found] == ["samples", "loose_bound"]

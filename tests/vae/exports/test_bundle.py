@@ -131,11 +131,15 @@ def test_a_whole_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert_same_run(path, back)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripted_run(tmp_path_factory.mktemp("undisturbed"))
+
+
 @pytest.mark.parametrize("at", [21, 34])  # between saves with the last line torn, and within a save
 def test_a_run_that_was_killed_goes_on_elsewhere_as_if_nothing_had_been(
-    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = scripted_run(tmp_path / "undisturbed")
     make_quick(monkeypatch)
     path = new_run(tmp_path / "here", "run")
     script = start(path)

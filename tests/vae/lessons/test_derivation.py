@@ -280,8 +280,11 @@ def test_the_smallest_loss_is_found_wherever_the_sliders_go(D: int, truth: float
 
 
 @pytest.mark.parametrize(("D", "images"), [(1, 1), (1, 5), (16, 1), (64, 20)])
-def test_the_noise_is_recovered_within_three_errors_as_often_as_stated(D: int, images: int) -> None:
+def test_the_noise_is_recovered_within_three_errors_as_often_as_stated(
+    D: int, images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     truth, n = 0.3, D * images
+    monkeypatch.setattr(gaussian_noise, "_smallest", lambda *_: (0.0, 1.0))  # the best C, which takes the time
     for side, quantile in ((1, chi2.isf), (-1, chi2.ppf)):
         edge = truth * float(quantile(norm.sf(3.0), n)) / n  # beyond it a right formula lies 1.35 times in 1,000
         inside, outside = edge * (1 - side * 1e-6), edge * (1 + side * 1e-6)

@@ -14,9 +14,8 @@ import pytest
 
 from tests.vae.train_run import train_run
 from vae import Config, __main__, runs
-from vae.datasets import DataInfo, describe, load_dataset
+from vae.datasets import DataInfo, describe, load_dataset, registered
 from vae.datasets.identity import differences
-from vae.datasets.registered import Digits
 from vae.errors import ConfigError, DataChanged, DataError
 from vae.files import expanded
 from vae.runs import load_run
@@ -217,9 +216,9 @@ def test_a_registered_set_is_known_from_its_first_reading_on(tmp_path: Path, mon
     assert train_run(path).state == "finished"
     assert runs.read_config(path)[1]["digest"] == load_dataset("digits").info.digest
     assert load_run(path).dataset().info.test == 360
-    table = Digits()._table().copy()
+    table = registered._digits().copy()
     table[3, 20] += 1
-    monkeypatch.setattr(Digits, "_table", lambda self: table)
+    monkeypatch.setattr(registered, "_digits", lambda: table)
     with pytest.raises(DataChanged, match=r"digits: not the data that run 'one' was made with .*other pixels"):
         load_run(path).dataset()
 

@@ -226,12 +226,12 @@ def test_a_run_is_packed_only_where_it_can_be_written(name: str, ended: Path, mo
 
 
 @pytest.mark.parametrize("how", ["command", "worker", "engine"])
-def test_a_refusal_by_the_process_that_trains_leaves_the_knobs(
+def test_a_refusal_by_the_process_that_trains_leaves_the_run_and_its_knobs(
     how: str, ended: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.change_knobs(ended, C=3.0, stop=True, paused=True)
-    (ended / runs.STATE).write_bytes(b"damaged")
-    before = everything(ended)
+    (ended / runs.STATE).write_bytes(b"damaged")  # seen by the process alone
+    before, end = everything(ended), end_of(ended)
     if how == "command":
         monkeypatch.setattr("signal.signal", lambda *_: None)
         assert main(["resume", str(ended), "--epochs", "5"]) == 2
@@ -241,10 +241,12 @@ def test_a_refusal_by_the_process_that_trains_leaves_the_knobs(
         with engine() as local:
             local.submit(ended, request=MORE)
             assert not runs.read_knobs(ended).stop  # from now on a stop is one of the training to come
+            assert runs.read_status(ended).state in runs.ACTIVE
             assert local.wait(60)
     assert "is damaged" in runs.read_status(ended).refused
-    assert everything(ended) == before
+    assert (everything(ended), end_of(ended)) == (before, end)
     assert runs.read_status(ended).ended_knobs is None
+    assert not (ended / REQUEST).exists()
 
 
 def test_knobs_that_somebody_turned_while_it_waited_stay(ended: Path) -> None:
@@ -339,18 +341,6 @@ def test_several_that_share_a_step_are_refused_one_by_one(
 
 def engine(**options: Any) -> LocalEngine:
     return LocalEngine(1, spare=False, **options)
-
-
-def test_the_engine_leaves_a_refused_run_as_it_ended_too(ended: Path) -> None:
-    (ended / runs.STATE).write_bytes(b"damaged")  # seen by the process alone
-    before = end_of(ended)
-    with engine() as local:
-        local.submit(ended, request=MORE)
-        assert runs.read_status(ended).state in runs.ACTIVE
-        assert local.wait(60)
-    assert end_of(ended) == before
-    assert "is damaged" in runs.read_status(ended).refused
-    assert not (ended / REQUEST).exists()
 
 
 def test_a_run_that_is_taken_out_of_the_queue_is_again_as_it_ended(ended: Path, tmp_path: Path) -> None:
