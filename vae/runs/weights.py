@@ -42,7 +42,8 @@ def model_with(path: Path, content: bytes, file: str) -> Model:
     if file != runs.WEIGHTS:
         weights = {name: _widened(tensor, expected.get(name)) for name, tensor in weights.items()}
     _check(weights, expected, f"run {path.name!r}: {file}")
-    model.to_empty(device="cpu").load_state_dict(weights)
+    own = {name: tensor.clone() for name, tensor in weights.items()}
+    model.load_state_dict(own, assign=True)  # after `to_empty`, which imports sympy, it would take half a second
     return model.eval().requires_grad_(False)
 
 
