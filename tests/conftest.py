@@ -48,9 +48,9 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture(autouse=True, scope="session")
 def an_app_test_makes_nothing_twice() -> Iterator[None]:
-    """Each run of an AppTest would compile the frame and its page anew, each AppTest would read the metadata of every
-    installed package, and whether a script has ended would be asked a thousand times a second beside it: all of it
-    took longer than most pages themselves."""
+    """Each run of an AppTest would compile the frame and its page anew, the first read the metadata of every installed
+    package (none has a component of ours), and whether a script has ended be asked a thousand times a second beside
+    it: together longer than most pages themselves take."""
     from streamlit.components.v2 import manifest_scanner
     from streamlit.runtime.scriptrunner.script_cache import ScriptCache
     from streamlit.testing.v1 import local_script_runner
@@ -73,8 +73,7 @@ def an_app_test_makes_nothing_twice() -> Iterator[None]:
 
     get_bytecode = ScriptCache.get_bytecode
     with pytest.MonkeyPatch.context() as patch:
-        found = functools.cache(manifest_scanner.scan_component_manifests)
-        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        patch.setattr(manifest_scanner, "scan_component_manifests", list)
         patch.setattr(ScriptCache, "get_bytecode", bytecode)
         patch.setattr(local_script_runner, "require_widgets_deltas", wait)
         yield
