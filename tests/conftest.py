@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,13 +58,35 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def components_are_looked_for_once() -> Iterator[None]:
-    """Streamlit reads the metadata of every installed package anew for each AppTest: a fifth of a second."""
+def an_app_test_makes_nothing_twice() -> Iterator[None]:
+    """Each run of an AppTest would compile the frame and its page anew, the first read the metadata of every installed
+    package (none has a component of ours), and whether a script has ended be asked a thousand times a second beside
+    it: together longer than most pages themselves take."""
     from streamlit.components.v2 import manifest_scanner
+    from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+    from streamlit.testing.v1 import local_script_runner
 
+    compiled, poll = ScriptCache(), local_script_runner.require_widgets_deltas
+
+    def bytecode(_: ScriptCache, path: str) -> Any:
+        return compile_once(path, os.stat(path).st_mtime_ns)
+
+    @functools.cache
+    def compile_once(path: str, _: int) -> Any:
+        compiled.clear()
+        return get_bytecode(compiled, path)
+
+    def wait(runner: local_script_runner.LocalScriptRunner, timeout: float = 3) -> None:
+        assert runner._script_thread
+        runner._script_thread.join(timeout)
+        if not runner.script_stopped():
+            poll(runner, 0)  # stops it and raises
+
+    get_bytecode = ScriptCache.get_bytecode
     with pytest.MonkeyPatch.context() as patch:
-        found = functools.cache(manifest_scanner.scan_component_manifests)
-        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        patch.setattr(manifest_scanner, "scan_component_manifests", list)
+        patch.setattr(ScriptCache, "get_bytecode", bytecode)
+        patch.setattr(local_script_runner, "require_widgets_deltas", wait)
         yield
 
 

@@ -24,19 +24,21 @@ from vae.training.defaults import complete
 
 SOUND, BITS = "sound-neighbour", "demo-digits-8bits"
 # Read by readers of their own beside the run: what is wrong with one hides nothing of another, so that one run can have
-# a damage of each.
-BESIDE = ("knobs", "owner", "sweep", "live", "map", "replay")
+# a damage of each file of a group. Beside a history is only what no command reads that continues the run.
+GROUPS = {"beside": ("knobs", "owner", "sweep", "live", "replay"), "past": ("history", "origin", "map")}
+GROUPED = tuple(file for files in GROUPS.values() for file in files)
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """`everything`: all damaged runs in one folder of runs; `alone[name]`: a folder with one of them; `beside[name]`: a
-    folder with a run that has a damage of each file in BESIDE, `damages[name]`. The neighbour is in each."""
+    """`everything`: all damaged runs in one folder of runs; `alone[name]`: a folder with one of them;
+    `grouped[group][name]`: a folder with a run that has a damage of each file of the group, `damages[name]`. The
+    neighbour is in each."""
 
     everything: Path
     alone: dict[str, Path]
-    beside: dict[str, Path]
+    grouped: dict[str, dict[str, Path]]
     damages: dict[str, list[str]]
 
 
@@ -78,19 +80,21 @@ def damaged(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Damaged:
             runs.save_checked(path, {"config.json": text.encode()})
         mutate(path)
         (everything / name).symlink_to(path)
-    beside, damages = {}, {}
-    tables = [of_file(MUTATIONS, file) for file in BESIDE]
-    for number in range(max(map(len, tables))):
-        name = f"beside-{number}"
-        beside[name], damages[name] = root / name, [table[number % len(table)] for table in tables]
-        path = copied(sound, beside[name] / name)
-        for each in damages[name]:
-            MUTATIONS[each](path)
-    return Damaged(everything, alone, beside, damages)
+    grouped: dict[str, dict[str, Path]] = {group: {} for group in GROUPS}
+    damages = {}
+    for group, files in GROUPS.items():
+        tables = [of_file(MUTATIONS, file) for file in files]
+        for number in range(max(map(len, tables))):
+            name = f"{group}-{number}"
+            grouped[group][name], damages[name] = root / name, [table[number % len(table)] for table in tables]
+            path = copied(sound, root / name / name)
+            for each in damages[name]:
+                MUTATIONS[each](path)
+    return Damaged(everything, alone, grouped, damages)
 
 
 def copied(sound: Path, path: Path) -> Path:
-    shutil.copytree(sound, path)
+    shutil.copytree(sound, path, copy_function=shutil.copyfile)
     (path.parent / SOUND).symlink_to(sound)
     return path
 

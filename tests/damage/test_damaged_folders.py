@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from tests.damage.conftest import BESIDE, BITS, SOUND, Damaged, of_file
+from tests.damage.conftest import BITS, GROUPED, GROUPS, SOUND, Damaged, of_file
 from ui import server
 from ui.live import cache
 from ui.live.codes import codes_routes
@@ -53,7 +53,7 @@ FILES = (
     "heldout",
     "map",
 )
-SHOWN = (*(file for file in FILES if file not in BESIDE), "beside")
+SHOWN = (*(file for file in FILES if file not in GROUPED), *GROUPS)
 PAGES = {"train": "run", "explore": "run", "map": "run", "diagnose": "run", "binary": "run", "terms": "run"}
 ZEROS = "0" * 64
 
@@ -66,6 +66,7 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda name=None: Idle())
     monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test
+    monkeypatch.setattr("vae.lessons.toy_gradient.SEARCH_STEPS", 1)  # of the race, which is of no run
     monkeypatch.setattr("ui.binary.laboratory.DRAWS", (100, 200))
     monkeypatch.setattr("ui.binary.laboratory.NUMBERS", 20_000)  # one image
 
@@ -97,8 +98,8 @@ def nothing_kept() -> Iterator[None]:
 
 def shown(damaged: Damaged, file: str) -> list[tuple[str, Path]]:
     """Name and folder of the damaged runs of one of SHOWN."""
-    if file == "beside":
-        return list(damaged.beside.items())
+    if file in GROUPS:
+        return list(damaged.grouped[file].items())
     return [(name, damaged.alone[name]) for name in of_file(damaged.alone, file)]
 
 
@@ -125,7 +126,7 @@ def test_the_table_is_large_and_about_every_file(damaged: Damaged) -> None:
     assert [file for file in FILES if not of_file(damaged.alone, file)] == []
     assert sum(len(of_file(damaged.alone, file)) for file in FILES) == len(damaged.alone)
     assert {each for names in damaged.damages.values() for each in names} == {
-        name for file in BESIDE for name in of_file(damaged.alone, file)
+        name for file in GROUPED for name in of_file(damaged.alone, file)
     }
     refused = [name for name, root in damaged.alone.items() if not readable(root / name)]
     assert len([name for name in refused if name.startswith("config")]) > 80
