@@ -29,12 +29,14 @@ from ui.own.drops import drop_routes, drops
 from ui.room import settings
 from ui.suspects import work as suspects
 from ui.take.work import work as exports
+from vae.engines.process import spares_wanted
 from vae.errors import ConfigError
 from vae.machine import let_idle_threads_sleep
 
 try:
     settings.room()
     ANCESTORS = network.frame_ancestors()
+    spares_wanted()
 except ConfigError as error:
     sys.exit(f"The server does not start: {error}.")
 

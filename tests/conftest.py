@@ -39,10 +39,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def what_is_left_open_is_told_in_its_own_file() -> Iterator[None]:
-    """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test. Processes
-    end as with a server: which spare ones the pages keep depends on what was slow."""
+    """A socket or a file that nobody closed warns when it is collected, otherwise within another file's test. Spare
+    processes, which a page may have left or not, by what was slow, end as with a server; any other is told."""
     yield
-    end_all([each for each in gc.get_objects() if type(each) is WorkerProcess], time.monotonic() + 5)
+    workers = [each for each in gc.get_objects() if type(each) is WorkerProcess]
+    end_all([each for each in workers if each.is_spare], time.monotonic() + 5)
     gc.collect()
     gc.freeze()  # what outlives its file is not gone through again after every other
 
@@ -61,7 +62,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 def an_app_test_makes_nothing_twice() -> Iterator[None]:
     """Each run of an AppTest would compile the frame and its page anew, the first read the metadata of every installed
     package (none has a component of ours), and whether a script has ended be asked a thousand times a second beside
-    it: together longer than most pages themselves take."""
+    it: together longer than most pages themselves take. A timeout reads "0(s)"."""
     from streamlit.components.v2 import manifest_scanner
     from streamlit.runtime.scriptrunner.script_cache import ScriptCache
     from streamlit.testing.v1 import local_script_runner

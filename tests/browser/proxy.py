@@ -34,7 +34,7 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def close(self) -> None:
-        """Twice is fine."""
+        """Ends the proxy and what goes through it; nothing happens the second time."""
         if self._loop.is_closed():
             return
         self._here(self._end())

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import pass_time, rested
+from tests.browser.conftest import Server, pass_time, rested
 from tests.browser.train_page import curves, records, start, state, step_shown, turned
-from tests.browser.watched import context_of, page_of
+from tests.browser.watched import Watched, context_of, page_of
 from vae import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -183,9 +183,19 @@ def test_the_gallery_follows_renames_deletes_and_undoes(
 
 
 def test_seven_tabs_at_once_stay_alive_and_ctrl_c_ends_everything(
-    server: Any, window: Any, eventually: Callable[..., None]
+    tmp_path: Path, chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     """A browser opens six connections to a host at most: what held one open would be missed in the seventh tab."""
+    server = Server(tmp_path, ELBO_ROOM_SPARES="1")
+    window = Watched(context_of(chromium), f"localhost:{server.port}")
+    try:
+        _seven_tabs(server, window, eventually)
+    finally:
+        window.context.close()
+        server.close()
+
+
+def _seven_tabs(server: Server, window: Watched, eventually: Callable[..., None]) -> None:
     page = window.page()
     name = start(page, server, 10)
     tabs = [window.page(page) for _ in range(6)]
@@ -199,10 +209,11 @@ def test_seven_tabs_at_once_stay_alive_and_ctrl_c_ends_everything(
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_enabled()
     eventually(lambda: step_shown(page) > 0)
     assert server.workers()
+    eventually(lambda: server.workers("vae.diagnosis"))  # a spare one
     assert window.complaints == []
     window.watching = False  # from here on the pages complain that the server is gone
     server.interrupt()  # the pages stay open: if they held it up, they would do so without end
-    eventually(lambda: not server.workers())
+    eventually(lambda: not server.workers() and not server.workers("vae.diagnosis"))
     status = runs.read_status(Path(server.runs) / name)
     assert status.state == "interrupted"
     assert status.step > 0

@@ -91,6 +91,7 @@ def test_a_stranger_cannot_change_an_ownerless_run(
     forged = {"X-Elbo-Room-Here": "1", "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=::1"}
     for headers in (forged, {}):
         stranger.set_extra_http_headers(headers)
+        stranger.context.clear_cookies()
         visit(stranger, address)
         expect(stranger.get_by_text("only on the server's own machine")).to_be_visible()
         expect(stranger.get_by_role("button", name="Continue")).to_be_disabled()

@@ -310,7 +310,8 @@ def test_what_the_page_cannot_run_is_decoded_by_the_server_with_a_word(
 def test_on_a_phone_nothing_runs_off_and_the_image_stays_in_sight(
     server: Any, chromium: Any, trained: Path, eventually: Callable[..., None]
 ) -> None:
-    with context_of(chromium, viewport={"width": 390, "height": 844}, has_touch=True) as context:
+    motion: Any = {"reduced_motion": "no-preference"}  # pictures ease here, and only here
+    with context_of(chromium, viewport={"width": 390, "height": 844}, has_touch=True, **motion) as context:
         page = explore(page_of(context), server.url)
         inside = "() => document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth"
         eventually(lambda: page.evaluate(inside))

@@ -29,14 +29,22 @@ def hiding() -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def below_a_path(hiding: Proxy, course: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def below_a_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server below a path, and nothing else said."""
+    made = Server(tmp_path_factory.mktemp("below"), STREAMLIT_SERVER_BASE_URL_PATH="elbo")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def told_more(hiding: Proxy, course: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server below a path, which knows one proxy's origin, and lets one site frame it."""
     options = {
         "STREAMLIT_SERVER_BASE_URL_PATH": "elbo",
         "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": hiding.origin,
         "ELBO_ROOM_FRAME_ANCESTORS": course.site,
     }
-    made = Server(tmp_path_factory.mktemp("below"), **options)
+    made = Server(tmp_path_factory.mktemp("told"), **options)
     yield made
     made.close()
 
@@ -45,7 +53,8 @@ def below_a_path(hiding: Proxy, course: SimpleNamespace, tmp_path_factory: pytes
 def proxied(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Proxy]]:
     """The app behind a proxy that takes the prefix off, one that leaves it, and one that hides the Host too."""
     kind = request.param
-    server = request.getfixturevalue("server" if kind == "stripping" else "below_a_path")
+    named = {"stripping": "server", "keeping": "below_a_path", "rewriting": "told_more"}
+    server = request.getfixturevalue(named[kind])
     proxy = request.getfixturevalue("hiding") if kind == "rewriting" else Proxy("/elbo", strip=kind == "stripping")
     proxy.upstream = server.port
     if kind != "stripping":
@@ -159,9 +168,9 @@ def course() -> Iterator[SimpleNamespace]:
 
 
 def test_only_a_named_site_frames_the_app_and_who_starts_a_run_there_is_its_owner(
-    course: SimpleNamespace, below_a_path: Server, chromium: Browser
+    course: SimpleNamespace, told_more: Server, chromium: Browser
 ) -> None:
-    server = below_a_path
+    server = told_more
     server.empty_runs()
     course.shows = f"{server.url}/train"
     context = context_of(chromium)

@@ -24,7 +24,8 @@ from vae.training.defaults import complete
 
 SOUND, BITS = "sound-neighbour", "demo-digits-8bits"
 # Read by readers of their own beside the run: what is wrong with one hides nothing of another, so that one run can have
-# a damage of each file of a group. Beside a history is only what no command reads that continues the run.
+# a damage of each file of a group. Those that a command reads before it continues a run stand in another group than the
+# history, at which it would stop.
 GROUPS = {"beside": ("knobs", "owner", "sweep", "live", "replay"), "past": ("history", "origin", "map")}
 GROUPED = tuple(file for files in GROUPS.values() for file in files)
 DEMOS = Path(__file__).resolve().parents[2] / "checkpoints"

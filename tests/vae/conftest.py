@@ -21,7 +21,7 @@ def in_one_thread(one_thread: None) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def components_are_looked_for_once() -> None:
+def an_app_test_makes_nothing_twice() -> None:
     """No page is opened here, nor Streamlit imported, with a hundred loggers that pytest goes through at each test."""
 
 

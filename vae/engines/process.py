@@ -33,7 +33,7 @@ class WorkerProcess:
     """
 
     def __init__(self, command: Sequence[str], log: IO[bytes] | None = None, device: str | None = None) -> None:
-        self.device = device
+        self.device, self.is_spare = device, "--spare" in command
         # Unbuffered and with the faults' traces, so that the log of a killed worker tells what it was doing.
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         root = str(Path(__file__).resolve().parents[2])  # `vae` is found from any folder, installed or not
@@ -101,7 +101,7 @@ def end_all(workers: Sequence[WorkerProcess], deadline: float) -> list[WorkerPro
     killed = [worker for worker in workers if worker.exit_code() is None]
     for worker in killed:
         worker.kill()
-    _wait(killed, time.monotonic() + 5)  # at once, but for a machine that is short of everything
+    _wait(killed, time.monotonic() + 2)  # at once, but for a machine that is short of everything
     return killed
 
 

@@ -179,7 +179,7 @@ class FullNormal(_Described):
     def _each(self, function: Callable[[Tensor, Tensor], Tensor], vectors: Tensor) -> Tensor:
         """`function` of L and each vector (..., k). Several to one L are the columns of a matrix: L, laid out anew for
         every vector, takes five to ten times as long."""
-        if vectors.dim() == self.loc.dim() + 1:
+        if self.L.dim() == vectors.dim() == self.loc.dim() + 1:
             return function(self.L, vectors.movedim(0, -1)).movedim(-1, 0)
         return function(self.L, vectors.unsqueeze(-1)).squeeze(-1)
 

@@ -1,9 +1,9 @@
-"""log p(x|l) = Σ x·l − A(l) of pixels that a logit l each describes, and its gradient x − E[x|l], in few passes.
+"""log p(x|l) = Σ x·l − A(l) of pixels that a logit l each describes, and its gradient x − E[x|l].
 
-    Bernoulli              x in {0, 1}    A(l) = max(l, 0) − log σ(|l|)                mean σ(l)
+    Bernoulli              x in {0, 1}*   A(l) = max(l, 0) − log σ(|l|)                mean σ(l)
     continuous Bernoulli   x in [0, 1]    A(l) = max(l, 0) + log((1 − e^−|l|) / |l|)   mean 1/(1 − e^−l) − 1/l
 
-(Loaiza-Ganem & Cunningham 2019 for the second.) In nats, summed over the pixels. x·l − max(l, 0) is taken pixel by
+(* Grey pixels give the cross-entropy. Loaiza-Ganem & Cunningham 2019 for the second.) In nats, summed over the pixels. x·l − max(l, 0) is taken pixel by
 pixel: two large sums would cancel.
 """
 
@@ -61,11 +61,11 @@ class _ContinuousBernoulliLogProb(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs, output[1])
+        ctx.save_for_backward(inputs[0], output[1])
 
     @staticmethod
     def backward(ctx: Any, of_log_prob: Tensor | None, of_residual: Tensor | None) -> tuple[Tensor | None, ...]:
-        logits, _, residual = ctx.saved_tensors
+        logits, residual = ctx.saved_tensors
         variance = None if of_residual is None else _continuous_variance(logits)
         return _gradients(logits, residual, of_log_prob, of_residual, variance, ctx.needs_input_grad[1])
 
@@ -106,7 +106,7 @@ def _sum_of_logs(p: Tensor) -> Tensor:
 
 def _continuous(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Returns log((1 − e^−|l|) / |l|) and 1/(1 − e^−l) − 1/l, of the shape of the logits. Both branches are finite
-    everywhere, and so are their gradients."""
+    at any finite logit, and so are their gradients."""
     size, inside = logits.abs(), logits.clamp(-2 * NEAR, 2 * NEAR)
     near, far, a2 = size < NEAR, size.clamp(min=NEAR / 2), inside.square()
     ratio_series = a2 * (1 / 24 - a2 * (1 / 2880 - a2 * (1 / 181440 - a2 / 9676800))) - size / 2

@@ -137,7 +137,7 @@ TOGETHER: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(
             *CASES["residual"][0]().children(), nn.GroupNorm(2, 4), nn.Upsample(scale_factor=2, mode="bilinear")
         ),
-        (3, 6, 6),
+        (3, 6, 5),
     ),
 }  # fmt: skip
 

@@ -70,8 +70,13 @@ def test_a_product_of_many_halves_stays_above_float32s_smallest_number(shape: tu
     torch.testing.assert_close(bernoulli_log_prob(logits, x)[0].double(), exact, rtol=2e-7 * pixels**0.5, atol=1e-6)
 
 
-@both
-def test_vmap_over_models_is_one_model_after_the_other(log_prob_of: LogProb) -> None:
+@pytest.mark.parametrize(
+    ("log_prob_of", "mean_of"),
+    [(bernoulli_log_prob, torch.sigmoid), (continuous_bernoulli_log_prob, lambda l: 1 / (1 - (-l).exp()) - 1 / l)],
+)
+def test_vmap_over_models_is_one_model_after_the_other(
+    log_prob_of: LogProb, mean_of: Callable[[Tensor], Tensor]
+) -> None:
     logits, x = drawn(3, 5, 1, 4, 4), drawn(3, 5, 1, 4, 4).sigmoid()
 
     def gradient(one: Tensor, pixels: Tensor) -> Tensor:
@@ -80,7 +85,7 @@ def test_vmap_over_models_is_one_model_after_the_other(log_prob_of: LogProb) -> 
     together = torch.func.vmap(gradient)(logits, x)
     alone = torch.stack([gradient(*one) for one in zip(logits, x, strict=True)])
     torch.testing.assert_close(together, alone, rtol=0, atol=0)
-    torch.testing.assert_close(together, log_prob_of(logits, x)[1], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(together, x - mean_of(logits), rtol=1e-9, atol=1e-9)
 
 
 @both
@@ -107,6 +112,23 @@ def test_a_continuous_bernoullis_sum_over_an_image_is_right_in_float32() -> None
     assert (ours - exact).abs().max() < 1e-6 * 784**0.5 * 4
     assert (found - residual).abs().max() < 4e-7
     assert not found.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("logit", "x", "log_prob", "gradient"),
+    [(100.0, 1.0, math.log(100), 0.01), (100.0, 0.0, math.log(100) - 100, -0.99), (-100.0, 0.0, math.log(100), -0.01),
+     (-100.0, 1.0, math.log(100) - 100, 0.99), (0.0, 0.3, 0.0, -0.2), (17.0, 1.0, math.log(17), 1 / 17)],
+)  # fmt: skip
+def test_a_continuous_bernoulli_is_exact_in_float32_at_its_ends(
+    logit: float, x: float, log_prob: float, gradient: float
+) -> None:
+    """There A(l) = max(l, 0) − log |l|."""
+    logits = torch.full((1, 1, 1), logit, requires_grad=True)
+    found, _ = continuous_bernoulli_log_prob(logits, torch.full((1, 1, 1), x))
+    found.backward()
+    assert found.item() == pytest.approx(log_prob, abs=3e-7, rel=2e-7)
+    assert logits.grad is not None
+    assert logits.grad.item() == pytest.approx(gradient, abs=1e-7)
 
 
 @pytest.mark.parametrize("logit", [0.0, 1e-8, -0.4, NEAR, -NEAR, 3.0, -40.0])
