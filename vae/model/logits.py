@@ -3,8 +3,8 @@
     Bernoulli              x in {0, 1}*   A(l) = max(l, 0) − log σ(|l|)                mean σ(l)
     continuous Bernoulli   x in [0, 1]    A(l) = max(l, 0) + log((1 − e^−|l|) / |l|)   mean 1/(1 − e^−l) − 1/l
 
-(* Grey pixels give the cross-entropy. Loaiza-Ganem & Cunningham 2019 for the second.) In nats, summed over the pixels. x·l − max(l, 0) is taken pixel by
-pixel: two large sums would cancel.
+(* Grey pixels give the cross-entropy. Loaiza-Ganem & Cunningham 2019 for the second.) In nats, summed over the
+pixels. x·l − max(l, 0) is taken pixel by pixel: two large sums would cancel.
 """
 
 from __future__ import annotations

@@ -72,7 +72,10 @@ def test_a_product_of_many_halves_stays_above_float32s_smallest_number(shape: tu
 
 @pytest.mark.parametrize(
     ("log_prob_of", "mean_of"),
-    [(bernoulli_log_prob, torch.sigmoid), (continuous_bernoulli_log_prob, lambda l: 1 / (1 - (-l).exp()) - 1 / l)],
+    [
+        (bernoulli_log_prob, torch.sigmoid),
+        (continuous_bernoulli_log_prob, lambda logit: 1 / (1 - (-logit).exp()) - 1 / logit),
+    ],
 )
 def test_vmap_over_models_is_one_model_after_the_other(
     log_prob_of: LogProb, mean_of: Callable[[Tensor], Tensor]
