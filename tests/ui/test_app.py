@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,3 +117,14 @@ def test_no_module_of_ui_imports_torch_at_once() -> None:
     later = ["ui.frame", "ui.charts.checks"]  # what a page imports when it is asked
     done = subprocess.run([sys.executable, "-c", code, *later], cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_server_whose_spares_are_no_number_does_not_start_and_says_so() -> None:
+    environment = {**os.environ, "ELBO_ROOM_SPARES": "no"}
+    told = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+    )
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1] == (
+        "The server does not start: ELBO_ROOM_SPARES: expected 1, or 0 to keep no process at hand, got 'no'."
+    )

@@ -134,6 +134,14 @@ def test_full_log_prob_and_F2_equal_torch(full: FullNormal) -> None:
     torch.testing.assert_close(FullNormalLatent.marginal_rate_per_dim(full), marginals, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("axes", [(5,), (7, 5), (2, 7, 5), (1,), (7, 1)])
+def test_codes_of_any_number_of_axes_are_each_their_own_normals(full: FullNormal, axes: tuple[int, ...]) -> None:
+    z = parameters(2, *axes, 3)
+    torch.testing.assert_close(full.log_prob(z), full_reference(full).log_prob(z), rtol=1e-12, atol=1e-12)
+    one = FullNormal(full.loc[0], full.L)  # one mean, five covariances
+    torch.testing.assert_close(one.log_prob(z), full_reference(one).log_prob(z), rtol=1e-12, atol=1e-12)
+
+
 def test_F9_is_a_matrix_product(full: FullNormal) -> None:
     z = full.rsample((4,), Generator().manual_seed(3))
     noise = torch.randn(4, 5, 3, generator=Generator().manual_seed(3), dtype=torch.float64)
