@@ -63,7 +63,8 @@ def test_a_collapsed_posterior_is_named_and_its_bars_keep_their_unit(
     runs.change_knobs(path, C=0.01)
     expect(page.get_by_text(re.compile("^Posterior collapse: q"))).to_be_visible(timeout=120_000)
     highest = max(rate for record in records(path) for rate in record["train"]["rate_per_dim"])
-    assert max(before, highest) <= full() <= max(before, 1.6 * highest)  # it may have grown until C was turned
+    # It may have grown until C was turned; its steps are 5/3 apart at most, and it stays 1.02 above the bars.
+    assert max(before, highest) <= full() <= max(before, 1.71 * highest)
     page.get_by_role("button", name="Stop", exact=True).click()
     state(page, "stopped")
 
