@@ -103,9 +103,10 @@ def _in_bfloat16() -> str:
     )
     share = shipped("quality")["targets"]["110"]["share"][IDIOMATIC]
     return (
-        f"Where the processor multiplies bfloat16 the shipped defaults do: an earlier version took in {dense} times "
-        f"the idiomatic loop's images, convolutional ones {images28} times pythae's at 28x28 and {images64} at 64x64, and "
-        f"reached 110 nats in {share:.2f} of the idiomatic loop's seconds ({found['speed']['measured']}, "
+        "Where the processor multiplies bfloat16 the shipped defaults do: an earlier version took in "
+        f"{dense} times the idiomatic loop's images, convolutional ones {images28} times pythae's at 28x28 and "
+        f"{images64} at 64x64, and reached 110 nats in {share:.2f} of the idiomatic loop's seconds "
+        f"({found['speed']['measured']}, "
         f"{made_on(found['speed'])}, torch {found['speed']['versions']['torch']}, other programs beside a part of it)."
     )
 
