@@ -20,7 +20,7 @@ EXAMPLES = {"lightning": True, "pythae": False, "trainer": True}  # and whether 
 NEEDS = {"trainer": ("transformers", "accelerate")}
 
 
-def until(fits: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def until(fits: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 300) -> None:
     limit = time.monotonic() + seconds
     while not fits():
         assert process.poll() is None, process.communicate()[0][-2000:]
