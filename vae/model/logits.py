@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-EVENT = (-3, -2, -1)  # channels, height, width
+from vae.model.likelihood import EVENT
+
 MOST_FACTORS = 64  # of ½ or more: their product, 2^-64 at least, is far above float32's smallest number
 NEAR = 0.5  # |l| below which the continuous Bernoulli's series are used: good to 5e-11 there
 

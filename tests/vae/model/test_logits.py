@@ -20,6 +20,14 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(shape, generator=Generator().manual_seed(len(shape)), dtype=dtype)
 
 
+def of_one_pixel(log_prob_of: LogProb, logit: float, x: float) -> tuple[float, float]:
+    """Its log-likelihood and the gradient, in float32."""
+    logits = torch.full((1, 1, 1), logit, requires_grad=True)
+    log_prob, _ = log_prob_of(logits, torch.full((1, 1, 1), x))
+    (gradient,) = torch.autograd.grad(log_prob, logits)
+    return log_prob.item(), gradient.item()
+
+
 def test_it_is_torchs_own_with_its_gradients_for_grey_pixels_and_axes_that_broadcast() -> None:
     logits, x = 4 * drawn(3, 5, 2, 4, 4), drawn(5, 2, 4, 4).sigmoid()
     logits.requires_grad_(), x.requires_grad_()
@@ -44,12 +52,9 @@ def test_it_is_torchs_own_with_its_gradients_for_grey_pixels_and_axes_that_broad
      (-100.0, 0.0, 0.0, 0.0), (0.0, 1.0, -0.6931472, 0.5)],
 )  # fmt: skip
 def test_float32_is_exact_at_the_ends(logit: float, x: float, log_prob: float, gradient: float) -> None:
-    logits = torch.full((1, 1, 1), logit, requires_grad=True)
-    found, _ = bernoulli_log_prob(logits, torch.full((1, 1, 1), x))
-    found.backward()
-    assert found.item() == pytest.approx(log_prob, abs=2e-7, rel=1e-7)
-    assert logits.grad is not None
-    assert logits.grad.item() == pytest.approx(gradient, abs=1e-7)
+    found, slope = of_one_pixel(bernoulli_log_prob, logit, x)
+    assert found == pytest.approx(log_prob, abs=2e-7, rel=1e-7)
+    assert slope == pytest.approx(gradient, abs=1e-7)
 
 
 def test_the_sum_over_an_image_loses_no_more_in_float32_than_torchs_own() -> None:
@@ -126,12 +131,9 @@ def test_a_continuous_bernoulli_is_exact_in_float32_at_its_ends(
     logit: float, x: float, log_prob: float, gradient: float
 ) -> None:
     """There A(l) = max(l, 0) − log |l|."""
-    logits = torch.full((1, 1, 1), logit, requires_grad=True)
-    found, _ = continuous_bernoulli_log_prob(logits, torch.full((1, 1, 1), x))
-    found.backward()
-    assert found.item() == pytest.approx(log_prob, abs=3e-7, rel=2e-7)
-    assert logits.grad is not None
-    assert logits.grad.item() == pytest.approx(gradient, abs=1e-7)
+    found, slope = of_one_pixel(continuous_bernoulli_log_prob, logit, x)
+    assert found == pytest.approx(log_prob, abs=3e-7, rel=2e-7)
+    assert slope == pytest.approx(gradient, abs=1e-7)
 
 
 @pytest.mark.parametrize("logit", [0.0, 1e-8, -0.4, NEAR, -NEAR, 3.0, -40.0])
