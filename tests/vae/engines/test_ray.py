@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.vae.engines.ray_cluster import Cluster, cluster, why_not
-from tests.vae.engines.scripted_runs import assert_same_run, new_run, records
+from tests.vae.engines.scripted_runs import assert_same_run, held, let_go, new_run, records, slow_run
 from tests.vae.engines.slurm_cluster import until
 from tests.vae.train_run import train_run
 from vae import runs
@@ -20,7 +20,6 @@ from vae.engines.scheduled import ScheduledEngine
 from vae.errors import EngineError
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not() or "it is here")]
-SLOWLY = 8.0  # steps a second: there is time to disturb a run
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +69,10 @@ def test_several_runs_of_a_job_are_one_worker(ray: Cluster, tmp_path: Path, one_
 
 def test_a_lost_machine_and_a_stop(ray: Cluster, tmp_path: Path, one_thread: None) -> None:
     root = tmp_path / "runs"
-    paths = [new_run(root, f"run-{i}", seed=i) for i in range(2)]
-    for path in paths:
-        runs.change_knobs(path, pace=SLOWLY)
+    paths = [slow_run(root, f"run-{i}", seed=i) for i in range(2)]
     with on(ray, root, cpus=2) as engine:  # one to a machine
         engine.submit(paths)
-        until(lambda: all(runs.read_status(path).state == "running" for path in paths))
+        until(lambda: held(paths))
         pids = [runs.read_status(path).pid for path in paths]
         ray.lose_machine(0)
         (batch,) = batches.read_all(root)
@@ -85,6 +82,8 @@ def test_a_lost_machine_and_a_stop(ray: Cluster, tmp_path: Path, one_thread: Non
         engine.submit(waiting)
         until(lambda: "pending" in engine.state(waiting).words)
         engine.stop(waiting)
+        for path in paths:
+            let_go(path)
         assert engine.wait(240)
     assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
     assert runs.read_status(waiting).state == "stopped"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vae.engines.scripted_runs import assert_same_run, new_run, records
+from tests.vae.engines.scripted_runs import assert_same_run, held, let_go, new_run, records, slow_run
 from tests.vae.engines.slurm_cluster import Cluster, cluster, until, why_not
 from tests.vae.train_run import train_run
 from vae import runs
@@ -22,7 +22,6 @@ from vae.engines.slurm import Slurm
 from vae.errors import EngineError, RunBusy
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not() or "it is here")]
-SLOWLY = 25.0  # steps a second: there is time to disturb a run
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +38,6 @@ def engine(slurm: Cluster, tmp_path: Path) -> Iterator[ScheduledEngine]:
         yield made
 
 
-def slow_run(root: Path, name: str, **changes: object) -> Path:
-    path = new_run(root, name, **changes)
-    runs.change_knobs(path, pace=SLOWLY)
-    return path
-
-
 def job_of(path: Path) -> str:
     """The id of the job that has a run."""
     (job,) = [
@@ -54,10 +47,6 @@ def job_of(path: Path) -> str:
         if path.name in group and index not in batch.done
     ]
     return job
-
-
-def is_running(path: Path) -> bool:
-    return runs.read_status(path).state == "running" and runs.read_status(path).step > 5
 
 
 def same_here(path: Path, tmp_path: Path, **changes: object) -> None:
@@ -95,7 +84,7 @@ def test_whatever_happens_the_weights_are_the_same(
     names = ("killed", "preempted", "cancelled", "left-alone")
     killed, preempted, cancelled, alone = paths = [slow_run(root, name, seed=i) for i, name in enumerate(names)]
     engine.submit(paths)
-    until(lambda: all(is_running(path) for path in paths))
+    until(lambda: held(paths))
     pids = {path: runs.read_status(path).pid for path in paths}
     os.kill(pids[killed] or 0, signal.SIGKILL)
     slurm.call("scancel", "--signal=USR1", "--batch", job_of(preempted))
@@ -104,7 +93,9 @@ def test_whatever_happens_the_weights_are_the_same(
     slurm.stop_controller()
     with ScheduledEngine(Slurm({}), root, look_every=0.2) as again:
         until(lambda: "cannot be reached" in again.state(alone).words)
-        assert runs.read_status(alone).state in ("running", "saving", "finished")  # it goes on without the controller
+        for path in paths:
+            let_go(path)
+        until(lambda: runs.read_status(alone).state == "finished")  # it goes on without the controller
         with pytest.raises(EngineError, match="reached"):
             again.submit(new_run(root, "unheard"))
         assert "not handed over" in runs.read_status(root / "unheard").message
@@ -132,7 +123,7 @@ def test_one_that_is_stopped_ends_with_its_state_saved_or_never_starts(
     with ScheduledEngine(Slurm({"at_once": 1}), root, look_every=0.2) as narrow:
         working, waiting = paths = [slow_run(root, name) for name in ("working", "waiting")]
         narrow.submit(paths)
-        until(lambda: is_running(working))
+        until(lambda: held([working]))
         until(lambda: "waits" in narrow.state(waiting).words)
         assert narrow.queued() == [waiting]
         assert narrow.active() == [working]
@@ -142,6 +133,7 @@ def test_one_that_is_stopped_ends_with_its_state_saved_or_never_starts(
         assert [runs.read_status(path).state for path in paths] == ["stopped"] * 2
         assert (working / runs.STATE).is_file()
         assert not (waiting / runs.STATE).exists()
+        let_go(working)
         narrow.submit(working)  # and on, exactly
         assert narrow.wait(240)
         same_here(working, tmp_path)
