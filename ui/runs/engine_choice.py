@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import style
-from vae.engines.engines import ENGINES, chosen, why_absent
+from vae.engines.engines import ENGINES, chosen, is_set_up, why_absent
 
 WHERE = {"local": "this machine", "slurm": "Slurm", "ray": "Ray"}
 
 
 def choose_engine(key: str) -> str:
     """Draws the choice, by default the server's own; returns the engine's name. Nothing is drawn where there is but
-    one; of those that cannot be chosen the reason is told."""
+    one; of those that somebody has set up, and that cannot be chosen, the reason is told."""
     absent = {name: sentence for name in ENGINES if (sentence := why_absent(name))}
     there = [name for name in ENGINES if name not in absent]
     if len(there) < 2:
@@ -23,8 +23,9 @@ def choose_engine(key: str) -> str:
         "Engine", there, key=key, width=170, format_func=lambda name: WHERE.get(name, name),
         help="Where the training runs; the settings of the server say how its clusters are reached.",
     )  # fmt: skip
-    for sentence in absent.values():
-        style.note(f"Not here: {sentence}.")
+    for name, sentence in absent.items():
+        if is_set_up(name):
+            style.note(f"Not here: {sentence}.")
     return engine_chosen(key)
 
 

@@ -63,3 +63,8 @@ def why_absent(name: str) -> str:
     except ElboRoomError as error:
         return str(error)
     return "" if name != "slurm" or shutil.which("sbatch") else "slurm: its command sbatch is not on this machine"
+
+
+def is_set_up(name: str) -> bool:
+    """Returns whether a person's settings name an engine. Raises ConfigError where they cannot be read."""
+    return name in settings.read()
