@@ -102,11 +102,18 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     assert search(page) == "?run=two"
 
     page.goto(f"{server.url}/map?run=two&show=140")
+    keys_are_heard(page)
+    page.keyboard.press("f")
+    eventually(lambda: page.evaluate("document.fullscreenElement === document.documentElement"))
     for key, path in (("1", "/"), ("n", "/train"), ("p", "/"), ("p", "/converter")):
         expect(page.get_by_test_id("stHeader")).to_be_hidden()
         keys_are_heard(page)
         page.keyboard.press(key)
         page.wait_for_url(f"{server.url}{path}?run=two&show=140")
+    expect(page.get_by_text("My code says")).to_be_visible()
+    assert page.evaluate("document.fullscreenElement === document.documentElement")  # a page load would end that
+    page.go_back()
+    expect(page.get_by_text("Train your first VAE")).to_be_visible()
 
     page.goto(f"{server.url}?controls=hidden")
     expect(page.get_by_test_id("stHeader")).to_be_hidden()

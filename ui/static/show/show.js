@@ -122,13 +122,16 @@ class Show {
     return this.pages.at((here + way) % this.pages.length);
   }
 
+  /** By Streamlit's own way from page to page, as with Back and Forward: a page load would end the full screen. */
   _go(page) {
     const address = new URL(page || ".", document.baseURI); // "" would be the page that is open
     const run = new URLSearchParams(location.search).get("run");
     if (run) address.searchParams.set("run", run);
     for (const [name, value] of Object.entries(parameters(this.manner)))
       if (value) address.searchParams.set(name, value);
-    location.assign(address);
+    this.close(); // a code is that of the view before
+    history.pushState({}, "", address);
+    window.dispatchEvent(new PopStateEvent("popstate"));
   }
 
   _whole() {
