@@ -266,9 +266,8 @@ def relay(server: Server, window: Watched) -> Iterator[Proxy]:
     would take ten seconds of the processor to start."""
     proxy = Proxy()
     proxy.upstream = server.port
-    window.host = urlsplit(proxy.url).netloc
+    window.ways.add(urlsplit(proxy.url).netloc)  # until its pages are closed, which ask for as long
     yield proxy
-    window.host = f"localhost:{server.port}"
     proxy.close()
 
 

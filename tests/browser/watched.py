@@ -18,6 +18,7 @@ class Watched:
 
     def __init__(self, context: BrowserContext, host: str) -> None:
         self.context, self.host = context, host
+        self.ways: set[str] = set()  # other hosts that lead to the same server
         self.complaints: list[str] = []
         self.foreign: list[str] = []
         self.watching = True
@@ -64,7 +65,7 @@ class Watched:
             self._emptied = page
         self.context.clear_cookies()
         complaints, foreign = self.complaints, self.foreign
-        self.complaints, self.foreign, self.watching = [], [], True
+        self.complaints, self.foreign, self.watching, self.ways = [], [], True, set()
         assert (foreign, complaints) == ([], []), f"{foreign} {complaints}"
 
     def _hear_out(self) -> None:
@@ -79,7 +80,7 @@ class Watched:
 
     def _request(self, address: str) -> None:
         parts = urlsplit(address)
-        if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
+        if parts.scheme not in ("data", "blob") and parts.netloc not in (self.host, *self.ways):
             self.foreign.append(address)
 
 
