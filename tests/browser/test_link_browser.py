@@ -97,6 +97,9 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
     page.wait_for_url("**/map?run=two&show=160")
     expect(page.get_by_test_id("stHeader")).to_be_hidden()
     keys_are_heard(page)
+    chooser = page.locator(".st-key-chosen-run").bounding_box()  # its names are larger, too
+    assert chooser is not None
+    assert chooser["width"] == 15 * 1.6 * float(usual[:-2])
     page.locator("body").press("Escape")
     expect(page.get_by_test_id("stHeader")).to_be_visible()
     assert search(page) == "?run=two"
