@@ -42,15 +42,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _persist(patience: float, action: Callable[[], T]) -> T:
-    end, pause = time.monotonic() + patience, 0.001
+    """The seconds are those of the pauses, not of the clock: who is starved meanwhile tries as often as anybody."""
+    pause = 0.001
     while True:
         try:
             return action()
         except PermissionError:
-            if time.monotonic() + pause > end:
+            if pause > patience:
                 raise
         time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+        patience, pause = patience - pause, min(2 * pause, 0.05)
 
 
 def expanded(path: str | Path) -> Path:
