@@ -231,6 +231,16 @@ def test_a_fit_lies_with_its_run(run: Path) -> None:
     assert not list(folder.glob(".*.tmp"))
 
 
+def test_a_fit_that_imports_is_starting_for_a_while(run: Path) -> None:
+    folder = request_fit(run, "tsne", SHA, groups(n=80)[0])
+    began = time.time() - 30
+    os.utime(folder / "status.json", (began, began))
+    assert read_fit(folder).state == "starting"
+    began -= runs.START_LIMIT
+    os.utime(folder / "status.json", (began, began))
+    assert (read_fit(folder).state, "ended unexpectedly" in read_fit(folder).message) == ("failed", True)
+
+
 def test_a_failed_fit_says_why(run: Path) -> None:
     status = fit(request_fit(run, "tsne", SHA, np.ones((60, 3), np.float32)))
     assert status.state == "failed"
