@@ -57,7 +57,7 @@ def no_results_kept() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work is waited for, as AppTest has no timers; the best q of a race is looked for in fewer steps."""
-    monkeypatch.setattr("ui.binary.job.SOON", 60.0)
+    monkeypatch.setattr("ui.binary.job.SOON", 110.0)
     monkeypatch.setattr("vae.lessons.toy_gradient.SEARCH_STEPS", 20)
 
 

@@ -239,9 +239,10 @@ def test_a_refusal_by_the_process_that_trains_leaves_the_run_and_its_knobs(
         train_run(ended, request=MORE)
     else:
         with engine() as local:
-            local.submit(ended, request=MORE)
-            assert not runs.read_knobs(ended).stop  # from now on a stop is one of the training to come
-            assert runs.read_status(ended).state in runs.ACTIVE
+            with local._changed:  # it starts nothing meanwhile
+                local.submit(ended, request=MORE)
+                assert not runs.read_knobs(ended).stop  # from now on a stop is one of the training to come
+                assert runs.read_status(ended).state in runs.ACTIVE
             assert local.wait(180)
     assert "is damaged" in runs.read_status(ended).refused
     assert (everything(ended), end_of(ended)) == (before, end)
@@ -360,8 +361,9 @@ def test_a_run_that_is_taken_out_of_the_queue_is_again_as_it_ended(ended: Path, 
 
 def test_a_request_is_carried_out_by_the_process_that_trains(ended: Path) -> None:
     with engine() as local:
-        local.submit(ended, request=Request(epochs=2, device="cpu"))
-        assert runs.read_config(ended)[0].epochs == 1
+        with local._changed:  # it starts nothing meanwhile
+            local.submit(ended, request=Request(epochs=2, device="cpu"))
+            assert runs.read_config(ended)[0].epochs == 1
         assert local.wait(180)
     config, _ = runs.read_config(ended)
     assert (config.epochs, config.device) == (2, "cpu")
