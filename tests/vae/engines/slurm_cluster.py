@@ -121,6 +121,15 @@ class Cluster:
         lines = self.call("squeue", "--array", "--noheader", "--format=%i|%T").split()
         return dict(line.split("|") for line in lines)
 
+    @contextlib.contextmanager
+    def nothing_starts(self) -> Iterator[None]:
+        """Jobs are taken and wait."""
+        self.call("scontrol", "update", "PartitionName=main", "State=DOWN")
+        try:
+            yield
+        finally:
+            self.call("scontrol", "update", "PartitionName=main", "State=UP")
+
     def hurry(self) -> None:
         """A job that queued again is held back for two minutes, so that a broken node can be found out."""
         for job, state in self.jobs().items():

@@ -63,13 +63,14 @@ def test_a_sweep_gives_the_weights_of_this_process(
 ) -> None:
     tries = [{"C": 4.0}, {"C": 16.0}, {"C": 4.0, "seed": 1}]
     paths = [new_run(tmp_path / "runs", f"run-{i}", **one) for i, one in enumerate(tries)]
-    engine.submit(paths)
-    assert [runs.read_status(path).state for path in paths] == ["queued"] * 3
-    (batch,) = batches.read_all(tmp_path / "runs")
-    assert batch.groups == (("run-0",), ("run-1",), ("run-2",))
-    assert len({job.split("_")[0] for job in batch.jobs}) == 1  # one array
-    with pytest.raises(RunBusy, match="waits for its turn on slurm"):
-        engine.submit(paths[1])
+    with slurm.nothing_starts():
+        engine.submit(paths)
+        assert [runs.read_status(path).state for path in paths] == ["queued"] * 3
+        (batch,) = batches.read_all(tmp_path / "runs")
+        assert batch.groups == (("run-0",), ("run-1",), ("run-2",))
+        assert len({job.split("_")[0] for job in batch.jobs}) == 1  # one array
+        with pytest.raises(RunBusy, match="waits for its turn on slurm"):
+            engine.submit(paths[1])
     assert engine.wait(600)
     assert [runs.read_status(path).state for path in paths] == ["finished"] * 3
     assert batches.read_all(tmp_path / "runs") == []
