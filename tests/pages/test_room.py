@@ -241,7 +241,7 @@ def test_others_see_no_more_of_an_error_than_that_there_was_one(
     monkeypatch.setattr(config, "get_option", lambda name: set_options[name] if name in set_options else real(name))
     file = tmp_path / "page.py"
     file.write_text("raise RuntimeError('/secret/place')")
-    (shown,) = AppTest.from_file(str(file)).run().exception
+    (shown,) = AppTest.from_file(str(file), default_timeout=120).run().exception
     assert "secret" not in str(shown.proto)
     assert "page.py" not in str(shown.proto)
     assert "RuntimeError" not in str(shown.proto)
