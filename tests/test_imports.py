@@ -124,12 +124,12 @@ print(records[-1].step, records[-1].test.images)
 
 
 def test_the_core_trains_where_the_user_interface_is_not_installed() -> None:
-    done = subprocess.run([sys.executable, "-c", BLOCKED], cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", BLOCKED], cwd=REPOSITORY, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["12", "360"]
 
 
 def test_importing_vae_costs_nothing() -> None:
     script = "import sys, vae; vae.Config; assert not {'torch', 'numpy', 'sklearn'} & set(sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr

@@ -222,14 +222,15 @@ def _launch(playwright: Playwright) -> Browser:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--no-sandbox")  # root cannot have one
     installed = next((path for path in map(shutil.which, NAMES) if path), None)
+    patience = 3000 * PATIENCE  # milliseconds
     try:
-        return playwright.chromium.launch(executable_path=installed, args=arguments)
+        return playwright.chromium.launch(executable_path=installed, args=arguments, timeout=patience)
     except Error:
         if installed:
             raise
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
     try:
-        return playwright.chromium.launch(args=arguments)
+        return playwright.chromium.launch(args=arguments, timeout=patience)
     except Error as error:
         pytest.fail(
             f"these tests need Chromium or Chrome: install one, or `python -m playwright install chromium` ({error})"

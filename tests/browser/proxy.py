@@ -31,7 +31,7 @@ class Proxy:
         self.url = self.origin + prefix
 
     def _here(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def close(self) -> None:
         """Ends the proxy and what goes through it; nothing happens the second time."""
@@ -39,7 +39,7 @@ class Proxy:
             return
         self._here(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     async def _end(self) -> None:

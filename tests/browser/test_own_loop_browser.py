@@ -37,6 +37,20 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+PAUSED = """
+import runpy, sys, vae
+from vae import runs
+begin = vae.log
+def paused(*given, **named):
+    log = begin(*given, **named)
+    runs.change_knobs(log.path, paused=True)
+    return log
+vae.__dict__["log"] = paused
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 class Loop:
     """The example in a process of its own, on digits; `lines` come as it prints them. It waits for a reader where its
     output is full."""
@@ -82,10 +96,9 @@ def until(fits: Callable[[], bool], seconds: float = PATIENCE) -> None:
 @pytest.fixture
 def loop(server: Any) -> Iterator[Loop]:
     """It waits, so that it has learned nothing before the page is there: what C makes of a loss depends on that."""
-    made = Loop(server.runs, "--epochs", "100000")
+    made = Loop(server.runs, "--epochs", "100000", before=("-c", PAUSED))
     try:
         until(lambda: (made.path / "config.json").exists(), 2 * PATIENCE)  # it imports torch
-        runs.change_knobs(made.path, paused=True)
         yield made
     finally:  # one that came too late would compute for hours
         made.end()
@@ -132,7 +145,7 @@ def test_the_scripts_loss_follows_C_and_pause_step_and_stop_reach_it(server: Any
     state(page, "training")
     page.get_by_role("button", name="Stop").click()
     state(page, "stopped")
-    loop.process.wait(30)
+    loop.process.wait(PATIENCE)
     expect(page.get_by_text("Your loop has ended; running its script again makes a new run.")).to_be_visible()
     expect(page.get_by_text(re.compile("^Stopped at step"))).to_be_visible()
     assert all(line["train"]["distortion"] > 0 for line in records(loop.path))
@@ -141,19 +154,18 @@ def test_the_scripts_loss_follows_C_and_pause_step_and_stop_reach_it(server: Any
 def test_its_result_is_bit_equal_beside_a_killed_server_and_without_a_log(server: Any, window: Any) -> None:
     page, window.watching = window.page(), False  # it will complain that its server is gone
     options = ("--epochs", "40")
-    loop = Loop(server.runs, *options)
-    until(lambda: (loop.path / "config.json").exists())
-    runs.change_knobs(loop.path, paused=True)  # it waits for the page
+    loop = Loop(server.runs, *options, before=("-c", PAUSED))  # it waits for the page
+    until(lambda: (loop.path / "config.json").exists(), 2 * PATIENCE)
     page.goto(f"{server.url}/train?run=own-loop")
     state(page, "paused")
     page.get_by_role("button", name="Resume").click()
-    until(lambda: runs.read_status(loop.path).state == "running")
+    until(lambda: runs.read_status(loop.path).state in ("running", "finished"))
     server.process.kill()
     told = list(loop.lines())
-    loop.process.wait(60)
+    loop.process.wait(PATIENCE)
     silent = Loop(server.runs / "silent", *options, before=("-c", SILENT))
     untold = list(silent.lines())
-    silent.process.wait(60)
+    silent.process.wait(PATIENCE)
     assert told == untold
     assert told[-1].startswith("weights ")
     own = [float(line.split()[-2]) for line in told if "held-out" in line]

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from torch import nn
 
 from tests.browser.conftest import Server
-from tests.browser.watched import Watched
+from tests.browser.watched import PATIENCE, Watched
 from vae import load_run, runs
 from vae.exchange.torch_export import export_decoder, export_encoder
 
@@ -62,7 +62,7 @@ def test_two_files_and_images_become_sliders_and_a_map(server: Server, window: W
     )
     page.goto(f"{server.url}/map?run=my-model")
     expect(page.get_by_text(f"{COUNT} held-out images of your images")).to_be_visible()
-    answer = page.request.get(f"{server.url}/runs/my-model/decode?z=0.5,-1,2")
+    answer = page.request.get(f"{server.url}/runs/my-model/decode?z=0.5,-1,2", timeout=1000 * PATIENCE)
     pixels = np.frombuffer(answer.body(), np.uint8).reshape(8, 8)
     with torch.no_grad():
         mean = run.model.decode(torch.tensor([[0.5, -1, 2]])).mean

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.watched import page_of
 from tests.vae.command import command
 from tests.vae.diagnosis.conftest import registry, the_quick_ones
 from tests.vae.diagnosis.made import DEMOS
@@ -32,7 +33,7 @@ def test_the_report_opens_offline_on_a_phone_in_the_dark_and_in_print(chromium: 
     grounds = set()
     for scheme in ("light", "dark"):
         context = chromium.new_context(offline=True, color_scheme=scheme)  # type: ignore[arg-type]
-        page = context.new_page()
+        page = page_of(context)
         asked: list[str] = []
         said: list[str] = []
         page.on("request", lambda request: asked.append(request.url))  # noqa: B023

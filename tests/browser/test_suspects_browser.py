@@ -39,9 +39,9 @@ def test_faults_are_found_marked_saved_shown_and_left_out(
     page.goto(f"{server.url}/suspects?run=faulty")
     stop = page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop")  # not of the page's script
     blank = page.get_by_role("radio", name=re.compile("Blank"))
-    expect(stop.or_(blank)).to_be_visible()
-    expect(page.get_by_role("radio", name="Label contradicted")).to_be_visible(timeout=90_000)
-    expect(stop).to_have_count(0, timeout=90_000)
+    expect(stop.or_(blank).first).to_be_visible()
+    expect(page.get_by_role("radio", name="Label contradicted")).to_be_visible(timeout=180_000)
+    expect(stop).to_have_count(0, timeout=180_000)
     expect(rows(page)).to_have_count(25)
     eventually(lambda: len(set(places(page)) & set(faulty.data.mislabelled)) >= 20)  # of the first 25
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import ROOT, Server, Watched, pass_time, rested
+from tests.browser.conftest import ROOT, Server, pass_time, rested
+from tests.browser.watched import PATIENCE, Watched
 from ui.runs.owners import recorded_owner
 from vae import load_run, runs
 from vae.__main__ import main
@@ -49,7 +50,8 @@ def test_a_run_is_taken_along_and_comes_back(
     assert table.name == "one-codes.csv"
     assert main(["export", str(run), "--format", "csv", "--out", str(tmp_path / "expected.csv")]) == 0
     assert table.read_bytes() == (tmp_path / "expected.csv").read_bytes()
-    answer = page.request.get(f"{server.url}/{row(page, 'csv').get_by_role('link').get_attribute('href')}")
+    address = row(page, "csv").get_by_role("link").get_attribute("href")
+    answer = page.request.get(f"{server.url}/{address}", timeout=1000 * PATIENCE)
     assert answer.headers["content-disposition"] == 'attachment; filename="one-codes.csv"'
     assert answer.headers["content-security-policy"].startswith("sandbox;")
     made_by = row(page, "bundle").get_by_role("textbox", name="Made by")

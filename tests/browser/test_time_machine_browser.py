@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import digits_row, pass_time, rested
 from tests.browser.test_explore_modes_browser import pixels
+from tests.browser.watched import PATIENCE
 from tests.vae.engines.scripted_runs import make_quick, new_run
 from tests.vae.train_run import train_run
 from vae import load_run
@@ -36,6 +37,11 @@ SCRUB = """async range => {
   const seconds = (performance.now() - began) / 1000;
   CanvasRenderingContext2D.prototype.putImageData = put;
   return pictures / seconds;
+}"""
+
+TOLD = """button => {
+  button.told = [];
+  new MutationObserver(() => button.told.push(button.textContent)).observe(button, { childList: true });
 }"""
 
 WATCH = """range => {
@@ -119,13 +125,15 @@ def test_a_run_is_scrubbed_through_time(
     page.wait_for_url(re.compile("^((?!at=).)*$"))  # the last stop needs no name
 
     scrubber.evaluate(WATCH)
-    page.get_by_role("button", name="Play").click()
-    expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    expect(page.get_by_role("button", name="Play")).to_be_visible()  # it ends by itself, at the last
+    play = page.get_by_role("button", name="Play").element_handle()
+    play.evaluate(TOLD)
+    play.click()
+    eventually(lambda: play.evaluate("button => button.told") == ["Pause", "Play"])  # it ends by itself, at the last
     seen = [int(re.findall(r"step (\d+)", told)[0]) for told in scrubber.evaluate("range => range.seen")]
     assert seen[seen.index(0) :] == [moment.step for moment in kept]
     is_at(kept[-1].step)
-    eventually(lambda: scrubber.evaluate(SCRUB) >= 50)  # pictures a second, drawn; on a crowded machine not each time
+    # Pictures a second, drawn; on a crowded machine not each time.
+    eventually(lambda: scrubber.evaluate(SCRUB) >= 50, 3 * PATIENCE)
     scrubber.focus()
     page.keyboard.press("End")
     is_at(kept[-1].step)

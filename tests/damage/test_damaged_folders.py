@@ -65,7 +65,7 @@ def visiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     monkeypatch.setattr(Processes, "_take", lambda *_: SimpleNamespace(exit_code=lambda: 0))
     monkeypatch.setattr(owners, "visitor_id", lambda cookies: "")
     monkeypatch.setattr(server, "engine", lambda name=None: Idle())
-    monkeypatch.setattr("ui.binary.job.SOON", 60.0)  # no thread outlives a test
+    monkeypatch.setattr("ui.binary.job.SOON", 110.0)  # no thread outlives a test
     monkeypatch.setattr("vae.lessons.toy_gradient.SEARCH_STEPS", 1)  # of the race, which is of no run
     monkeypatch.setattr("ui.binary.laboratory.DRAWS", (100, 200))
     monkeypatch.setattr("ui.binary.laboratory.NUMBERS", 20_000)  # one image

@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -92,11 +93,11 @@ def test_what_was_found_stays_mended(case: str, fuzzer: tuple[Fuzzer, dict[str, 
     assert outcome == "refused", fault
 
 
-def test_the_guard_sees_what_an_input_may_not_do(fuzzer: tuple[Fuzzer, dict[str, Target]]) -> None:
+def test_the_guard_sees_what_an_input_may_not_do(fuzzer: tuple[Fuzzer, dict[str, Target]], tmp_path: Path) -> None:
     judge, found = fuzzer
     strange = {
         "opens": lambda data: open(DEMO / "config.json").close(),
-        "writes": lambda data: DEMO.joinpath("config.json.x").touch(),
+        "writes": lambda data: tmp_path.joinpath("x").touch(),
         "unpickles": lambda data: __import__("pickle").loads(b"cos\ngetcwd\n."),
         "raises": lambda data: {}["x"],
         "says nothing": lambda data: (_ for _ in ()).throw(ConfigError("")),
@@ -104,4 +105,3 @@ def test_the_guard_sees_what_an_input_may_not_do(fuzzer: tuple[Fuzzer, dict[str,
     for name, read in strange.items():
         outcome, _, _ = judge.judge(Target(name, (b"",), found["gate"].mutate, read), b"")
         assert outcome == "fault", name
-    DEMO.joinpath("config.json.x").unlink()

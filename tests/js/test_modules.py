@@ -23,7 +23,7 @@ def reports() -> dict[str, tuple[bool, str]]:
     node = shutil.which("node")
     assert node, "the browser modules' tests need Node.js 20 or newer on the path"
     command = [node, "--test-reporter=tap", "one_process.mjs", *MODULES]
-    output = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=240)
+    output = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=600)
     found = {
         suite["name"]: (suite["result"] == "ok" and "    ok " in suite["cases"], suite["cases"] + suite["why"])
         for suite in SUITE.finditer(output.stdout)

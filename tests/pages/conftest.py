@@ -71,7 +71,7 @@ def app(
     """The app before its first script run: cold, in a browser on this machine that keeps no cookies."""
     browser_of("")
     sit(True)
-    return AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=60)
+    return AppTest.from_file(str(ROOT / "ui" / "frame.py"), default_timeout=120)
 
 
 @pytest.fixture

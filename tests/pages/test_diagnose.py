@@ -264,7 +264,7 @@ def test_the_spare_process_takes_the_next_run(demo: Path, monkeypatch: pytest.Mo
     ((folder, worker),) = work._holder().living().items()
     assert worker is spare
     assert work._holder().spare is None
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while read_status(folder).state == "starting":
         assert worker.exit_code() is None, (folder / "log.txt").read_text()
         assert time.monotonic() < end

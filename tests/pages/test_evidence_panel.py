@@ -58,7 +58,7 @@ def html(app: AppTest) -> str:
 
 def test_off_it_computes_nothing(bits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Track, "look", lambda self: pytest.fail("nobody asked"))
-    app = AppTest.from_string(SCRIPT, default_timeout=60).run()
+    app = AppTest.from_string(SCRIPT, default_timeout=120).run()
     assert not app.exception
     assert [toggle.value for toggle in app.toggle] == [False]
 
@@ -67,7 +67,7 @@ def test_off_it_computes_nothing(bits: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_on_it_shows_the_exact_numbers_of_the_saved_weights(
     bits: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    monkeypatch.setattr("ui.train.evidence_panel.SOON", 60.0)
+    monkeypatch.setattr("ui.train.evidence_panel.SOON", 100.0)
     app = AppTest.from_string(SCRIPT, default_timeout=120).run()
     app.toggle[0].set_value(True).run()
     app.segmented_control[0].set_value(part).run()
@@ -94,14 +94,14 @@ def test_a_track_measures_each_weights_once_and_not_too_often(bits: Path, monkey
     monkeypatch.setattr(evidence_track.time, "monotonic", lambda: clock[0])
     track = Track(bits, "test")
     track.look()
-    track.wait(60)
+    track.wait(120)
     clock[0] += 100
     track.look()
     assert not track.busy
     assert len(track.points) == 1
     save_step(5000)
     track.look()
-    track.wait(60)
+    track.wait(120)
     assert [point.step for point in track.points] == [3368, 5000]
     save_step(6000)
     clock[0] += 0.9 * evidence_track.EVERY
@@ -109,12 +109,12 @@ def test_a_track_measures_each_weights_once_and_not_too_often(bits: Path, monkey
     assert not track.busy
     clock[0] += evidence_track.EVERY
     track.look()
-    track.wait(60)
+    track.wait(120)
     assert [point.step for point in track.points] == [3368, 5000, 6000]
     save_step(4000)  # the run went back
     clock[0] += 100
     track.look()
-    track.wait(60)
+    track.wait(120)
     assert [point.step for point in track.points] == [3368, 4000]
 
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_said(bits: Path) -> None:
     (bits / runs.WEIGHTS).write_bytes(b"no weights")
     track = Track(bits, "test")
     track.look()
-    track.wait(60)
+    track.wait(120)
     assert track.points == []
     assert "damaged" in track.problem
 
@@ -144,7 +144,7 @@ def test_the_image_that_a_grid_moved_most_is_named_by_its_row_in_the_data(runs_f
     path = Path(shutil.copytree(DEMO.parent / "demo-digits-2d", runs_folder / "plane"))
     track = Track(path, "test")
     track.look()
-    track.wait(60)
+    track.wait(120)
     run = load_run(path)
     dataset = run.dataset()
     difference = exact_evidence(run.model, dataset.to_float(dataset.test[:25])).grid_difference

@@ -357,7 +357,7 @@ def test_a_run_of_a_thousand_million_dimensions_is_a_sentence_at_once(app: AppTe
     content = json.loads((demo / "config.json").read_text())
     content["config"]["latent_dim"] = 10**9
     runs.save_checked(demo, {"config.json": json.dumps(content).encode()})
-    began = time.perf_counter()
+    began = time.process_time()
     show(app, run="two")
     assert "latent_dim: expected a whole number from 1 to 512, got 1000000000" in html(app)
-    assert time.perf_counter() - began < 10  # as long as a page takes on a crowded machine, and no more
+    assert time.process_time() - began < 10  # as long as any page takes, and no more

@@ -90,7 +90,7 @@ def test_a_name_stands_beside_ones_runs_for_everybody_and_literally(
     assert people.name_of(browser_of("bob")) == RUDE
     assert "by *A* &lt;img src=x&gt; $x$ (you)" in html(app)
     browser_of("alice")
-    other = page_opens(AppTest.from_file(app._script_path, default_timeout=60), TRAIN, run="mine")
+    other = page_opens(AppTest.from_file(app._script_path, default_timeout=120), TRAIN, run="mine")
     assert "by *A* &lt;img src=x&gt; $x$" in html(other)
     assert "(you)" not in html(other)
     assert "*A*" not in "".join(element.value for element in [*other.markdown, *other.caption])
@@ -131,7 +131,7 @@ def test_the_teacher_may_steer_stop_rename_and_delete_every_run_but_those_that_s
     app.button(key="stop").click().run()
     assert engine.stopped == [theirs]
     assert "by visitor" in html(app)
-    home = page_opens(AppTest.from_file(app._script_path, default_timeout=60), HOME)
+    home = page_opens(AppTest.from_file(app._script_path, default_timeout=120), HOME)
     assert "by visitor ffff" in html(home)
     offered = {one.proto.id.rsplit("menu-", 1)[-1]: list(one.proto.options) for one in home.get("menu_button")}
     assert offered == {"theirs": ["Take away"], "demo": ["Take away"], "ended": ["Take away", "Rename", "Delete"]}
@@ -241,7 +241,7 @@ def test_others_see_no_more_of_an_error_than_that_there_was_one(
     monkeypatch.setattr(config, "get_option", lambda name: set_options[name] if name in set_options else real(name))
     file = tmp_path / "page.py"
     file.write_text("raise RuntimeError('/secret/place')")
-    (shown,) = AppTest.from_file(str(file)).run().exception
+    (shown,) = AppTest.from_file(str(file), default_timeout=120).run().exception
     assert "secret" not in str(shown.proto)
     assert "page.py" not in str(shown.proto)
     assert "RuntimeError" not in str(shown.proto)

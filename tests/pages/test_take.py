@@ -133,7 +133,7 @@ def test_a_made_file_is_offered_with_its_size_and_facts(page: AppTest, work: InT
 
 def test_whoever_comes_later_finds_it(page: AppTest, app: AppTest, work: InThisProcess) -> None:
     press(page, "take-make-gif")
-    other = AppTest.from_file(str(navigation.FOLDER.parent / "ui" / "frame.py"), default_timeout=60)
+    other = AppTest.from_file(str(navigation.FOLDER.parent / "ui" / "frame.py"), default_timeout=120)
     assert "one-walk.gif" in html(opened(other, run="one"))
 
 

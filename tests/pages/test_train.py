@@ -386,7 +386,7 @@ def test_a_browser_without_cookies_steers_what_it_started_as_long_as_its_tab_liv
     ((_, owner),) = engine.submitted
     assert owners.recorded_owner(path) == owner
     assert not app.button(key="stop").disabled
-    another_tab = AppTest.from_file(app._script_path, default_timeout=60)
+    another_tab = AppTest.from_file(app._script_path, default_timeout=120)
     cold(another_tab, run=path.name)
     assert another_tab.button(key="stop").disabled
     sit(True)

@@ -47,7 +47,7 @@ def projection_says_what_it_is(cls: type[Projection]) -> None:
     node = shutil.which("node")
     assert node, "the browser modules' tests need Node.js 20 or newer on the path"
     command = [node, "--input-type=module", "--eval", WORDS % (MAP / "words.js").as_uri(), json.dumps(descriptor)]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout)
     for sentence in told:
         assert cls.about in sentence
         assert "undefined" not in sentence

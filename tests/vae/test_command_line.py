@@ -186,13 +186,13 @@ def test_ctrl_c_saves_and_stops(tmp_path: Path) -> None:
     environment = {**os.environ, "ELBO_ROOM_RUNS": str(tmp_path), "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "vae", "train", "--epochs", "100000", "--name", "long"]
     long = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     history = tmp_path / "long/history.jsonl"
     while not history.exists() or b'"train"' not in history.read_bytes():
-        assert time.monotonic() < deadline, "no record within a minute"
+        assert time.monotonic() < deadline, "no record within two minutes"
         time.sleep(0.1)
     long.send_signal(signal.SIGINT)
-    out, error = long.communicate(timeout=60)
+    out, error = long.communicate(timeout=120)
     assert long.returncode == 130, error  # not done: what comes after it in a script had better not start
     assert b"stopped" in out
     assert (tmp_path / "long/resume/state.safetensors").is_file()

@@ -24,7 +24,7 @@ def policy_of(entry: str, folder: Path, **environment: str) -> str:
     script = f"import os, sys; {ENTRIES[entry]}; print(); print(os.environ.get('OMP_WAIT_POLICY'))"
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder)],
-        cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, env={**kept, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
@@ -44,7 +44,7 @@ def test_a_policy_of_ones_own_is_kept(tmp_path: Path) -> None:
 def test_OpenMP_is_not_loaded_before_it_is_asked(entry: str) -> None:
     module = ENTRIES[entry].partition(" import ")[0].removeprefix("from ")
     script = f"import {module}; print('omp' in open('/proc/self/maps').read())"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert done.stdout.split() == ["False"], done.stderr
 
 
@@ -60,6 +60,6 @@ for process in (findings, suspects):
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "nothing")],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     assert done.stdout.split() == ["1", "1"], done.stderr

@@ -197,11 +197,12 @@ class Viewer:
 
     async def send_news_of(self, watch: Watch, lines: Lines | None, status: bool) -> None:
         """Sends the next lines, the newest status, or both."""
+        version = watch.watcher.status_version  # a change after this is sent again
         message = watch.watcher.message(lines, status)
         if lines is not None:
             watch.offset = lines.end
         if status:
-            watch.status_version = watch.watcher.status_version
+            watch.status_version = version
         await self.send_text(message)
 
     async def send_text(self, text: str) -> None:

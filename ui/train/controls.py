@@ -26,7 +26,7 @@ from vae.runs.start import Request, plan
 FULL_SPEED = "full speed"
 PAUSED = "While another run waits, a paused one gives up its place after a few seconds."
 PAUSED_HERE = "Your loop waits in log.step."
-ENDING = 3.0  # seconds that a process may take to end after it said how
+ENDING = 15.0  # seconds that a process may take to end after it said how: many where others have its cores
 FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the learning rate
 
 

@@ -52,7 +52,7 @@ VERSION = 2  # of what findings compute and say; raised with it: results of anot
 FOLDER = "diagnosis"
 KEPT = 3  # diagnoses of older weights that stay
 WORKING = ("starting", "working")
-PATIENCE = {"starting": 30.0, "working": 1.0}  # seconds without a process after which it has died; imports take time
+PATIENCE = {"starting": runs.START_LIMIT, "working": 1.0}  # seconds without a process after which it has died
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MOST_RESULT, MOST_ARRAYS, MOST_RESULTS = 4 << 20, 1 << 28, 100  # bytes, bytes, files
 

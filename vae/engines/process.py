@@ -101,7 +101,7 @@ def end_all(workers: Sequence[WorkerProcess], deadline: float) -> list[WorkerPro
     killed = [worker for worker in workers if worker.exit_code() is None]
     for worker in killed:
         worker.kill()
-    _wait(killed, time.monotonic() + 2)  # at once, but for a machine that is short of everything
+    _wait(killed, time.monotonic() + 10)  # at once, but for a machine that is short of everything
     return killed
 
 

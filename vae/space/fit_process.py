@@ -68,6 +68,7 @@ FRAME_SHARE = 0.1  # of the time at most goes into writing frames
 SPARE_PATIENCE = 900.0  # seconds after which a spare process that nobody needed ends
 KEPT = 4  # layouts of older weights that stay, for each method and part
 WORKING = ("starting", "fitting")
+PATIENCE = {"starting": runs.START_LIMIT, "fitting": 1.0}  # seconds without a process after which it has died
 
 
 @dataclass
@@ -123,7 +124,8 @@ def read_fit(folder: Path) -> FitStatus:
     except Misfit as error:
         return FitStatus(state="failed", message=f"status.json cannot be read ({error}); ask for the map again")
     status = FitStatus(**{f.name: values[f.name] for f in dataclasses.fields(FitStatus) if f.name in values})
-    if status.state in WORKING and not runs.is_locked(folder) and time.time() - _modified(folder / "status.json") > 1:
+    age = time.time() - _modified(folder / "status.json")
+    if status.state in WORKING and not runs.is_locked(folder) and age > PATIENCE[status.state]:
         kept = (folder / "frame.bin").is_file()
         status.state = "stopped" if kept else "failed"
         status.message = "The process that computed it ended unexpectedly; ask again to start over."

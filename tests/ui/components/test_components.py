@@ -45,7 +45,7 @@ def sent(app: AppTest) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_every_component_is_mounted_with_its_run() -> None:
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=120).run()
     assert not app.exception
     data = sent(app)
     assert set(data) == {"charts", "c_slider", "preview", "rate_bars", "status_line"}
@@ -63,7 +63,7 @@ def test_a_likelihood_of_a_newer_version_is_shown_with_C_as_a_weight() -> None:
 
 
 def test_the_range_of_the_slider_is_that_of_the_likelihood() -> None:
-    weight, gaussian = sent(AppTest.from_function(page, default_timeout=60).run())["c_slider"]
+    weight, gaussian = sent(AppTest.from_function(page, default_timeout=120).run())["c_slider"]
     assert (weight["low"], weight["high"]) == C_WEIGHT_RANGE
     assert (gaussian["low"], gaussian["high"]) == C_GAUSSIAN_RANGE
     assert gaussian["C"] == "fit"
@@ -86,7 +86,7 @@ def test_the_range_follows_the_scale_of_the_data(spread: float, expected: tuple[
 
 
 def test_nothing_is_returned_until_the_browser_sends_something() -> None:
-    app = AppTest.from_function(page, default_timeout=60).run()
+    app = AppTest.from_function(page, default_timeout=120).run()
     assert app.session_state["C"] is None
     assert app.session_state["weight"] is None
     assert app.session_state["state"] is None

@@ -23,7 +23,7 @@ def page() -> None:
 
 
 def test_each_mode_is_given_its_own_part_of_the_address() -> None:
-    app = AppTest.from_function(page, default_timeout=20).run()
+    app = AppTest.from_function(page, default_timeout=120).run()
     assert not app.exception
     sent: dict[str, Any] = {}
     for element in app.main:

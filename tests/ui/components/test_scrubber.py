@@ -41,7 +41,7 @@ def sent(app: AppTest) -> dict[str, Any]:
 
 
 def test_the_runs_of_a_sweep_are_sent_in_order_with_what_is_held(folder: Path) -> None:
-    app = AppTest.from_function(sweep, default_timeout=60)
+    app = AppTest.from_function(sweep, default_timeout=120)
     app.query_params.update({"at": "one", "other": "kept"})
     data = sent(app.run())
     sha = runs.content_hash(folder / "one", runs.WEIGHTS)

@@ -28,16 +28,16 @@ def test_what_is_there_does_not_wait_for_what_is_being_made() -> None:
     def slow() -> str:
         made.append("slow")
         began.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         return "late"
 
     threads = [threading.Thread(target=cache.get, args=("slow", slow), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    assert began.wait(20)
+    assert began.wait(120)
     assert cache.get("there", lambda: pytest.fail("it is there")) == "at once"
     assert cache.find("slow") is None
     go_on.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert (cache.find("slow"), made) == ("late", ["slow"])

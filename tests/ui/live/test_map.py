@@ -19,6 +19,7 @@ from safetensors.torch import save
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from tests.vae.space import held_fit
 from ui.live import cache
 from ui.live.cache import weights_sha
 from ui.live.map import map_routes
@@ -61,6 +62,7 @@ def no_fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
     monkeypatch.setattr(fits, "_holder", lambda: holder)
     monkeypatch.setattr(owners, "current_owner", lambda: "ada")
     monkeypatch.setattr(owners, "at_this_machine", lambda: False)
+    monkeypatch.setattr(fits, "PATIENCE", 120.0)
     yield holder
     fits.stop_all()
 
@@ -233,7 +235,7 @@ def test_what_is_no_picture_is_refused(client: TestClient, run: Path, body: byte
     assert (answer.status_code, words in answer.text) == (status, True)
 
 
-def wait_for(run: Path, states: tuple[str, ...], seconds: float = 60.0) -> str:
+def wait_for(run: Path, states: tuple[str, ...], seconds: float = 180.0) -> str:
     folder = folder_of(run, "tsne", weights_sha(run))
     limit = time.monotonic() + seconds
     while (state := read_fit(folder).state) not in states:
@@ -243,7 +245,11 @@ def wait_for(run: Path, states: tuple[str, ...], seconds: float = 60.0) -> str:
 
 
 @pytest.mark.slow
-def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient, no_fits: Processes) -> None:
+def test_a_fit_is_started_once_and_can_be_stopped(
+    run: Path, client: TestClient, no_fits: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = fits.COMMAND
+    monkeypatch.setattr(fits, "COMMAND", held_fit.COMMAND)
     with pytest.MonkeyPatch.context() as other:
         other.setenv("ELBO_ROOM_SPARES", "0")
         fits.warm()
@@ -261,17 +267,21 @@ def test_a_fit_is_started_once_and_can_be_stopped(run: Path, client: TestClient,
         assert not (folder_of(run, "tsne", weights_sha(run)) / "stop").exists()
     fits.end_fit(run, "tsne")
     assert wait_for(run, ("stopped", "finished")) == "stopped"
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while no_fits.living():  # it tells before it ends
         assert time.monotonic() < end
         time.sleep(0.05)
+    monkeypatch.setattr(fits, "COMMAND", command)
     assert fits.start_fit(run, "tsne") == ""
     assert wait_for(run, ("finished",)) == "finished"
     assert read_fit(folder_of(run, "tsne", weights_sha(run))).n == 360
 
 
 @pytest.mark.slow
-def test_two_at_a_time_and_none_outlives_the_server(run: Path, client: TestClient, no_fits: Processes) -> None:
+def test_two_at_a_time_and_none_outlives_the_server(
+    run: Path, client: TestClient, no_fits: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fits, "COMMAND", held_fit.COMMAND)
     for name in ("two", "three"):
         shutil.copytree(run, run.with_name(name))
     assert fits.start_fit(run, "tsne") == ""

@@ -164,22 +164,22 @@ def test_work_says_how_far_it_is_stops_and_says_what_went_wrong() -> None:
             time.sleep(0.01)
 
     work = Work(endless)
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 120
     while work.share != 0.25 and time.monotonic() < limit:
         time.sleep(0.01)
     assert (work.share, work.text, work.running) == (0.25, "half way", True)
     work.stop()
-    work.wait(20)
+    work.wait(120)
     assert (work.running, work.problem, work.result) == (False, "Stopped. Nothing was kept.", None)
 
     def wrong(progress: object) -> None:
         raise DataError("a sentence")
 
     refused = Work(wrong)
-    refused.wait(20)
+    refused.wait(120)
     assert (refused.problem, refused.error) == ("a sentence", None)
     done = Work(lambda progress: 7)
-    done.wait(20)
+    done.wait(120)
     assert (done.result, done.problem) == (7, "")
     assert issubclass(Stopped, Exception)
 

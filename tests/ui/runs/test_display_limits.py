@@ -41,7 +41,7 @@ def test_only_runs_of_real_numbers_tell_them(tmp_path: Path, monkeypatch: pytest
     info = DataInfo("x", (1, 4, 4), support, 1, 20, 10, limits=(-1.0, 3.0))  # type: ignore[arg-type]
     config, _ = complete(Config(dataset="x.npz"), info)
     name = runs.create_run(config, info.to_json(), "one", tmp_path).name
-    app = AppTest.from_function(page, default_timeout=60, kwargs={"name": name}).run()
+    app = AppTest.from_function(page, default_timeout=120, kwargs={"name": name}).run()
     assert not app.exception
     told = " ".join(element.proto.body for element in app.main if hasattr(element.proto, "body"))
     assert ("Shown: −1 to 3, from black to white" in told) == (support == "real")

@@ -32,7 +32,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("PATH", str(folder))
         monkeypatch.setenv("ELBO_ROOM_ENGINES", str(file))
         monkeypatch.delenv("ELBO_ROOM_ENGINE", raising=False)
-        test = AppTest.from_function(page).run()
+        test = AppTest.from_function(page, default_timeout=120).run()
         assert not test.exception
         return test
 

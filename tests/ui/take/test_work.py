@@ -68,7 +68,7 @@ def job(tmp_path: Path) -> Callable[..., Job]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < limit, "it did not happen in time"
         time.sleep(0.02)

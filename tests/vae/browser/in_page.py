@@ -24,7 +24,7 @@ def run_in_page(cases: Mapping[str, tuple[bytes, Tensor]], folder: Path) -> dict
     (folder / "cases.json").write_text(json.dumps([{"name": name, "z": z.tolist()} for name, (_, z) in cases.items()]))
     for name, (packed, _) in cases.items():
         (folder / f"{name}.bin").write_bytes(packed)
-    done = subprocess.run([node, str(RUNNER), str(folder)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([node, str(RUNNER), str(folder)], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     errors = json.loads((folder / "errors.json").read_text())
     return {name: errors.get(name) or np.fromfile(folder / f"{name}.out", "<f4") for name in cases}

@@ -75,5 +75,5 @@ def _run(folder: Path, likelihood: dict[str, Any], constants: dict[str, float]) 
     }
     script = RUNNER % (folder / "heads.js").as_uri()
     command = [node, "--input-type=module", "--eval", script, json.dumps(given)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
     return json.loads(done.stdout)

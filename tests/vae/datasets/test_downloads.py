@@ -75,7 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.server.mode == "break":
             return
         if self.server.mode == "stall":
-            self.server.released.wait(120)
+            self.server.released.wait(600)
         with contextlib.suppress(OSError):  # the client was killed
             self.wfile.write(content[half:])
 
@@ -270,7 +270,7 @@ def test_killed_half_way_heals_at_the_next_try(
     small.mode = "stall"
     process = start(tmp_path)
     part = tmp_path / ".kmnist.download" / "train-images-idx3-ubyte.gz"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not small.asked or not part.exists():
         assert time.monotonic() < deadline
         assert process.poll() is None
@@ -297,13 +297,13 @@ def test_five_at_once_download_once(
             pool.submit(load_dataset, "kmnist", tmp_path, progress=lambda fraction, text: waiting.append(text))
             for _ in range(3)
         ]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not any("waiting" in text for text in waiting) and time.monotonic() < deadline:
             time.sleep(0.02)
         small.released.set()
-        assert [int(load.result(60).train.sum()) for load in loads] == [expected] * 3
+        assert [int(load.result(120).train.sum()) for load in loads] == [expected] * 3
     for process in processes:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert (out.strip(), err) == (str(expected), "")
     assert sorted(small.asked) == sorted(small.files)
     assert "kmnist: waiting for another process that downloads it" in waiting

@@ -312,10 +312,10 @@ def test_a_small_file_that_expands_without_end_costs_milliseconds(tmp_path: Path
     )
     packed(tmp_path / "bomb.npz", "images.npy", head.getvalue(), size)
     assert (tmp_path / "bomb.npz").stat().st_size < 3e6
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(DataError, match=r"MB that expand to 503 MB are no images"):
         describe(tmp_path / "bomb.npz")
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.3
 
 
 def test_what_this_machine_cannot_hold_is_refused_by_the_headers(

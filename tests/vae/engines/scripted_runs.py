@@ -256,7 +256,7 @@ def process(path: Path, save_every: float = 0.3) -> Iterator[subprocess.Popen]:
         child.stdin.close()
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"

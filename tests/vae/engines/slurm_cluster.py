@@ -84,7 +84,7 @@ class Cluster:
         until(lambda: (folder / "munge.socket").exists())
         self.start_controller()
         self.start("slurmd", "-D", "-f", self.environment["SLURM_CONF"], "-N", self.host)
-        until(lambda: "idle" in self.call("sinfo", "--noheader", "--format=%T", check=False), 60)
+        until(lambda: "idle" in self.call("sinfo", "--noheader", "--format=%T", check=False), 180)
 
     def start(self, name: str, *words: str) -> None:
         out = open(self.folder / f"{name}.out", "ab")  # noqa: SIM115  it is the daemon's
@@ -95,7 +95,7 @@ class Cluster:
 
     def start_controller(self) -> None:
         self.start("slurmctld", "-D", "-i", "-f", self.environment["SLURM_CONF"])
-        until(lambda: "is UP" in self.call("scontrol", "ping", check=False), 60)
+        until(lambda: "is UP" in self.call("scontrol", "ping", check=False), 180)
 
     def stop_controller(self) -> None:
         self.end("slurmctld")
@@ -111,7 +111,7 @@ class Cluster:
 
     def call(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
-            words, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=30, check=False
+            words, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120, check=False
         )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
@@ -120,6 +120,15 @@ class Cluster:
         """State by id of the jobs that are not over."""
         lines = self.call("squeue", "--array", "--noheader", "--format=%i|%T").split()
         return dict(line.split("|") for line in lines)
+
+    @contextlib.contextmanager
+    def nothing_starts(self) -> Iterator[None]:
+        """Jobs are taken and wait."""
+        self.call("scontrol", "update", "PartitionName=main", "State=DOWN")
+        try:
+            yield
+        finally:
+            self.call("scontrol", "update", "PartitionName=main", "State=UP")
 
     def hurry(self) -> None:
         """A job that queued again is held back for two minutes, so that a broken node can be found out."""
@@ -156,7 +165,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def until(met: Callable[[], object], seconds: float = 90.0) -> None:
+def until(met: Callable[[], object], seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end, "it did not come in time"

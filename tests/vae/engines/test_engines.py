@@ -14,7 +14,7 @@ import pytest
 
 from tests.vae.engines.scripted_runs import new_run
 from vae import runs
-from vae.engines import batches, settings
+from vae.engines import batches, doctor, probe, settings
 from vae.engines.base import Engine
 from vae.engines.engines import ENGINES, chosen, make_engine
 from vae.engines.local import LocalEngine
@@ -349,3 +349,13 @@ def test_an_end_that_is_written_meanwhile_stays(tmp_path: Path) -> None:
     engine.look_after()
     engine.look_after()
     assert runs.read_status(path).message == "by itself"
+
+
+@pytest.mark.parametrize(
+    ("came", "well"),
+    [((999.0, 1001.0), True), ((970.0, 1030.0), True), ((1006.0, 1007.0), False), ((990.0, 994.0), False)],
+)
+def test_an_answer_that_was_long_on_its_way_sets_no_clocks_apart(came: tuple[float, float], well: bool) -> None:
+    told = {"digest": "d", "versions": probe.versions(), "host": "h", "time": 1000.0, "lock_seen": True}
+    (clocks,) = [check for check in doctor._compare(told, "d", came) if check.name == "clocks"]
+    assert clocks.well == well

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vae.engines.scripted_runs import REPOSITORY, assert_same_run, new_run
+from tests.vae.engines.scripted_runs import REPOSITORY, assert_same_run, held, let_go, new_run, slow_run, wait_until
 from tests.vae.train_run import train_run
 from vae import runs
 from vae.errors import RunBusy
@@ -62,16 +62,13 @@ def write(path: Path, **changes: object) -> runs.Status:
 
 @pytest.mark.slow
 def test_of_two_workers_one_trains_and_a_killed_one_is_noticed(
-    tmp_path: Path, no_locks: None, one_thread: None
+    tmp_path: Path, no_locks: None, one_thread: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = new_run(tmp_path)
-    runs.change_knobs(path, pace=15.0)
+    monkeypatch.setattr("vae.runs.status.HEARTBEAT_LIMIT", 180.0)  # a starved worker is alive
+    path = slow_run(tmp_path)
     two = [start_worker(path), start_worker(path)]  # in one moment
     try:
-        end = time.monotonic() + 180
-        while runs.read_status(path).step < 5 or not any(one.poll() == 1 for one in two):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_until(lambda: held([path]) and any(one.poll() == 1 for one in two), 180)
         (left,) = [one for one in two if one.poll() is None]
         assert runs.read_status(path).pid == left.pid
         with pytest.raises(RunBusy, match="sign of life"):
@@ -79,7 +76,7 @@ def test_of_two_workers_one_trains_and_a_killed_one_is_noticed(
         left.send_signal(signal.SIGKILL)
         left.wait()
         assert runs.read_status(path).state == "interrupted"  # its process is not there any more
-        runs.change_knobs(path, pace=None)
+        let_go(path)
         train_run(path)  # a third, here
     finally:
         for one in two:

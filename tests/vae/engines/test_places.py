@@ -100,16 +100,25 @@ def test_a_short_pause_keeps_its_place(tmp_path: Path, make_engine: MakeEngine) 
 
 
 def test_whoever_steps_or_turns_a_paused_run_keeps_its_place(tmp_path: Path, make_engine: MakeEngine) -> None:
-    engine = make_engine(pause_limit=1.5)
+    engine = make_engine(pause_limit=10 * PATIENCE)
     first, second = new_run(tmp_path, steps=LONG), new_run(tmp_path)
     engine.submit(first)
     wait_for_state(first, "running")
     engine.submit(second)
+    job, paused_since = engine._jobs[first.resolve()], 0.0
+
+    def pause_begins_anew() -> bool:
+        heard = job.touched[1] == runs.read_knobs(first).revision
+        return heard and job.paused_since is not None and job.paused_since > paused_since
+
     runs.change_knobs(first, paused=True)
-    for C in range(1, 11):
-        time.sleep(0.2)
+    for C in range(1, 4):
+        until(pause_begins_anew)
+        paused_since = job.paused_since or 0.0
         runs.change_knobs(first, C=float(C))
+    until(pause_begins_anew)
     assert (state(first), state(second)) == ("paused", "queued")
+    engine._pause_limit = 0.2  # only now: however slow everything is, each turn came before the limit
     until(lambda: state(second) == "finished")
     assert state(first) == "resting"
 
@@ -122,8 +131,8 @@ def test_no_more_runs_rest_than_wait_and_the_longest_paused_first(tmp_path: Path
         wait_for_state(path, "running")
     for path in reversed(paused):
         runs.change_knobs(path, paused=True)
-        wait_for_state(path, "paused")
-        time.sleep(0.2)
+        job = engine._jobs[path.resolve()]
+        until(lambda job=job: job.paused_since is not None)  # the engine has seen it, before the other
     third = new_run(tmp_path, steps=LONG)
     engine.submit(third)
     wait_for_state(third, "running")
@@ -182,16 +191,20 @@ def test_a_resting_run_survives_the_end_of_its_server(tmp_path: Path, make_engin
 
 def test_two_servers_on_one_folder_share_its_places(tmp_path: Path, make_engine: MakeEngine) -> None:
     engines = [make_engine(slots=2) for _ in range(2)]
-    paths = [new_run(tmp_path, steps=6, seconds=0.05) for _ in range(8)]
+    both = [new_run(tmp_path, steps=LONG) for _ in range(2)]  # one of each server
+    paths = [new_run(tmp_path, steps=6, seconds=0.05) for _ in range(6)]
+    for engine, path in zip(engines, both, strict=True):
+        engine.submit(path)
+        wait_for_state(path, "running")
     for i, path in enumerate(paths):
         engines[i % 2].submit(path)
-    most = 0
-    while not all(engine.wait(0.02) for engine in engines):
-        most = max(most, sum(len(engine.active()) for engine in engines))
+    assert [len(engine.queued()) for engine in engines] == [3, 3]
+    for engine, path in zip(engines, both, strict=True):
+        engine.stop(path)
+    assert all(engine.wait(PATIENCE) for engine in engines)
     assert {state(path) for path in paths} == {"finished"}
-    assert most == 2
-    worked = spans(*paths)
-    assert max(sum(began <= moment < ended for began, ended in worked) for moment, _ in worked) <= 2
+    worked = spans(*both, *paths)
+    assert max(sum(began <= moment < ended for began, ended in worked) for moment, _ in worked) == 2
     assert places.at_work(tmp_path) == []
     elsewhere = new_run(tmp_path / "other", steps=LONG)
     engines[0].submit(elsewhere)
@@ -217,19 +230,20 @@ def test_a_paused_run_gives_its_place_to_a_run_of_another_server(tmp_path: Path,
 
 
 SERVER = """
-import sys, time
+import sys
 from pathlib import Path
 from vae.engines import local
 engine = local.LocalEngine(1, False, command=sys.argv[1:3])
 engine.submit(Path(sys.argv[3]))
-time.sleep(60)
+sys.stdin.read()
 """
 
 
 def test_a_killed_servers_place_is_free_when_its_worker_has_saved(tmp_path: Path, make_engine: MakeEngine) -> None:
     orphan, waiting = new_run(tmp_path, "deaf", steps=LONG), new_run(tmp_path, steps=2)
     engine = make_engine()
-    with subprocess.Popen([sys.executable, "-c", SERVER, *FAKE, str(orphan)], cwd=REPOSITORY) as server:
+    words = [sys.executable, "-c", SERVER, *FAKE, str(orphan)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, cwd=REPOSITORY) as server:
         wait_for_state(orphan, "running")
         engine.submit(waiting)
         server.kill()

@@ -63,14 +63,15 @@ def test_a_sweep_gives_the_weights_of_this_process(
 ) -> None:
     tries = [{"C": 4.0}, {"C": 16.0}, {"C": 4.0, "seed": 1}]
     paths = [new_run(tmp_path / "runs", f"run-{i}", **one) for i, one in enumerate(tries)]
-    engine.submit(paths)
-    assert [runs.read_status(path).state for path in paths] == ["queued"] * 3
-    (batch,) = batches.read_all(tmp_path / "runs")
-    assert batch.groups == (("run-0",), ("run-1",), ("run-2",))
-    assert len({job.split("_")[0] for job in batch.jobs}) == 1  # one array
-    with pytest.raises(RunBusy, match="waits for its turn on slurm"):
-        engine.submit(paths[1])
-    assert engine.wait(240)
+    with slurm.nothing_starts():
+        engine.submit(paths)
+        assert [runs.read_status(path).state for path in paths] == ["queued"] * 3
+        (batch,) = batches.read_all(tmp_path / "runs")
+        assert batch.groups == (("run-0",), ("run-1",), ("run-2",))
+        assert len({job.split("_")[0] for job in batch.jobs}) == 1  # one array
+        with pytest.raises(RunBusy, match="waits for its turn on slurm"):
+            engine.submit(paths[1])
+    assert engine.wait(600)
     assert [runs.read_status(path).state for path in paths] == ["finished"] * 3
     assert batches.read_all(tmp_path / "runs") == []
     for path, one in zip(paths, tries, strict=True):
@@ -112,7 +113,7 @@ def test_whatever_happens_the_weights_are_the_same(
         assert runs.read_status(path).state == "finished", runs.read_status(path).message
         same_here(path, tmp_path, seed=names.index(path.name))
     assert slurm.jobs() == {}
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids.values())
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids.values()))
     assert "resumed" in (root / "killed" / "log.txt").read_text() or runs.read_status(killed).pid != pids[killed]
 
 
@@ -129,13 +130,13 @@ def test_one_that_is_stopped_ends_with_its_state_saved_or_never_starts(
         assert narrow.active() == [working]
         narrow.stop(waiting)
         narrow.stop(working)
-        assert narrow.wait(240)
+        assert narrow.wait(600)
         assert [runs.read_status(path).state for path in paths] == ["stopped"] * 2
         assert (working / runs.STATE).is_file()
         assert not (waiting / runs.STATE).exists()
         let_go(working)
         narrow.submit(working)  # and on, exactly
-        assert narrow.wait(240)
+        assert narrow.wait(600)
         same_here(working, tmp_path)
     assert slurm.jobs() == {}
 
@@ -145,7 +146,7 @@ def test_what_a_job_prints_before_its_run_begins_is_its_log(slurm: Cluster, tmp_
     path = new_run(root)
     with ScheduledEngine(Slurm({"setup": "echo no module of that name; exit 7"}), root, look_every=0.2) as engine:
         engine.submit(path)
-        assert engine.wait(240)
+        assert engine.wait(600)
         assert "no module of that name" in engine.log_tail(path)
     assert list(tmp_path.iterdir()) == [root]
     status = runs.read_status(path)

@@ -311,12 +311,12 @@ def test_the_end_of_standard_input_ends_a_spare_and_a_worker(tmp_path: Path) -> 
     assert spare.stdin is not None
     assert unused.stdin is not None
     unused.stdin.close()
-    assert unused.wait(60) == 0
+    assert unused.wait(120) == 0
     spare.stdin.write(f"{path}\n".encode())
     spare.stdin.flush()
     wait_until(lambda: step_of(path) >= 20)
     spare.stdin.close()
-    assert spare.wait(60) == 0
+    assert spare.wait(120) == 0
     status = runs.read_status(path)
     assert status.state == "interrupted"
     assert status.step >= 20

@@ -178,6 +178,6 @@ def test_a_process_of_its_own_trains_them_and_ends_with_its_parent(tmp_path: Pat
         wait_until(lambda: process.poll() is not None or all(runs.read_history(path) for path in paths))
         assert process.poll() is None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     assert {runs.read_status(path).state for path in paths} == {"interrupted"}
     assert all((path / runs.STATE).is_file() for path in paths)

@@ -240,10 +240,10 @@ def test_a_small_file_that_asks_for_much_memory_is_refused_before_it_is_taken(ca
     data, sizes, words = BOMBS[case]
     tracemalloc.start()
     try:
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(ModelUnreadable, match=words):
             network_of(data, sizes)
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
         assert tracemalloc.get_traced_memory()[1] < 300e6
     finally:
         tracemalloc.stop()
@@ -355,7 +355,7 @@ def test_damaged_files_raise_our_error_only_and_soon() -> None:
             damaged.append(bytes(flipped))
     refused, sentences = 0, list[str]()
     for data in damaged:
-        began = time.monotonic()
+        began = time.process_time()
         try:
             found = read_onnx(data, "decoder")
             if len(found.inputs) == 1 and len(found.outputs) == 1:
@@ -366,6 +366,6 @@ def test_damaged_files_raise_our_error_only_and_soon() -> None:
         except ElboRoomError as error:
             refused += 1
             sentences.append(str(error))
-        assert time.monotonic() - began < 2
+        assert time.process_time() - began < 2
     assert refused > len(damaged) // 2
     assert not [text for text in sentences if "\n" in text]

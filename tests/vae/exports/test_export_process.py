@@ -236,13 +236,13 @@ def test_as_a_process_it_ends_with_its_standard_input(run: Path, folder: Path, t
     command = [sys.executable, str(script), str(run), "slow", "", str(folder / "one.slow")]
     environment = {**os.environ, "PYTHONPATH": str(DEMO.parents[1])}
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 120
         while read_status(folder).fraction != 0.5:
             assert time.monotonic() < limit
             time.sleep(0.05)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     assert read_status(folder).state == "stopped"
 
 

@@ -202,7 +202,7 @@ def test_a_longer_run_begins_like_a_shorter_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_twice_for_real_then_orphaned_then_continued_is_the_undisturbed_run(tmp_path: Path) -> None:
-    path = new_run(tmp_path, epochs=24, batch_size=48, record_every=4)  # 719 steps
+    path = new_run(tmp_path, epochs=2400, batch_size=48, record_every=4)  # no end before the last kill
     runs.change_knobs(path, pace=75.0)
     with process(path) as child:
         for step, change in ((60, {"C": 5.0}), (110, {"part": "encoder"}), (150, {"lr_factor": 0.3})):
@@ -232,15 +232,16 @@ def test_killed_twice_for_real_then_orphaned_then_continued_is_the_undisturbed_r
         wait_until(lambda: runs.is_locked(path) and runs.read_status(path).step >= steps[-1] + 30)
         assert child.stdin is not None
         child.stdin.close()  # the server died
-        assert child.wait(60) == 0
+        assert child.wait(120) == 0
     status = runs.read_status(path)
     assert status.state == "interrupted"
     assert "server ended" in status.message
     assert load(runs.read_checked(path, runs.STATE)).keys()
     runs.change_knobs(path, pace=None)
+    config = dataclasses.replace(runs.read_config(path)[0], epochs=int(status.epoch) + 12)
+    runs.replace_config(path, config)
     assert train_run(path).state == "finished"
 
-    config, _ = runs.read_config(path)
     trainer = Trainer(config, load_dataset("digits"))
     told = [e for e in trainer.run(Repeated(trainer, runs.read_history(path))) if isinstance(e, Record)]
     written = records(path)

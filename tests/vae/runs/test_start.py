@@ -239,10 +239,11 @@ def test_a_refusal_by_the_process_that_trains_leaves_the_run_and_its_knobs(
         train_run(ended, request=MORE)
     else:
         with engine() as local:
-            local.submit(ended, request=MORE)
-            assert not runs.read_knobs(ended).stop  # from now on a stop is one of the training to come
-            assert runs.read_status(ended).state in runs.ACTIVE
-            assert local.wait(60)
+            with local._changed:  # it starts nothing meanwhile
+                local.submit(ended, request=MORE)
+                assert not runs.read_knobs(ended).stop  # from now on a stop is one of the training to come
+                assert runs.read_status(ended).state in runs.ACTIVE
+            assert local.wait(180)
     assert "is damaged" in runs.read_status(ended).refused
     assert (everything(ended), end_of(ended)) == (before, end)
     assert runs.read_status(ended).ended_knobs is None
@@ -340,12 +341,12 @@ def test_several_that_share_a_step_are_refused_one_by_one(
 
 
 def engine(**options: Any) -> LocalEngine:
-    return LocalEngine(1, spare=False, **options)
+    return LocalEngine(1, spare=False, **{"start_limit": 180.0, "heartbeat_limit": 180.0, **options})
 
 
 def test_a_run_that_is_taken_out_of_the_queue_is_again_as_it_ended(ended: Path, tmp_path: Path) -> None:
     blocker, before = new_run(tmp_path, "blocker"), end_of(ended)
-    with engine(command=[sys.executable, "-c", "import time; time.sleep(60)"], close_limit=0.2) as local:
+    with engine(command=[sys.executable, "-c", "import time; time.sleep(600)"], close_limit=0.2) as local:
         local.submit(blocker)
         local.submit(ended, request=MORE)
         assert request_of(ended) == MORE
@@ -360,9 +361,10 @@ def test_a_run_that_is_taken_out_of_the_queue_is_again_as_it_ended(ended: Path, 
 
 def test_a_request_is_carried_out_by_the_process_that_trains(ended: Path) -> None:
     with engine() as local:
-        local.submit(ended, request=Request(epochs=2, device="cpu"))
-        assert runs.read_config(ended)[0].epochs == 1
-        assert local.wait(60)
+        with local._changed:  # it starts nothing meanwhile
+            local.submit(ended, request=Request(epochs=2, device="cpu"))
+            assert runs.read_config(ended)[0].epochs == 1
+        assert local.wait(180)
     config, _ = runs.read_config(ended)
     assert (config.epochs, config.device) == (2, "cpu")
     assert runs.read_status(ended).state == "finished"
@@ -428,10 +430,10 @@ def test_the_engine_knows_of_a_full_disk_what_the_run_cannot_say(
         local.submit(path)
         with monkeypatch.context() as patch:
             patch.setattr("vae.engines.local.end_unheld", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
-            assert local.wait(60)
+            assert local.wait(180)
         assert local.state(path).problem == NO_ROOM_LEFT
         assert local.state(tmp_path).problem == ""
-        local._workers.command = (sys.executable, "-c", "import time; time.sleep(60)")
+        local._workers.command = (sys.executable, "-c", "import time; time.sleep(600)")
         local.submit(path)
         assert local.state(path).problem == ""  # it is tried again
         local.stop(path)

@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from tests.vae.command import command
+from tests.vae.space import held_fit
 from vae import runs
 from vae.datasets.dataset import split_indices
 from vae.errors import ConfigError, ProjectionError, RunBusy, RunDamaged
@@ -230,6 +231,16 @@ def test_a_fit_lies_with_its_run(run: Path) -> None:
     assert not list(folder.glob(".*.tmp"))
 
 
+def test_a_fit_that_imports_is_starting_for_a_while(run: Path) -> None:
+    folder = request_fit(run, "tsne", SHA, groups(n=80)[0])
+    began = time.time() - 30
+    os.utime(folder / "status.json", (began, began))
+    assert read_fit(folder).state == "starting"
+    began -= runs.START_LIMIT
+    os.utime(folder / "status.json", (began, began))
+    assert (read_fit(folder).state, "ended unexpectedly" in read_fit(folder).message) == ("failed", True)
+
+
 def test_a_failed_fit_says_why(run: Path) -> None:
     status = fit(request_fit(run, "tsne", SHA, np.ones((60, 3), np.float32)))
     assert status.state == "failed"
@@ -284,8 +295,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start the process of a fit; none outlives its test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(*arguments: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "vae.space.fit_process", *arguments]
+    def begin(*arguments: str, stdin: int = subprocess.PIPE, held: bool = False) -> subprocess.Popen[bytes]:
+        words = [*(held_fit.COMMAND if held else (sys.executable, "-m", "vae.space.fit_process")), *arguments]
         quiet = subprocess.DEVNULL
         started.append(subprocess.Popen(words, cwd=ROOT, bufsize=0, stdin=stdin, stdout=quiet, stderr=quiet))
         return started[-1]
@@ -293,12 +304,12 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     yield begin
     for process in started:
         process.kill()
-        process.wait(60)
+        process.wait(120)
         if process.stdin is not None:
             process.stdin.close()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it did not happen in time"
@@ -308,10 +319,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
 @pytest.mark.slow
 def test_the_process_ends_with_its_server_and_keeps_what_it_has(run: Path, start: Callable[..., Any]) -> None:
     folder = request_fit(run, "tsne", SHA, groups(n=3000, apart=4)[0])
-    process = start(str(run), "--method", "tsne", "--weights", SHA)
+    process = start(str(run), "--method", "tsne", "--weights", SHA, held=True)
     wait_for(lambda: read_fit(folder).iteration >= 10)
     process.stdin.close()
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     status = read_fit(folder)
     assert status.state == "stopped"
     assert 10 <= status.iteration < 625
@@ -321,10 +332,10 @@ def test_the_process_ends_with_its_server_and_keeps_what_it_has(run: Path, start
 @pytest.mark.slow
 def test_a_killed_process_leaves_its_last_frame_and_no_lock(run: Path, start: Callable[..., Any]) -> None:
     folder = request_fit(run, "tsne", SHA, groups(n=3000, apart=4)[0])
-    process = start(str(run), "--method", "tsne", "--weights", SHA)
+    process = start(str(run), "--method", "tsne", "--weights", SHA, held=True)
     wait_for(lambda: read_fit(folder).iteration >= 10)
     process.send_signal(signal.SIGKILL)
-    process.wait(60)
+    process.wait(120)
     wait_for(lambda: read_fit(folder).state == "stopped")
     assert "ended unexpectedly" in read_fit(folder).message
     assert len(unpack_frame((folder / "frame.bin").read_bytes()).places) == 3000
@@ -339,9 +350,9 @@ def test_the_spare_waits_for_a_folder_and_ends_without_one(run: Path, start: Cal
     process.stdin.flush()
     wait_for(lambda: read_fit(folder).state == "finished")
     process.stdin.close()
-    assert process.wait(60) == 0
-    assert start("--spare", stdin=subprocess.DEVNULL).wait(60) == 0
-    assert start(stdin=subprocess.DEVNULL).wait(60) == 2
+    assert process.wait(120) == 0
+    assert start("--spare", stdin=subprocess.DEVNULL).wait(120) == 0
+    assert start(stdin=subprocess.DEVNULL).wait(120) == 2
 
 
 @pytest.mark.slow

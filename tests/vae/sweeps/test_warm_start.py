@@ -130,10 +130,10 @@ def test_runs_are_put_in_order_a_circle_too(tmp_path: Path) -> None:
 def test_two_places_train_a_chain_one_by_one(tmp_path: Path) -> None:
     low, high = create(plan(Sweep(BASE, C=(3.0, 30.0), warm_start=True)), tmp_path)
     (alone,) = create(plan(Sweep(BASE, C=(3.0,))), tmp_path)
-    with LocalEngine(2, spare=False) as engine:
+    with LocalEngine(2, spare=False, start_limit=180.0, heartbeat_limit=180.0) as engine:
         for path in (low, high, alone):
             engine.submit(path)
-        assert engine.wait(120)
+        assert engine.wait(300)
     assert [runs.read_status(path).state for path in (low, high, alone)] == ["finished"] * 3
     assert_same(weights(low), by_hand(low, weights(high)))
 
@@ -145,12 +145,12 @@ def test_a_run_waits_in_words_while_its_neighbour_is_at_work_and_can_be_stopped(
     told: list[runs.Status] = []
     thread = threading.Thread(target=lambda: told.append(train_run(low)))
     thread.start()
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while "It waits for “digits-C-30”" not in runs.read_status(low).message:
         assert time.monotonic() < limit
         time.sleep(0.05)
     runs.change_knobs(low, stop=True)
-    thread.join(60)
+    thread.join(120)
     lock.release()
     assert [status.state for status in told] == ["stopped"]
     assert not (low / runs.WEIGHTS).exists()
