@@ -33,14 +33,14 @@ SUPPORT = {"binary": "black and white, 0 or 1", "unit": "grey levels in [0, 1]",
 @dataclass(frozen=True)
 class Carried:
     """What a bundle takes along beside the weights. images: held-out ones; names: with the names of their files.
-    why_none: why there are no held-out images here at all."""
+    unread: there were to be images, and they could not be read."""
 
     kind: str
     images: int
     labels: bool
     names: bool
     moments: int
-    why_none: str = ""
+    unread: bool = False
 
     def facts(self, taken: Snapshot) -> dict[str, str]:
         """Returns the same for the terminal and the page."""
@@ -50,7 +50,7 @@ class Carried:
     def words(self) -> str:
         """Returns `carries 360 held-out images with their labels`."""
         if not self.images:
-            return "carries no image of the data" + (f" ({self.why_none})" if self.why_none else "")
+            return "carries no image of the data" + (", which could not be read where it was exported" if self.unread else "")
         more = [word for word, there in (("labels", self.labels), ("file names", self.names)) if there]
         return f"carries {self.images:,} held-out images" + (f" with their {' and '.join(more)}" if more else "")
 
@@ -126,7 +126,8 @@ def _size(data: dict[str, Any]) -> str:
 
 def _data(taken: Snapshot, carried: Carried, images: Images | None) -> list[str]:
     config, data = taken.run.config, taken.run.data
-    lines = [f"- Images: {plain(_name(taken))}, {_size(data)}, {SUPPORT[data['support']]}."]
+    support = SUPPORT[data["support"]].replace("grey", "colour" if data["shape"][0] > 1 else "grey")
+    lines = [f"- Images: {plain(_name(taken))}, {_size(data)}, {support}."]
     if data.get("train"):
         lines.append(f"- Split: {data['train']:,} to train, {data.get('test', 0):,} held out.")
     else:
