@@ -50,7 +50,8 @@ class Carried:
     def words(self) -> str:
         """Returns `carries 360 held-out images with their labels`."""
         if not self.images:
-            return "carries no image of the data" + (", which could not be read where it was exported" if self.unread else "")
+            why = ", which could not be read where it was exported" if self.unread else ""
+            return f"carries no image of the data{why}"
         more = [word for word, there in (("labels", self.labels), ("file names", self.names)) if there]
         return f"carries {self.images:,} held-out images" + (f" with their {' and '.join(more)}" if more else "")
 
@@ -85,6 +86,7 @@ def model_card(
 def _front_matter(taken: Snapshot, about: dict[str, Any]) -> list[str]:
     config = taken.run.config
     tags = ["variational-autoencoder", "vae", "latent-space", "pytorch", config.latent, config.likelihood or "foreign"]
+    tags = list(dict.fromkeys(tags))  # bits under a Bernoulli likelihood have one word
     return [
         "---",
         "library_name: elbo-room",
@@ -104,6 +106,8 @@ def _intro(taken: Snapshot, about: dict[str, Any]) -> list[str]:
     day_of, state = day(about["made"]), taken.status.state
     if config.is_yours and taken.step == 0:
         ended = f"taken into ELBO Room on {day_of}"
+    elif taken.at_work:
+        ended = f"saved at step {taken.step:,} on {day_of}, while it trained"
     else:
         ended = f"its training {'finished' if state == 'finished' else f'{state} at step {taken.step:,}'} on {day_of}"
     if about["made_by"]:

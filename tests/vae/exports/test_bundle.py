@@ -258,7 +258,10 @@ def test_a_run_that_trains_leaves_as_it_was_saved(made: Made, tmp_path: Path) ->
         status = runs.read_status(back)
         assert (status.state, status.step, status.message) == ("stopped", step, facts["note"])
         assert max(line["step"] for line in runs.read_history(back)) == step
-        assert f"save at step {step:,}" in members(tmp_path / f"{kind}.zip")["README.md"].decode()
+        card = members(tmp_path / f"{kind}.zip")["README.md"].decode()
+        assert f"save at step {step:,}" in card
+        assert f"aved at step {step:,} on" in card
+        assert "training stopped" not in card
 
 
 def damage(path: Path, name: str) -> None:
