@@ -197,7 +197,7 @@ BUNDLE = Export(
     ending=".zip",
     write=write_bundle,
     kinds={
-        WHOLE: "with moments and the state of training, which goes on exactly elsewhere",
+        WHOLE: "with the moments and the state of training that it has; with a state it goes on exactly elsewhere",
         LIGHT: "without them, and without folders and file names of your data: to publish",
         BARE: "as light, and without a single image: for pictures that are nobody else's business",
     },
