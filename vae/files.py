@@ -157,5 +157,7 @@ def what_helps(error: OSError) -> str:
         return "make the folder writable, or copy it to one that is"
     if error.errno in NO_FILE:
         name = error.filename2 or error.filename  # the second is what a rename was to replace; the first is gone again
-        return f"move {Path(str(name)).name if name else 'the folder'} away, which is no file"
+        if not name:
+            return "move the folder away, which is no file"
+        return f"move {Path(str(name)).name} away, which is no {'file' if Path(str(name)).is_dir() else 'folder'}"
     return "see to its folder"

@@ -132,6 +132,13 @@ def test_what_is_in_the_way_of_a_replacement_is_named(tmp_path: Path) -> None:
     assert files.what_helps(error.value) == "move live.bin away, which is no file"
 
 
+def test_a_file_in_the_place_of_a_folder_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_bytes(b"x")
+    with pytest.raises(FileExistsError) as error:
+        (tmp_path / "runs").mkdir()
+    assert files.what_helps(error.value) == "move runs away, which is no folder"
+
+
 def test_an_error_of_the_system_is_told_without_the_place_of_its_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         (tmp_path / "gone" / "knobs.json").write_bytes(b"x")

@@ -88,7 +88,8 @@ def look(file: Path, shown: str, progress: Progress) -> Report:
             "Made by": f"{origin.made_by or 'somebody unnamed'}, {day(origin.made)}" if origin else "",
             "Model": describe_run(view),
             "Terms": terms(view),
-            "Training": f"step {view.status.step:,}",
+            "Images": images_in(path),
+            "Training": training_in(view),
             "Size": f"{size(file.stat().st_size)}, unpacked {size(unpacked)}",
         }
         return Report(path.name, unpacked, {title: words for title, words in rows.items() if words})
@@ -105,6 +106,29 @@ def terms(view: RunView) -> str:
     found = [f"{words} {number(test[name])}" for name, words in named.items() if test.get(name) is not None]
     error = test.get("elbo_error")
     return f"{', '.join(found)}{f' ± {number(error)}' if error else ''} nats, held out" if found else ""
+
+
+def images_in(path: Path) -> str:
+    """Returns how many images came along, in words. Raises RunDamaged."""
+    from vae.runs.own_data import IMAGES
+    from vae.runs.ship import HELD_OUT, held_out
+
+    if (path / IMAGES).is_file():
+        return "all of its own"
+    if not (path / HELD_OUT).is_file():
+        return "none: the map needs the data themselves here"
+    return f"{len(held_out(path).images):,} held-out ones"
+
+
+def training_in(view: RunView) -> str:
+    """Returns where a training stands, the moments that it kept, and how it goes on, in words."""
+    from vae.runs import STATE
+    from vae.runs.moments import list_moments
+
+    moments = len(list_moments(view.path))
+    kept = f", {moments:,} moment{'s' * (moments != 1)}" if moments else ""
+    exactly = ", goes on exactly where the data are" if (view.path / STATE).is_file() else ""
+    return f"step {view.status.step:,}{kept}{exactly}"
 
 
 def take_in(file: Path, shown: str, root: Path | None, name: str | None, progress: Progress) -> Path:

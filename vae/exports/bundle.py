@@ -48,9 +48,9 @@ def write_bundle(run: Run, kind: str, file: Path, progress: Progress = unheard, 
     progress(0.0, "reading the run")
     taken = snapshot(run, kind == WHOLE)
     progress(0.2, "encoding the held-out images")
-    images, why_none = _images(run)
+    images = _images(run)
     means = None if images is None else _means(taken.model, images)
-    carried = Carried(**_counts(run, kind, images, taken), why_none=why_none)
+    carried = Carried(**_counts(run, kind, images, taken))
     origin = read_origin(run.path)
     maker = origin.made_by if origin else visible(made_by)
     made = ended(run.path, taken.status.heartbeat)
@@ -139,12 +139,12 @@ def _last(path: str) -> str:
     return PureWindowsPath(path).name if "\\" in path else PurePosixPath(path).name
 
 
-def _images(run: Run) -> tuple[Images | None, str]:
-    """The run's held-out images; where there are none here, why."""
+def _images(run: Run) -> Images | None:
+    """The run's held-out images; None where they cannot be had here. Why not stays here: it names folders."""
     try:
-        return images_of(run, "test"), ""
-    except DataError as error:
-        return None, str(error)
+        return images_of(run, "test")
+    except DataError:
+        return None
 
 
 @torch.no_grad()
@@ -178,6 +178,7 @@ def _counts(run: Run, kind: str, images: Images | None, taken: Snapshot) -> dict
         "labels": images is not None and images.labels is not None,
         "names": kind == WHOLE and images is not None and images.files is not None and not own,
         "moments": len(taken.moments),
+        "unread": kind != BARE and images is None,
     }
 
 
@@ -196,7 +197,7 @@ BUNDLE = Export(
     ending=".zip",
     write=write_bundle,
     kinds={
-        WHOLE: "with moments and the state of training, which goes on exactly elsewhere",
+        WHOLE: "with the moments and the state of training that it has; with a state it goes on exactly elsewhere",
         LIGHT: "without them, and without folders and file names of your data: to publish",
         BARE: "as light, and without a single image: for pictures that are nobody else's business",
     },

@@ -75,8 +75,9 @@ def _pixels(taken: Snapshot) -> list[str]:
         return [f"Its nats are those of the {config.binarize} view in black and white, not of the grey images."]
     if data["support"] == "unit" and config.likelihood and config.dataset != YOURS:
         levels = f", one of {data['scale'] + 1:,}" if data.get("scale", 1) > 1 else ""
+        kind = "colour" if data["shape"][0] > 1 else "grey"
         return [
-            f"The pixels are grey levels{levels}, and p(x|z) is a density: its nats may be above 0, and do "
-            "not compare with those of likelihoods of whole grey levels or of black and white."
+            f"The pixels are {kind} levels{levels}, and p(x|z) is a density: its nats may be above 0, and do "
+            f"not compare with those of likelihoods of whole {kind} levels or of black and white."
         ]
     return []

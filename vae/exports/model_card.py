@@ -33,14 +33,14 @@ SUPPORT = {"binary": "black and white, 0 or 1", "unit": "grey levels in [0, 1]",
 @dataclass(frozen=True)
 class Carried:
     """What a bundle takes along beside the weights. images: held-out ones; names: with the names of their files.
-    why_none: why there are no held-out images here at all."""
+    unread: there were to be images, and they could not be read."""
 
     kind: str
     images: int
     labels: bool
     names: bool
     moments: int
-    why_none: str = ""
+    unread: bool = False
 
     def facts(self, taken: Snapshot) -> dict[str, str]:
         """Returns the same for the terminal and the page."""
@@ -50,7 +50,8 @@ class Carried:
     def words(self) -> str:
         """Returns `carries 360 held-out images with their labels`."""
         if not self.images:
-            return "carries no image of the data" + (f" ({self.why_none})" if self.why_none else "")
+            why = ", which could not be read where it was exported" if self.unread else ""
+            return f"carries no image of the data{why}"
         more = [word for word, there in (("labels", self.labels), ("file names", self.names)) if there]
         return f"carries {self.images:,} held-out images" + (f" with their {' and '.join(more)}" if more else "")
 
@@ -85,6 +86,7 @@ def model_card(
 def _front_matter(taken: Snapshot, about: dict[str, Any]) -> list[str]:
     config = taken.run.config
     tags = ["variational-autoencoder", "vae", "latent-space", "pytorch", config.latent, config.likelihood or "foreign"]
+    tags = list(dict.fromkeys(tags))  # bits under a Bernoulli likelihood have one word
     return [
         "---",
         "library_name: elbo-room",
@@ -104,6 +106,8 @@ def _intro(taken: Snapshot, about: dict[str, Any]) -> list[str]:
     day_of, state = day(about["made"]), taken.status.state
     if config.is_yours and taken.step == 0:
         ended = f"taken into ELBO Room on {day_of}"
+    elif taken.at_work:
+        ended = f"saved at step {taken.step:,} on {day_of}, while it trained"
     else:
         ended = f"its training {'finished' if state == 'finished' else f'{state} at step {taken.step:,}'} on {day_of}"
     if about["made_by"]:
@@ -126,7 +130,8 @@ def _size(data: dict[str, Any]) -> str:
 
 def _data(taken: Snapshot, carried: Carried, images: Images | None) -> list[str]:
     config, data = taken.run.config, taken.run.data
-    lines = [f"- Images: {plain(_name(taken))}, {_size(data)}, {SUPPORT[data['support']]}."]
+    support = SUPPORT[data["support"]].replace("grey", "colour" if data["shape"][0] > 1 else "grey")
+    lines = [f"- Images: {plain(_name(taken))}, {_size(data)}, {support}."]
     if data.get("train"):
         lines.append(f"- Split: {data['train']:,} to train, {data.get('test', 0):,} held out.")
     else:

@@ -25,8 +25,13 @@ def load_data(run: str, config: Config, data: dict[str, Any], progress: Progress
                 f"{config.dataset}: the images that run {run!r} was made with are not in the data root any more; "
                 "prepare them again under that name, or train a new run"
             )
+        if not expanded(config.dataset).is_absolute():  # a published bundle leaves the folder out
+            raise DataError(
+                f"{config.dataset}: the file that run {run!r} was made with is not here, and its folder is not known; "
+                "put it where ELBO Room is started, or train a new run"
+            )
         raise DataError(
-            f"{expanded(config.dataset).absolute()}: the file that run {run!r} was made with is not there; "
+            f"{expanded(config.dataset)}: the file that run {run!r} was made with is not there; "
             "put it back, or train a new run"
         )
     dataset = load_dataset(config.dataset, None, config.binarize or "none", progress, config.without)

@@ -12,9 +12,10 @@ from ui.own.work import Stopped
 from vae import runs
 from vae.errors import ElboRoomError
 from vae.exports.bundle import BUNDLE
-from vae.exports.bundle_layout import BARE
+from vae.exports.bundle_layout import BARE, WHOLE
 from vae.exports.export import unheard
 from vae.runs import load_run
+from vae.runs.moments import list_moments
 
 DEMO = Path(__file__).resolve().parents[3] / "checkpoints" / "demo-digits-2d"
 
@@ -42,9 +43,17 @@ def test_it_says_what_a_bundle_holds_and_keeps_nothing(dropped: Path, packed: by
     assert report.rows["Model"].startswith("digits · d = 2 · gaussian, C = 19.5")
     assert report.rows["Terms"] == "distortion −19.6, rate 5.8, ELBO 13.8 ± 1.2 nats, held out"
     assert report.rows["Training"] == "step 3,368"
+    assert report.rows["Images"] == "none: the map needs the data themselves here"
     assert report.rows["Size"].startswith(f"{len(packed) / 1e3:.3g} kB, unpacked ")
     assert list(dropped.parent.iterdir()) == [dropped]
     assert not runs.runs_root().exists()
+
+
+def test_it_says_which_images_and_moments_come_along(dropped: Path) -> None:
+    BUNDLE.write(load_run(DEMO), WHOLE, dropped, unheard)
+    rows = look(dropped, "mine.zip", unheard).rows
+    assert rows["Images"] == "360 held-out ones"
+    assert rows["Training"] == f"step 3,368, {len(list_moments(DEMO)):,} moments"
 
 
 def test_taken_in_it_is_a_run_with_the_name_that_was_chosen(dropped: Path) -> None:

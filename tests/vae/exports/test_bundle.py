@@ -184,6 +184,19 @@ def test_folders_of_ones_data_stay_at_home_where_it_is_published(made: Made, tmp
     assert len(codes.loc) == 12
 
 
+UNREAD = "which could not be read where it was exported"
+
+
+def test_nor_do_they_go_along_where_the_data_are_gone(made: Made, tmp_path: Path) -> None:
+    path = shutil.copytree(made("file"), tmp_path / "run")
+    content = json.loads((path / "config.json").read_text())
+    content["config"]["dataset"] = content["data"]["path"] = str(tmp_path / "secret/gone.npz")
+    runs.save_checked(path, {"config.json": json.dumps(content).encode()})
+    for kind, told in ((LIGHT, f", {UNREAD}"), (BARE, "")):
+        assert out(path, tmp_path / f"{kind}.zip", kind)["images"] == f"carries no image of the data{told}"
+        assert not any(b"secret" in data for data in members(tmp_path / f"{kind}.zip").values())
+
+
 def test_held_out_images_show_a_run_where_its_data_are_not(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +239,7 @@ def test_file_names_of_ones_own_pictures_go_along_whole_only(tmp_path: Path, mon
         back = import_bundle(tmp_path / f"{kind}.zip", tmp_path / "runs", kind)
         codes = codes_of(runs.load_run(back), "test")
         assert (codes.files is not None) == named
-    assert out(path, tmp_path / "gone.zip")["images"].startswith("carries no image of the data (")
+    assert out(path, tmp_path / "gone.zip")["images"] == f"carries no image of the data, {UNREAD}"
 
 
 def test_a_run_that_trains_leaves_as_it_was_saved(made: Made, tmp_path: Path) -> None:
@@ -245,7 +258,10 @@ def test_a_run_that_trains_leaves_as_it_was_saved(made: Made, tmp_path: Path) ->
         status = runs.read_status(back)
         assert (status.state, status.step, status.message) == ("stopped", step, facts["note"])
         assert max(line["step"] for line in runs.read_history(back)) == step
-        assert f"save at step {step:,}" in members(tmp_path / f"{kind}.zip")["README.md"].decode()
+        card = members(tmp_path / f"{kind}.zip")["README.md"].decode()
+        assert f"save at step {step:,}" in card
+        assert f"aved at step {step:,} on" in card
+        assert "training stopped" not in card
 
 
 def damage(path: Path, name: str) -> None:

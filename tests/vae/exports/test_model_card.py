@@ -24,7 +24,9 @@ from vae.diagnosis.results import Result
 from vae.exports.bundle import write_bundle
 from vae.exports.bundle_layout import BARE, LIGHT, WHOLE
 from vae.exports.markdown import plain
+from vae.exports.model_card import Carried, model_card
 from vae.exports.offline_words import what_C_is, when_trained
+from vae.exports.snapshot import snapshot
 from vae.model.likelihoods import LIKELIHOODS
 from vae.runs.origin import Origin, day, write_origin
 
@@ -88,6 +90,7 @@ def test_it_has_front_matter_and_sections(kind: str, made: Made, tmp_path: Path)
     assert about["library_name"] == "elbo-room"
     assert about["model_name"] == made(kind).name
     assert "variational-autoencoder" in about["tags"]
+    assert len(set(about["tags"])) == len(about["tags"])
     heads = [line for line in body.splitlines() if line.startswith("#")]
     assert [head.lstrip("# ") for head in heads[1:7]] == [
         "Data", "Likelihood", "What it is worth", "How it was trained", "Limits", "Load it",
@@ -144,6 +147,17 @@ def test_hands_on_C_and_log_evidence_are_told_where_there_are_any(made: Made, tm
     assert f"C was changed by hand while it trained: at step {step:,} to 2.5." in card
     assert "log p(x) ≥ −12.500 ± 0.250 (Monte Carlo) nats from 5,000 importance samples an image" in card
     assert "log p(x) ≥" not in card_of(made("full"), tmp_path)
+
+
+def test_colours_are_no_grey_levels(made: Made) -> None:
+    taken = snapshot(runs.load_run(made("file")), whole=False)
+    about = {"name": "run", "made_by": "", "made": 0.0, "elbo_room": "1", "torch": "2"}
+    for channels, kind, other in ((1, "grey", "colour"), (3, "colour", "grey")):
+        taken.run.data["shape"] = [channels, 6, 6]
+        card = seen(model_card(taken, Carried(LIGHT, 0, False, False, 0), None, None, about))
+        assert f"{kind} levels in [0, 1]" in card
+        assert f"The pixels are {kind} levels, one of 256" in card
+        assert f"{other} levels" not in card
 
 
 def test_the_time_is_that_of_all_processes(made: Made, tmp_path: Path) -> None:

@@ -143,6 +143,17 @@ def test_a_file_that_is_gone_is_named(trained: Path, tmp_path: Path) -> None:
             call()
 
 
+def test_no_folder_is_invented_for_a_file_whose_folder_is_not_known(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, data = runs.read_config(trained)
+    runs.replace_config(trained, dataclasses.replace(config, dataset="d.npz"), {**data, "path": "d.npz"})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"^d\.npz: the file that run 'one' was made with is not here, and its folder"):
+        load_run(trained).dataset()
+
+
 def test_an_old_run_is_held_to_what_it_knows(trained: Path, tmp_path: Path) -> None:
     config, data = runs.read_config(trained)
     known = {name: value for name, value in data.items() if name not in ("path", "digest")}

@@ -66,7 +66,7 @@ class Converged(Finding):
 def _title(found: bool, surely_not: bool) -> str:
     if found:
         return "Training was cut off"
-    return "The training has come to its end" if surely_not else "No slope that stands out from the noise"
+    return "The loss has levelled off" if surely_not else "No slope that stands out from the noise"
 
 
 def fitted_slope(x: Array, y: Array) -> tuple[float, float, Array]:
