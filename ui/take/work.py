@@ -206,7 +206,8 @@ def work() -> Work:
 
 
 def folder_for(path: Path, name: str, kind: str, made_by: str = "") -> Path:
-    """Returns the folder of the file of this run as it is now: its name depends on all that the file does."""
+    """Returns the folder of the file of this run as it is now: its name depends on all of the run that the file does.
+    Of other runs, which a plane shows beside it, it does not: the page offers to make a file again."""
     try:
         history = (path / "history.jsonl").stat().st_size
     except OSError:
