@@ -39,7 +39,7 @@ def inline_scripts() -> str:
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
 
 
-POLICY_HEADER = "content-security-policy"
+POLICY_HEADER, OPENER_HEADER = "content-security-policy", "cross-origin-opener-policy"
 # Streamlit's components are modules at blob: addresses, its styles are inline; nothing needs another host.
 POLICY = "; ".join(
     [
@@ -64,7 +64,7 @@ def security_headers(ancestors: Sequence[str] = ()) -> dict[str, str]:
         POLICY_HEADER: f"{POLICY}; frame-ancestors {framing}",
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
-        "cross-origin-opener-policy": "same-origin",
+        OPENER_HEADER: "same-origin",
         "cross-origin-resource-policy": "same-origin",
         "permissions-policy": "camera=(), microphone=(), geolocation=()",
     }
@@ -146,6 +146,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 message["headers"] = self._with_ours(list(message.get("headers", ())))
                 answer = MutableHeaders(scope=message)
+                if page and not _trusted(headers):
+                    del answer[OPENER_HEADER]
                 if "location" in answer:
                     answer["location"] = network.relative_location(path, answer["location"], headers.get("host", ""))
                 if newcomer:
@@ -206,9 +208,15 @@ def _refused(reason: str, status: int, page: bool) -> Response:
     )
 
 
+def _trusted(headers: Mapping[str, str]) -> bool:
+    """Whether the browser takes the page's address for trustworthy: over https, and on its own machine. It says so by
+    this header; elsewhere it ignores who may open the page, and complains in the console of being told."""
+    return "sec-fetch-site" in headers
+
+
 def _in_frame(headers: Mapping[str, str]) -> bool:
-    """Whether this page load goes into another site's frame, or its form came from there. Browsers say so over https
-    and on this machine only, as they keep Secure cookies there only."""
+    """Whether this page load goes into another site's frame, or its form came from there. Only at a trusted address do
+    browsers say so, as they keep Secure cookies there only."""
     site = headers.get("sec-fetch-site")
     return headers.get("sec-fetch-dest") == "iframe" and (site == "cross-site" or "origin" in headers)
 

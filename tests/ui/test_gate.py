@@ -63,6 +63,13 @@ def test_headers_are_on_every_answer_once() -> None:
     assert "x-frame-options" in client().get("/nothing-here", headers=HOST).headers
 
 
+def test_only_where_a_browser_trusts_the_address_is_it_told_who_may_open_a_page() -> None:
+    plain, trusted = PAGE, {**PAGE, "sec-fetch-site": "none"}
+    answers = [client().get("/", headers=headers).headers for headers in (plain, trusted)]
+    assert [answer.get("cross-origin-opener-policy") for answer in answers] == [None, "same-origin"]
+    assert all("x-frame-options" in answer for answer in answers)
+
+
 def test_the_policy_names_the_inline_script_of_streamlits_page_by_hash() -> None:
     assert "'sha256-" in gate.POLICY
     assert "script-src 'self' blob: 'unsafe-inline'" not in gate.POLICY
