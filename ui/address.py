@@ -11,6 +11,7 @@ from ui.components.explore import z_fault
 from ui.manner import FIELDS as SHOWN
 
 NAMED = 3  # parameters that a sentence names; of the others it says how many there are
+ALONG = (*SHOWN, "run")  # goes along from page to page, also over one that shows no run
 
 
 def check_address(known: Iterable[str]) -> None:
@@ -21,7 +22,7 @@ def check_address(known: Iterable[str]) -> None:
 
 def take_unknown(known: Iterable[str]) -> str:
     """Takes out of the address what a page does not know; returns a sentence about it, "" where there was nothing."""
-    known = {*known, *SHOWN}
+    known = {*known, *ALONG}
     unknown = sorted(set(st.query_params) - known)
     if not unknown:
         return ""

@@ -91,6 +91,7 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
 
     slider(page, 0).press("PageUp")  # the address is written by others too, and the manner stays
     eventually(lambda: "z=" in search(page))
+    rested(page)  # what Python says of this page's address has come
     page.keyboard.press("+")
     eventually(lambda: "show=160" in search(page))
     page.keyboard.press("5")
@@ -113,7 +114,9 @@ def test_a_view_for_a_room_goes_by_keys_and_gives_the_class_a_link(
         keys_are_heard(page)
         page.keyboard.press(key)
         page.wait_for_url(f"{server.url}{path}?run=two&show=140")
+        rested(page)
     expect(page.get_by_text("My code says")).to_be_visible()
+    assert search(page) == "?run=two&show=140"
     assert page.evaluate("document.fullscreenElement === document.documentElement")  # a page load would end that
     page.go_back()
     expect(page.get_by_text("Train your first VAE")).to_be_visible()

@@ -245,10 +245,11 @@ def test_a_link_brings_everything_back(app: AppTest) -> None:
 
 
 def test_what_the_address_cannot_mean_is_said(app: AppTest) -> None:
-    converter(app, pixels="median", k="0", run="x", weight="nan")
+    converter(app, pixels="median", k="0", run="x", evil="1", weight="nan")
     said = html(app)
-    for name in ("pixels “median” (expected sum or mean)", "k “0”", "weight “nan”", "does not know (run)"):
+    for name in ("pixels “median” (expected sum or mean)", "k “0”", "weight “nan”", "does not know (evil)"):
         assert name in said
+    assert address(app)["run"] == "x"  # it goes along to the next page
     assert summary(meaning(WrittenLoss())) in words(app)
 
 

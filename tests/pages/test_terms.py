@@ -227,7 +227,7 @@ def test_the_engine_is_chosen_where_there_are_several_and_told_why_one_is_not_he
     monkeypatch.setattr("shutil.which", lambda name: None)
     page = opened(app)
     assert not [box for box in page.selectbox if box.key == "sweep-engine"]
-    (tmp_path / "engines.json").write_text('{"ray": {"address": "http://head:8265"}}')
+    (tmp_path / "engines.json").write_text('{"ray": {"address": "http://head:8265"}, "slurm": {}}')
     monkeypatch.setenv("ELBO_ROOM_ENGINES", str(tmp_path / "engines.json"))
     asked: list[str | None] = []
     monkeypatch.setattr(server, "engine", lambda name=None: asked.append(name) or engine)
