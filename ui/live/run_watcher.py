@@ -38,6 +38,7 @@ STATUS_EVERY = 0.25  # seconds between two statuses: four a second are enough to
 PROBE_EVERY = 1.0  # seconds between two looks at an unchanged status of an active run: has its process died?
 CHUNK = 1 << 18  # bytes of history in one message: a long history arrives in pieces, the page draws in between
 RECENT_LIMIT = 1 << 20  # bytes of history kept in memory for viewers that ask for the same lines
+OLD_KEPT = 8  # pieces of older history that are kept for those who come at the same time
 
 Stamp = tuple[int, int, int] | None  # inode, size, modification time; None: no such file
 
@@ -158,6 +159,7 @@ class RunWatcher:
         self.viewers: set[Callable[[], None]] = set()  # the functions that wake them
         self._history = HistoryFile(path / "history.jsonl")
         self._recent: deque[Lines] = deque()
+        self._old: dict[tuple[str | None, int], asyncio.Task[Lines | None]] = {}  # by file and start
         self._messages: Newest[str] = Newest(2)
         self._task: asyncio.Task[None] | None = None
         self._status_stamp: tuple[Stamp, ...] | None = None
@@ -180,6 +182,7 @@ class RunWatcher:
             self._task.cancel()
             self._task, self.ready = None, False
             self._messages.clear()
+            self._old.clear()
 
     def _viewers_changed(self) -> None:
         self.status_version += 1
@@ -190,13 +193,26 @@ class RunWatcher:
             wake()
 
     async def lines_from(self, start: int) -> Lines | None:
-        """Returns the next lines for a viewer that has everything before byte `start`; None if there are none yet."""
+        """Returns the next lines for a viewer that has everything before byte `start`; None if there are none yet.
+
+        A piece of older history is read once for a whole class that comes in: checking its lines takes tens of
+        milliseconds.
+        """
         if start >= self.end:
             return None
         for lines in self._recent:
             if lines.start == start:
                 return lines
-        return await anyio.to_thread.run_sync(self._reread, start, self.end)
+        key = self.file, start
+        if key not in self._old:
+            if len(self._old) >= OLD_KEPT:
+                del self._old[next(iter(self._old))]
+            self._old[key] = asyncio.create_task(anyio.to_thread.run_sync(self._reread, start, self.end))
+        reading = self._old[key]
+        old = await asyncio.shield(reading)  # who leaves takes it from nobody else
+        if old is None and self._old.get(key) is reading:
+            del self._old[key]
+        return old
 
     def message(self, lines: Lines | None, status: bool) -> str:
         """Returns the message that brings these lines, the newest status with the number of viewers, or both."""

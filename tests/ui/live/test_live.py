@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -20,7 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from ui.live import live as module
 from ui.live.live import routes, thumbnail_png
-from ui.live.run_watcher import CHUNK, HistoryFile, News, RunWatcher, pause, read_lines
+from ui.live.run_watcher import CHUNK, HistoryFile, Lines, News, RunWatcher, pause, read_lines
 from vae.config import Config
 from vae.files import write_atomically
 from vae.runs import Status, append_history, change_knobs, create_run, history_size, truncate_history, write_status
@@ -295,6 +296,40 @@ def test_what_viewers_lack_is_written_once_for_all_of_them(
         append_history(run, record(0))
         assert [Tab(socket).steps(0) for socket in sockets] == [[0]] * 4
         assert len(written) == 1
+
+
+def test_a_class_that_comes_in_has_old_lines_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_history(run, [record(step) for step in range(60_000)])
+    watcher = RunWatcher(run)
+    starts: list[int] = []
+    read = watcher._reread
+
+    def reread(start: int, end: int) -> Lines | None:
+        starts.append(start)
+        return read(start, end)
+
+    monkeypatch.setattr(watcher, "_reread", reread)
+
+    async def comes_in() -> int:
+        start = lines = 0
+        while (piece := await watcher.lines_from(start)) is not None:
+            assert piece.start == start
+            start, lines = piece.end, lines + len(json.loads(f"[{piece.json}]"))
+        return lines
+
+    async def class_comes_in() -> list[int]:
+        watcher.join(lambda: None)
+        while watcher.end < history_size(run):
+            await asyncio.sleep(0.01)
+        leaving = asyncio.create_task(comes_in())
+        await asyncio.sleep(0)
+        leaving.cancel()  # takes what it has begun from nobody
+        found = await asyncio.gather(*(comes_in() for _ in range(10)))
+        watcher.leave(next(iter(watcher.viewers)))
+        return found
+
+    assert asyncio.run(class_comes_in()) == [60_000] * 10
+    assert len(starts) == len(set(starts)) > 1
 
 
 def test_new_lines_and_the_status_after_them_come_in_one_message(
