@@ -174,6 +174,7 @@ def test_several_are_taken_together_or_none(tmp_path: Path, make_engine: MakeEng
     engine = make_engine(slots=1)
     blocker, first, second = (new_run(tmp_path, steps=steps, name="x") for steps in (LONG, 1, 1))
     engine.submit(blocker)
+    wait_for_state(blocker, "running")  # it has left the queue
     with pytest.raises(RunBusy):
         engine.submit([first, blocker, second])
     assert engine.queued() == []
