@@ -15,7 +15,6 @@ from ui.runs.chooser import choose_run
 from ui.runs.run_view import RunView
 
 EXPLORE = Path(__file__).with_name("explore.py")
-KNOWN = ("run", *laboratory.FIELDS)
 
 
 @st.fragment
@@ -46,7 +45,7 @@ def of_run(view: RunView) -> None:
     laboratory.estimators(view)
 
 
-check_address(KNOWN)
+check_address(laboratory.FIELDS)
 st.html(style.STATIC / "shared/pages.css")
 style.lead("Binary laboratory")
 view = choose_run("Binary laboratory", offer=laboratory.has_bits)

@@ -41,6 +41,6 @@ if view is not None:
     if chosen_mode() == "time":
         time_machine(view)
     else:
-        check_address(["run", "mode", *FIELDS])
+        check_address(["mode", *FIELDS])
         two_runs(view)
     limits_note(view.run)

@@ -17,7 +17,7 @@ from ui.runs.chooser import choose_run
 from ui.runs.display_limits import limits_note
 from ui.runs.run_view import RunView
 
-KNOWN = ("run", "finding")
+KNOWN = ("finding",)
 
 
 def diagnose(view: RunView) -> None:

@@ -16,7 +16,7 @@ from ui.runs.chooser import choose_run
 from ui.runs.display_limits import limits_note
 from vae.errors import ElboRoomError
 
-KNOWN = ("run", "images", *FIELDS)
+KNOWN = ("images", *FIELDS)
 WIDTH = 760  # pixels of a figure, where there is room
 FIGURES = {
     "map": "Map",

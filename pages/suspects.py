@@ -100,7 +100,7 @@ def table(run: RunView, sha: str, kept: Path, view: SuspectsView, parts: tuple[s
     classes_table(listed)
 
 
-check_address(("run", *FIELDS))
+check_address(FIELDS)
 chosen = choose_run("Suspects")
 if chosen is not None:
     st.set_page_config(page_title=f"{chosen.name} · Suspects · ELBO Room")

@@ -39,7 +39,7 @@ def take(view: RunView) -> None:
     style.note(f"The same from a terminal: {command(view.name, name, kind)}")
 
 
-check_address(("run", *KEPT))
+check_address(KEPT)
 view = choose_run("Take away", keep=KEPT, model=False)
 if view is not None:
     st.set_page_config(page_title=f"{view.name} · Take away · ELBO Room")

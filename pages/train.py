@@ -122,7 +122,7 @@ def pixels(view: RunView) -> int:
     return channels * height * width
 
 
-if sentence := take_unknown(("run", "from", "without", *(SETTINGS if "from" in st.query_params else ()))):
+if sentence := take_unknown(("from", "without", *(SETTINGS if "from" in st.query_params else ()))):
     st.session_state["notice"] = sentence
 name = st.query_params.get("run")
 path = find(name) if name is not None else None
